@@ -1,0 +1,241 @@
+//! What pages ask of the server: data types that travel, and [`Board`], the server's side of them.
+//!
+//! Server functions (in `app::calls`) find the board in Leptos' context; the `server` crate provides it.
+
+use recipe::{Event, Point, RunState};
+use serde::{Deserialize, Serialize};
+
+/// Identifies a run: a short, URL-safe, time-sortable string. Also the name of its folder.
+pub type RunId = String;
+
+/// One row of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    pub id: RunId,
+    pub name: String,
+    pub state: RunState,
+    /// Why the run is in this state, where there is something to say.
+    pub reason: Option<String>,
+    pub model: String,
+    pub dataset: String,
+    pub stage: String,
+    pub method: String,
+    /// Unix milliseconds.
+    pub created: u64,
+    pub started: Option<u64>,
+    pub ended: Option<u64>,
+    pub step: u64,
+    pub total_steps: u64,
+    pub last_loss: Option<f64>,
+    /// A decimated loss curve, oldest first.
+    pub sparkline: Vec<f64>,
+}
+
+/// Everything the page of a run shows at first; live data follows over the websocket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunDetail {
+    pub summary: RunSummary,
+    /// The recipe as YAML, as it was launched.
+    pub recipe: String,
+    /// Where the run writes, for the user to open.
+    pub output_dir: String,
+    pub trainable_params: Option<u64>,
+    pub total_params: Option<u64>,
+    pub num_examples: Option<u64>,
+    /// Decimated to some hundreds of points for the first paint.
+    pub points: Vec<Point>,
+    pub evals: Vec<EvalPoint>,
+    pub checkpoints: Vec<Checkpoint>,
+    /// Last lines of the log, oldest first.
+    pub log: Vec<String>,
+    /// Sequence number of the newest event contained above.
+    pub last_seq: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalPoint {
+    pub step: u64,
+    pub epoch: f64,
+    pub eval_loss: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub step: u64,
+    pub path: String,
+}
+
+/// What the history is narrowed to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunFilter {
+    /// Words looked for in name, model and dataset.
+    pub search: String,
+    pub state: Option<RunState>,
+}
+
+/// A model that can be trained or talked to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// What goes into `model_name_or_path`.
+    pub path: String,
+    pub label: String,
+    /// The template that fits, where known.
+    pub template: Option<String>,
+    pub parameters: Option<u64>,
+    /// Whether it is on this machine now; if not, `hint` says how to bring it.
+    pub present: bool,
+    pub hint: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatasetChoice {
+    pub name: String,
+    /// Rows, where counted.
+    pub rows: Option<u64>,
+    pub format: String,
+    /// Whether it holds preference pairs.
+    pub ranking: bool,
+    /// What is wrong with it, if it cannot be used.
+    pub problem: Option<String>,
+}
+
+/// What the form of a new run offers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FormChoices {
+    pub models: Vec<ModelChoice>,
+    pub datasets: Vec<DatasetChoice>,
+    pub templates: Vec<String>,
+}
+
+/// One thing wrong with a recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// The argument it belongs to, if to one.
+    pub key: Option<String>,
+    pub message: String,
+}
+
+/// Something a chat can be held with: a base model, with or without a run's adapter or checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatTarget {
+    /// Opaque; given back to [`Board::load_chat`].
+    pub id: String,
+    pub label: String,
+    /// The run it comes from, if from one.
+    pub run: Option<RunId>,
+    pub template: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum ChatStatus {
+    #[default]
+    Unloaded,
+    Loading {
+        target: String,
+    },
+    Ready {
+        target: String,
+        label: String,
+    },
+    Failed {
+        target: String,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    pub content: String,
+}
+
+/// Body of `POST /chat/stream`; the answer comes back as server-sent events of [`ChatDelta`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    pub messages: Vec<ChatMessage>,
+    #[serde(flatten)]
+    pub sampling: Sampling,
+}
+
+/// How an answer is drawn. Names and defaults are LLaMA-Factory's generating arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    pub do_sample: bool,
+    pub temperature: f64,
+    pub top_p: f64,
+    pub top_k: usize,
+    pub max_new_tokens: usize,
+    pub repetition_penalty: f64,
+    pub seed: Option<u64>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling {
+            do_sample: true,
+            temperature: 0.95,
+            top_p: 0.7,
+            top_k: 50,
+            max_new_tokens: 1024,
+            repetition_penalty: 1.0,
+            seed: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum ChatDelta {
+    Text { text: String },
+    Done { prompt_tokens: u64, completion_tokens: u64, tokens_per_second: f64, finish_reason: String },
+    Error { message: String },
+}
+
+/// Frames of the websocket `/ws/runs/{id}?after=SEQ`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Frame {
+    /// Events after the sequence number that the client named or last saw; first and after a lag.
+    Backfill { events: Vec<Event> },
+    /// New events, batched.
+    Events { events: Vec<Event> },
+    /// The run's row changed (state, reason, progress).
+    Run { run: Box<RunSummary> },
+}
+
+/// What goes wrong when the board is asked for something, in words for the user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum BoardError {
+    NotFound(String),
+    /// The request does not make sense now (resuming a running run, …).
+    Refused(String),
+    /// The recipe has problems; nothing was launched.
+    Invalid(Vec<FieldProblem>),
+    Internal(String),
+}
+
+/// The server's side of the pages.
+#[cfg(feature = "ssr")]
+#[async_trait::async_trait]
+pub trait Board: Send + Sync {
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError>;
+    async fn run(&self, id: &str) -> Result<RunDetail, BoardError>;
+    /// Validates and queues a recipe given as YAML; answers with the run's id.
+    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError>;
+    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError>;
+    /// Ends the run after its current step, with a checkpoint.
+    async fn stop(&self, id: &str) -> Result<(), BoardError>;
+    /// Ends the run at once.
+    async fn cancel(&self, id: &str) -> Result<(), BoardError>;
+    async fn resume(&self, id: &str) -> Result<(), BoardError>;
+    async fn delete(&self, id: &str) -> Result<(), BoardError>;
+    async fn rename(&self, id: &str, name: String) -> Result<(), BoardError>;
+    async fn choices(&self) -> Result<FormChoices, BoardError>;
+    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError>;
+    async fn chat_status(&self) -> Result<ChatStatus, BoardError>;
+    async fn load_chat(&self, target: String, template: Option<String>) -> Result<(), BoardError>;
+    async fn unload_chat(&self) -> Result<(), BoardError>;
+}

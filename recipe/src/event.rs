@@ -1,0 +1,84 @@
+//! Events a worker appends to `events.jsonl`, one JSON object a line.
+//!
+//! The file is the only channel from a worker to whoever watches it. It is append-only and survives
+//! both sides, so a watcher goes on from the byte offset it last read.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Number of the event in its file, from 1. A resumed run goes on counting.
+    pub seq: u64,
+    /// Unix time in milliseconds.
+    pub time: u64,
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The worker entered a phase (loading the model, encoding the data, …).
+    Phase { phase: Phase, detail: Option<String> },
+    /// Training starts (or goes on after a resume) with the step after `start_step`.
+    ///
+    /// Points of later steps that an earlier attempt wrote are void: a watcher drops them.
+    Start { start_step: u64, total_steps: u64, num_examples: u64, trainable_params: u64, total_params: u64 },
+    /// A logged optimisation step.
+    Point(Point),
+    /// An evaluation over the held-out split after `step`.
+    Eval { step: u64, epoch: f64, eval_loss: f64, runtime_s: f64, accuracy: Option<f64> },
+    /// A checkpoint was completed at `path`, relative to the output folder.
+    Checkpoint { step: u64, path: String },
+    /// A line for the log.
+    Log { level: LogLevel, message: String },
+    /// The run is over; no event follows unless it is resumed.
+    End { outcome: Outcome, reason: Option<String> },
+}
+
+/// Metrics of one logged step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    pub step: u64,
+    pub epoch: f64,
+    pub loss: f64,
+    pub learning_rate: f64,
+    /// Global L2 norm of the gradients before clipping.
+    pub grad_norm: f64,
+    /// Tokens trained on since the run began.
+    pub tokens: u64,
+    pub tokens_per_second: f64,
+    pub elapsed_s: f64,
+    pub remaining_s: f64,
+}
+
+/// What a worker is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    LoadingModel,
+    EncodingData,
+    Training,
+    Evaluating,
+    Saving,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    Info,
+    Warning,
+    Error,
+}
+
+/// How a worker ended by its own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Finished,
+    /// Asked to stop: a checkpoint was written, the run can be resumed.
+    Stopped,
+    Failed,
+}
