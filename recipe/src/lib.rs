@@ -3,8 +3,20 @@
 //! Pure data and functions without I/O; the crate compiles to wasm, so that the form in the browser,
 //! the command line and the engine validate by the same code.
 
+pub mod args;
+mod derived;
 pub mod event;
+mod problem;
+mod reader;
 pub mod run;
+pub mod text;
+mod validate;
 
+pub use args::{
+    Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Recipe, RopeScaling, Stage,
+    Steps, Strategy, Tier, arguments,
+};
 pub use event::{Event, EventBody, LogLevel, Outcome, Phase, Point};
+pub use problem::Problem;
 pub use run::RunState;
+pub use text::{Lang, Text};

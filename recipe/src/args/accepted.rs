@@ -1,0 +1,264 @@
+//! Keys of LLaMA-Factory that are taken without effect, each with the reason.
+//!
+//! They speak of machinery that Chandler does not have or of choices it has no need for: what is
+//! trained is the same with or without them. A run that uses one says so in a notice.
+
+use super::Recipe;
+use crate::problem::Problem;
+use crate::reader::Raw;
+use crate::text::Text;
+
+/// A key without effect.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    pub key: &'static str,
+    /// The values that are taken; empty = any.
+    pub only: &'static [&'static str],
+    pub reason: Text,
+}
+
+/// A key that was given and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub key: String,
+    pub value: String,
+    pub reason: Text,
+}
+
+/// Several keys of one reason.
+struct Row {
+    keys: &'static [&'static str],
+    only: &'static [&'static str],
+    reason: Text,
+}
+
+const ANY: &[&str] = &[];
+const YES: &[&str] = &["true"];
+const NO: &[&str] = &["false"];
+
+const fn row(
+    keys: &'static [&'static str],
+    only: &'static [&'static str],
+    en: &'static str,
+    zh: &'static str,
+) -> Row {
+    Row { keys, only, reason: Text::new(en, zh) }
+}
+
+static ROWS: &[Row] = &[
+    row(
+        &["trust_remote_code"],
+        ANY,
+        "Chandler runs no code from model folders",
+        "Chandler 不执行模型文件夹中的代码",
+    ),
+    row(
+        &["use_fast_tokenizer", "low_cpu_mem_usage", "use_cache", "use_kv_cache"],
+        ANY,
+        "this is always so where it matters",
+        "在需要之处始终如此",
+    ),
+    row(
+        &["cache_dir", "hf_hub_token", "ms_hub_token", "om_hub_token"],
+        ANY,
+        "models are read from this machine; nothing is downloaded",
+        "模型从本机读取，不会下载",
+    ),
+    row(
+        &["flash_attn"],
+        &["auto", "sdpa", "disabled", "off", "fa2", "fa3"],
+        "Chandler has one attention, exact and without a score matrix in memory",
+        "Chandler 只有一种注意力实现：精确，且不在内存中展开分数矩阵",
+    ),
+    row(
+        &["use_reentrant_gc", "use_unsloth_gc", "gradient_checkpointing", "gradient_checkpointing_kwargs"],
+        ANY,
+        "checkpointing is on unless `disable_gradient_checkpointing` says otherwise",
+        "梯度检查点默认开启，由 `disable_gradient_checkpointing` 关闭",
+    ),
+    row(
+        &[
+            "enable_liger_kernel",
+            "use_liger_kernel",
+            "liger_kernel_config",
+            "use_v1_kernels",
+            "torch_compile",
+            "torch_compile_backend",
+            "torch_compile_mode",
+            "tf32",
+            "torch_empty_cache_steps",
+        ],
+        ANY,
+        "this tunes PyTorch's speed; the result is the same",
+        "这是对 PyTorch 速度的调节，结果不变",
+    ),
+    row(
+        &[
+            "preprocessing_num_workers",
+            "preprocessing_batch_size",
+            "dataloader_num_workers",
+            "dataloader_pin_memory",
+            "dataloader_persistent_workers",
+            "dataloader_prefetch_factor",
+            "data_shared_file_system",
+        ],
+        ANY,
+        "data is encoded on all cores by threads of one process",
+        "数据由同一进程的多个线程在全部核心上编码",
+    ),
+    row(&["overwrite_cache"], ANY, "data is encoded afresh for every run", "每次运行都重新编码数据"),
+    row(
+        &["ignore_pad_token_for_loss"],
+        YES,
+        "sequences are not padded, so no padding can count in the loss",
+        "序列不做填充，损失中不会出现填充",
+    ),
+    row(
+        &["remove_unused_columns"],
+        ANY,
+        "columns that no format names are never read",
+        "格式未提及的列从不读取",
+    ),
+    row(
+        &[
+            "ddp_timeout",
+            "ddp_find_unused_parameters",
+            "ddp_bucket_cap_mb",
+            "ddp_broadcast_buffers",
+            "ddp_static_graph",
+            "ddp_backend",
+            "local_rank",
+            "average_tokens_across_devices",
+            "accelerator_config",
+            "save_on_each_node",
+            "log_on_each_node",
+            "master_addr",
+            "master_port",
+        ],
+        ANY,
+        "a run is one process",
+        "一次运行只有一个进程",
+    ),
+    row(
+        &["deepspeed", "fsdp", "fsdp_config"],
+        ANY,
+        "a run is one process, so nothing is spread over devices; the arithmetic is the same",
+        "一次运行只有一个进程，不在设备间拆分；计算结果相同",
+    ),
+    row(
+        &["fp16", "fp16_full_eval"],
+        NO,
+        "float16 overflows in training and is not offered; set `bf16: true` instead, or leave both off for float32",
+        "float16 在训练中容易溢出，故不提供；请改用 `bf16: true`，或两者都不设以使用 float32",
+    ),
+    row(
+        &["report_to"],
+        &["none", "[]", "[none]"],
+        "Chandler draws its curves itself and reports to no other tool; set `report_to: none`",
+        "Chandler 自行绘制曲线，不上报到其他工具；请设为 `report_to: none`",
+    ),
+    row(&["logging_strategy"], &["steps"], "logging goes by `logging_steps`", "日志按 `logging_steps` 记录"),
+    row(
+        &[
+            "logging_dir",
+            "run_name",
+            "disable_tqdm",
+            "log_level",
+            "log_level_replica",
+            "skip_memory_metrics",
+            "logging_nan_inf_filter",
+            "project",
+            "trackio_space_id",
+            "trackio_bucket_id",
+            "trackio_static_space_id",
+            "print_param_status",
+        ],
+        ANY,
+        "the run's folder and the board hold its log",
+        "日志在运行文件夹与面板中",
+    ),
+    row(
+        &[
+            "include_num_input_tokens_seen",
+            "include_tokens_per_second",
+            "include_effective_tokens_per_second",
+        ],
+        ANY,
+        "tokens are always counted",
+        "始终统计词元数",
+    ),
+    row(&["save_safetensors"], YES, "weights are always saved as safetensors", "权重始终保存为 safetensors"),
+    row(&["full_determinism"], ANY, "the same seed always gives the same run", "种子相同，运行结果始终相同"),
+    row(
+        &[
+            "prediction_loss_only",
+            "eval_do_concat_batches",
+            "eval_accumulation_steps",
+            "batch_eval_metrics",
+            "eval_use_gather_object",
+        ],
+        ANY,
+        "evaluation keeps no logits",
+        "评估时不保留 logits",
+    ),
+    row(
+        &["num_beams", "eval_num_beams", "generation_num_beams"],
+        &["1"],
+        "answers are drawn by sampling or greedily, without beams",
+        "回答由采样或贪心生成，不使用束搜索",
+    ),
+    row(&["length_penalty"], ANY, "it matters with beams alone", "仅在束搜索时有意义"),
+    row(&["max_length"], ANY, "`max_new_tokens` limits answers", "回答长度由 `max_new_tokens` 限制"),
+    row(
+        &["skip_special_tokens"],
+        YES,
+        "special tokens are never part of an answer",
+        "特殊词元从不出现在回答中",
+    ),
+    row(&["infer_backend"], &["huggingface"], "Chandler has one engine", "Chandler 只有一个引擎"),
+];
+
+/// Every key without effect.
+pub fn all() -> impl Iterator<Item = Accepted> {
+    ROWS.iter()
+        .flat_map(|row| row.keys.iter().map(move |&key| Accepted { key, only: row.only, reason: row.reason }))
+}
+
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().flat_map(|row| row.keys.iter().copied())
+}
+
+/// The key without effect that has this name.
+pub fn find(key: &str) -> Option<Accepted> {
+    all().find(|accepted| accepted.key == key)
+}
+
+impl Accepted {
+    /// Refuses a value that would have to have an effect.
+    pub(crate) fn check(&self, value: &Raw) -> Result<(), Problem> {
+        let given = value.to_string();
+        let taken = self.only.is_empty()
+            || *value == Raw::Null
+            || self.only.iter().any(|only| given.eq_ignore_ascii_case(only));
+        if taken {
+            return Ok(());
+        }
+        let key = self.key;
+        Err(Problem::of(
+            key,
+            format!("`{key}: {given}` is not supported: {}", self.reason.en),
+            format!("不支持 `{key}: {given}`：{}", self.reason.zh),
+        ))
+    }
+}
+
+impl Recipe {
+    /// What was asked for and changes nothing, with the reason.
+    pub fn notices(&self) -> Vec<Notice> {
+        let notice = |(key, value): &(String, String)| {
+            let reason = find(key)?.reason;
+            Some(Notice { key: key.clone(), value: value.clone(), reason })
+        };
+        self.without_effect.iter().filter_map(notice).collect()
+    }
+}

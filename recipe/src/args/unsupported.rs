@@ -1,0 +1,185 @@
+//! Keys that LLaMA-Factory (or the Hugging Face trainer below it) knows and Chandler does not support yet.
+//!
+//! A key at its default asks for nothing and is taken; any other value is refused by name.
+
+use super::real_number;
+use crate::problem::Problem;
+use crate::reader::Raw;
+
+/// A key that is known, with its default; no default = unset.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsupported {
+    pub key: &'static str,
+    pub default: Option<&'static str>,
+    /// What the key belongs to.
+    pub feature: &'static str,
+}
+
+/// Features and their keys, each `key` or `key=default`.
+#[rustfmt::skip]
+static FEATURES: &[(&str, &[&str])] = &[
+    ("adding tokens", &[
+        "add_tokens", "add_special_tokens", "new_special_tokens", "new_special_tokens_config",
+        "init_special_tokens=noise_init", "split_special_tokens=false",
+    ]),
+    ("hub access", &[
+        "model_revision=main", "adapter_folder", "push_to_hub=false", "hub_token", "hub_private_repo", "hub_model_id",
+        "hub_strategy=every_save", "hub_always_push=false", "hub_revision",
+    ]),
+    ("quantisation", &[
+        "quantization_bit", "quantization_method=bnb", "quantization_type=nf4", "double_quantization=true",
+        "quantization_device_map", "upcast_layernorm=false", "upcast_lmhead_output=false", "infer_dtype=auto",
+        "bf16_full_eval=false", "fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false",
+    ]),
+    ("export", &[
+        "export_dir", "export_size=5", "export_device=cpu", "export_quantization_bit", "export_quantization_dataset",
+        "export_quantization_nsamples=128", "export_quantization_maxlen=1024", "export_legacy_format=false",
+        "export_hub_model_id",
+    ]),
+    ("LongLoRA", &["shift_attn=false"]),
+    ("mixture of depths", &["mixture_of_depths"]),
+    ("Unsloth", &["use_unsloth=false"]),
+    ("mixture of experts", &["moe_aux_loss_coef"]),
+    ("training from scratch", &["train_from_scratch=false"]),
+    ("offloading", &["offload_folder=offload"]),
+    ("images, video and audio", &[
+        "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",
+        "crop_to_patches=false", "video_max_pixels=65536", "video_min_pixels=256", "video_resolution", "video_fps=2.0",
+        "video_maxlen=128", "use_audio_in_video=false", "audio_sampling_rate=16000", "media_dir", "visual_inputs=false",
+        "train_mm_proj_only=false", "freeze_vision_tower=true", "freeze_multi_modal_projector=true",
+        "freeze_language_model=false",
+    ]),
+    ("KTransformers", &[
+        "use_kt=false", "kt_weight_path", "kt_expert_checkpoint_path", "kt_use_lora_experts", "kt_lora_expert_num",
+        "kt_lora_expert_intermediate_size",
+    ]),
+    ("vLLM", &[
+        "vllm_maxlen=4096", "vllm_gpu_util=0.7", "vllm_enforce_eager=false", "vllm_max_lora_rank=32", "vllm_config",
+    ]),
+    ("SGLang", &[
+        "sglang_maxlen=4096", "sglang_mem_fraction=0.7", "sglang_tp_size=-1", "sglang_config",
+        "sglang_lora_backend=triton",
+    ]),
+    ("streaming", &["streaming=false", "buffer_size=16384"]),
+    ("interleaving data sets", &["interleave_probs"]),
+    ("data set splits", &["split=train", "reserved_label_len=1"]),
+    ("evaluation per data set", &["eval_on_each_dataset=false"]),
+    ("tool formats", &["tool_format"]),
+    ("preserved thoughts", &["preserve_thinking=false"]),
+    ("tokenized data sets", &["tokenized_path"]),
+    ("freeze tuning", &[
+        "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
+        "name_module_trainable=all", "use_llama_pro=false",
+    ]),
+    ("OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
+    ("LoRA+", &["loraplus_lr_ratio", "loraplus_lr_embedding=1e-06"]),
+    ("DoRA", &["use_dora=false"]),
+    ("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
+    ("preference training", &[
+        "pref_beta=0.1", "pref_ftx=0.0", "pref_bco_weight=0.0", "pref_loss=sigmoid", "dpo_label_smoothing=0.0",
+        "dpo_beta=0.1", "dpo_ftx=0.0", "dpo_loss=sigmoid", "orpo_beta=0.1", "kto_chosen_weight=1.0",
+        "kto_rejected_weight=1.0", "simpo_gamma=0.5", "ld_alpha", "ref_model", "ref_model_adapters",
+        "ref_model_quantization_bit",
+    ]),
+    ("PPO", &[
+        "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",
+        "reward_model", "reward_model_adapters", "reward_model_quantization_bit", "reward_model_type=lora",
+    ]),
+    ("GaLore", &[
+        "use_galore=false", "galore_target=all", "galore_rank=16", "galore_update_interval=200", "galore_scale=2.0",
+        "galore_proj_type=std", "galore_layerwise=false",
+    ]),
+    ("APOLLO", &[
+        "use_apollo=false", "apollo_target=all", "apollo_rank=16", "apollo_update_interval=200", "apollo_scale=32.0",
+        "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
+        "apollo_scale_front=false",
+    ]),
+    ("BAdam", &[
+        "use_badam=false", "badam_mode=layer", "badam_start_block", "badam_switch_mode=ascending",
+        "badam_switch_interval=50", "badam_switch_block_every=50", "badam_update_ratio=0.05",
+        "badam_mask_mode=adjacent", "badam_verbose=0",
+    ]),
+    ("Adam-mini", &["use_adam_mini=false"]),
+    ("Muon", &["use_muon=false"]),
+    ("SwanLab", &[
+        "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
+        "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",
+    ]),
+    ("Megatron and HyperParallel", &["use_mca=false", "use_hyper_parallel=false", "hyper_parallel_args"]),
+    ("DFT, ASFT and EAFT losses", &[
+        "use_dft_loss=false", "use_asft_loss=false", "asft_alpha=0.1", "use_eaft_loss=false", "eaft_alpha=1.0",
+    ]),
+    ("NEFTune", &["neftune_noise_alpha"]),
+    ("label smoothing", &["label_smoothing_factor=0.0"]),
+    ("early stopping and best models", &[
+        "early_stopping_steps", "load_best_model_at_end=false", "metric_for_best_model", "greater_is_better",
+    ]),
+    ("schedule settings", &["lr_scheduler_kwargs"]),
+    ("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
+    ("evaluation settings", &["eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "label_names"]),
+    ("batch size search", &["auto_find_batch_size=false"]),
+    ("loading options", &[
+        "dataloader_drop_last=false", "train_sampling_strategy=random", "group_by_length=false",
+        "length_column_name=length", "sortish_sampler=false", "ignore_data_skip=false",
+        "restore_callback_states_from_checkpoint=false", "enable_jit_checkpoint=false", "parallelism_config", "debug=",
+    ]),
+    ("prediction", &[
+        "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
+    ]),
+    ("Ray", &[
+        "use_ray=false", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",
+        "resources_per_worker", "placement_strategy", "ray_init_kwargs",
+    ]),
+    ("PyTorch's profiler", &[
+        "enable_torch_profiler=false", "profiler_output_dir", "profiler_wait_steps=1", "profiler_warmup_steps=1",
+        "profiler_active_steps=1", "profiler_repeat=1", "profiler_record_shapes=true", "profiler_profile_memory=true",
+        "profiler_with_stack=true", "profile_modules",
+    ]),
+    ("benchmarks", &["task", "task_dir=evaluation", "batch_size=4", "lang=en", "n_shot=5", "save_dir", "download_mode"]),
+];
+
+/// Every key that is known and not supported.
+pub fn all() -> impl Iterator<Item = Unsupported> {
+    FEATURES.iter().flat_map(|&(feature, keys)| {
+        keys.iter().map(move |entry| match entry.split_once('=') {
+            Some((key, default)) => Unsupported { key, default: Some(default), feature },
+            None => Unsupported { key: entry, default: None, feature },
+        })
+    })
+}
+
+/// The known key of this name.
+pub fn find(key: &str) -> Option<Unsupported> {
+    all().find(|known| known.key == key)
+}
+
+/// The problem of giving this key, if it is known.
+pub(crate) fn problem(key: &str) -> Option<Problem> {
+    find(key).map(|known| known.refusal())
+}
+
+impl Unsupported {
+    /// Takes the key at its default, which asks for nothing.
+    pub(crate) fn check(&self, value: &Raw) -> Result<(), Problem> {
+        let given = match value {
+            Raw::Null => return Ok(()),
+            value => value.to_string(),
+        };
+        let is_default = self.default.is_some_and(|default| {
+            let numbers = (real_number(default), real_number(&given));
+            given.eq_ignore_ascii_case(default) || matches!(numbers, (Some(a), Some(b)) if a == b)
+        });
+        if is_default { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn refusal(&self) -> Problem {
+        let Unsupported { key, feature, .. } = self;
+        Problem::of(
+            *key,
+            format!(
+                "`{key}` ({feature}) is known from LLaMA-Factory but not supported by Chandler yet; remove it"
+            ),
+            format!("`{key}`（{feature}）是 LLaMA-Factory 的参数，Chandler 尚不支持；请删除"),
+        )
+    }
+}

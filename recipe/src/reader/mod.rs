@@ -1,0 +1,236 @@
+//! From text to a [`Recipe`]: YAML or JSON, with `key=value` overrides; all problems at once.
+
+mod suggest;
+mod yaml;
+
+use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};
+use crate::problem::Problem;
+use yaml::Entry;
+pub use yaml::Raw;
+
+impl Recipe {
+    /// Reads and checks the recipe of a training run, written in YAML or JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the text.
+    pub fn from_yaml(text: &str) -> Result<Recipe, Vec<Problem>> {
+        Recipe::from_yaml_with(text, &[])
+    }
+
+    /// The same, with `key=value` pairs from a command line that win over the text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with text and overrides.
+    pub fn from_yaml_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
+        let mut reading = Reading::of(text, overrides);
+        reading.check();
+        reading.finish()
+    }
+
+    /// Reads a recipe without asking for what only a training run needs (data, an output folder, …).
+    ///
+    /// # Errors
+    /// Unknown keys, values of the wrong type or out of range.
+    pub fn parse_yaml(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
+        Reading::of(text, overrides).finish()
+    }
+
+    /// Reads the fields of a form. An empty field stands for the default.
+    ///
+    /// # Errors
+    /// As for [`Recipe::from_yaml`]; each problem names its field.
+    pub fn from_fields(fields: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
+        let mut reading = Reading::default();
+        for (key, value) in fields.iter().filter(|(_, value)| !value.trim().is_empty()) {
+            reading.take(key, &Raw::Scalar(value.trim().to_owned()), None);
+        }
+        reading.check();
+        reading.finish()
+    }
+
+    /// Sets one argument from text, as typed into a form field.
+    ///
+    /// # Errors
+    /// The value is of the wrong type or out of range, or the key is not an argument's.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), Problem> {
+        let argument = args::find(key)
+            .ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| suggest::unknown(key)))?;
+        read_value(self, argument, &Raw::Scalar(text.to_owned()))
+    }
+}
+
+/// A recipe being read: what was understood so far, where each key stood, and what was not understood.
+#[derive(Default)]
+struct Reading {
+    recipe: Recipe,
+    lines: Vec<(String, usize)>,
+    problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn of(text: &str, overrides: &[(String, String)]) -> Reading {
+        let mut reading = Reading::default();
+        let mut entries = match yaml::entries(text) {
+            Ok(entries) => entries,
+            Err(problem) => {
+                reading.problems.push(problem);
+                return reading;
+            }
+        };
+        reading.drop_duplicates(&mut entries);
+        for (key, value) in overrides {
+            entries.retain(|entry| !same_argument(&entry.key, key));
+            entries.push(Entry { key: key.clone(), value: yaml::value(value), line: None });
+        }
+        for Entry { key, value, line } in &entries {
+            reading.take(key, value, *line);
+        }
+        reading
+    }
+
+    fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
+        let mut seen: Vec<(String, Option<usize>)> = Vec::new();
+        entries.retain(|entry| {
+            let earlier = seen.iter().find(|(key, _)| same_argument(key, &entry.key));
+            if let Some((_, first)) = earlier {
+                let (key, first) = (&entry.key, first.unwrap_or_default());
+                let en = format!("`{key}` is given twice (first on line {first}); keep one of them");
+                let zh = format!("`{key}` 出现了两次（首次在第 {first} 行），请保留其中一个");
+                self.problems.push(Problem::of(key, en, zh).at(entry.line));
+                return false;
+            }
+            seen.push((entry.key.clone(), entry.line));
+            true
+        });
+    }
+
+    /// Takes one key and its value.
+    fn take(&mut self, key: &str, value: &Raw, line: Option<usize>) {
+        let taken = if let Some(argument) = args::find(key) {
+            if let Some(line) = line {
+                self.lines.push((argument.key.to_owned(), line));
+            }
+            read_value(&mut self.recipe, argument, value)
+        } else if let Some(accepted) = accepted::find(key) {
+            let noted = accepted.check(value);
+            if noted.is_ok() {
+                self.recipe.without_effect.push((key.to_owned(), value.to_string()));
+            }
+            noted
+        } else if let Some(known) = unsupported::find(key) {
+            known.check(value)
+        } else {
+            Err(suggest::unknown(key))
+        };
+        if let Err(problem) = taken {
+            self.problems.push(problem.at(line));
+        }
+    }
+
+    /// Adds what the recipe lacks as a whole, each at the line of its key. A key that could not be
+    /// read is not blamed a second time.
+    fn check(&mut self) {
+        let blamed: Vec<_> = self.problems.iter().filter_map(|problem| problem.key.clone()).collect();
+        for problem in self.recipe.validate() {
+            let key = problem.key.clone().unwrap_or_default();
+            if !blamed.contains(&key) {
+                let line = self.lines.iter().find(|(known, _)| *known == key).map(|(_, line)| *line);
+                self.problems.push(problem.at(line));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Recipe, Vec<Problem>> {
+        if self.problems.is_empty() {
+            return Ok(self.recipe);
+        }
+        self.problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        Err(self.problems)
+    }
+}
+
+fn same_argument(a: &str, b: &str) -> bool {
+    a == b
+        || args::find(a).is_some_and(|argument| args::find(b).is_some_and(|other| argument.key == other.key))
+}
+
+/// Reads a value into its field, and holds it against the argument's range.
+fn read_value(recipe: &mut Recipe, argument: &Argument, value: &Raw) -> Result<(), Problem> {
+    let Some(field) = recipe.field_mut(argument.key) else { return Ok(()) };
+    let before = field.show();
+    let read = field.read(value);
+    let number = field.number();
+    let in_range = match (argument.range, number) {
+        (Some(range), Some(number)) => range.contains(number),
+        _ => true,
+    };
+    if read.is_ok() && in_range {
+        return Ok(());
+    }
+    // The field keeps a value that is at least valid, so that later checks do not stumble over it.
+    let restored = match before.into_text() {
+        text if text.is_empty() => Raw::Null,
+        text => Raw::Scalar(text),
+    };
+    let _ = field.read(&restored);
+    Err(refusal(argument, value))
+}
+
+/// The sentence about a value that an argument does not take.
+fn refusal(argument: &Argument, value: &Raw) -> Problem {
+    let key = argument.key;
+    let (wanted_en, wanted_zh) = wanted(argument);
+    if let Some(given) = value.scalar().filter(|given| argument.refused.contains(given)) {
+        return Problem::of(
+            key,
+            format!(
+                "`{key}: {given}` is known from LLaMA-Factory but not supported by Chandler yet; give {wanted_en}"
+            ),
+            format!("`{key}: {given}` 是 LLaMA-Factory 的取值，Chandler 尚不支持；请给出{wanted_zh}"),
+        );
+    }
+    if *value == Raw::Null {
+        return Problem::of(
+            key,
+            format!("`{key}` is empty; give {wanted_en}, or remove the line"),
+            format!("`{key}` 为空；请给出{wanted_zh}，或删除该行"),
+        );
+    }
+    Problem::of(
+        key,
+        format!("`{key}` is {value}; give {wanted_en}"),
+        format!("`{key}` 的值为 {value}；请给出{wanted_zh}"),
+    )
+}
+
+/// What an argument takes, in words.
+fn wanted(argument: &Argument) -> (String, String) {
+    let (mut en, mut zh) = match argument.kind {
+        Kind::Text => ("a text".to_owned(), "文本".to_owned()),
+        Kind::Path => ("a path".to_owned(), "路径".to_owned()),
+        Kind::Bool => ("true or false".to_owned(), " true 或 false".to_owned()),
+        Kind::Integer => ("a whole number".to_owned(), "整数".to_owned()),
+        Kind::Real => ("a number".to_owned(), "数值".to_owned()),
+        Kind::Steps => (
+            "a whole number of steps or a share below 1".to_owned(),
+            "步数（整数）或小于 1 的比例".to_owned(),
+        ),
+        Kind::List => ("names, separated by commas".to_owned(), "以逗号分隔的名称".to_owned()),
+        Kind::Choice(choices) => {
+            let names: Vec<_> = choices.iter().map(|choice| choice.value).collect();
+            let one_of = if names.len() > 1 { "one of " } else { "" };
+            (format!("{one_of}{}", names.join(", ")), format!(" {}", names.join("、")))
+        }
+    };
+    if let Some(range) = argument.range {
+        if let Some(min) = range.min {
+            en += &format!("{} {min}", if range.min_allowed { ", at least" } else { " above" });
+            zh += &format!("，{} {min}", if range.min_allowed { "不小于" } else { "大于" });
+        }
+        if let Some(max) = range.max {
+            en += &format!("{} {max}", if range.max_allowed { " and at most" } else { " and below" });
+            zh += &format!("，{} {max}", if range.max_allowed { "不大于" } else { "小于" });
+        }
+    }
+    (en, zh)
+}

@@ -1,0 +1,194 @@
+//! YAML (and with it JSON) as a flat list of keys and values with line numbers.
+//!
+//! Built on the parser's events instead of a tree, to see every key twice given, every line, and the
+//! text of numbers as it was typed.
+
+use std::fmt;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+use crate::problem::Problem;
+
+/// A value before its type is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Raw {
+    /// `null`, `~` or nothing.
+    Null,
+    Scalar(String),
+    List(Vec<String>),
+    /// No supported argument takes one.
+    Mapping,
+}
+
+impl Raw {
+    pub fn scalar(&self) -> Option<&str> {
+        match self {
+            Raw::Scalar(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// As it would be typed.
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Raw::Null => f.write_str("null"),
+            Raw::Scalar(text) if text.is_empty() => f.write_str("\"\""),
+            Raw::Scalar(text) => f.write_str(text),
+            Raw::List(items) => write!(f, "[{}]", items.join(", ")),
+            Raw::Mapping => f.write_str("a mapping"),
+        }
+    }
+}
+
+/// One line of the recipe.
+pub struct Entry {
+    pub key: String,
+    pub value: Raw,
+    pub line: Option<usize>,
+}
+
+/// The keys and values of a document that is one flat mapping.
+pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
+    let mut events = Events::of(text);
+    let mut entries = Vec::new();
+    loop {
+        match events.next()? {
+            (Event::MappingStart(..), _) => break,
+            (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(entries),
+            // A document of comments alone.
+            (Event::Scalar(value, ..), _) if value.trim().is_empty() || value == "~" => return Ok(entries),
+            (Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(..), line) => {
+                return Err(not_a_mapping(line));
+            }
+            _ => {}
+        }
+    }
+    loop {
+        match events.next()? {
+            (Event::MappingEnd, _) => break,
+            (Event::Scalar(key, ..), line) => {
+                let (key, line) = (key.into_owned(), Some(line));
+                entries.push(Entry { key, value: events.value()?, line });
+            }
+            (_, line) => return Err(not_a_mapping(line)),
+        }
+    }
+    loop {
+        match events.next()? {
+            (Event::StreamEnd, _) => return Ok(entries),
+            (Event::DocumentStart(_), line) => {
+                let en = "a second document starts here; a recipe is one document, so remove the `---`";
+                let zh = "此处开始了第二个文档；配方只能是一个文档，请删除 `---`";
+                return Err(Problem::general(en, zh).at(Some(line)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A value given on a command line: read as YAML, or taken as text where it is none.
+pub fn value(text: &str) -> Raw {
+    let mut events = Events::of(text);
+    let read = loop {
+        match events.next() {
+            Ok((Event::StreamStart | Event::DocumentStart(_), _)) => {}
+            Ok((event, line)) => break events.value_from(event, line),
+            Err(problem) => break Err(problem),
+        }
+    };
+    match read {
+        Ok(Raw::Mapping) | Err(_) => Raw::Scalar(text.to_owned()),
+        Ok(value) => value,
+    }
+}
+
+struct Events<'t> {
+    parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+}
+
+impl<'t> Events<'t> {
+    fn of(text: &'t str) -> Events<'t> {
+        Events { parser: Parser::new_from_str(text.trim_start_matches('\u{feff}')) }
+    }
+
+    /// The next event and the line it starts on.
+    fn next(&mut self) -> Result<(Event<'t>, usize), Problem> {
+        match self.parser.next_event() {
+            None => Ok((Event::StreamEnd, 0)),
+            Some(Ok((event, Span { start, .. }))) => Ok((event, start.line())),
+            Some(Err(error)) => Err(syntax(&error)),
+        }
+    }
+
+    fn value(&mut self) -> Result<Raw, Problem> {
+        let (event, line) = self.next()?;
+        self.value_from(event, line)
+    }
+
+    fn value_from(&mut self, event: Event<'t>, line: usize) -> Result<Raw, Problem> {
+        match event {
+            Event::Scalar(text, style, ..) => Ok(scalar(&text, style)),
+            Event::SequenceStart(..) => self.list(),
+            Event::MappingStart(..) => {
+                self.skip_mapping()?;
+                Ok(Raw::Mapping)
+            }
+            Event::Alias(_) => {
+                let en = "aliases (`*name`) are not understood here; write the value out";
+                Err(Problem::general(en, "此处不支持别名（`*name`）；请直接写出取值").at(Some(line)))
+            }
+            _ => Ok(Raw::Null),
+        }
+    }
+
+    fn list(&mut self) -> Result<Raw, Problem> {
+        let mut items = Vec::new();
+        let mut nested = false;
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => break,
+                (event, line) => match self.value_from(event, line)? {
+                    Raw::Scalar(text) => items.push(text),
+                    Raw::Null => {}
+                    Raw::List(_) | Raw::Mapping => nested = true,
+                },
+            }
+        }
+        Ok(if nested { Raw::Mapping } else { Raw::List(items) })
+    }
+
+    fn skip_mapping(&mut self) -> Result<(), Problem> {
+        let mut depth = 1;
+        while depth > 0 {
+            match self.next()?.0 {
+                Event::MappingStart(..) => depth += 1,
+                Event::MappingEnd => depth -= 1,
+                Event::StreamEnd => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle) -> Raw {
+    let plain = style == ScalarStyle::Plain;
+    if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+        Raw::Null
+    } else {
+        Raw::Scalar(text.to_owned())
+    }
+}
+
+fn not_a_mapping(line: usize) -> Problem {
+    let en = "a recipe is a list of `key: value` lines, and this is something else";
+    Problem::general(en, "配方由若干行 `key: value` 组成，此处不是").at(Some(line))
+}
+
+fn syntax(error: &ScanError) -> Problem {
+    let en = format!("this is not valid YAML: {}", error.info());
+    let zh = format!("YAML 语法错误：{}", error.info());
+    Problem::general(en, zh).at(Some(error.marker().line()))
+}

@@ -1,0 +1,163 @@
+//! What must hold between the arguments of a training run.
+
+use crate::args::{FinetuningType, Recipe, Stage, Strategy};
+use crate::problem::Problem;
+
+impl Recipe {
+    /// Everything that keeps this recipe from being trained. Values alone were checked when they were read.
+    pub fn validate(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_required(&mut problems);
+        self.check_method(&mut problems);
+        self.check_data(&mut problems);
+        self.check_training(&mut problems);
+        self.check_evaluation(&mut problems);
+        problems
+    }
+
+    fn check_required(&self, problems: &mut Vec<Problem>) {
+        if self.model_name_or_path.trim().is_empty() {
+            problems.push(Problem::of(
+                "model_name_or_path",
+                "`model_name_or_path` is missing; give a model folder or a .gguf file",
+                "缺少 `model_name_or_path`；请给出模型文件夹或 .gguf 文件",
+            ));
+        }
+        if self.output_dir.trim().is_empty() {
+            problems.push(Problem::of(
+                "output_dir",
+                "`output_dir` is missing; give a folder for the result",
+                "缺少 `output_dir`；请给出存放结果的文件夹",
+            ));
+        }
+        if !self.do_train && !self.do_eval {
+            problems.push(Problem::of(
+                "do_train",
+                "there is nothing to do: set `do_train: true` (or `do_eval: true`)",
+                "没有要做的事：请设置 `do_train: true`（或 `do_eval: true`）",
+            ));
+        }
+        if self.do_train && self.dataset.is_empty() {
+            problems.push(Problem::of(
+                "dataset",
+                "`dataset` is missing; name a data set of dataset_info.json",
+                "缺少 `dataset`；请给出 dataset_info.json 中的数据集名称",
+            ));
+        }
+        if self.stage == Stage::Sft && self.template.as_deref().is_none_or(|name| name.trim().is_empty()) {
+            problems.push(Problem::of(
+                "template",
+                "`template` is missing; `stage: sft` needs the one that the model was trained with",
+                "缺少 `template`；`stage: sft` 需要模型训练时所用的模板",
+            ));
+        }
+    }
+
+    fn check_method(&self, problems: &mut Vec<Problem>) {
+        match self.finetuning_type {
+            FinetuningType::Lora => {
+                if self.lora_target.is_empty() {
+                    problems.push(Problem::of(
+                        "lora_target",
+                        "`lora_target` is empty; give module names, or `all`",
+                        "`lora_target` 为空；请给出模块名称，或 `all`",
+                    ));
+                }
+            }
+            FinetuningType::Full => {
+                if !self.adapter_name_or_path.is_empty() {
+                    problems.push(Problem::of(
+                        "adapter_name_or_path",
+                        "`adapter_name_or_path` needs `finetuning_type: lora`; full tuning takes a model without adapters",
+                        "`adapter_name_or_path` 需要 `finetuning_type: lora`；全参数微调不能带适配器",
+                    ));
+                }
+            }
+        }
+    }
+
+    fn check_data(&self, problems: &mut Vec<Problem>) {
+        let sft_only = [
+            ("neat_packing", self.neat_packing),
+            ("train_on_prompt", self.train_on_prompt),
+            ("mask_history", self.mask_history),
+        ];
+        for (key, on) in sft_only {
+            if on && self.stage != Stage::Sft {
+                problems.push(Problem::of(
+                    key,
+                    format!("`{key}` means something for `stage: sft` only; remove it"),
+                    format!("`{key}` 只用于 `stage: sft`；请删除"),
+                ));
+            }
+        }
+        if self.train_on_prompt && self.mask_history {
+            problems.push(Problem::of(
+                "mask_history",
+                "`mask_history` and `train_on_prompt` contradict each other; keep one of them",
+                "`mask_history` 与 `train_on_prompt` 相互矛盾；请保留其中一个",
+            ));
+        }
+        if self.neat_packing && self.packing == Some(false) {
+            problems.push(Problem::of(
+                "packing",
+                "`neat_packing: true` packs, but `packing` is false; remove one of them",
+                "`neat_packing: true` 会打包，但 `packing` 为 false；请删除其中一个",
+            ));
+        }
+    }
+
+    fn check_training(&self, problems: &mut Vec<Problem>) {
+        if self.max_steps == 0 {
+            problems.push(Problem::of(
+                "max_steps",
+                "`max_steps` is 0; give a number of steps, or -1 to train by `num_train_epochs`",
+                "`max_steps` 为 0；请给出步数，或用 -1 表示按 `num_train_epochs` 训练",
+            ));
+        }
+        if self.warmup_ratio > 0.0 && self.warmup_steps.of(u64::MAX) > 0 {
+            problems.push(Problem::of(
+                "warmup_ratio",
+                "`warmup_ratio` and `warmup_steps` both set the warm-up; keep one of them",
+                "`warmup_ratio` 与 `warmup_steps` 都用于设置预热；请保留其中一个",
+            ));
+        }
+    }
+
+    fn check_evaluation(&self, problems: &mut Vec<Problem>) {
+        let held_out = self.val_size > 0.0;
+        let data = held_out || !self.eval_dataset.is_empty();
+        if held_out && !self.eval_dataset.is_empty() {
+            problems.push(Problem::of(
+                "val_size",
+                "`val_size` and `eval_dataset` both give evaluation data; keep one of them",
+                "`val_size` 与 `eval_dataset` 都提供评估数据；请保留其中一个",
+            ));
+        }
+        if held_out && self.dataset.is_empty() {
+            problems.push(Problem::of(
+                "val_size",
+                "`val_size` takes a part of `dataset`, which is missing",
+                "`val_size` 从 `dataset` 中划分，但未给出 `dataset`",
+            ));
+        }
+        if self.val_size >= 1.0 && self.val_size.fract() != 0.0 {
+            problems.push(Problem::of(
+                "val_size",
+                format!(
+                    "`val_size` is {}; from 1 on it is a number of rows, so give a whole one",
+                    self.val_size
+                ),
+                format!("`val_size` 为 {}；大于等于 1 时表示行数，请给出整数", self.val_size),
+            ));
+        }
+        if !data && (self.do_eval || self.eval_strategy != Strategy::No) {
+            let key = if self.eval_strategy != Strategy::No { "eval_strategy" } else { "do_eval" };
+            problems.push(Problem::of(
+                key,
+                format!("`{key}` asks for evaluation, but there is no data for it; set `val_size` or `eval_dataset`"),
+                format!("`{key}` 要求评估，但没有评估数据；请设置 `val_size` 或 `eval_dataset`"),
+            ));
+        }
+    }
+}
