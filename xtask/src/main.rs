@@ -1,1 +1,84 @@
-fn main() {}
+//! `cargo xtask …`: builds, runs, tests and measures Chandler with nothing but cargo and package managers.
+
+mod process;
+mod server;
+mod system;
+mod wasm;
+
+use std::{env, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::wasm::Profile;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and start the dashboard
+    Serve {
+        /// Quick builds without full optimisation, for work on the code
+        #[arg(long)]
+        dev: bool,
+        /// Arguments for `chandler webui`
+        #[arg(last = true)]
+        webui: Vec<String>,
+    },
+    /// Build the server and the browser's half
+    Build {
+        /// Optimise fully, and compress what the browser loads
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build the browser's half alone: module, script, styles, public files
+    Wasm {
+        /// Built for size, and compressed
+        #[arg(long)]
+        release: bool,
+    },
+    /// Print the versions of Chandler and of the tools it is built with
+    Version,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().context("the project's folder")?;
+    env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    match task {
+        Task::Serve { dev, webui } => server::serve(Profile::release_unless(dev), &webui),
+        Task::Build { release } => {
+            let profile = Profile::release_unless(!release);
+            wasm::build(profile)?;
+            server::build(profile)?;
+            Ok(())
+        }
+        Task::Wasm { release } => wasm::build(Profile::release_unless(!release)),
+        Task::Version => version(),
+    }
+}
+
+fn version() -> anyhow::Result<()> {
+    println!("chandler {}", env!("CARGO_PKG_VERSION"));
+    for mut tool in [process::command("rustc", ["--version"]), process::command("cargo", ["--version"])] {
+        println!("{}", process::output(&mut tool)?.trim());
+    }
+    println!("toolchain of the browser's half: {}", wasm::toolchain::find()?);
+    Ok(())
+}

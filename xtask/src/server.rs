@@ -1,0 +1,37 @@
+//! The server: built, and started.
+
+use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+use anyhow::Context;
+
+use crate::{
+    process::{cargo, run, say, timed},
+    system,
+    wasm::{self, Profile},
+};
+
+/// Builds the `chandler` binary; answers with its path.
+pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
+    system::ensure_c_compiler()?;
+    let mut build = cargo(["build", "--package", "server", "--bin", "chandler"]);
+    let folder = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => {
+            build.arg("--release");
+            "release"
+        }
+    };
+    timed("server, cargo", || run(&mut build))?;
+    Ok(PathBuf::from("target").join(folder).join("chandler"))
+}
+
+/// Builds both halves and becomes the dashboard's server, so that Ctrl-C and signals reach it directly.
+pub fn serve(profile: Profile, webui: &[String]) -> anyhow::Result<()> {
+    say("building Chandler; the first time takes some minutes");
+    wasm::build(profile)?;
+    let chandler = build(profile)?.canonicalize()?;
+    let site = wasm::site().canonicalize()?;
+    let mut server = Command::new(&chandler);
+    server.arg("webui").args(webui).env("LEPTOS_SITE_ROOT", site);
+    Err(server.exec()).with_context(|| format!("cannot start {}", chandler.display()))
+}
