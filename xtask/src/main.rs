@@ -1,8 +1,11 @@
 //! `cargo xtask …`: builds, runs, tests and measures Chandler with nothing but cargo and package managers.
 
+mod browser;
+mod model;
 mod process;
 mod server;
 mod system;
+mod tests;
 mod wasm;
 
 use std::{env, path::Path, process::ExitCode};
@@ -10,7 +13,7 @@ use std::{env, path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::wasm::Profile;
+use crate::{model::Model, wasm::Profile};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_version_flag = true)]
@@ -42,6 +45,14 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Format, lints, unit and golden tests, browser tests
+    Test {
+        /// The browser tests alone
+        #[arg(long)]
+        browser: bool,
+    },
+    /// Bring a model that is not bundled into models/
+    Model { name: Model },
     /// Print the versions of Chandler and of the tools it is built with
     Version,
 }
@@ -70,6 +81,9 @@ fn run(task: Task) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Wasm { release } => wasm::build(Profile::release_unless(!release)),
+        Task::Test { browser: false } => tests::all(),
+        Task::Test { browser: true } => tests::browser(),
+        Task::Model { name } => model::bring(name, Path::new("models")),
         Task::Version => version(),
     }
 }
