@@ -1,0 +1,121 @@
+//! Gradients of values on a tape, and of parameters.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Tensor};
+use rayon::prelude::*;
+
+use super::{NodeId, Param, ParamId};
+use crate::Result;
+use crate::tensor::{mutate, view};
+
+/// Gradients of parameters, accumulated over micro-batches until they are cleared.
+#[derive(Default)]
+pub struct ParamGradients {
+    map: BTreeMap<ParamId, Tensor>,
+}
+
+impl ParamGradients {
+    pub fn get(&self, id: ParamId) -> Option<&Tensor> {
+        self.map.get(&id)
+    }
+
+    /// Lets `add` add to the gradient of a parameter, which starts at zero.
+    pub fn accumulate(&mut self, param: &Param, add: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
+        let slot = match self.map.entry(param.id) {
+            std::collections::btree_map::Entry::Occupied(slot) => slot.into_mut(),
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert(Tensor::zeros(param.tensor.shape(), DType::F32, param.tensor.device())?)
+            }
+        };
+        mutate(slot, add)
+    }
+
+    pub fn clear(&mut self) {
+        self.map.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ParamId, &Tensor)> {
+        self.map.iter().map(|(id, tensor)| (*id, tensor))
+    }
+
+    /// √Σ g² over all parameters.
+    pub fn global_norm(&self) -> Result<f64> {
+        let mut total = 0.0;
+        for tensor in self.map.values() {
+            total += squares(view(tensor)?.f32()?);
+        }
+        Ok(total.sqrt())
+    }
+
+    /// Multiplies all gradients.
+    pub fn scale(&mut self, factor: f32) -> Result<()> {
+        for tensor in self.map.values() {
+            mutate(tensor, |data| {
+                data.par_chunks_mut(8192).for_each(|part| part.iter_mut().for_each(|x| *x *= factor))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Σ x² in double precision, in an order that does not depend on the number of threads.
+fn squares(data: &[f32]) -> f64 {
+    let parts: Vec<f64> =
+        data.par_chunks(8192).map(|part| part.iter().map(|x| (*x as f64) * (*x as f64)).sum()).collect();
+    parts.iter().sum()
+}
+
+/// What a backward pass has collected so far.
+pub struct Gradients<'a> {
+    nodes: Vec<Option<Tensor>>,
+    pub params: &'a mut ParamGradients,
+}
+
+impl<'a> Gradients<'a> {
+    pub(super) fn new(nodes: usize, params: &'a mut ParamGradients) -> Self {
+        Gradients { nodes: vec![None; nodes], params }
+    }
+
+    pub(super) fn take(&mut self, id: NodeId) -> Option<Tensor> {
+        self.nodes[id.0].take()
+    }
+
+    /// Adds `gradient` to that of a value. The tensor is taken over: the caller keeps no other use of it.
+    pub fn add(&mut self, node: Option<NodeId>, gradient: Tensor) -> Result<()> {
+        let Some(NodeId(index)) = node else { return Ok(()) };
+        match &self.nodes[index] {
+            None => self.nodes[index] = Some(gradient),
+            Some(total) => {
+                let gradient = view(&gradient)?;
+                let gradient = gradient.f32()?;
+                mutate(total, |total| {
+                    total.par_chunks_mut(8192).zip(gradient.par_chunks(8192)).for_each(|(total, part)| {
+                        total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient of a value so far, to be added to in place; zero if there is none yet.
+    pub fn accumulate<R: Send>(
+        &mut self,
+        node: Option<NodeId>,
+        like: &Tensor,
+        add: impl FnOnce(&mut [f32]) -> R + Send,
+    ) -> Result<Option<R>> {
+        let Some(NodeId(index)) = node else { return Ok(None) };
+        let slot = &mut self.nodes[index];
+        let total = match slot {
+            Some(total) => total,
+            None => slot.insert(like.zeros_like()?),
+        };
+        mutate(total, add).map(Some)
+    }
+}

@@ -1,0 +1,50 @@
+//! Named weights, trainable or frozen.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{DType, Tensor};
+
+use crate::Result;
+use crate::tensor::view;
+
+/// Identifies a parameter within the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamId(usize);
+
+/// A weight of a model or of an adapter.
+///
+/// A trainable one is f32 and is changed in place by the optimiser; a frozen one keeps the type it is
+/// stored in.
+#[derive(Debug)]
+pub struct Param {
+    pub id: ParamId,
+    /// Full name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    pub tensor: Tensor,
+    pub trainable: bool,
+}
+
+impl Param {
+    /// # Errors
+    /// If a trainable tensor cannot be converted to f32.
+    pub fn new(name: impl Into<String>, tensor: Tensor, trainable: bool) -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let tensor =
+            if trainable { tensor.to_dtype(DType::F32)?.contiguous()? } else { tensor.contiguous()? };
+        Ok(Param { id: ParamId(NEXT.fetch_add(1, Ordering::Relaxed)), name: name.into(), tensor, trainable })
+    }
+
+    pub fn len(&self) -> usize {
+        self.tensor.elem_count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of the values, widened to f32.
+    pub fn to_f32(&self) -> Result<Vec<f32>> {
+        let wide = self.tensor.to_dtype(DType::F32)?;
+        Ok(view(&wide)?.f32()?.to_vec())
+    }
+}

@@ -1,0 +1,40 @@
+//! What can go wrong in the engine, in words for the person who started the run.
+
+use std::path::{Path, PathBuf};
+
+/// An error names what went wrong, where, what was given and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file exists but its contents cannot be used.
+    #[error("{}: {message}", path.display())]
+    File { path: PathBuf, message: String },
+    /// The recipe asks for something that does not fit the model or the data.
+    #[error("{key}: {message}")]
+    Recipe { key: String, message: String },
+    #[error("{0}")]
+    Training(String),
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Io { path: path.as_ref().to_owned(), source }
+    }
+
+    pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Error::File { path: path.as_ref().to_owned(), message: message.into() }
+    }
+
+    pub fn recipe(key: &str, message: impl Into<String>) -> Self {
+        Error::Recipe { key: key.to_owned(), message: message.into() }
+    }
+}

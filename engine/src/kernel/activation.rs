@@ -1,0 +1,145 @@
+//! Activations of the feed-forward part, plain or gated (Shazeer 2020, "GLU Variants").
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::lanes::{exp, sigmoid, tanh};
+use super::{rows_per_task, simd};
+
+/// An elementwise function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    Silu,
+    /// x · Φ(x) through the error function.
+    Gelu,
+    /// The tanh approximation of GELU.
+    GeluTanh,
+    Relu,
+}
+
+const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+const CUBIC: f32 = 0.044_715;
+
+impl Activation {
+    #[inline(always)]
+    pub fn value(self, x: f32) -> f32 {
+        match self {
+            Activation::Silu => x * sigmoid(x),
+            Activation::Gelu => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
+            Activation::GeluTanh => 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * (x + CUBIC * x * x * x))),
+            Activation::Relu => x.max(0.0),
+        }
+    }
+
+    #[inline(always)]
+    pub fn derivative(self, x: f32) -> f32 {
+        match self {
+            Activation::Silu => {
+                let s = sigmoid(x);
+                s * (1.0 + x * (1.0 - s))
+            }
+            Activation::Gelu => {
+                let cdf = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+                cdf + x * 0.398_942_3 * exp(-0.5 * x * x)
+            }
+            Activation::GeluTanh => {
+                let t = tanh(SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
+                0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x)
+            }
+            Activation::Relu => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
+        }
+    }
+
+    /// y = act(gate) · up, where each row of `gate_up` holds gate then up, `width` each.
+    pub fn gated_forward(self, gate_up: &[f32], y: &mut [f32], width: usize) {
+        let task = rows_per_task(3 * width);
+        y.par_chunks_mut(width * task).zip(gate_up.par_chunks(2 * width * task)).for_each(|(y, gate_up)| {
+            simd(|| match self {
+                Activation::Silu => gated_rows(y, gate_up, width, |x| Activation::Silu.value(x)),
+                Activation::Gelu => gated_rows(y, gate_up, width, |x| Activation::Gelu.value(x)),
+                Activation::GeluTanh => gated_rows(y, gate_up, width, |x| Activation::GeluTanh.value(x)),
+                Activation::Relu => gated_rows(y, gate_up, width, |x| Activation::Relu.value(x)),
+            })
+        });
+    }
+
+    /// d gate = dy · up · act′(gate), d up = dy · act(gate), laid out as `gate_up`.
+    pub fn gated_backward(self, dy: &[f32], gate_up: &[f32], d_gate_up: &mut [f32], width: usize) {
+        let task = rows_per_task(5 * width);
+        d_gate_up
+            .par_chunks_mut(2 * width * task)
+            .zip(gate_up.par_chunks(2 * width * task).zip(dy.par_chunks(width * task)))
+            .for_each(|(out, (gate_up, dy))| {
+                simd(|| match self {
+                    Activation::Silu => gated_gradient(out, gate_up, dy, width, Activation::Silu),
+                    Activation::Gelu => gated_gradient(out, gate_up, dy, width, Activation::Gelu),
+                    Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, Activation::GeluTanh),
+                    Activation::Relu => gated_gradient(out, gate_up, dy, width, Activation::Relu),
+                })
+            });
+    }
+
+    /// y = act(x)
+    pub fn forward(self, x: &[f32], y: &mut [f32]) {
+        const BLOCK: usize = 8192;
+        y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(y, x)| {
+            simd(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = self.value(*x)));
+        });
+    }
+
+    /// dx = dy · act′(x)
+    pub fn backward(self, dy: &[f32], x: &[f32], dx: &mut [f32]) {
+        const BLOCK: usize = 8192;
+        dx.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK).zip(dy.par_chunks(BLOCK))).for_each(
+            |(dx, (x, dy))| {
+                simd(|| {
+                    dx.iter_mut()
+                        .zip(x.iter().zip(dy))
+                        .for_each(|(dx, (x, dy))| *dx = dy * self.derivative(*x))
+                });
+            },
+        );
+    }
+}
+
+#[inline(always)]
+fn gated_rows(y: &mut [f32], gate_up: &[f32], width: usize, act: impl Fn(f32) -> f32) {
+    for (y, row) in y.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
+        let (gate, up) = row.split_at(width);
+        for j in 0..width {
+            y[j] = act(gate[j]) * up[j];
+        }
+    }
+}
+
+#[inline(always)]
+fn gated_gradient(out: &mut [f32], gate_up: &[f32], dy: &[f32], width: usize, act: Activation) {
+    let rows =
+        out.chunks_exact_mut(2 * width).zip(gate_up.chunks_exact(2 * width)).zip(dy.chunks_exact(width));
+    for ((out, row), dy) in rows {
+        let (gate, up) = row.split_at(width);
+        let (d_gate, d_up) = out.split_at_mut(width);
+        for j in 0..width {
+            d_gate[j] = dy[j] * up[j] * act.derivative(gate[j]);
+            d_up[j] = dy[j] * act.value(gate[j]);
+        }
+    }
+}
+
+/// The error function by Abramowitz & Stegun 7.1.26; |error| ≤ 1.5e-7, about f32's resolution near 1.
+#[inline(always)]
+fn erf(x: f32) -> f32 {
+    let a = x.abs() as f64;
+    let t = 1.0 / (1.0 + 0.327_591_1 * a);
+    let poly = t
+        * (0.254_829_592
+            + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let value = (1.0 - poly * (-a * a).exp()) as f32;
+    if x < 0.0 { -value } else { value }
+}

@@ -1,0 +1,101 @@
+use super::*;
+
+fn numbers(n: usize, seed: u32) -> Vec<f32> {
+    (0..n)
+        .map(|i| {
+            (((i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed * 97)) >> 8) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+fn naive(a: &MatRef, b: &MatRef, i: usize, j: usize) -> f64 {
+    (0..a.cols).map(|k| a.get(i, k) as f64 * b.get(k, j) as f64).sum()
+}
+
+/// All operand layouts and odd sizes against the definition.
+#[test]
+fn agrees_with_the_definition() {
+    let sizes =
+        [(1, 1, 1), (3, 33, 5), (14, 32, 16), (15, 65, 17), (29, 100, 130), (64, 48, 1100), (5, 7, 2100)];
+    for (m, n, k) in sizes {
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (a2, b2) = (numbers(m * 9, 3), numbers(9 * n, 4));
+        let b_bf16: Vec<bf16> = b.iter().map(|x| bf16::from_f32(*x)).collect();
+        let b_f16: Vec<f16> = b.iter().map(|x| f16::from_f32(*x)).collect();
+        for a_t in [false, true] {
+            for b_t in [false, true] {
+                for kind in 0..3 {
+                    for (accumulate, with_extra, half) in
+                        [(false, false, false), (true, true, false), (false, true, true), (true, false, true)]
+                    {
+                        let av = if a_t { MatRef::f32(&a, k, m).t() } else { MatRef::f32(&a, m, k) };
+                        let elements = match kind {
+                            0 => Elements::F32(&b),
+                            1 => Elements::Bf16(&b_bf16),
+                            _ => Elements::F16(&b_f16),
+                        };
+                        let bv = if b_t {
+                            MatRef::new(elements, n, k, k).t()
+                        } else {
+                            MatRef::new(elements, k, n, n)
+                        };
+                        let extra = with_extra.then(|| (MatRef::f32(&a2, m, 9), MatRef::f32(&b2, 9, n)));
+                        let before = numbers(m * n, 5);
+                        let mut c = before.clone();
+                        gemm(MatMut::f32(&mut c, m, n), av, bv, Options { accumulate, extra, bf16: half });
+                        for i in 0..m {
+                            for j in 0..n {
+                                let mut want = naive(&av, &bv, i, j);
+                                if let Some((a2, b2)) = &extra {
+                                    want += naive(a2, b2, i, j);
+                                }
+                                if accumulate {
+                                    want += before[i * n + j] as f64;
+                                }
+                                let tolerance =
+                                    if half { 0.02 * (k as f64).sqrt() } else { 1e-5 * (k as f64).sqrt() };
+                                let got = c[i * n + j] as f64;
+                                assert!(
+                                    (got - want).abs() < tolerance + 1e-6,
+                                    "{m}x{n}x{k} a_t={a_t} b_t={b_t} kind={kind} acc={accumulate} extra={with_extra} bf16={half} ({i},{j}): {got} != {want}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn portable_agrees_with_the_definition() {
+    let (m, n, k) = (9, 300, 37);
+    let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+    let b_bf16: Vec<bf16> = b.iter().map(|x| bf16::from_f32(*x)).collect();
+    for elements in [Elements::F32(&b), Elements::Bf16(&b_bf16)] {
+        let (av, bv) = (MatRef::f32(&a, m, k), MatRef::new(elements, n, k, k).t());
+        let mut c = vec![1.0; m * n];
+        portable::run(MatMut::f32(&mut c, m, n), av, bv, Options { accumulate: true, ..Options::default() });
+        for i in 0..m {
+            for j in 0..n {
+                assert!((c[i * n + j] as f64 - 1.0 - naive(&av, &bv, i, j)).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn writes_only_its_columns() {
+    let (a, b) = (numbers(20 * 8, 1), numbers(8 * 40, 2));
+    let mut c = vec![7.0; 20 * 100];
+    gemm(
+        MatMut::columns(&mut c, 20, 100, 30, 40),
+        MatRef::f32(&a, 20, 8),
+        MatRef::f32(&b, 8, 40),
+        Options::default(),
+    );
+    for (i, x) in c.iter().enumerate() {
+        assert_eq!(*x == 7.0, !(30..70).contains(&(i % 100)), "element {i}");
+    }
+}

@@ -1,0 +1,79 @@
+//! CPU kernels on plain slices: no tensors, no graph, no allocation policy.
+//!
+//! [`gemm`] is the one place with processor-specific code. Everything else is written so that the
+//! compiler vectorises it and is compiled for each instruction set by [`pulp`]'s run-time dispatch.
+
+pub mod activation;
+pub mod attention;
+pub mod cross_entropy;
+pub mod gemm;
+pub mod lanes;
+pub mod norm;
+pub mod rope;
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+/// An output buffer whose contents are unspecified: the caller writes all of it before it reads any.
+///
+/// Zeroing would cost a pass over memory for every activation of every layer.
+#[allow(clippy::uninit_vec)]
+pub fn uninit(len: usize) -> Vec<f32> {
+    let mut buffer = Vec::with_capacity(len);
+    // SAFETY: the capacity is `len` and every bit pattern is a valid f32; kernels overwrite the buffer.
+    unsafe { buffer.set_len(len) };
+    buffer
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends a thread-local work area of `len` floats with unspecified contents; calls may nest.
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut buffer = SCRATCH.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+    if buffer.len() < len {
+        buffer = uninit(len);
+    }
+    let result = work(&mut buffer[..len]);
+    SCRATCH.with(|pool| pool.borrow_mut().push(buffer));
+    result
+}
+
+/// Runs `work` compiled for the widest instruction set this processor has.
+#[inline(always)]
+pub fn simd<R>(work: impl FnOnce() -> R) -> R {
+    struct Call<F>(F);
+    impl<F: FnOnce() -> R, R> pulp::NullaryFnOnce for Call<F> {
+        type Output = R;
+        #[inline(always)]
+        fn call(self) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Call(work))
+}
+
+/// Rows a thread should take at least, so that a task moves some tens of kilobytes.
+pub fn rows_per_task(row_len: usize) -> usize {
+    (16 * 1024 / row_len.max(1)).max(1)
+}
+
+/// out += Σ over rows of what `add` adds for each, in an order that does not depend on the number of
+/// threads.
+pub fn column_sums(rows: usize, out: &mut [f32], add: impl Fn(usize, &mut [f32]) + Sync) {
+    const ROWS_PER_PARTIAL: usize = 32;
+    let partials: Vec<Vec<f32>> = (0..rows.div_ceil(ROWS_PER_PARTIAL))
+        .into_par_iter()
+        .map(|block| {
+            let mut total = vec![0.0; out.len()];
+            let first = block * ROWS_PER_PARTIAL;
+            simd(|| (first..rows.min(first + ROWS_PER_PARTIAL)).for_each(|row| add(row, &mut total)));
+            total
+        })
+        .collect();
+    for partial in partials {
+        out.iter_mut().zip(partial).for_each(|(out, partial)| *out += partial);
+    }
+}

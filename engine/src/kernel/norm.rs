@@ -1,0 +1,104 @@
+//! RMSNorm (Zhang & Sennrich 2019) and LayerNorm (Ba et al. 2016) over the rows of a matrix.
+//!
+//! The reciprocal deviation is recomputed in the backward pass: it costs one pass over a row that is in
+//! the cache anyway, and nothing has to be kept.
+
+use rayon::prelude::*;
+
+use super::lanes::{sum, sum2};
+use super::{column_sums, rows_per_task, simd, uninit};
+
+/// Which normalisation, over rows of `weight.len()` (or any length without a weight).
+#[derive(Clone, Copy)]
+pub struct NormKernel<'a> {
+    pub weight: Option<&'a [f32]>,
+    pub bias: Option<&'a [f32]>,
+    /// The weight is stored as its difference from one (Gemma).
+    pub one_plus: bool,
+    /// Subtract the mean (LayerNorm).
+    pub center: bool,
+    pub eps: f32,
+}
+
+impl NormKernel<'_> {
+    #[inline(always)]
+    fn scale(&self, j: usize) -> f32 {
+        match self.weight {
+            Some(weight) if self.one_plus => 1.0 + weight[j],
+            Some(weight) => weight[j],
+            None => 1.0,
+        }
+    }
+
+    /// (mean or 0, 1 / deviation) of a row.
+    #[inline(always)]
+    fn statistics(&self, x: &[f32]) -> (f32, f32) {
+        let n = x.len() as f32;
+        let mean = if self.center { sum(x, |v| v) / n } else { 0.0 };
+        let variance = sum(x, |v| (v - mean) * (v - mean)) / n;
+        (mean, 1.0 / (variance + self.eps).sqrt())
+    }
+
+    /// y = (x − mean) · r · weight + bias with r = 1/√(mean((x − mean)²) + eps); mean = 0 for RMSNorm.
+    pub fn forward(&self, x: &[f32], y: &mut [f32], cols: usize) {
+        let task = rows_per_task(cols);
+        y.par_chunks_mut(cols * task).zip(x.par_chunks(cols * task)).for_each(|(y, x)| {
+            simd(|| {
+                for (y, x) in y.chunks_exact_mut(cols).zip(x.chunks_exact(cols)) {
+                    let (mean, r) = self.statistics(x);
+                    match (self.weight, self.one_plus) {
+                        (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
+                        _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
+                    }
+                    if let Some(bias) = self.bias {
+                        (0..cols).for_each(|j| y[j] += bias[j]);
+                    }
+                }
+            })
+        });
+    }
+
+    /// dx += r · (g − mean(g)·[center] − x̂ · mean(g·x̂)) with g = dy · weight and x̂ = (x − mean) · r.
+    pub fn backward(&self, dy: &[f32], x: &[f32], dx: &mut [f32], cols: usize) {
+        let task = rows_per_task(cols);
+        let n = cols as f32;
+        dx.par_chunks_mut(cols * task)
+            .zip(x.par_chunks(cols * task))
+            .zip(dy.par_chunks(cols * task))
+            .for_each(|((dx, x), dy)| {
+                simd(|| {
+                    let mut g = uninit(cols);
+                    let rows = dx.chunks_exact_mut(cols).zip(x.chunks_exact(cols)).zip(dy.chunks_exact(cols));
+                    for ((dx, x), dy) in rows {
+                        let (mean, r) = self.statistics(x);
+                        for j in 0..cols {
+                            g[j] = dy[j] * self.scale(j);
+                        }
+                        let along = sum2(&g, x, |g, x| g * (x - mean)) * r * r / n;
+                        let shift = if self.center { sum(&g, |g| g) / n } else { 0.0 };
+                        for j in 0..cols {
+                            dx[j] += r * (g[j] - shift - (x[j] - mean) * along);
+                        }
+                    }
+                })
+            });
+    }
+
+    /// dw += Σ over rows of dy · x̂
+    pub fn weight_gradient(&self, dy: &[f32], x: &[f32], cols: usize, out: &mut [f32]) {
+        column_sums(x.len() / cols, out, |row, total| {
+            let (dy, x) = (&dy[row * cols..][..cols], &x[row * cols..][..cols]);
+            let (mean, r) = self.statistics(x);
+            for j in 0..cols {
+                total[j] += dy[j] * (x[j] - mean) * r;
+            }
+        });
+    }
+
+    /// db += Σ over rows of dy
+    pub fn bias_gradient(&self, dy: &[f32], cols: usize, out: &mut [f32]) {
+        column_sums(dy.len() / cols, out, |row, total| {
+            total.iter_mut().zip(&dy[row * cols..]).for_each(|(total, dy)| *total += dy);
+        });
+    }
+}
