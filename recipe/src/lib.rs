@@ -6,11 +6,14 @@
 pub mod args;
 mod derived;
 pub mod event;
+pub mod memory;
 mod problem;
 mod reader;
+pub mod registry;
 pub mod run;
 pub mod text;
 mod validate;
+mod write;
 
 pub use args::{
     Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Recipe, RopeScaling, Stage,

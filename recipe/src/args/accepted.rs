@@ -95,7 +95,6 @@ static ROWS: &[Row] = &[
     row(
         &[
             "preprocessing_num_workers",
-            "preprocessing_batch_size",
             "dataloader_num_workers",
             "dataloader_pin_memory",
             "dataloader_persistent_workers",

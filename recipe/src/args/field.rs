@@ -16,6 +16,8 @@ pub enum Shown {
     Plain(String),
     /// Text: written with quotes where YAML would read it as something else.
     Text(String),
+    /// Names: written with commas between them.
+    List(Vec<String>),
 }
 
 impl Shown {
@@ -24,6 +26,7 @@ impl Shown {
         match self {
             Shown::Nothing => String::new(),
             Shown::Plain(text) | Shown::Text(text) => text,
+            Shown::List(items) => items.join(","),
         }
     }
 }
@@ -229,13 +232,13 @@ impl Field for Vec<String> {
             Raw::Null => Vec::new(),
             Raw::Scalar(text) => trimmed(&mut text.split(',')),
             Raw::List(items) => trimmed(&mut items.iter().map(String::as_str)),
-            Raw::Mapping => return Err(WrongType),
+            Raw::Nested => return Err(WrongType),
         };
         Ok(())
     }
 
     fn show(&self) -> Shown {
-        if self.is_empty() { Shown::Nothing } else { Shown::Text(self.join(",")) }
+        if self.is_empty() { Shown::Nothing } else { Shown::List(self.clone()) }
     }
 }
 

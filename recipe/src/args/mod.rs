@@ -9,6 +9,7 @@ pub mod accepted;
 mod choice;
 mod field;
 mod table;
+mod takes;
 pub mod unsupported;
 
 pub use choice::{FinetuningType, LrScheduler, MixStrategy, Optim, RopeScaling, Stage, Strategy};
@@ -170,8 +171,14 @@ pub fn find(key: &str) -> Option<&'static Argument> {
 }
 
 impl Recipe {
-    /// The value of an argument as text, as a form field shows it; empty when unset.
+    /// The value of an argument as text, as a form field shows it: empty when unset, or `null` where
+    /// an empty field would stand for a default that is set.
     pub fn get(&self, key: &str) -> Option<String> {
-        Some(self.field(key)?.show().into_text())
+        match self.field(key)?.show() {
+            Shown::Nothing if Recipe::default().field(key)?.show() != Shown::Nothing => {
+                Some("null".to_owned())
+            }
+            shown => Some(shown.into_text()),
+        }
     }
 }

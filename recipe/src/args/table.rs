@@ -190,7 +190,7 @@ argument_table! {
         /// Adapter folders to start from. All but the last are merged into the model; the last one is trained on.
         adapter_name_or_path: Vec<String> = Vec::new()
             => entry("Adapters", "适配器", "作为起点的适配器文件夹。除最后一个外全部合并进模型，最后一个继续训练。")
-                .path().methods(LORA).placeholder("none", "无");
+                .methods(LORA).placeholder("none", "无");
         /// Stretches rotary positions so that texts longer than the model's context can be trained on.
         rope_scaling: Option<RopeScaling> = None
             => entry("RoPE scaling", "RoPE 缩放", "拉伸旋转位置编码，使训练文本可以超过模型原有的上下文长度。")
@@ -273,6 +273,9 @@ argument_table! {
         /// Packs without letting the examples of a sequence see each other.
         neat_packing: bool = false
             => entry("Neat packing", "无污染打包", "打包时各样本互不可见。").advanced().stages(SFT);
+        /// Examples that are packed among themselves: packing fills sequences from so many at a time.
+        preprocessing_batch_size: usize = 1000
+            => entry("Packing batch", "打包批量", "每次取多少条样本相互打包。").at_least(1.0).advanced();
         /// Counts the loss on prompts too, not on answers alone.
         train_on_prompt: bool = false
             => entry("Train on prompts", "训练提示词", "损失也计入提示词，而不只是回答。").advanced().stages(SFT);

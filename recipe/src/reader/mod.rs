@@ -3,10 +3,11 @@
 mod suggest;
 mod yaml;
 
-use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};
+use crate::args::{self, Argument, Recipe, accepted, unsupported};
 use crate::problem::Problem;
+use crate::text::Lang;
 use yaml::Entry;
-pub use yaml::Raw;
+pub use yaml::{NESTED, Raw};
 
 impl Recipe {
     /// Reads and checks the recipe of a training run, written in YAML or JSON.
@@ -42,7 +43,7 @@ impl Recipe {
     pub fn from_fields(fields: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
         let mut reading = Reading::default();
         for (key, value) in fields.iter().filter(|(_, value)| !value.trim().is_empty()) {
-            reading.take(key, &Raw::Scalar(value.trim().to_owned()), None);
+            reading.take(key, &typed(key, value), None);
         }
         reading.check();
         reading.finish()
@@ -55,8 +56,15 @@ impl Recipe {
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Problem> {
         let argument = args::find(key)
             .ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| suggest::unknown(key)))?;
-        read_value(self, argument, &Raw::Scalar(text.to_owned()))
+        read_value(self, argument, &typed(key, text))
     }
+}
+
+/// What was typed into a form field. `null`, or nothing, unsets an argument that may be unset.
+fn typed(key: &str, text: &str) -> Raw {
+    let text = text.trim();
+    let optional = args::find(key).is_some_and(|argument| argument.optional);
+    if optional && (text.is_empty() || text == "null") { Raw::Null } else { Raw::Scalar(text.to_owned()) }
 }
 
 /// A recipe being read: what was understood so far, where each key stood, and what was not understood.
@@ -179,58 +187,26 @@ fn read_value(recipe: &mut Recipe, argument: &Argument, value: &Raw) -> Result<(
 /// The sentence about a value that an argument does not take.
 fn refusal(argument: &Argument, value: &Raw) -> Problem {
     let key = argument.key;
-    let (wanted_en, wanted_zh) = wanted(argument);
+    let (wanted_en, wanted_zh) = (argument.takes(Lang::En), argument.takes(Lang::Zh));
     if let Some(given) = value.scalar().filter(|given| argument.refused.contains(given)) {
         return Problem::of(
             key,
             format!(
                 "`{key}: {given}` is known from LLaMA-Factory but not supported by Chandler yet; give {wanted_en}"
             ),
-            format!("`{key}: {given}` 是 LLaMA-Factory 的取值，Chandler 尚不支持；请给出{wanted_zh}"),
+            format!("`{key}: {given}` 是 LLaMA-Factory 的取值，Chandler 尚不支持；请给出：{wanted_zh}"),
         );
     }
     if *value == Raw::Null {
         return Problem::of(
             key,
             format!("`{key}` is empty; give {wanted_en}, or remove the line"),
-            format!("`{key}` 为空；请给出{wanted_zh}，或删除该行"),
+            format!("`{key}` 为空；请给出：{wanted_zh}，或删除该行"),
         );
     }
     Problem::of(
         key,
         format!("`{key}` is {value}; give {wanted_en}"),
-        format!("`{key}` 的值为 {value}；请给出{wanted_zh}"),
+        format!("`{key}` 的值为 {value}；请给出：{wanted_zh}"),
     )
-}
-
-/// What an argument takes, in words.
-fn wanted(argument: &Argument) -> (String, String) {
-    let (mut en, mut zh) = match argument.kind {
-        Kind::Text => ("a text".to_owned(), "文本".to_owned()),
-        Kind::Path => ("a path".to_owned(), "路径".to_owned()),
-        Kind::Bool => ("true or false".to_owned(), " true 或 false".to_owned()),
-        Kind::Integer => ("a whole number".to_owned(), "整数".to_owned()),
-        Kind::Real => ("a number".to_owned(), "数值".to_owned()),
-        Kind::Steps => (
-            "a whole number of steps or a share below 1".to_owned(),
-            "步数（整数）或小于 1 的比例".to_owned(),
-        ),
-        Kind::List => ("names, separated by commas".to_owned(), "以逗号分隔的名称".to_owned()),
-        Kind::Choice(choices) => {
-            let names: Vec<_> = choices.iter().map(|choice| choice.value).collect();
-            let one_of = if names.len() > 1 { "one of " } else { "" };
-            (format!("{one_of}{}", names.join(", ")), format!(" {}", names.join("、")))
-        }
-    };
-    if let Some(range) = argument.range {
-        if let Some(min) = range.min {
-            en += &format!("{} {min}", if range.min_allowed { ", at least" } else { " above" });
-            zh += &format!("，{} {min}", if range.min_allowed { "不小于" } else { "大于" });
-        }
-        if let Some(max) = range.max {
-            en += &format!("{} {max}", if range.max_allowed { " and at most" } else { " and below" });
-            zh += &format!("，{} {max}", if range.max_allowed { "不大于" } else { "小于" });
-        }
-    }
-    (en, zh)
 }

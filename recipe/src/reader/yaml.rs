@@ -16,8 +16,8 @@ pub enum Raw {
     Null,
     Scalar(String),
     List(Vec<String>),
-    /// No supported argument takes one.
-    Mapping,
+    /// A mapping, or a list with one or another list in it. No supported argument takes one.
+    Nested,
 }
 
 impl Raw {
@@ -29,6 +29,9 @@ impl Raw {
     }
 }
 
+/// How a value that holds further values is shown.
+pub const NESTED: &str = "a nested value";
+
 /// As it would be typed.
 impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +40,7 @@ impl fmt::Display for Raw {
             Raw::Scalar(text) if text.is_empty() => f.write_str("\"\""),
             Raw::Scalar(text) => f.write_str(text),
             Raw::List(items) => write!(f, "[{}]", items.join(", ")),
-            Raw::Mapping => f.write_str("a mapping"),
+            Raw::Nested => f.write_str(NESTED),
         }
     }
 }
@@ -99,7 +102,7 @@ pub fn value(text: &str) -> Raw {
         }
     };
     match read {
-        Ok(Raw::Mapping) | Err(_) => Raw::Scalar(text.to_owned()),
+        Ok(Raw::Nested) | Err(_) => Raw::Scalar(text.to_owned()),
         Ok(value) => value,
     }
 }
@@ -132,8 +135,8 @@ impl<'t> Events<'t> {
             Event::Scalar(text, style, ..) => Ok(scalar(&text, style)),
             Event::SequenceStart(..) => self.list(),
             Event::MappingStart(..) => {
-                self.skip_mapping()?;
-                Ok(Raw::Mapping)
+                self.skip_nested()?;
+                Ok(Raw::Nested)
             }
             Event::Alias(_) => {
                 let en = "aliases (`*name`) are not understood here; write the value out";
@@ -143,28 +146,35 @@ impl<'t> Events<'t> {
         }
     }
 
+    /// The items of a list that has been opened.
     fn list(&mut self) -> Result<Raw, Problem> {
         let mut items = Vec::new();
         let mut nested = false;
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => break,
+                (Event::SequenceStart(..), _) => {
+                    self.skip_nested()?;
+                    nested = true;
+                }
                 (event, line) => match self.value_from(event, line)? {
                     Raw::Scalar(text) => items.push(text),
-                    Raw::Null => {}
-                    Raw::List(_) | Raw::Mapping => nested = true,
+                    Raw::Nested => nested = true,
+                    Raw::Null | Raw::List(_) => {}
                 },
             }
         }
-        Ok(if nested { Raw::Mapping } else { Raw::List(items) })
+        Ok(if nested { Raw::Nested } else { Raw::List(items) })
     }
 
-    fn skip_mapping(&mut self) -> Result<(), Problem> {
+    /// Skips to the end of a list or mapping that has been opened. Counts instead of recursing, so
+    /// that no depth of nesting exhausts the stack.
+    fn skip_nested(&mut self) -> Result<(), Problem> {
         let mut depth = 1;
         while depth > 0 {
             match self.next()?.0 {
-                Event::MappingStart(..) => depth += 1,
-                Event::MappingEnd => depth -= 1,
+                Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
+                Event::MappingEnd | Event::SequenceEnd => depth -= 1,
                 Event::StreamEnd => break,
                 _ => {}
             }

@@ -1,0 +1,140 @@
+//! What Chandler knows by name: models and the template each one speaks.
+
+mod models;
+
+use models::FAMILIES;
+
+/// The template for models that were never taught a conversation.
+pub const BASE_TEMPLATE: &str = "default";
+
+/// A model that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    pub name: &'static str,
+    pub family: &'static str,
+    /// Repository on the Hugging Face hub.
+    pub hub_id: &'static str,
+    /// The template its conversations are written in; [`BASE_TEMPLATE`] for models without chat training.
+    pub template: &'static str,
+}
+
+/// A model that Chandler brings, or can bring, to the models folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offered {
+    pub name: &'static str,
+    /// File or folder inside the models folder.
+    pub path: &'static str,
+    pub template: &'static str,
+    /// The command that brings it; none if it is bundled.
+    pub command: Option<&'static str>,
+}
+
+/// The models a fresh installation offers.
+pub const OFFERED: &[Offered] = &[
+    Offered { name: "Wick", path: "wick", template: "wick", command: None },
+    Offered {
+        name: "SmolLM2-135M-Instruct",
+        path: "SmolLM2-135M-Instruct.Q4_1.gguf",
+        template: "smollm2",
+        command: Some("cargo xtask model smollm2"),
+    },
+];
+
+/// Every model with a name.
+pub fn models() -> impl Iterator<Item = Model> {
+    FAMILIES.iter().flat_map(|family| {
+        family.models.iter().map(move |&(name, hub_id)| Model {
+            name,
+            family: family.name,
+            hub_id,
+            template: family.template.filter(|_| is_chat(name)).unwrap_or(BASE_TEMPLATE),
+        })
+    })
+}
+
+/// LLaMA-Factory's rule for which names get their family's template.
+fn is_chat(name: &str) -> bool {
+    ["-Chat", "-Distill", "-Instruct", "-Thinking"].iter().any(|suffix| name.contains(suffix))
+}
+
+/// The template that fits a model, by the name of its folder or file.
+///
+/// `models/SmolLM2-135M-Instruct.Q4_1.gguf`, `meta-llama/Llama-3.2-1B-Instruct` and a folder
+/// `llama-3.2-1b-instruct-mine` are all recognised; nothing is said about names that are not.
+pub fn template_for(model_name_or_path: &str) -> Option<&'static str> {
+    let name = stem(model_name_or_path);
+    let offered = OFFERED.iter().find(|offered| stem(offered.path) == name).map(|offered| offered.template);
+    offered.or_else(|| named(&name).map(|model| model.template))
+}
+
+/// The known model that a folder or file is named after.
+pub fn find(model_name_or_path: &str) -> Option<Model> {
+    named(&stem(model_name_or_path))
+}
+
+/// The known model whose name, or repository's name, starts this stem; the longest if several do.
+fn named(stem: &str) -> Option<Model> {
+    let matched = |model: &Model| {
+        let repository = model.hub_id.rsplit('/').next().unwrap_or_default();
+        [model.name, repository]
+            .iter()
+            .filter(|name| starts_with_name(stem, &normal(name)))
+            .map(|name| name.len())
+            .max()
+    };
+    models()
+        .filter_map(|model| Some((matched(&model)?, model)))
+        .max_by_key(|(length, _)| *length)
+        .map(|(_, model)| model)
+}
+
+/// Whether `stem` is this name, or this name and then something else after a separator.
+fn starts_with_name(stem: &str, name: &str) -> bool {
+    stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+}
+
+/// Last part of a path in normal form, without `.gguf`.
+fn stem(path: &str) -> String {
+    let path = path.trim().trim_end_matches(['/', '\\']);
+    let last = normal(path.rsplit(['/', '\\']).next().unwrap_or(path));
+    last.strip_suffix(".gguf").map(str::to_owned).unwrap_or(last)
+}
+
+fn normal(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_templates_by_folder_and_file_names() {
+        let cases = [
+            ("models/wick", Some("wick")),
+            ("models/SmolLM2-135M-Instruct.Q4_1.gguf", Some("smollm2")),
+            ("HuggingFaceTB/SmolLM2-360M-Instruct/", Some("smollm2")),
+            ("/srv/llama-3.2-1b-instruct-mine", Some("llama3")),
+            ("Meta-Llama-3-8B", Some("default")),
+            ("meta-llama/Meta-Llama-3.1-8B-Instruct", Some("llama3")),
+            ("Yi-6B-Chat", Some("yi")),
+            ("Yi-6B", Some("default")),
+            ("huggyllama/llama-7b", Some("default")),
+            ("Llama-2-7b-chat-hf", Some("llama2")),
+            ("yi-6bz", None),
+            ("my-model", None),
+            ("", None),
+        ];
+        for (path, template) in cases {
+            assert_eq!(template_for(path), template, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: Vec<_> = models().map(|model| model.name).collect();
+        for (i, name) in names.iter().enumerate() {
+            assert!(!names[..i].contains(name), "{name} is listed twice");
+        }
+    }
+}

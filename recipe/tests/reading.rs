@@ -1,0 +1,281 @@
+//! Reading recipes: what runs unchanged, what is refused, and how it is said.
+
+use recipe::{FinetuningType, LrScheduler, Problem, Recipe, Stage, Steps, Strategy};
+
+const SMALLEST: &str = "\
+model_name_or_path: models/wick
+do_train: true
+dataset: identity
+template: wick
+output_dir: out
+";
+
+fn with(lines: &str) -> Result<Recipe, Vec<Problem>> {
+    Recipe::from_yaml(&format!("{SMALLEST}{lines}"))
+}
+
+fn problems(lines: &str) -> Vec<String> {
+    with(lines).err().unwrap_or_default().iter().map(Problem::to_string).collect()
+}
+
+fn llamafactory(name: &str) -> Recipe {
+    let path = format!("{}/tests/llamafactory/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    Recipe::from_yaml(&text).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"))
+}
+
+#[test]
+fn llamafactory_lora_sft_runs_unchanged() {
+    let recipe = llamafactory("lora_sft.yaml");
+    assert_eq!(recipe.dataset, ["identity", "alpaca_en_demo"]);
+    assert_eq!((recipe.lora_rank, recipe.alpha()), (16, 32));
+    assert_eq!(recipe.learning_rate, 1e-4);
+    assert_eq!(recipe.lr_scheduler_type, LrScheduler::Cosine);
+    assert_eq!(recipe.warmup(95), 10);
+    assert_eq!(recipe.resume_from_checkpoint, None);
+    let noted: Vec<_> = recipe.notices().into_iter().map(|notice| notice.key).collect();
+    assert_eq!(
+        noted,
+        [
+            "trust_remote_code",
+            "preprocessing_num_workers",
+            "dataloader_num_workers",
+            "report_to",
+            "ddp_timeout"
+        ]
+    );
+}
+
+#[test]
+fn llamafactory_full_sft_runs_unchanged() {
+    let recipe = llamafactory("full_sft.yaml");
+    assert_eq!(recipe.finetuning_type, FinetuningType::Full);
+    assert_eq!(recipe.dataset, ["identity", "alpaca_en_demo"]);
+    assert_eq!(recipe.warmup_steps, Steps::Share(0.1));
+    assert_eq!(recipe.learning_rate, 1e-5);
+    assert_eq!(recipe.eval_strategy, Strategy::Steps);
+    assert!(recipe.pure_bf16);
+}
+
+#[test]
+fn llamafactory_pretraining_runs_unchanged() {
+    let recipe = llamafactory("lora_pretrain.yaml");
+    assert_eq!(recipe.stage, Stage::Pt);
+    assert!(recipe.packs());
+    assert_eq!(recipe.lora_target, ["q_proj", "v_proj"]);
+    assert_eq!((recipe.save_strategy, recipe.eval_strategy), (Strategy::No, Strategy::No));
+    assert_eq!(recipe.step_limit(), Some(1000));
+}
+
+#[test]
+fn what_llamafactorys_board_saves_runs_unchanged() {
+    let recipe = llamafactory("board.yaml");
+    assert_eq!(recipe.packing, Some(false));
+    assert_eq!(recipe.lora_alpha, Some(16));
+}
+
+#[test]
+fn json_reads_like_yaml() {
+    let recipe = llamafactory("sft.json");
+    assert_eq!(recipe.learning_rate, 1e-4);
+    assert_eq!(recipe.output_dir, "saves/smollm2");
+}
+
+#[test]
+fn numbers_and_truth_values_read_as_people_type_them() {
+    let recipe = with("learning_rate: 1e-4\nadam_epsilon: 1.0E-6\nseed: 18446744073709551615\nmax_samples: 1_000\n\
+         cutoff_len: 1e3\nplot_loss: Yes\ndo_eval: off\nuse_rslora: TRUE\nlora_dropout: .5\nweight_decay: 0\n")
+    .unwrap();
+    assert_eq!((recipe.learning_rate, recipe.adam_epsilon, recipe.lora_dropout), (1e-4, 1e-6, 0.5));
+    assert_eq!((recipe.seed, recipe.max_samples, recipe.cutoff_len), (u64::MAX, Some(1000), 1000));
+    assert!(recipe.plot_loss && recipe.use_rslora && !recipe.do_eval);
+}
+
+#[test]
+fn wrong_values_are_named_with_line_and_what_is_allowed() {
+    let cases = [
+        ("lora_rank: 8.5", "line 6: `lora_rank` is 8.5; give a whole number, at least 1"),
+        ("lora_rank: 0", "line 6: `lora_rank` is 0; give a whole number, at least 1"),
+        ("lora_rank: -3", "line 6: `lora_rank` is -3; give a whole number, at least 1"),
+        ("lora_rank: 010", "line 6: `lora_rank` is 010; give a whole number, at least 1"),
+        ("lora_rank:", "line 6: `lora_rank` is empty; give a whole number, at least 1, or remove the line"),
+        ("lora_rank: {r: 8}", "line 6: `lora_rank` is a nested value; give a whole number, at least 1"),
+        ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number, above 0"),
+        ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number, above 0"),
+        ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number, above 0"),
+        ("top_p: 1.5", "line 6: `top_p` is 1.5; give a number, above 0 and at most 1"),
+        ("lora_rank: [[8]]", "line 6: `lora_rank` is a nested value; give a whole number, at least 1"),
+        ("bf16: maybe", "line 6: `bf16` is maybe; give true or false"),
+        ("bf16: [true]", "line 6: `bf16` is [true]; give true or false"),
+        (
+            "save_steps: 0",
+            "line 6: `save_steps` is 0; give a whole number of steps or a share below 1, above 0",
+        ),
+        (
+            "save_steps: 1.5",
+            "line 6: `save_steps` is 1.5; give a whole number of steps or a share below 1, above 0",
+        ),
+        ("rope_scaling: ntk", "line 6: `rope_scaling` is ntk; give one of linear, dynamic, yarn, llama3"),
+    ];
+    for (line, message) in cases {
+        assert_eq!(problems(&format!("{line}\n")), [message]);
+    }
+}
+
+#[test]
+fn unsupported_keys_and_values_are_refused_by_name() {
+    assert_eq!(
+        problems("\nuse_galore: true\n"),
+        [
+            "line 7: `use_galore` (GaLore) is known from LLaMA-Factory but not supported by Chandler yet; remove it"
+        ]
+    );
+    assert_eq!(
+        problems("stage: dpo\n"),
+        [
+            "line 6: `stage: dpo` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft"
+        ]
+    );
+    assert!(problems("fp16: true\n")[0].contains("`bf16: true`"));
+    assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));
+    assert!(problems("num_beams: 4\n")[0].contains("without beams"));
+}
+
+#[test]
+fn unsupported_keys_at_their_default_ask_for_nothing() {
+    let recipe =
+        with("use_galore: false\ngalore_scale: 2\nquantization_bit: null\nlabel_smoothing_factor: 0\n")
+            .unwrap();
+    assert_eq!(recipe, with("").unwrap());
+}
+
+#[test]
+fn unknown_keys_come_with_a_suggestion() {
+    assert_eq!(
+        problems("lora_rnak: 8\n"),
+        ["line 6: `lora_rnak` is not an argument; did you mean `lora_rank`?"]
+    );
+    assert!(problems("colour: red\n")[0].starts_with("line 6: `colour` is not an argument; remove it"));
+}
+
+#[test]
+fn keys_given_twice_are_refused() {
+    assert_eq!(
+        problems("seed: 1\nseed: 2\n"),
+        ["line 7: `seed` is given twice (first on line 6); keep one of them"]
+    );
+    assert_eq!(problems("eval_strategy: no\nevaluation_strategy: no\n").len(), 1);
+}
+
+#[test]
+fn all_problems_are_reported_at_once_in_order() {
+    let found = problems("seed: x\nlora_rank: y\ntop_k: z\n");
+    assert_eq!(found.len(), 3);
+    assert!(
+        found[0].starts_with("line 6") && found[1].starts_with("line 7") && found[2].starts_with("line 8")
+    );
+}
+
+#[test]
+fn text_that_is_no_recipe_is_refused() {
+    let cases = [
+        ("- a\n- b\n", "line 1: a recipe is a list of `key: value` lines"),
+        ("just words", "line 1: a recipe is a list of `key: value` lines"),
+        ("seed: [1, 2\n", "this is not valid YAML"),
+        ("a: 1\n b: 2\n", "this is not valid YAML"),
+        ("seed: 1\n---\nseed: 2\n", "line 2: a second document starts here"),
+        ("a: &x 1\nseed: *x\n", "line 2: aliases"),
+    ];
+    for (text, message) in cases {
+        let found = Recipe::from_yaml(text).unwrap_err();
+        assert!(found.iter().any(|problem| problem.to_string().contains(message)), "{text:?}: {found:?}");
+    }
+    // Nothing at all is a recipe that lacks everything.
+    for text in ["", "# nothing\n", "---\n", "\u{feff}"] {
+        let found = Recipe::from_yaml(text).unwrap_err();
+        assert!(
+            found.iter().any(|problem| problem.message.contains("`model_name_or_path` is missing")),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_fatal() {
+    for open in ["[", "{a: "] {
+        assert!(Recipe::from_yaml(&format!("seed: {}", open.repeat(200_000))).is_err());
+    }
+    let closed = format!("seed: {}{}", "[".repeat(5_000), "]".repeat(5_000));
+    assert!(Recipe::from_yaml(&closed).is_err());
+}
+
+#[test]
+fn arguments_that_contradict_each_other_are_refused() {
+    let cases = [
+        ("stage: pt\nneat_packing: true\n", "neat_packing"),
+        ("train_on_prompt: true\nmask_history: true\n", "mask_history"),
+        ("neat_packing: true\npacking: false\n", "packing"),
+        ("finetuning_type: full\nadapter_name_or_path: a\n", "adapter_name_or_path"),
+        ("lora_target: ''\n", "lora_target"),
+        ("lora_target: null\n", "lora_target"),
+        ("max_steps: 0\n", "max_steps"),
+        ("warmup_steps: 10\nwarmup_ratio: 0.1\n", "warmup_ratio"),
+        ("val_size: 0.1\neval_dataset: other\n", "val_size"),
+        ("val_size: 1.5\n", "val_size"),
+        ("eval_strategy: steps\n", "eval_strategy"),
+        ("do_eval: true\n", "do_eval"),
+    ];
+    for (lines, key) in cases {
+        let found = with(lines).unwrap_err();
+        assert_eq!(found.len(), 1, "{lines}: {found:?}");
+        assert_eq!(found[0].key.as_deref(), Some(key), "{lines}");
+        assert!(found[0].line.is_some(), "{lines}");
+    }
+}
+
+#[test]
+fn overrides_win_and_are_read_like_yaml() {
+    let overrides = [
+        ("learning_rate", "1e-3"),
+        ("dataset", "[a, b]"),
+        ("evaluation_strategy", "no"),
+        ("packing", "null"),
+        ("default_system", "You are: kind"),
+        ("output_dir", ""),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let text = format!("{SMALLEST}eval_strategy: steps\n");
+    let found = Recipe::from_yaml_with(&text, &overrides).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].key.as_deref(), Some("output_dir"));
+    let recipe = Recipe::from_yaml_with(&text, &overrides[..5]).unwrap();
+    assert_eq!((recipe.learning_rate, recipe.packing), (1e-3, None));
+    assert_eq!(recipe.dataset, ["a", "b"]);
+    assert_eq!(recipe.default_system.as_deref(), Some("You are: kind"));
+}
+
+#[test]
+fn form_fields_read_as_typed_and_empty_ones_are_defaults() {
+    let fields = [
+        ("model_name_or_path", "models/wick"),
+        ("do_train", "true"),
+        ("dataset", "identity, chat"),
+        ("template", "wick"),
+        ("output_dir", "out"),
+        ("lora_rank", ""),
+        ("max_samples", "null"),
+        ("enable_thinking", "null"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let recipe = Recipe::from_fields(&fields).unwrap();
+    assert_eq!(recipe.dataset, ["identity", "chat"]);
+    assert_eq!((recipe.lora_rank, recipe.max_samples, recipe.enable_thinking), (8, None, None));
+    assert_eq!(recipe.get("enable_thinking").as_deref(), Some("null"));
+    assert_eq!(recipe.get("max_samples").as_deref(), Some(""));
+}
+
+#[test]
+fn a_recipe_for_talking_needs_no_data() {
+    let recipe = Recipe::parse_yaml("model_name_or_path: models/wick\ntemplate: wick\n", &[]).unwrap();
+    assert_eq!(recipe.template.as_deref(), Some("wick"));
+}
