@@ -2,6 +2,8 @@
 //!
 //! Server functions (in `app::calls`) find the board in Leptos' context; the `server` crate provides it.
 
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use recipe::{Event, Point, RunState};
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +217,19 @@ pub enum BoardError {
     /// The recipe has problems; nothing was launched.
     Invalid(Vec<FieldProblem>),
     Internal(String),
+    /// The request or its answer was lost on the way (the server is away, the network is down).
+    Unreachable(String),
+}
+
+impl FromServerFnError for BoardError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> BoardError {
+        match error {
+            ServerFnErrorErr::Request(reason) => BoardError::Unreachable(reason),
+            other => BoardError::Internal(other.to_string()),
+        }
+    }
 }
 
 /// The server's side of the pages.

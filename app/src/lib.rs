@@ -1,4 +1,26 @@
 //! The dashboard: pages and components, rendered on the server and hydrated in the browser.
-#![recursion_limit = "256"]
+#![recursion_limit = "512"]
 
 pub mod api;
+pub mod browser;
+pub mod calls;
+pub mod chart;
+pub mod components;
+pub mod format;
+pub mod i18n;
+pub mod live;
+pub mod markdown;
+pub mod pages;
+pub mod prefs;
+pub mod shell;
+pub mod sse;
+
+pub use shell::{App, shell};
+
+/// Entry point of the wasm module: takes over the page that the server rendered.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(App);
+}

@@ -1,0 +1,259 @@
+//! A board in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use app::api::*;
+use recipe::{Event, EventBody, Outcome, Phase, Point, RunState};
+
+use crate::sample;
+
+pub struct Run {
+    pub summary: RunSummary,
+    pub yaml: String,
+    pub events: Vec<Event>,
+}
+
+#[derive(Default)]
+pub struct Memory {
+    runs: Mutex<Vec<Run>>,
+    chat: Mutex<ChatStatus>,
+}
+
+impl Run {
+    pub fn push(&mut self, body: EventBody) {
+        let seq = self.events.len() as u64 + 1;
+        match &body {
+            EventBody::Start { start_step, total_steps, .. } => {
+                self.summary.step = *start_step;
+                self.summary.total_steps = *total_steps;
+            }
+            EventBody::Point(point) => {
+                self.summary.step = point.step;
+                self.summary.last_loss = Some(point.loss);
+                self.summary.sparkline.push(point.loss);
+            }
+            _ => {}
+        }
+        self.events.push(Event { seq, time: sample::now(), body });
+    }
+
+    fn points(&self) -> Vec<Point> {
+        self.events
+            .iter()
+            .filter_map(|event| if let EventBody::Point(p) = &event.body { Some(p.clone()) } else { None })
+            .collect()
+    }
+}
+
+impl Memory {
+    pub fn empty() -> Memory {
+        Memory::default()
+    }
+
+    pub fn new() -> Memory {
+        Memory { runs: Mutex::new(sample::runs()), chat: Mutex::default() }
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Vec<Run>> {
+        self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn chat(&self) -> MutexGuard<'_, ChatStatus> {
+        self.chat.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn events_after(&self, id: &str, seq: u64) -> Option<(Vec<Event>, RunSummary)> {
+        let runs = self.runs();
+        let run = runs.iter().find(|run| run.summary.id == id)?;
+        let events = run.events.iter().filter(|event| event.seq > seq).cloned().collect();
+        Some((events, run.summary.clone()))
+    }
+
+    fn change(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Run) -> Result<(), BoardError>,
+    ) -> Result<(), BoardError> {
+        let mut runs = self.runs();
+        let run = runs.iter_mut().find(|run| run.summary.id == id);
+        change(run.ok_or_else(|| BoardError::NotFound(format!("run {id}")))?)
+    }
+}
+
+/// Takes every running run a step on, again and again.
+pub async fn train(memory: Arc<Memory>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        for run in memory.runs().iter_mut() {
+            match run.summary.state {
+                RunState::Preparing => {
+                    run.summary.state = RunState::Running;
+                    run.push(EventBody::Phase { phase: Phase::Training, detail: None });
+                }
+                RunState::Running => {
+                    let step = run.summary.step + 1;
+                    run.push(EventBody::Point(sample::point(step, run.summary.total_steps)));
+                    if step % 50 == 0 {
+                        run.push(EventBody::Checkpoint { step, path: format!("checkpoint-{step}") });
+                        run.push(EventBody::Eval {
+                            step,
+                            epoch: 1.0,
+                            eval_loss: 1.2 + 20.0 / step as f64,
+                            runtime_s: 1.0,
+                            accuracy: None,
+                        });
+                    }
+                    if step >= run.summary.total_steps {
+                        run.push(EventBody::End { outcome: Outcome::Finished, reason: None });
+                        run.summary.state = RunState::Finished;
+                        run.summary.ended = Some(sample::now());
+                    }
+                }
+                RunState::Stopping => {
+                    run.summary.state = RunState::Stopped;
+                    run.summary.reason = Some("stopped by you after a checkpoint".into());
+                    run.summary.ended = Some(sample::now());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Board for Memory {
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
+        let search = filter.search.to_lowercase();
+        let matches = |run: &RunSummary| {
+            let text = format!("{} {} {}", run.name, run.model, run.dataset).to_lowercase();
+            text.contains(&search) && filter.state.is_none_or(|state| state == run.state)
+        };
+        Ok(self.runs().iter().map(|run| run.summary.clone()).filter(matches).collect())
+    }
+
+    async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
+        let runs = self.runs();
+        let run = runs
+            .iter()
+            .find(|run| run.summary.id == id)
+            .ok_or_else(|| BoardError::NotFound(format!("run {id}")))?;
+        Ok(RunDetail {
+            summary: run.summary.clone(),
+            recipe: run.yaml.clone(),
+            output_dir: format!("runs/{id}/output"),
+            trainable_params: Some(540_672),
+            total_params: Some(135_055_680),
+            num_examples: Some(320),
+            points: run.points(),
+            evals: vec![],
+            checkpoints: vec![],
+            log: vec!["loading models/wick".into(), "320 examples, 12 480 tokens".into()],
+            last_seq: run.events.last().map_or(0, |event| event.seq),
+        })
+    }
+
+    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
+        let problems = self.check(yaml.clone()).await?;
+        if !problems.is_empty() {
+            return Err(BoardError::Invalid(problems));
+        }
+        let mut runs = self.runs();
+        let id = format!("r{}", runs.len() + 100);
+        let name = if name.is_empty() { "wick on identity".into() } else { name };
+        runs.insert(0, sample::run(&id, &name, RunState::Preparing, 0, 120, yaml));
+        Ok(id)
+    }
+
+    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+        let problems = recipe::Recipe::from_yaml(&yaml).err().unwrap_or_default();
+        Ok(problems
+            .into_iter()
+            .map(|problem| FieldProblem { message: problem.message, key: problem.key })
+            .collect())
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), BoardError> {
+        self.change(id, |run| {
+            run.summary.state = RunState::Stopping;
+            Ok(())
+        })
+    }
+
+    async fn cancel(&self, id: &str) -> Result<(), BoardError> {
+        self.change(id, |run| {
+            run.summary.state = RunState::Interrupted;
+            run.summary.reason = Some("cancelled".into());
+            run.summary.ended = Some(sample::now());
+            Ok(())
+        })
+    }
+
+    async fn resume(&self, id: &str) -> Result<(), BoardError> {
+        self.change(id, |run| {
+            if !run.summary.state.can_resume() {
+                return Err(BoardError::Refused(
+                    "only a run that was stopped, failed or was interrupted can go on".into(),
+                ));
+            }
+            let start_step = run.summary.step.saturating_sub(5);
+            let total_steps = run.summary.total_steps;
+            run.push(sample::start(start_step, total_steps));
+            run.summary.state = RunState::Preparing;
+            run.summary.reason = None;
+            run.summary.ended = None;
+            Ok(())
+        })
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), BoardError> {
+        self.runs().retain(|run| run.summary.id != id);
+        Ok(())
+    }
+
+    async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {
+        self.change(id, |run| {
+            run.summary.name = name;
+            Ok(())
+        })
+    }
+
+    async fn choices(&self) -> Result<FormChoices, BoardError> {
+        Ok(sample::choices())
+    }
+
+    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {
+        let base = sample::choices().models.into_iter().filter(|model| model.present).map(|model| {
+            ChatTarget { id: model.path.clone(), label: model.label, run: None, template: model.template }
+        });
+        let runs = self.runs();
+        let tuned = runs.iter().filter(|run| run.summary.state == RunState::Finished).map(|run| ChatTarget {
+            id: format!("run:{}", run.summary.id),
+            label: run.summary.name.clone(),
+            run: Some(run.summary.id.clone()),
+            template: Some("llama3".into()),
+        });
+        Ok(base.chain(tuned).collect())
+    }
+
+    async fn chat_status(&self) -> Result<ChatStatus, BoardError> {
+        Ok(self.chat().clone())
+    }
+
+    async fn load_chat(&self, target: String, _template: Option<String>) -> Result<(), BoardError> {
+        *self.chat() = ChatStatus::Loading { target: target.clone() };
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        let label =
+            self.chat_targets().await?.into_iter().find(|known| known.id == target).map(|known| known.label);
+        *self.chat() = match label {
+            Some(label) => ChatStatus::Ready { target, label },
+            None => ChatStatus::Failed { target, reason: "there is no such model".into() },
+        };
+        Ok(())
+    }
+
+    async fn unload_chat(&self) -> Result<(), BoardError> {
+        *self.chat() = ChatStatus::Unloaded;
+        Ok(())
+    }
+}

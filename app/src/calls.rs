@@ -1,0 +1,104 @@
+//! Server functions: what pages call, each a thin door to the [`Board`](crate::api::Board) in context.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+use recipe::RunState;
+
+use crate::api::{
+    BoardError, ChatStatus, ChatTarget, FieldProblem, FormChoices, RunDetail, RunId, RunSummary,
+};
+use crate::i18n::Lang;
+use crate::prefs::Theme;
+
+#[cfg(feature = "ssr")]
+fn board() -> Result<std::sync::Arc<dyn crate::api::Board>, BoardError> {
+    use_context().ok_or_else(|| BoardError::Internal("the server provides no board to its pages".into()))
+}
+
+#[server(endpoint = "runs", input = GetUrl)]
+pub async fn runs(search: String, state: Option<RunState>) -> Result<Vec<RunSummary>, BoardError> {
+    board()?.runs(crate::api::RunFilter { search, state }).await
+}
+
+#[server(endpoint = "run", input = GetUrl)]
+pub async fn run(id: RunId) -> Result<RunDetail, BoardError> {
+    let found = board()?.run(&id).await;
+    if let (Err(BoardError::NotFound(_)), Some(response)) =
+        (&found, use_context::<leptos_axum::ResponseOptions>())
+    {
+        response.set_status(http::StatusCode::NOT_FOUND);
+    }
+    found
+}
+
+#[server(endpoint = "launch")]
+pub async fn launch(name: String, yaml: String) -> Result<RunId, BoardError> {
+    board()?.launch(name, yaml).await
+}
+
+#[server(endpoint = "check")]
+pub async fn check(yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+    board()?.check(yaml).await
+}
+
+#[server(endpoint = "stop")]
+pub async fn stop(id: RunId) -> Result<(), BoardError> {
+    board()?.stop(&id).await
+}
+
+#[server(endpoint = "cancel")]
+pub async fn cancel(id: RunId) -> Result<(), BoardError> {
+    board()?.cancel(&id).await
+}
+
+#[server(endpoint = "resume")]
+pub async fn resume(id: RunId) -> Result<(), BoardError> {
+    board()?.resume(&id).await
+}
+
+#[server(endpoint = "delete")]
+pub async fn delete(id: RunId) -> Result<(), BoardError> {
+    board()?.delete(&id).await
+}
+
+#[server(endpoint = "rename")]
+pub async fn rename(id: RunId, name: String) -> Result<(), BoardError> {
+    board()?.rename(&id, name).await
+}
+
+#[server(endpoint = "choices", input = GetUrl)]
+pub async fn choices() -> Result<FormChoices, BoardError> {
+    board()?.choices().await
+}
+
+#[server(endpoint = "chat_targets", input = GetUrl)]
+pub async fn chat_targets() -> Result<Vec<ChatTarget>, BoardError> {
+    board()?.chat_targets().await
+}
+
+#[server(name = AskChatStatus, endpoint = "chat_status", input = GetUrl)]
+pub async fn chat_status() -> Result<ChatStatus, BoardError> {
+    board()?.chat_status().await
+}
+
+#[server(endpoint = "load_chat")]
+pub async fn load_chat(target: String, template: Option<String>) -> Result<(), BoardError> {
+    board()?.load_chat(target, template).await
+}
+
+#[server(endpoint = "unload_chat")]
+pub async fn unload_chat() -> Result<(), BoardError> {
+    board()?.unload_chat().await
+}
+
+/// Remembers the language in a cookie. A plain form posts here, so it works without script.
+#[server(endpoint = "set_language")]
+pub async fn set_language(lang: Lang) -> Result<(), BoardError> {
+    crate::prefs::remember(crate::prefs::LANG_COOKIE, crate::i18n::tag(lang))
+}
+
+/// Remembers the theme in a cookie; see [`set_language`].
+#[server(endpoint = "set_theme")]
+pub async fn set_theme(theme: Theme) -> Result<(), BoardError> {
+    crate::prefs::remember(crate::prefs::THEME_COOKIE, theme.name())
+}

@@ -1,0 +1,11 @@
+//! Parts that pages are made of.
+
+pub mod clock;
+pub mod confirm;
+pub mod copy_button;
+pub mod failure;
+pub mod icon;
+pub mod nav;
+pub mod sparkline;
+pub mod state_badge;
+pub mod switches;

@@ -1,0 +1,37 @@
+//! What a page shows when the server could not give what it asked for.
+
+use leptos::prelude::*;
+
+use super::icon::{Icon, IconName};
+use crate::api::BoardError;
+use crate::i18n::{Words, fill, words};
+
+/// An error in words for the user.
+pub fn message(error: &BoardError, words: &Words) -> String {
+    match error {
+        BoardError::NotFound(what) => fill(words.error_not_found, &[("what", what)]),
+        BoardError::Refused(reason) => reason.clone(),
+        BoardError::Invalid(problems) => {
+            problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
+        }
+        BoardError::Internal(reason) => fill(words.error_internal, &[("reason", reason)]),
+        BoardError::Unreachable(_) => words.error_unreachable.into(),
+    }
+}
+
+/// A box with what went wrong.
+#[component]
+pub fn Failure(#[prop(into)] text: String) -> impl IntoView {
+    view! {
+        <div class="notice error" role="alert" data-test="error">
+            <Icon name=IconName::Alert/>
+            <p>{text}</p>
+        </div>
+    }
+}
+
+/// The same, for an error of the board.
+#[component]
+pub fn BoardFailure(error: BoardError) -> impl IntoView {
+    view! { <Failure text=message(&error, words())/> }
+}

@@ -1,0 +1,41 @@
+//! The bar at the top: mark, pages, language and theme.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::icon::{Flame, Icon, IconName};
+use super::switches::{LanguageSwitch, ThemeSwitch};
+use crate::i18n::words;
+
+#[component]
+pub fn Nav() -> impl IntoView {
+    let w = words();
+    view! {
+        <header class="nav" data-test="nav">
+            <div class="nav-inner">
+                <A href="/" attr:class="brand" attr:data-test="nav-home">
+                    <Flame/>
+                    <span>"Chandler"</span>
+                </A>
+                <nav aria-label=w.nav_label>
+                    <A href="/" exact=true attr:class="nav-link" attr:data-test="nav-runs">
+                        <Icon name=IconName::Runs/>
+                        <span>{w.nav_runs}</span>
+                    </A>
+                    <A href="/chat" attr:class="nav-link" attr:data-test="nav-chat">
+                        <Icon name=IconName::Chat/>
+                        <span>{w.nav_chat}</span>
+                    </A>
+                    <A href="/new" attr:class="nav-link nav-new" attr:data-test="nav-new">
+                        <Icon name=IconName::Plus/>
+                        <span>{w.nav_new}</span>
+                    </A>
+                </nav>
+                <div class="nav-switches">
+                    <LanguageSwitch/>
+                    <ThemeSwitch/>
+                </div>
+            </div>
+        </header>
+    }
+}

@@ -1,0 +1,26 @@
+//! Where a run stands, in one word and a colour.
+
+use leptos::prelude::*;
+use recipe::RunState;
+
+use crate::i18n::{state_name, words};
+
+/// The state, with its reason as a tooltip.
+#[component]
+pub fn StateBadge(
+    #[prop(into)] state: Signal<RunState>,
+    #[prop(into)] reason: Signal<Option<String>>,
+) -> impl IntoView {
+    let w = words();
+    view! {
+        <span
+            class="badge"
+            data-test="state"
+            data-state=move || state.get().name()
+            title=move || reason.get()
+        >
+            <span class="badge-dot" aria-hidden="true"></span>
+            {move || state_name(state.get(), w)}
+        </span>
+    }
+}

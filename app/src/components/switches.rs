@@ -1,0 +1,79 @@
+//! Language and theme switches. Both are plain forms, so that they work before (and without) script.
+
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+
+use super::icon::{Icon, IconName};
+use crate::browser;
+use crate::i18n::{Lang, tag, words};
+use crate::prefs::{LANG_COOKIE, Preferences, THEME_COOKIE, Theme, cookie_text};
+
+/// Switches to the other language; the page comes again in it.
+#[component]
+pub fn LanguageSwitch() -> impl IntoView {
+    let w = words();
+    let (other, name) = match expect_context::<Preferences>().lang {
+        Lang::En => (Lang::Zh, "中文"),
+        Lang::Zh => (Lang::En, "English"),
+    };
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        browser::set_cookie(&cookie_text(LANG_COOKIE, tag(other)));
+        browser::reload();
+    };
+    view! {
+        <form method="post" action="/api/set_language" on:submit=on_submit>
+            <input type="hidden" name="lang" value=if other == Lang::Zh { "zh" } else { "en" }/>
+            <button type="submit" class="nav-switch" data-test="lang-switch" lang=tag(other) title=w.nav_language>
+                <Icon name=IconName::Language/>
+                <span>{name}</span>
+            </button>
+        </form>
+    }
+}
+
+/// Goes round: as the system has it, light, dark.
+#[component]
+pub fn ThemeSwitch() -> impl IntoView {
+    let w = words();
+    let theme = RwSignal::new(expect_context::<Preferences>().theme);
+    let next = move || match theme.get() {
+        Theme::System => Theme::Light,
+        Theme::Light => Theme::Dark,
+        Theme::Dark => Theme::System,
+    };
+    let label = move || match theme.get() {
+        Theme::System => w.theme_system,
+        Theme::Light => w.theme_light,
+        Theme::Dark => w.theme_dark,
+    };
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let chosen = next();
+        browser::set_cookie(&cookie_text(THEME_COOKIE, chosen.name()));
+        browser::set_root_attribute("data-theme", chosen.name());
+        theme.set(chosen);
+    };
+    view! {
+        <form method="post" action="/api/set_theme" on:submit=on_submit>
+            <input type="hidden" name="theme" value=move || next().name()/>
+            <button
+                type="submit"
+                class="nav-switch"
+                data-test="theme-switch"
+                data-theme=move || theme.get().name()
+                title=label
+                aria-label=label
+            >
+                {move || {
+                    let name = match theme.get() {
+                        Theme::System => IconName::Screen,
+                        Theme::Light => IconName::Sun,
+                        Theme::Dark => IconName::Moon,
+                    };
+                    view! { <Icon name/> }
+                }}
+            </button>
+        </form>
+    }
+}

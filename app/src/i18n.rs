@@ -1,0 +1,368 @@
+//! All words of the pages, in English and Chinese. Labels of arguments come from the recipe's own table.
+
+mod en;
+mod zh;
+
+use leptos::prelude::use_context;
+pub use recipe::Lang;
+use recipe::{FinetuningType, RunState};
+
+use crate::prefs::Preferences;
+pub use en::EN;
+pub use zh::ZH;
+
+/// Declares the table of words: a field for each, and a list of them all for tests.
+macro_rules! words {
+    ($($key:ident,)+) => {
+        /// The words of one language. `{name}` stands for what [`fill`] puts there.
+        pub struct Words {
+            $(pub $key: &'static str,)+
+        }
+
+        impl Words {
+            /// Every key with its text.
+            pub fn entries(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($key), self.$key)),+]
+            }
+        }
+    };
+}
+
+words! {
+    // Navigation
+    nav_label,
+    nav_skip,
+    nav_runs,
+    nav_new,
+    nav_chat,
+    nav_crumbs,
+    nav_language,
+    theme_system,
+    theme_light,
+    theme_dark,
+
+    // Everywhere
+    copy,
+    copied,
+    copy_failed,
+    download,
+    dialog_keep,
+    error_not_found,
+    error_internal,
+    error_unreachable,
+    time_just_now,
+    time_minutes_ago,
+    time_hours_ago,
+    time_days_ago,
+    not_found_title,
+    not_found_text,
+    not_found_home,
+
+    // States of a run
+    state_queued,
+    state_preparing,
+    state_running,
+    state_stopping,
+    state_finished,
+    state_stopped,
+    state_failed,
+    state_interrupted,
+    stage_pt,
+    stage_sft,
+
+    // The history
+    runs_search,
+    runs_state_filter,
+    runs_all_states,
+    runs_apply,
+    runs_run,
+    runs_state,
+    runs_model,
+    runs_data,
+    runs_method,
+    runs_loss,
+    runs_time,
+    runs_sparkline,
+    runs_more,
+    runs_empty_title,
+    runs_empty_text,
+    runs_empty_action,
+    runs_no_match,
+    runs_clear,
+
+    // One run
+    run_name,
+    run_rename,
+    run_name_save,
+    run_stop,
+    run_stop_help,
+    run_cancel,
+    run_cancel_help,
+    run_cancel_title,
+    run_cancel_text,
+    run_resume,
+    run_resume_help,
+    run_chat,
+    run_clone,
+    run_clone_help,
+    run_delete,
+    run_delete_title,
+    run_delete_text,
+    run_progress,
+    run_loss,
+    run_epoch,
+    run_elapsed,
+    run_remaining,
+    run_speed,
+    run_waiting,
+    run_starting,
+    run_stopping,
+    phase_loading_model,
+    phase_encoding_data,
+    phase_training,
+    phase_evaluating,
+    phase_saving,
+    run_facts,
+    run_trainable,
+    run_examples,
+    run_created,
+    run_output,
+    run_checkpoints,
+    run_no_checkpoints,
+    run_checkpoint,
+    run_panels,
+    run_log,
+    run_log_follow,
+    run_log_empty,
+    run_config,
+    live_connecting,
+    live_open,
+    live_retrying,
+
+    // The chart
+    chart_metrics,
+    chart_loss,
+    chart_learning_rate,
+    chart_grad_norm,
+    chart_smoothing,
+    chart_smoothed,
+    chart_log,
+    chart_reset,
+    chart_csv,
+    chart_step,
+    chart_eval_loss,
+    chart_help,
+    chart_empty,
+    chart_summary,
+
+    // The form of a new run
+    new_intro,
+    new_name,
+    new_name_help,
+    new_name_placeholder,
+    new_models_here,
+    new_models_elsewhere,
+    new_model_choose,
+    new_model_other,
+    new_model_path,
+    new_template_choose,
+    new_no_datasets,
+    new_rows,
+    new_ranking,
+    new_default,
+    new_unset,
+    new_range,
+    new_range_min,
+    new_range_above,
+    new_range_max,
+    new_range_below,
+    new_advanced,
+    new_advanced_changed,
+    new_yes,
+    new_no,
+    new_preview,
+    new_preview_help,
+    new_load,
+    new_load_title,
+    new_load_text,
+    new_load_file,
+    new_load_apply,
+    new_load_cancel,
+    new_loaded,
+    new_clone_of,
+    new_problems,
+    new_no_problems,
+    new_checking,
+    new_launch,
+    new_launching,
+    new_reset,
+
+    // The chat
+    chat_intro_title,
+    chat_intro_text,
+    chat_ready_title,
+    chat_ready_text,
+    chat_model,
+    chat_target,
+    chat_target_choose,
+    chat_base_models,
+    chat_from_runs,
+    chat_no_targets,
+    chat_template,
+    chat_template_own,
+    chat_load,
+    chat_unload,
+    chat_reload,
+    chat_unloaded,
+    chat_loading,
+    chat_ready,
+    chat_failed,
+    chat_settings,
+    chat_system,
+    chat_system_placeholder,
+    chat_conversation,
+    chat_input,
+    chat_input_placeholder,
+    chat_input_unloaded,
+    chat_send,
+    chat_stop,
+    chat_regenerate,
+    chat_clear,
+    chat_you,
+    chat_assistant,
+    chat_thinking,
+    chat_stats,
+    chat_cut,
+    chat_stopped,
+    chat_lost,
+}
+
+/// The tag of a language, in `<html lang>` and in the cookie.
+pub fn tag(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "en",
+        Lang::Zh => "zh-CN",
+    }
+}
+
+/// The language of a tag such as `zh`, `zh-Hans-CN` or `en_US`.
+pub fn from_tag(tag: &str) -> Option<Lang> {
+    match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
+        "en" => Some(Lang::En),
+        "zh" => Some(Lang::Zh),
+        _ => None,
+    }
+}
+
+pub fn words_of(lang: Lang) -> &'static Words {
+    match lang {
+        Lang::En => &EN,
+        Lang::Zh => &ZH,
+    }
+}
+
+/// The language of the page that is being made.
+pub fn lang() -> Lang {
+    use_context::<Preferences>().unwrap_or_default().lang
+}
+
+/// The words of the page that is being made.
+pub fn words() -> &'static Words {
+    words_of(lang())
+}
+
+/// Puts values where a text says `{name}`.
+pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let Some(close) = rest[open..].find('}').map(|close| open + close) else { break };
+        filled.push_str(&rest[..open]);
+        let name = &rest[open + 1..close];
+        match values.iter().find(|(key, _)| *key == name) {
+            Some((_, value)) => filled.push_str(value),
+            None => filled.push_str(&rest[open..=close]),
+        }
+        rest = &rest[close + 1..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+pub fn state_name(state: RunState, words: &'static Words) -> &'static str {
+    match state {
+        RunState::Queued => words.state_queued,
+        RunState::Preparing => words.state_preparing,
+        RunState::Running => words.state_running,
+        RunState::Stopping => words.state_stopping,
+        RunState::Finished => words.state_finished,
+        RunState::Stopped => words.state_stopped,
+        RunState::Failed => words.state_failed,
+        RunState::Interrupted => words.state_interrupted,
+    }
+}
+
+/// A stage by its name in a recipe, short enough for a table.
+pub fn stage_name(stage: &str, words: &'static Words) -> String {
+    match stage {
+        "pt" => words.stage_pt.into(),
+        "sft" => words.stage_sft.into(),
+        other => other.to_uppercase(),
+    }
+}
+
+/// A method by its name in a recipe.
+pub fn method_name(method: &str) -> String {
+    FinetuningType::from_name(method)
+        .map_or_else(|| method.to_owned(), |method| method.label().get(lang()).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_everything() {
+        let (en, zh) = (EN.entries(), ZH.entries());
+        assert_eq!(en.len(), zh.len());
+        for ((key, text), (other, translated)) in en.into_iter().zip(zh) {
+            assert_eq!(key, other);
+            assert!(!text.trim().is_empty(), "English has nothing for {key}");
+            assert!(!translated.trim().is_empty(), "Chinese has nothing for {key}");
+            assert_eq!(places(text), places(translated), "the texts of {key} take different values");
+        }
+    }
+
+    #[test]
+    fn every_argument_is_named_and_explained_in_both() {
+        for argument in recipe::arguments() {
+            for lang in [Lang::En, Lang::Zh] {
+                assert!(!argument.label.get(lang).trim().is_empty(), "no label: {}", argument.key);
+                assert!(!argument.help.get(lang).trim().is_empty(), "no help: {}", argument.key);
+            }
+        }
+    }
+
+    #[test]
+    fn values_go_where_their_names_are() {
+        assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
+        assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
+    }
+
+    #[test]
+    fn tags_are_read_back() {
+        for lang in [Lang::En, Lang::Zh] {
+            assert_eq!(from_tag(tag(lang)), Some(lang));
+        }
+        assert_eq!(from_tag("zh-Hans"), Some(Lang::Zh));
+        assert_eq!(from_tag("fr"), None);
+    }
+
+    /// The names in braces, sorted.
+    fn places(text: &str) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            text.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
+        names.sort_unstable();
+        names
+    }
+}

@@ -1,0 +1,260 @@
+//! Folds a run's events, in order and each once, into what the page shows.
+
+use leptos::prelude::*;
+use recipe::{Event, EventBody, LogLevel, Phase, Point};
+
+use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
+
+/// Lines of log that a page keeps; the file has them all.
+const LOG_LINES: usize = 2000;
+
+/// The state of a run's page. Each part is a signal of its own, so that a new point redraws the chart alone.
+#[derive(Clone, Copy)]
+pub struct Fold {
+    pub summary: RwSignal<RunSummary>,
+    pub points: RwSignal<Vec<Point>>,
+    pub evals: RwSignal<Vec<EvalPoint>>,
+    pub checkpoints: RwSignal<Vec<Checkpoint>>,
+    pub log: RwSignal<Vec<String>>,
+    pub phase: RwSignal<Option<(Phase, Option<String>)>>,
+    /// Number of the newest event folded in; 0 until the first back-fill has replaced the decimated
+    /// series that the page came with.
+    seen: StoredValue<u64>,
+    /// The log that the page came with holds the lines up to this event.
+    log_seen: StoredValue<u64>,
+}
+
+impl Fold {
+    pub fn new(detail: RunDetail) -> Fold {
+        Fold {
+            summary: RwSignal::new(detail.summary),
+            points: RwSignal::new(detail.points),
+            evals: RwSignal::new(detail.evals),
+            checkpoints: RwSignal::new(detail.checkpoints),
+            log: RwSignal::new(detail.log),
+            phase: RwSignal::new(None),
+            seen: StoredValue::new(0),
+            log_seen: StoredValue::new(detail.last_seq),
+        }
+    }
+
+    /// The event after which the socket shall go on.
+    pub fn seen(&self) -> u64 {
+        self.seen.get_value()
+    }
+
+    pub fn apply(&self, frame: Frame) {
+        match frame {
+            Frame::Backfill { events } => {
+                if self.seen() == 0 && !events.is_empty() {
+                    self.points.update_untracked(Vec::clear);
+                    self.evals.update_untracked(Vec::clear);
+                    self.checkpoints.update_untracked(Vec::clear);
+                }
+                self.fold(events);
+            }
+            Frame::Events { events } => self.fold(events),
+            Frame::Run { run } => {
+                if run.state.is_over() {
+                    self.phase.set(None);
+                }
+                self.summary.set(*run);
+            }
+        }
+    }
+
+    /// Takes in a batch of events and lets those parts know that changed, once each.
+    fn fold(&self, events: Vec<Event>) {
+        let mut changed = Changed::default();
+        for event in events {
+            if event.seq <= self.seen() {
+                continue;
+            }
+            self.seen.set_value(event.seq);
+            self.take(event, &mut changed);
+        }
+        changed.metrics.then(|| self.points.notify());
+        changed.evals.then(|| self.evals.notify());
+        changed.checkpoints.then(|| self.checkpoints.notify());
+        changed.log.then(|| self.log.notify());
+        changed.phase.then(|| self.phase.notify());
+        changed.summary.then(|| self.summary.notify());
+    }
+
+    fn take(&self, event: Event, changed: &mut Changed) {
+        match event.body {
+            EventBody::Phase { phase, detail } => {
+                self.phase.update_untracked(|now| *now = Some((phase, detail)));
+                changed.phase = true;
+            }
+            EventBody::Start { start_step, total_steps, .. } => {
+                // Later points of an earlier attempt are void: the run goes on from `start_step`.
+                self.points.update_untracked(|points| points.retain(|point| point.step <= start_step));
+                self.evals.update_untracked(|evals| evals.retain(|eval| eval.step <= start_step));
+                self.checkpoints.update_untracked(|kept| kept.retain(|kept| kept.step <= start_step));
+                self.summary.update_untracked(|run| {
+                    run.step = start_step;
+                    run.total_steps = total_steps;
+                });
+                changed.metrics = true;
+                changed.evals = true;
+                changed.checkpoints = true;
+                changed.summary = true;
+            }
+            EventBody::Point(point) => {
+                self.summary.update_untracked(|run| {
+                    run.step = point.step;
+                    run.last_loss = Some(point.loss);
+                });
+                self.points.update_untracked(|points| points.push(point));
+                changed.metrics = true;
+                changed.summary = true;
+            }
+            EventBody::Eval { step, epoch, eval_loss, .. } => {
+                self.evals.update_untracked(|evals| evals.push(EvalPoint { step, epoch, eval_loss }));
+                changed.evals = true;
+            }
+            EventBody::Checkpoint { step, path } => {
+                self.checkpoints.update_untracked(|kept| {
+                    kept.retain(|kept| kept.path != path);
+                    kept.push(Checkpoint { step, path });
+                });
+                changed.checkpoints = true;
+            }
+            EventBody::Log { level, message } => {
+                if event.seq > self.log_seen.get_value() {
+                    self.log.update_untracked(|lines| push_line(lines, level, message));
+                    changed.log = true;
+                }
+            }
+            EventBody::End { .. } => {
+                self.phase.update_untracked(|now| *now = None);
+                changed.phase = true;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Changed {
+    metrics: bool,
+    evals: bool,
+    checkpoints: bool,
+    log: bool,
+    phase: bool,
+    summary: bool,
+}
+
+fn push_line(lines: &mut Vec<String>, level: LogLevel, message: String) {
+    if lines.len() >= LOG_LINES {
+        lines.drain(..LOG_LINES / 4);
+    }
+    lines.push(match level {
+        LogLevel::Info => message,
+        LogLevel::Warning => format!("WARNING {message}"),
+        LogLevel::Error => format!("ERROR {message}"),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recipe::RunState;
+
+    fn fold() -> (Owner, Fold) {
+        let owner = Owner::new();
+        owner.set();
+        let summary = RunSummary {
+            id: "r".into(),
+            name: "r".into(),
+            state: RunState::Running,
+            reason: None,
+            model: String::new(),
+            dataset: String::new(),
+            stage: "sft".into(),
+            method: "lora".into(),
+            created: 0,
+            started: None,
+            ended: None,
+            step: 0,
+            total_steps: 10,
+            last_loss: None,
+            sparkline: vec![],
+        };
+        let fold = Fold::new(RunDetail {
+            summary,
+            recipe: String::new(),
+            output_dir: String::new(),
+            trainable_params: None,
+            total_params: None,
+            num_examples: None,
+            points: vec![Point { step: 9, ..Point::default() }],
+            evals: vec![],
+            checkpoints: vec![],
+            log: vec!["first".into()],
+            last_seq: 2,
+        });
+        (owner, fold)
+    }
+
+    fn point(seq: u64, step: u64) -> Event {
+        Event { seq, time: 0, body: EventBody::Point(Point { step, loss: step as f64, ..Point::default() }) }
+    }
+
+    fn log(seq: u64, message: &str) -> Event {
+        let body = EventBody::Log { level: LogLevel::Info, message: message.into() };
+        Event { seq, time: 0, body }
+    }
+
+    fn start(seq: u64, start_step: u64) -> Event {
+        let body = EventBody::Start {
+            start_step,
+            total_steps: 10,
+            num_examples: 1,
+            trainable_params: 1,
+            total_params: 1,
+        };
+        Event { seq, time: 0, body }
+    }
+
+    fn steps(fold: &Fold) -> Vec<u64> {
+        fold.points.with_untracked(|points| points.iter().map(|point| point.step).collect())
+    }
+
+    #[test]
+    fn the_first_backfill_replaces_the_decimated_series() {
+        let (_owner, fold) = fold();
+        assert_eq!(steps(&fold), [9]);
+        fold.apply(Frame::Backfill { events: vec![point(1, 1), point(2, 2)] });
+        assert_eq!(steps(&fold), [1, 2]);
+        fold.apply(Frame::Backfill { events: vec![point(3, 3)] });
+        assert_eq!(steps(&fold), [1, 2, 3]);
+    }
+
+    #[test]
+    fn no_event_counts_twice() {
+        let (_owner, fold) = fold();
+        fold.apply(Frame::Backfill { events: vec![point(1, 1), point(2, 2)] });
+        fold.apply(Frame::Events { events: vec![point(2, 2), point(3, 3)] });
+        assert_eq!(steps(&fold), [1, 2, 3]);
+        assert_eq!(fold.summary.with_untracked(|run| (run.step, run.last_loss)), (3, Some(3.0)));
+    }
+
+    #[test]
+    fn a_resumed_run_drops_what_it_will_do_again() {
+        let (_owner, fold) = fold();
+        fold.apply(Frame::Backfill {
+            events: vec![start(1, 0), point(2, 1), point(3, 2), point(4, 3), start(5, 1)],
+        });
+        assert_eq!(steps(&fold), [1]);
+        fold.apply(Frame::Events { events: vec![point(6, 2)] });
+        assert_eq!(steps(&fold), [1, 2]);
+    }
+
+    #[test]
+    fn lines_that_the_page_came_with_are_not_repeated() {
+        let (_owner, fold) = fold();
+        fold.apply(Frame::Backfill { events: vec![log(1, "first"), log(3, "second")] });
+        assert_eq!(fold.log.get_untracked(), ["first", "second"]);
+    }
+}

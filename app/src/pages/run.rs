@@ -1,0 +1,121 @@
+//! `/runs/:id`: one run, live.
+
+mod actions;
+mod facts;
+mod log;
+mod name;
+mod panels;
+mod progress;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::use_params_map;
+
+use crate::api::{BoardError, RunDetail};
+use crate::calls;
+use crate::chart::LineChart;
+use crate::components::failure::BoardFailure;
+use crate::components::state_badge::StateBadge;
+use crate::i18n::words;
+use crate::live::{Connection, Fold};
+use crate::pages::not_found::NotFoundPage;
+use actions::Actions;
+use facts::{CheckpointList, Facts};
+use name::RunName;
+use panels::Panels;
+use progress::Progress;
+
+#[component]
+pub fn RunPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let detail = Resource::new(move || id.get(), calls::run);
+    view! {
+        <Suspense fallback=Skeleton>
+            {move || Suspend::new(async move {
+                match detail.await {
+                    Ok(detail) => view! { <RunView detail/> }.into_any(),
+                    Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
+                    Err(error) => view! { <div class="page"><BoardFailure error/></div> }.into_any(),
+                }
+            })}
+        </Suspense>
+    }
+}
+
+#[component]
+fn RunView(detail: RunDetail) -> impl IntoView {
+    let w = words();
+    let id = detail.summary.id.clone();
+    let fold = Fold::new(detail.clone());
+    let connection = RwSignal::new(Connection::Off);
+    #[cfg(feature = "hydrate")]
+    {
+        let id = id.clone();
+        Effect::new(move |_| crate::live::connect(id.clone(), fold, connection));
+    }
+    let summary = fold.summary;
+    let title = move || summary.with(|run| run.name.clone());
+    view! {
+        <Title text=title/>
+        <div class="page" data-test="page-run" data-id=id.clone() data-live=move || connection.get().name()>
+            <nav class="crumbs" aria-label=w.nav_crumbs><A href="/">{w.nav_runs}</A></nav>
+            <header class="page-head run-head">
+                <div class="run-title">
+                    <RunName summary/>
+                    <StateBadge
+                        state=Signal::derive(move || summary.with(|run| run.state))
+                        reason=Signal::derive(move || summary.with(|run| run.reason.clone()))
+                    />
+                    <LiveMark connection/>
+                </div>
+                <Actions fold/>
+            </header>
+            {move || summary.with(|run| run.reason.clone()).map(|reason| view! {
+                <p class="run-reason" data-test="reason">{reason}</p>
+            })}
+            <Progress fold/>
+            <div class="run-columns">
+                <div class="run-main">
+                    <div class="card">
+                        <LineChart points=fold.points evals=fold.evals file_name=id.clone()/>
+                    </div>
+                    <Panels log=fold.log recipe=detail.recipe.clone()/>
+                </div>
+                <aside class="run-side">
+                    <Facts detail=detail/>
+                    <CheckpointList checkpoints=fold.checkpoints/>
+                </aside>
+            </div>
+        </div>
+    }
+}
+
+/// Whether the page hears from the server.
+#[component]
+fn LiveMark(connection: RwSignal<Connection>) -> impl IntoView {
+    let w = words();
+    let text = move || match connection.get() {
+        Connection::Off => "",
+        Connection::Connecting => w.live_connecting,
+        Connection::Open => w.live_open,
+        Connection::Retrying => w.live_retrying,
+    };
+    view! {
+        <span class="live" data-test="live" data-live=move || connection.get().name() role="status">
+            <span class="live-dot" aria-hidden="true"></span>
+            {text}
+        </span>
+    }
+}
+
+#[component]
+fn Skeleton() -> impl IntoView {
+    view! {
+        <div class="page" aria-busy="true">
+            <div class="skeleton title"></div>
+            <div class="skeleton block"></div>
+        </div>
+    }
+}

@@ -1,0 +1,153 @@
+//! What can be done with a run, by its state.
+
+use std::future::Future;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_router::components::A;
+use leptos_router::hooks::use_navigate;
+
+use crate::api::BoardError;
+use crate::calls;
+use crate::components::confirm::Confirm;
+use crate::components::failure::{self, Failure};
+use crate::components::icon::{Icon, IconName};
+use crate::i18n::{fill, words};
+use crate::live::Fold;
+
+#[component]
+pub fn Actions(fold: Fold) -> impl IntoView {
+    let w = words();
+    let summary = fold.summary;
+    let id = StoredValue::new(summary.with_untracked(|run| run.id.clone()));
+    let busy = RwSignal::new(false);
+    let error = RwSignal::new(None::<String>);
+    let asks_cancel = RwSignal::new(false);
+    let asks_delete = RwSignal::new(false);
+    let navigate = StoredValue::new_local(use_navigate());
+
+    let ask = Ask { busy, error };
+    // The row of the run comes back over the websocket; asked for once more in case that is down.
+    let refresh = move || {
+        spawn_local(async move {
+            if let Ok(fresh) = calls::run(id.get_value()).await {
+                summary.try_set(fresh.summary);
+            }
+        });
+    };
+    let delete = move |()| {
+        ask.of(calls::delete(id.get_value()), move || navigate.with_value(|go| go("/", Default::default())));
+    };
+    let state = Memo::new(move |_| summary.with(|run| run.state));
+    let can_chat = Memo::new(move |_| {
+        state.get() == recipe::RunState::Finished || fold.checkpoints.with(|kept| !kept.is_empty())
+    });
+    let stoppable = move || matches!(state.get(), recipe::RunState::Preparing | recipe::RunState::Running);
+    let name = move || summary.with(|run| run.name.clone());
+
+    view! {
+        <div class="actions">
+            {move || stoppable().then(|| view! {
+                <button
+                    type="button"
+                    class="button"
+                    data-test="stop"
+                    title=w.run_stop_help
+                    disabled=move || busy.get()
+                    on:click=move |_| ask.of(calls::stop(id.get_value()), refresh)
+                >
+                    <Icon name=IconName::Stop/>
+                    {w.run_stop}
+                </button>
+            })}
+            {move || (!state.get().is_over()).then(|| view! {
+                <button
+                    type="button"
+                    class="button"
+                    data-test="cancel"
+                    title=w.run_cancel_help
+                    disabled=move || busy.get()
+                    on:click=move |_| asks_cancel.set(true)
+                >
+                    <Icon name=IconName::Cross/>
+                    {w.run_cancel}
+                </button>
+            })}
+            {move || state.get().can_resume().then(|| view! {
+                <button
+                    type="button"
+                    class="button primary"
+                    data-test="resume"
+                    title=w.run_resume_help
+                    disabled=move || busy.get()
+                    on:click=move |_| ask.of(calls::resume(id.get_value()), refresh)
+                >
+                    <Icon name=IconName::Play/>
+                    {w.run_resume}
+                </button>
+            })}
+            {move || can_chat.get().then(|| view! {
+                <A href=format!("/chat?target={}", id.get_value()) attr:class="button" attr:data-test="chat-with">
+                    <Icon name=IconName::Chat/>
+                    {w.run_chat}
+                </A>
+            })}
+            <A href=format!("/new?clone={}", id.get_value()) attr:class="button" attr:data-test="clone" attr:title=w.run_clone_help>
+                <Icon name=IconName::Copy/>
+                {w.run_clone}
+            </A>
+            {move || state.get().is_over().then(|| view! {
+                <button
+                    type="button"
+                    class="button quiet"
+                    data-test="delete"
+                    disabled=move || busy.get()
+                    on:click=move |_| asks_delete.set(true)
+                >
+                    <Icon name=IconName::Trash/>
+                    {w.run_delete}
+                </button>
+            })}
+        </div>
+        {move || error.get().map(|text| view! { <Failure text/> })}
+        <Confirm
+            open=asks_cancel
+            title=w.run_cancel_title
+            text=w.run_cancel_text
+            action=w.run_cancel
+            test="cancel-confirm"
+            on_confirm=move |()| ask.of(calls::cancel(id.get_value()), refresh)
+        />
+        <Confirm
+            open=asks_delete
+            title=Signal::derive(move || fill(w.run_delete_title, &[("name", &name())]))
+            text=w.run_delete_text
+            action=w.run_delete
+            test="delete-confirm"
+            on_confirm=delete
+        />
+    }
+}
+
+/// Asks the server for something; one thing at a time, errors shown.
+#[derive(Clone, Copy)]
+struct Ask {
+    busy: RwSignal<bool>,
+    error: RwSignal<Option<String>>,
+}
+
+impl Ask {
+    fn of(self, call: impl Future<Output = Result<(), BoardError>> + 'static, then: impl FnOnce() + 'static) {
+        let w = words();
+        self.busy.set(true);
+        self.error.set(None);
+        spawn_local(async move {
+            let answer = call.await;
+            self.busy.try_set(false);
+            match answer {
+                Ok(()) => then(),
+                Err(error) => drop(self.error.try_set(Some(failure::message(&error, w)))),
+            }
+        });
+    }
+}

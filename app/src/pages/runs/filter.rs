@@ -1,0 +1,98 @@
+//! Search and state filter; both live in the address, so that a view can be kept and shared.
+
+use std::time::Duration;
+
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
+use recipe::RunState;
+
+use crate::api::RunFilter;
+use crate::components::icon::{Icon, IconName};
+use crate::i18n::{state_name, words};
+
+/// Typing is over when nothing was typed for so long.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[component]
+pub fn FilterBar(filter: Memo<RunFilter>) -> impl IntoView {
+    let w = words();
+    let search = RwSignal::new(filter.get_untracked().search);
+    let state = RwSignal::new(filter.get_untracked().state);
+    let navigate = use_navigate();
+    let go = move || {
+        let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+        navigate(&address(&search.get_untracked(), state.get_untracked()), options);
+    };
+    let go = StoredValue::new_local(go);
+    let mut typed = leptos::leptos_dom::helpers::debounce(PAUSE, move |()| go.with_value(|go| go()));
+    // The address may change otherwise: by the back button, or by a link that clears the filter.
+    Effect::new(move |_| {
+        let now = filter.get();
+        search.set(now.search);
+        state.set(now.state);
+    });
+    let options = move || {
+        RunState::ALL
+            .map(|option| {
+                view! {
+                    <option value=option.name() selected=move || state.get() == Some(option)>{state_name(option, w)}</option>
+                }
+            })
+            .collect_view()
+    };
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        go.with_value(|go| go());
+    };
+    view! {
+        <form class="filter" method="get" action="/" role="search" on:submit=on_submit>
+            <label class="search">
+                <Icon name=IconName::Search/>
+                <span class="visually-hidden">{w.runs_search}</span>
+                <input
+                    type="search"
+                    name="q"
+                    autocomplete="off"
+                    placeholder=w.runs_search
+                    data-test="search"
+                    prop:value=move || search.get()
+                    value=search.get_untracked()
+                    on:input:target=move |event| {
+                        search.set(event.target().value());
+                        typed(());
+                    }
+                />
+            </label>
+            <label>
+                <span class="visually-hidden">{w.runs_state_filter}</span>
+                <select
+                    name="state"
+                    data-test="state-filter"
+                    on:change:target=move |event| {
+                        state.set(RunState::from_name(&event.target().value()));
+                        go.with_value(|go| go());
+                    }
+                >
+                    <option value="" selected=move || state.get().is_none()>{w.runs_all_states}</option>
+                    {options()}
+                </select>
+            </label>
+            <noscript>
+                <button type="submit" class="button">{w.runs_apply}</button>
+            </noscript>
+        </form>
+    }
+}
+
+fn address(search: &str, state: Option<RunState>) -> String {
+    let mut query = Vec::new();
+    if !search.trim().is_empty() {
+        query.push(format!("q={}", leptos_router::location::Url::escape(search.trim())));
+    }
+    if let Some(state) = state {
+        query.push(format!("state={}", state.name()));
+    }
+    if query.is_empty() { "/".into() } else { format!("/?{}", query.join("&")) }
+}
