@@ -7,6 +7,7 @@ pub mod args;
 mod derived;
 pub mod event;
 pub mod memory;
+mod notices;
 mod problem;
 mod reader;
 pub mod registry;
@@ -16,10 +17,11 @@ mod validate;
 mod write;
 
 pub use args::{
-    Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Recipe, RopeScaling, Stage,
-    Steps, Strategy, Tier, arguments,
+    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
+    RopeScaling, Stage, Steps, Strategy, Tier, arguments,
 };
 pub use event::{Event, EventBody, LogLevel, Outcome, Phase, Point};
+pub use notices::Notice;
 pub use problem::Problem;
 pub use run::RunState;
 pub use text::{Lang, Text};

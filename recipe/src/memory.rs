@@ -131,3 +131,52 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape) -> MemoryEstimate {
         logits: 2 * rows * shape.vocab_size * 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMOLLM2_135M: ModelShape = ModelShape {
+        vocab_size: 49152,
+        hidden_size: 576,
+        intermediate_size: 1536,
+        num_layers: 30,
+        num_heads: 9,
+        num_kv_heads: 3,
+        head_dim: 64,
+        tied_embeddings: true,
+    };
+
+    #[test]
+    fn counts_parameters_as_the_model_has_them() {
+        assert_eq!(SMOLLM2_135M.parameters(), 134_515_008);
+        assert_eq!(SMOLLM2_135M.lora_parameters(&Recipe::default()), 2_442_240);
+        let some =
+            Recipe { lora_target: vec!["q_proj".to_owned(), "v_proj".to_owned()], ..Recipe::default() };
+        assert_eq!(SMOLLM2_135M.lora_parameters(&some), 8 * 30 * (1152 + 768));
+    }
+
+    #[test]
+    fn every_saving_saves() {
+        let lora = Recipe { per_device_train_batch_size: 2, cutoff_len: 256, ..Recipe::default() };
+        let total = |recipe: &Recipe| estimate(recipe, &SMOLLM2_135M).total();
+        let full = Recipe { finetuning_type: FinetuningType::Full, ..lora.clone() };
+        let kept = Recipe { disable_gradient_checkpointing: true, ..lora.clone() };
+        let half = Recipe { bf16: true, ..lora.clone() };
+        let pure = Recipe { pure_bf16: true, ..full.clone() };
+        assert!(total(&lora) < total(&kept));
+        assert!(total(&half) < total(&lora));
+        assert!(total(&lora) < total(&full));
+        assert!(total(&pure) < total(&full));
+        // Full tuning in float32: the weights four times over.
+        assert_eq!(estimate(&full, &SMOLLM2_135M).training, 3 * 4 * 134_515_008);
+    }
+
+    #[test]
+    fn activations_grow_with_the_tokens_of_a_batch() {
+        let one = Recipe { per_device_train_batch_size: 1, cutoff_len: 512, ..Recipe::default() };
+        let four = Recipe { per_device_train_batch_size: 4, ..one.clone() };
+        let activations = |recipe: &Recipe| estimate(recipe, &SMOLLM2_135M).activations;
+        assert_eq!(activations(&four), 4 * activations(&one));
+    }
+}

@@ -56,6 +56,13 @@ impl Recipe {
     fn check_method(&self, problems: &mut Vec<Problem>) {
         match self.finetuning_type {
             FinetuningType::Lora => {
+                if self.train_from_scratch {
+                    problems.push(Problem::of(
+                        "train_from_scratch",
+                        "`train_from_scratch` needs `finetuning_type: full`; an adapter on random weights learns nothing",
+                        "`train_from_scratch` 需要 `finetuning_type: full`；在随机权重上训练适配器没有意义",
+                    ));
+                }
                 if self.lora_target.is_empty() {
                     problems.push(Problem::of(
                         "lora_target",

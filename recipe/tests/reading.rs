@@ -6,7 +6,7 @@ const SMALLEST: &str = "\
 model_name_or_path: models/wick
 do_train: true
 dataset: identity
-template: wick
+template: chatml
 output_dir: out
 ";
 
@@ -150,6 +150,25 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 }
 
 #[test]
+fn arguments_that_cannot_matter_are_noticed() {
+    let noticed = |lines: &str| {
+        let recipe = with(lines).unwrap();
+        recipe.notices().into_iter().map(|notice| (notice.key, notice.value)).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(noticed(""), []);
+    assert_eq!(noticed("finetuning_type: full\nlora_rank: 16\n"), [pair("lora_rank", "16")]);
+    assert_eq!(
+        noticed("stage: pt\ndefault_system: hi\n"),
+        [pair("template", "chatml"), pair("default_system", "hi")]
+    );
+    assert_eq!(noticed("max_steps: 5\nnum_train_epochs: 1\n"), [pair("num_train_epochs", "1.0")]);
+    assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
+    assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
+    assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
+}
+
+#[test]
 fn unknown_keys_come_with_a_suggestion() {
     assert_eq!(
         problems("lora_rnak: 8\n"),
@@ -216,6 +235,7 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("train_on_prompt: true\nmask_history: true\n", "mask_history"),
         ("neat_packing: true\npacking: false\n", "packing"),
         ("finetuning_type: full\nadapter_name_or_path: a\n", "adapter_name_or_path"),
+        ("train_from_scratch: true\n", "train_from_scratch"),
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
         ("max_steps: 0\n", "max_steps"),
@@ -260,7 +280,7 @@ fn form_fields_read_as_typed_and_empty_ones_are_defaults() {
         ("model_name_or_path", "models/wick"),
         ("do_train", "true"),
         ("dataset", "identity, chat"),
-        ("template", "wick"),
+        ("template", "chatml"),
         ("output_dir", "out"),
         ("lora_rank", ""),
         ("max_samples", "null"),
@@ -276,6 +296,6 @@ fn form_fields_read_as_typed_and_empty_ones_are_defaults() {
 
 #[test]
 fn a_recipe_for_talking_needs_no_data() {
-    let recipe = Recipe::parse_yaml("model_name_or_path: models/wick\ntemplate: wick\n", &[]).unwrap();
-    assert_eq!(recipe.template.as_deref(), Some("wick"));
+    let recipe = Recipe::parse_yaml("model_name_or_path: models/wick\ntemplate: chatml\n", &[]).unwrap();
+    assert_eq!(recipe.template.as_deref(), Some("chatml"));
 }

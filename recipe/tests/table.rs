@@ -109,7 +109,7 @@ fn written_recipes_hold_essentials_and_differences_in_the_tables_order() {
         model_name_or_path: "models/wick".to_owned(),
         do_train: true,
         dataset: vec!["identity".to_owned(), "chat".to_owned()],
-        template: Some("wick".to_owned()),
+        template: Some("chatml".to_owned()),
         learning_rate: 1e-4,
         warmup_steps: Steps::Share(0.1),
         save_strategy: Strategy::No,
@@ -128,7 +128,7 @@ finetuning_type: lora
 
 ### dataset
 dataset: identity,chat
-template: wick
+template: chatml
 
 ### train
 learning_rate: 1.0e-4

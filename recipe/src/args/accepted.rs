@@ -3,7 +3,6 @@
 //! They speak of machinery that Chandler does not have or of choices it has no need for: what is
 //! trained is the same with or without them. A run that uses one says so in a notice.
 
-use super::Recipe;
 use crate::problem::Problem;
 use crate::reader::Raw;
 use crate::text::Text;
@@ -14,14 +13,6 @@ pub struct Accepted {
     pub key: &'static str,
     /// The values that are taken; empty = any.
     pub only: &'static [&'static str],
-    pub reason: Text,
-}
-
-/// A key that was given and changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    pub key: String,
-    pub value: String,
     pub reason: Text,
 }
 
@@ -248,16 +239,5 @@ impl Accepted {
             format!("`{key}: {given}` is not supported: {}", self.reason.en),
             format!("不支持 `{key}: {given}`：{}", self.reason.zh),
         ))
-    }
-}
-
-impl Recipe {
-    /// What was asked for and changes nothing, with the reason.
-    pub fn notices(&self) -> Vec<Notice> {
-        let notice = |(key, value): &(String, String)| {
-            let reason = find(key)?.reason;
-            Some(Notice { key: key.clone(), value: value.clone(), reason })
-        };
-        self.without_effect.iter().filter_map(notice).collect()
     }
 }

@@ -43,6 +43,7 @@ const fn entry(label: &'static str, label_zh: &'static str, help_zh: &'static st
 }
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+const FULL: &[FinetuningType] = &[FinetuningType::Full];
 const SFT: &[Stage] = &[Stage::Sft];
 
 impl Entry {
@@ -198,6 +199,9 @@ argument_table! {
         /// Grows the embeddings to the size of the tokenizer, rounded up to a multiple of 64.
         resize_vocab: bool = false
             => entry("Resize vocabulary", "扩展词表", "将嵌入层扩展到分词器的大小（向上取整到 64 的倍数）。").advanced();
+        /// Starts from random weights; of the model, only config.json and the tokenizer are read.
+        train_from_scratch: bool = false
+            => entry("From scratch", "从零训练", "从随机权重开始；只读取模型的 config.json 与分词器。").advanced().methods(FULL);
         /// Runs on the CPU even where there is an accelerator.
         use_cpu: bool = false
             => entry("Use the CPU", "使用 CPU", "即使有加速卡也在 CPU 上运行。").advanced().synonyms(&["no_cuda"]);

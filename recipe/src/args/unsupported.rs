@@ -40,7 +40,6 @@ static FEATURES: &[(&str, &[&str])] = &[
     ("mixture of depths", &["mixture_of_depths"]),
     ("Unsloth", &["use_unsloth=false"]),
     ("mixture of experts", &["moe_aux_loss_coef"]),
-    ("training from scratch", &["train_from_scratch=false"]),
     ("offloading", &["offload_folder=offload"]),
     ("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",

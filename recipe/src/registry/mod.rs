@@ -31,10 +31,10 @@ pub struct Offered {
 
 /// The models a fresh installation offers.
 pub const OFFERED: &[Offered] = &[
-    Offered { name: "Wick", path: "wick", template: "wick", command: None },
+    Offered { name: "Wick", path: "wick", template: "chatml", command: None },
     Offered {
         name: "SmolLM2-135M-Instruct",
-        path: "SmolLM2-135M-Instruct.Q4_1.gguf",
+        path: "SmolLM2-135M-Instruct-Q4_1.gguf",
         template: "smollm2",
         command: Some("cargo xtask model smollm2"),
     },
@@ -111,8 +111,9 @@ mod tests {
     #[test]
     fn finds_templates_by_folder_and_file_names() {
         let cases = [
-            ("models/wick", Some("wick")),
-            ("models/SmolLM2-135M-Instruct.Q4_1.gguf", Some("smollm2")),
+            ("models/wick", Some("chatml")),
+            ("models/SmolLM2-135M-Instruct-Q4_1.gguf", Some("smollm2")),
+            ("SmolLM2-135M-Instruct.Q4_1.gguf", Some("smollm2")),
             ("HuggingFaceTB/SmolLM2-360M-Instruct/", Some("smollm2")),
             ("/srv/llama-3.2-1b-instruct-mine", Some("llama3")),
             ("Meta-Llama-3-8B", Some("default")),

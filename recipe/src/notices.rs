@@ -1,0 +1,60 @@
+//! What a recipe asks for that changes nothing: said, so that nothing is ignored in silence.
+
+use crate::args::{Argument, FinetuningType, Group, LrScheduler, Recipe, Stage, accepted, arguments};
+use crate::text::Text;
+
+/// An argument that was given and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub key: String,
+    pub value: String,
+    /// Why, as a sentence without capital and full stop.
+    pub reason: Text,
+}
+
+impl Recipe {
+    /// What was asked for and changes nothing in this run, with the reason.
+    pub fn notices(&self) -> Vec<Notice> {
+        let accepted = self.without_effect.iter().filter_map(|(key, value)| {
+            let reason = accepted::find(key)?.reason;
+            Some(Notice { key: key.clone(), value: value.clone(), reason })
+        });
+        let idle = arguments().iter().filter_map(|argument| self.idle(argument));
+        accepted.chain(idle).collect()
+    }
+
+    /// The notice of an argument that was changed and does not matter beside the others.
+    fn idle(&self, argument: &Argument) -> Option<Notice> {
+        let value = self.get(argument.key)?;
+        if value == argument.default_text() {
+            return None;
+        }
+        let other_method = !argument.methods.is_empty() && !argument.methods.contains(&self.finetuning_type);
+        let reason = if other_method && argument.methods == [FinetuningType::Lora] {
+            Text::new("it matters for `finetuning_type: lora` alone", "仅用于 `finetuning_type: lora`")
+        } else if !argument.stages.is_empty() && !argument.stages.contains(&self.stage) {
+            Text::new("it matters for `stage: sft` alone", "仅用于 `stage: sft`")
+        } else if argument.group == Group::Generating {
+            Text::new(
+                "training draws no answers; it matters in a chat alone",
+                "训练不生成回答；仅在对话时使用",
+            )
+        } else if argument.key == "template" && self.stage == Stage::Pt {
+            Text::new("plain text is read without a template", "纯文本不使用模板")
+        } else if argument.key.starts_with("warmup") && self.lr_scheduler_type == LrScheduler::Constant {
+            Text::new(
+                "`constant` has no warm-up; take `constant_with_warmup`",
+                "`constant` 没有预热；请用 `constant_with_warmup`",
+            )
+        } else if argument.key == "num_train_epochs" && self.step_limit().is_some() {
+            Text::new("`max_steps` decides when training ends", "训练何时结束由 `max_steps` 决定")
+        } else if argument.key == "eval_steps" && self.eval_interval(1).is_none() {
+            Text::new("it matters for `eval_strategy: steps` alone", "仅用于 `eval_strategy: steps`")
+        } else if argument.key == "save_steps" && self.save_interval(1).is_none() {
+            Text::new("it matters for `save_strategy: steps` alone", "仅用于 `save_strategy: steps`")
+        } else {
+            return None;
+        };
+        Some(Notice { key: argument.key.to_owned(), value, reason })
+    }
+}
