@@ -1,0 +1,61 @@
+//! The command line: one file per subcommand.
+
+mod version;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::{
+    Parser, Subcommand,
+    builder::{
+        Styles,
+        styling::{AnsiColor, Style},
+    },
+};
+
+/// Fine-tune large language models and talk to them, from a browser or from here.
+#[derive(Debug, Parser)]
+#[command(name = "chandler", version, styles = styles(), arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the version, the commit and what of this CPU is used
+    Version,
+}
+
+/// Anything that ends a command: one sentence for the user.
+pub type CliError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads the command line and does what it says. Exit codes: 0 done, 1 failed, 2 not understood.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Version => version::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            complain(&e.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(what: &str) {
+    let style = if io::stderr().is_terminal() { Style::new().bold().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
+    eprintln!("{style}error:{style:#} {what}");
+}
+
+fn styles() -> Styles {
+    Styles::styled()
+        .header(AnsiColor::Yellow.on_default().bold())
+        .usage(AnsiColor::Yellow.on_default().bold())
+        .literal(AnsiColor::Green.on_default())
+        .placeholder(AnsiColor::Cyan.on_default())
+}

@@ -1,0 +1,14 @@
+//! The command line, the dashboard's server and the supervision of runs.
+//!
+//! `cli` reads what was typed; `serve` puts the server together; `routes` answers requests, one route a
+//! file; `board` is what the pages ask of the server; `pool` runs workers and writes run state; `store`
+//! is the database; `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
+//! `security` decides who may ask.
+#![recursion_limit = "512"]
+
+pub mod cli;
+pub mod config;
+pub mod pool;
+pub mod security;
+pub mod store;
+pub mod worker;

@@ -1,0 +1,265 @@
+//! The pool of workers: queue, supervision, and the only writer of run state.
+//!
+//! A worker is a process of its own that appends events to a file; the pool tails the file into the
+//! database and tells the hub. Neither depends on the other being alive: after a restart the pool finds
+//! its workers again by process id and start time, and reads on from the offset in the database.
+
+mod hub;
+mod process;
+mod queue;
+mod supervise;
+pub mod tail;
+
+pub use hub::{Hub, Update};
+pub use process::{ProcessId, WorkerCommand};
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use recipe::RunState;
+use tokio::{sync::Notify, sync::broadcast, task::JoinSet};
+
+use crate::store::{Ending, NewRun, RunRow, Store, StoreError};
+
+/// What goes wrong when a run is to be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{what} {path}: {source}", path = .path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+pub type Result<T> = std::result::Result<T, PoolError>;
+
+/// Where and how the pool works.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// Canonical path of the runs folder.
+    pub runs_dir: PathBuf,
+    /// Runs that may train at the same time.
+    pub slots: usize,
+    pub worker: WorkerCommand,
+}
+
+/// Folder name prefix of deleted runs whose files are still being removed.
+const TRASH: &str = ".trash-";
+
+/// A handle; clones share the same pool.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    hub: Hub,
+    config: PoolConfig,
+    /// Orders starting, stopping, resuming and deleting against each other.
+    control: tokio::sync::Mutex<()>,
+    /// Something may have changed for the queue.
+    wake: Notify,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Pool {
+    /// Takes up the work where an earlier server left it: finds live workers again, settles runs whose
+    /// worker is gone, and starts what is queued.
+    pub async fn start(store: Store, config: PoolConfig) -> Result<Pool> {
+        let inner = Inner {
+            store,
+            hub: Hub::default(),
+            config,
+            control: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            tasks: Mutex::default(),
+        };
+        let pool = Pool { inner: Arc::new(inner) };
+        pool.empty_trash();
+        supervise::recover(&pool.inner).await?;
+        pool.inner.spawn(queue::run(pool.inner.clone()));
+        Ok(pool)
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn run_dir(&self, id: &str) -> PathBuf {
+        self.inner.run_dir(id)
+    }
+
+    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Update> {
+        self.inner.hub.subscribe(id)
+    }
+
+    /// Makes the run's folder with the recipe its worker will read, and queues it.
+    pub async fn enqueue(&self, run: &NewRun, worker_recipe: &str) -> Result<()> {
+        let dir = self.run_dir(&run.id);
+        let written = fs::create_dir(&dir).and_then(|()| fs::write(dir.join("recipe.yaml"), worker_recipe));
+        written.map_err(|source| PoolError::Io { what: "cannot write", path: dir, source })?;
+        self.inner.store.insert_run(run).await?;
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    /// Ends a run after its current step, with a checkpoint; one that waits leaves the queue.
+    pub async fn stop(&self, id: &str) -> Result<()> {
+        let _ordered = self.inner.control.lock().await;
+        let run = self.inner.store.run(id).await?;
+        match run.state {
+            RunState::Queued => self.leave_queue(id).await,
+            RunState::Stopping => Ok(()),
+            RunState::Preparing | RunState::Running => {
+                self.inner.begin_stopping(id, Ending::Stop, "asked to stop after the current step").await?;
+                self.signal(&run, ProcessId::terminate)
+            }
+            _ => Err(PoolError::Refused(format!("this run is over already: it is {}", run.state.name()))),
+        }
+    }
+
+    /// Ends a run at once; steps since its last checkpoint are lost.
+    pub async fn cancel(&self, id: &str) -> Result<()> {
+        let _ordered = self.inner.control.lock().await;
+        let run = self.inner.store.run(id).await?;
+        match run.state {
+            RunState::Queued => self.leave_queue(id).await,
+            state if state.is_live() => {
+                self.inner.begin_stopping(id, Ending::Cancel, "cancelled").await?;
+                self.signal(&run, ProcessId::kill_group)
+            }
+            state => Err(PoolError::Refused(format!("this run is over already: it is {}", state.name()))),
+        }
+    }
+
+    /// Queues a run again; its worker goes on from the newest valid checkpoint.
+    pub async fn resume(&self, id: &str) -> Result<()> {
+        let _ordered = self.inner.control.lock().await;
+        let run = self.inner.store.run(id).await?;
+        if !run.state.can_resume() {
+            let why = format!("only a stopped, failed or interrupted run can be resumed; this one is {}", run.state.name());
+            return Err(PoolError::Refused(why));
+        }
+        self.inner.transition(id, RunState::Queued, Some("resumed")).await?;
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
+        let run = self.inner.store.rename_run(id, name).await?;
+        self.inner.tell(&run);
+        Ok(())
+    }
+
+    /// Removes a run that is over, with its folder.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        let _ordered = self.inner.control.lock().await;
+        let run = self.inner.store.run(id).await?;
+        if !run.state.is_over() {
+            let why = format!("only a run that is over can be deleted; this one is {}", run.state.name());
+            return Err(PoolError::Refused(why));
+        }
+        // Out of sight in one step, so that no half-removed run remains if anything fails from here on.
+        let trash = self.inner.config.runs_dir.join(format!("{TRASH}{id}"));
+        let moved = self.move_out(&run, &trash)?;
+        if let Err(e) = self.inner.store.delete_run(id).await {
+            if moved {
+                let back = fs::rename(&trash, self.run_dir(id));
+                back.map_err(|source| PoolError::Io { what: "cannot put back", path: trash, source })?;
+            }
+            return Err(e.into());
+        }
+        self.inner.hub.close(id);
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Renames the run's folder to `trash`; `false` where there is no folder any more.
+    fn move_out(&self, run: &RunRow, trash: &Path) -> Result<bool> {
+        let dir = self.run_dir(&run.id);
+        let canonical = match dir.canonicalize() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|source| PoolError::Io { what: "cannot open", path: dir.clone(), source })?,
+        };
+        if canonical != self.inner.config.runs_dir.join(&run.id) {
+            let why = format!("{} leads out of the runs folder: remove it by hand", dir.display());
+            return Err(PoolError::Refused(why));
+        }
+        fs::rename(&dir, trash).map_err(|source| PoolError::Io { what: "cannot remove", path: dir, source })?;
+        Ok(true)
+    }
+
+    /// Removes deleted runs' files in the background: checkpoints may be many gigabytes.
+    fn empty_trash(&self) {
+        let runs_dir = self.inner.config.runs_dir.clone();
+        self.inner.spawn(async move {
+            let emptied = tokio::task::spawn_blocking(move || remove_trash(&runs_dir)).await;
+            if let Ok(Err(e)) = emptied {
+                tracing::warn!("cannot remove the files of a deleted run: {e}");
+            }
+        });
+    }
+
+    async fn leave_queue(&self, id: &str) -> Result<()> {
+        self.inner.transition(id, RunState::Stopped, Some("taken out of the queue before it began")).await
+    }
+
+    fn signal(&self, run: &RunRow, how: fn(&ProcessId) -> io::Result<()>) -> Result<()> {
+        let Some(worker) = &run.worker else { return Ok(()) };
+        how(worker).map_err(|source| PoolError::Io {
+            what: "cannot signal the worker of",
+            path: self.run_dir(&run.id),
+            source,
+        })
+    }
+
+    /// Lets go of everything, workers included: they train on and will be found again.
+    pub async fn close(&self) {
+        let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+        self.inner.store.close().await;
+    }
+}
+
+impl Inner {
+    fn run_dir(&self, id: &str) -> PathBuf {
+        self.config.runs_dir.join(id)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
+        let run = self.store.transition(id, next, reason).await?;
+        self.tell(&run);
+        Ok(())
+    }
+
+    async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<()> {
+        let run = self.store.begin_stopping(id, ending, reason).await?;
+        self.tell(&run);
+        Ok(())
+    }
+
+    fn tell(&self, run: &RunRow) {
+        self.hub.publish(&run.id, || Update::Run(Arc::new(run.summary())));
+    }
+}
+
+fn remove_trash(runs_dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(runs_dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TRASH) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}

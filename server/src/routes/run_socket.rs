@@ -1,0 +1,101 @@
+//! `GET /ws/runs/{id}?after=SEQ`: what happened in a run since, then what happens.
+
+use std::time::Duration;
+
+use app::api::Frame;
+use axum::{
+    extract::{
+        Path, Query, State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    pool::{Pool, Update},
+    store::StoreError,
+};
+
+/// Keeps proxies from dropping a silent connection, and finds clients that are gone.
+const PING: Duration = Duration::from_secs(20);
+
+#[derive(serde::Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+pub async fn run_socket(
+    socket: WebSocketUpgrade,
+    Path(id): Path<String>,
+    Query(After { after }): Query<After>,
+    State(pool): State<Pool>,
+) -> Response {
+    match pool.store().run(&id).await {
+        Ok(_) => socket.on_upgrade(move |socket| async move {
+            let mut watcher = Watcher { socket, pool, id, seen: after };
+            if let Err(e) = watcher.watch().await {
+                tracing::debug!("a watcher of run {} left: {e}", watcher.id);
+            }
+        }),
+        Err(e @ StoreError::NoRun(_)) => (StatusCode::NOT_FOUND, e.to_string()).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
+
+struct Watcher {
+    socket: WebSocket,
+    pool: Pool,
+    id: String,
+    /// The newest sequence number that the client has.
+    seen: u64,
+}
+
+type Left = Box<dyn std::error::Error + Send + Sync>;
+
+impl Watcher {
+    /// Ends when the client leaves, the run is deleted, or something breaks.
+    async fn watch(&mut self) -> Result<(), Left> {
+        // Subscribed first and read then: nothing can fall between the two.
+        let mut updates = self.pool.subscribe(&self.id);
+        self.back_fill().await?;
+        let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
+        loop {
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Ok(Update::Events(events)) => self.send_events(&events).await?,
+                    Ok(Update::Run(run)) => self.send(&Frame::Run { run: Box::new((*run).clone()) }).await?,
+                    Err(RecvError::Lagged(_)) => self.back_fill().await?,
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                message = self.socket.recv() => match message {
+                    None | Some(Ok(Message::Close(_))) => return Ok(()),
+                    Some(message) => drop(message?),
+                },
+                _ = ping.tick() => self.socket.send(Message::Ping(Vec::new().into())).await?,
+            }
+        }
+    }
+
+    async fn back_fill(&mut self) -> Result<(), Left> {
+        let events = self.pool.store().events_after(&self.id, self.seen).await?;
+        let run = self.pool.store().run(&self.id).await?;
+        self.seen = events.last().map_or(self.seen, |event| event.seq);
+        self.send(&Frame::Backfill { events }).await?;
+        self.send(&Frame::Run { run: Box::new(run.summary()) }).await
+    }
+
+    async fn send_events(&mut self, events: &[recipe::Event]) -> Result<(), Left> {
+        let events: Vec<_> = events.iter().filter(|event| event.seq > self.seen).cloned().collect();
+        let Some(last) = events.last() else { return Ok(()) };
+        self.seen = last.seq;
+        self.send(&Frame::Events { events }).await
+    }
+
+    async fn send(&mut self, frame: &Frame) -> Result<(), Left> {
+        let text = serde_json::to_string(frame)?;
+        Ok(self.socket.send(Message::Text(text.into())).await?)
+    }
+}

@@ -1,0 +1,178 @@
+//! The login page: plain HTML, works without scripts.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Form,
+    extract::{ConnectInfo, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+
+use super::{Gate, sessions::Attempt};
+
+/// How long a wrong password is kept waiting for its answer.
+const DELAY: Duration = Duration::from_secs(1);
+
+#[derive(serde::Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Given {
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `GET /login?next=PATH`
+pub async fn login_page(
+    State(gate): State<Arc<Gate>>,
+    Query(Asked { next }): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    match &gate.sessions {
+        Some(sessions) if !sessions.admits(&headers) => page(Words::of(&headers), &next, None).into_response(),
+        _ => Redirect::to(inside(&next)).into_response(),
+    }
+}
+
+/// `POST /login`
+pub async fn login(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(Given { password, next }): Form<Given>,
+) -> Response {
+    let Some(sessions) = &gate.sessions else { return Redirect::to(inside(&next)).into_response() };
+    let words = Words::of(&headers);
+    match sessions.try_password(from.ip(), &password) {
+        Attempt::Right => match sessions.open() {
+            Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(inside(&next))).into_response(),
+            Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+        },
+        Attempt::Wrong => {
+            tokio::time::sleep(DELAY).await;
+            (StatusCode::UNAUTHORIZED, page(words, &next, Some(words.wrong))).into_response()
+        }
+        Attempt::Barred => {
+            let retry = [(header::RETRY_AFTER, "60")];
+            (StatusCode::TOO_MANY_REQUESTS, retry, page(words, &next, Some(words.barred))).into_response()
+        }
+    }
+}
+
+/// `POST /logout`
+pub async fn logout(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response {
+    match &gate.sessions {
+        Some(sessions) => {
+            ([(header::SET_COOKIE, sessions.close(&headers))], Redirect::to("/login")).into_response()
+        }
+        None => Redirect::to("/").into_response(),
+    }
+}
+
+/// `next` where it is a path of this board, else its first page: never another site.
+fn inside(next: &str) -> &str {
+    let ours = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains(|c: char| c == '\\' || c.is_control() || !c.is_ascii());
+    if ours { next } else { "/" }
+}
+
+#[derive(Clone, Copy)]
+struct Words {
+    lang: &'static str,
+    title: &'static str,
+    password: &'static str,
+    enter: &'static str,
+    wrong: &'static str,
+    barred: &'static str,
+}
+
+const EN: Words = Words {
+    lang: "en",
+    title: "Log in",
+    password: "Password",
+    enter: "Enter",
+    wrong: "This is not the password. It was given, or printed, when the server was started.",
+    barred: "Too many wrong passwords. Wait a minute and try again.",
+};
+
+const ZH: Words = Words {
+    lang: "zh",
+    title: "登录",
+    password: "密码",
+    enter: "进入",
+    wrong: "密码不正确。密码在服务器启动时指定，或由服务器打印。",
+    barred: "密码错误次数过多，请一分钟后再试。",
+};
+
+impl Words {
+    fn of(headers: &HeaderMap) -> Words {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let chosen = text(header::COOKIE).split(';').find_map(|pair| pair.trim().strip_prefix("lang="));
+        let lang = chosen.unwrap_or_else(|| text(header::ACCEPT_LANGUAGE));
+        if lang.starts_with("zh") { ZH } else { EN }
+    }
+}
+
+fn page(words: Words, next: &str, problem: Option<&str>) -> Html<String> {
+    let Words { lang, title, password, enter, .. } = words;
+    let problem = problem.map(|text| format!(r#"<p class="problem" role="alert">{}</p>"#, escape(text)));
+    let problem = problem.unwrap_or_default();
+    let next = escape(inside(next));
+    Html(format!(
+        r#"<!DOCTYPE html>
+<html lang="{lang}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} · Chandler</title>
+<link rel="stylesheet" href="/pkg/chandler.css">
+</head>
+<body class="login">
+<main>
+<h1>Chandler</h1>
+<form method="post" action="/login" class="card">
+<input type="hidden" name="next" value="{next}">
+<label for="password">{password}</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
+{problem}
+<button type="submit" class="primary">{enter}</button>
+</form>
+</main>
+</body>
+</html>
+"#
+    ))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_never_leads_to_another_site() {
+        for (next, to) in [
+            ("/runs/1?x=2", "/runs/1?x=2"),
+            ("", "/"),
+            ("//evil.com", "/"),
+            ("/\\evil.com", "/"),
+            ("https://evil.com", "/"),
+            ("javascript:alert(1)", "/"),
+            ("/a\r\nb: c", "/"),
+        ] {
+            assert_eq!(inside(next), to, "{next:?}");
+        }
+        let Html(page) = page(EN, "/\"><script>", None);
+        assert!(!page.contains("<script>"));
+    }
+}

@@ -1,0 +1,190 @@
+//! `Host` and `Origin` checks.
+
+use std::net::IpAddr;
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, Method, header, uri::Authority},
+};
+
+/// Addresses that the board answers to.
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    /// Names, in lower case, without port.
+    names: Vec<String>,
+    /// Whether any numeric address is right: no name can be rebound to it.
+    any_address: bool,
+}
+
+impl Hosts {
+    /// The loopback names, the address the board listens on, and `more` (host names the user allows,
+    /// for a board behind a proxy).
+    pub fn new(listen: &str, more: &[String]) -> Hosts {
+        let mut names = vec!["localhost".to_owned()];
+        names.extend(more.iter().chain([&listen.to_owned()]).map(|name| bare(name).to_ascii_lowercase()));
+        Hosts { names, any_address: !is_loopback(listen) }
+    }
+
+    /// Why the request is refused, if it is.
+    pub(super) fn check(&self, request: &Request) -> Result<(), &'static str> {
+        const HOST: &str = "This board does not answer to this host name. If it should, start it with --allow-host NAME.";
+        const ORIGIN: &str = "This request comes from another site's page and is refused.";
+        let host = host(request).ok_or(HOST)?;
+        if !self.allows(&host) {
+            return Err(HOST);
+        }
+        if changes_something(request) && !same_origin(request.headers(), &host) {
+            return Err(ORIGIN);
+        }
+        Ok(())
+    }
+
+    fn allows(&self, host: &Authority) -> bool {
+        let name = bare(host.host());
+        match name.parse::<IpAddr>() {
+            Ok(address) => self.any_address || address.is_loopback() || self.names.iter().any(|known| known == name),
+            Err(_) => self.names.contains(&name.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// Whether an address to listen on can be reached from this machine only.
+pub fn is_loopback(listen: &str) -> bool {
+    let name = bare(listen);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The one host that a request is for. A second `Host` header, or a userinfo part, is an attempt to
+/// confuse.
+fn host(request: &Request) -> Option<Authority> {
+    let mut values = request.headers().get_all(header::HOST).iter();
+    let authority: Authority = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok()?.parse().ok()?,
+        (None, None) => request.uri().authority()?.clone(),
+        _ => return None,
+    };
+    (!authority.as_str().contains('@')).then_some(authority)
+}
+
+fn changes_something(request: &Request) -> bool {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    !safe || request.headers().contains_key(header::UPGRADE)
+}
+
+/// Browsers name the page's origin with every such request; what is not a browser has no one else's
+/// cookies or network to misuse.
+fn same_origin(headers: &HeaderMap, host: &Authority) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => {
+            let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+            matches!(site, None | Some(b"same-origin" | b"none"))
+        }
+        (Some(origin), None) => origin.to_str().is_ok_and(|origin| is_origin_of(origin, host)),
+        _ => false,
+    }
+}
+
+fn is_origin_of(origin: &str, host: &Authority) -> bool {
+    let Some((scheme, rest)) = origin.split_once("://") else { return false };
+    let default_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    let Ok(authority) = rest.parse::<Authority>() else { return false };
+    !rest.contains(['@', '/', '?', '#'])
+        && authority.host().eq_ignore_ascii_case(host.host())
+        && authority.port_u16().unwrap_or(default_port) == host.port_u16().unwrap_or(default_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn request(method: &str, host: &str, headers: &[(&str, &str)]) -> Request {
+        let mut request = axum::http::Request::builder().method(method).uri("/").header("host", host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_our_own_names_are_answered_to() {
+        let hosts = Hosts::new("127.0.0.1", &["board.example".to_owned()]);
+        let allowed = ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:7860", "127.8.9.1", "board.example:443"];
+        let refused = [
+            "evil.com", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1.", "localhost.", "user@localhost",
+            "evil.com:7860", "192.168.1.5:7860", "0.0.0.0:7860", "[::]:7860", "2130706433", "", "localhost:port",
+            "::1", "board.example.evil.com", "xboard.example",
+        ];
+        for host in allowed {
+            assert_eq!(hosts.check(&request("GET", host, &[])), Ok(()), "{host}");
+        }
+        for host in refused {
+            assert!(hosts.check(&request("GET", host, &[])).is_err(), "{host}");
+        }
+        let twice = request("GET", "localhost", &[("host", "evil.com")]);
+        assert!(hosts.check(&twice).is_err());
+    }
+
+    #[test]
+    fn a_board_on_the_network_answers_to_addresses_but_not_to_names() {
+        let hosts = Hosts::new("0.0.0.0", &[]);
+        assert_eq!(hosts.check(&request("GET", "192.168.1.5:7860", &[])), Ok(()));
+        assert!(hosts.check(&request("GET", "evil.com:7860", &[])).is_err());
+    }
+
+    #[test]
+    fn changes_are_accepted_from_our_own_pages_only() {
+        let hosts = Hosts::new("127.0.0.1", &[]);
+        let cases: &[(&[(&str, &str)], bool)] = &[
+            (&[], true),
+            (&[("origin", "http://localhost:7860")], true),
+            (&[("origin", "http://LocalHost:7860")], true),
+            (&[("origin", "http://localhost")], false),
+            (&[("origin", "http://localhost:7861")], false),
+            (&[("origin", "http://127.0.0.1:7860")], false),
+            (&[("origin", "http://evil.com")], false),
+            (&[("origin", "http://localhost:7860.evil.com")], false),
+            (&[("origin", "http://localhost:7860@evil.com")], false),
+            (&[("origin", "http://evil.com@localhost:7860")], false),
+            (&[("origin", "file://")], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "")], false),
+            (&[("origin", "http://localhost:7860"), ("origin", "http://evil.com")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+        ];
+        for (headers, allowed) in cases {
+            for method in ["POST", "PUT", "DELETE", "PATCH"] {
+                let verdict = hosts.check(&request(method, "localhost:7860", headers));
+                assert_eq!(verdict.is_ok(), *allowed, "{method} {headers:?}");
+            }
+            let mut upgrade = headers.to_vec();
+            upgrade.push(("upgrade", "websocket"));
+            let verdict = hosts.check(&request("GET", "localhost:7860", &upgrade));
+            assert_eq!(verdict.is_ok(), *allowed, "websocket {headers:?}");
+        }
+        let link_from_elsewhere = request("GET", "localhost:7860", &[("sec-fetch-site", "cross-site")]);
+        assert_eq!(hosts.check(&link_from_elsewhere), Ok(()));
+    }
+
+    #[test]
+    fn default_ports_are_the_same_as_none() {
+        let hosts = Hosts::new("127.0.0.1", &["board.example".to_owned()]);
+        let post = |origin| request("POST", "board.example", &[("origin", origin)]);
+        assert_eq!(hosts.check(&post("https://board.example")), Ok(()));
+        assert_eq!(hosts.check(&post("https://board.example:443")), Ok(()));
+        assert!(hosts.check(&post("https://board.example:8443")).is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! Paths that users name: each must stay inside one of the folders it is meant for.
+
+use std::path::{Component, Path, PathBuf};
+
+/// Why a path is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("`{0}` holds `..`: give a path inside {1}")]
+    Parent(String, String),
+    #[error("`{0}` does not exist in {1}")]
+    Missing(String, String),
+    #[error("`{0}` leads outside of {1}")]
+    Outside(String, String),
+}
+
+/// Resolves what a user named to an existing path inside one of `roots`, which are canonical.
+///
+/// A relative path may begin in the working directory (`models/wick`) or in a root (`wick`). Symbolic
+/// links are followed, and must stay inside as well.
+pub fn resolve(named: &str, roots: &[&Path]) -> Result<PathBuf, PathError> {
+    let places = || roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(" or ");
+    let path = Path::new(named.trim());
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(PathError::Parent(named.to_owned(), places()));
+    }
+    let candidates = std::iter::once(path.to_owned()).chain(roots.iter().map(|root| root.join(path)));
+    let mut outside = false;
+    for candidate in candidates {
+        let Ok(canonical) = candidate.canonicalize() else { continue };
+        if roots.iter().any(|root| canonical.starts_with(root)) {
+            return Ok(canonical);
+        }
+        outside = true;
+    }
+    match outside {
+        true => Err(PathError::Outside(named.to_owned(), places())),
+        false => Err(PathError::Missing(named.to_owned(), places())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn paths_stay_inside_their_roots() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let root = base.join("models");
+        fs::create_dir_all(root.join("org/wick")).unwrap();
+        fs::create_dir_all(base.join("models2/wick")).unwrap();
+        fs::write(base.join("secret"), "").unwrap();
+        std::os::unix::fs::symlink(base.join("secret"), root.join("out")).unwrap();
+        std::os::unix::fs::symlink(root.join("org/wick"), root.join("in")).unwrap();
+        let resolve = |named: &str| resolve(named, &[&root]);
+
+        let wick = root.join("org/wick");
+        for named in ["org/wick", "in", "./org//wick/", " org/wick ", wick.to_str().unwrap()] {
+            assert_eq!(resolve(named), Ok(wick.clone()), "{named}");
+        }
+        let sibling = base.join("models2/wick");
+        for named in ["out", "/etc/passwd", "/proc/self/mem", sibling.to_str().unwrap(), "/"] {
+            assert!(matches!(resolve(named), Err(PathError::Outside(..))), "{named}");
+        }
+        for named in ["..", "../secret", "org/../../secret", "/etc/../etc/passwd"] {
+            assert!(matches!(resolve(named), Err(PathError::Parent(..))), "{named}");
+        }
+        for named in ["none", "org/wick/none", "%2e%2e/secret", "..\\secret", "C:\\x", "a\0b", &"x".repeat(5000)] {
+            assert!(matches!(resolve(named), Err(PathError::Missing(..))), "{named}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The table `runs`: one row per run, with what lists and supervision need to know at a glance.
+
+use app::api::{RunFilter, RunSummary};
+use recipe::{Outcome, RunState};
+use sqlx::{FromRow, Row, sqlite::SqliteRow};
+
+use super::{Result, Store, StoreError, from_db, now, to_db};
+use crate::pool::ProcessId;
+
+/// A list never shows more than this many runs.
+const LISTED: i64 = 500;
+
+/// A run about to be queued.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    pub id: String,
+    pub name: String,
+    pub model: String,
+    pub dataset: String,
+    pub stage: String,
+    pub method: String,
+    pub template: Option<String>,
+    /// YAML as the user wrote it.
+    pub recipe: String,
+}
+
+/// How the user wants a live run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// After the current step, with a checkpoint.
+    Stop,
+    /// At once.
+    Cancel,
+}
+
+impl Ending {
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Stop => "stop",
+            Ending::Cancel => "cancel",
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Ending> {
+        match name {
+            "stop" => Ok(Ending::Stop),
+            "cancel" => Ok(Ending::Cancel),
+            other => Err(StoreError::Value(other.to_owned())),
+        }
+    }
+}
+
+/// One row of `runs`.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    pub id: String,
+    pub name: String,
+    pub state: RunState,
+    pub reason: Option<String>,
+    pub model: String,
+    pub dataset: String,
+    pub stage: String,
+    pub method: String,
+    pub template: Option<String>,
+    pub recipe: String,
+    pub created: u64,
+    pub started: Option<u64>,
+    pub ended: Option<u64>,
+    pub worker: Option<ProcessId>,
+    pub ending: Option<Ending>,
+    pub offset: u64,
+    pub last_seq: u64,
+    pub outcome: Option<(Outcome, Option<String>)>,
+    pub step: u64,
+    pub total_steps: u64,
+    pub num_examples: Option<u64>,
+    pub trainable_params: Option<u64>,
+    pub total_params: Option<u64>,
+    pub last_loss: Option<f64>,
+    pub point_count: u64,
+    pub sparkline: Vec<f64>,
+    pub sparkline_count: u64,
+}
+
+impl RunRow {
+    pub fn summary(&self) -> RunSummary {
+        RunSummary {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            state: self.state,
+            reason: self.reason.clone(),
+            model: self.model.clone(),
+            dataset: self.dataset.clone(),
+            stage: self.stage.clone(),
+            method: self.method.clone(),
+            created: self.created,
+            started: self.started,
+            ended: self.ended,
+            step: self.step,
+            total_steps: self.total_steps,
+            last_loss: self.last_loss,
+            sparkline: self.sparkline.clone(),
+        }
+    }
+}
+
+pub(super) fn state_from_db(name: &str) -> Result<RunState> {
+    RunState::from_name(name).ok_or_else(|| StoreError::Value(name.to_owned()))
+}
+
+pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Finished => "finished",
+        Outcome::Stopped => "stopped",
+        Outcome::Failed => "failed",
+    }
+}
+
+fn outcome_from_db(name: &str) -> Result<Outcome> {
+    [Outcome::Finished, Outcome::Stopped, Outcome::Failed]
+        .into_iter()
+        .find(|outcome| outcome_name(*outcome) == name)
+        .ok_or_else(|| StoreError::Value(name.to_owned()))
+}
+
+impl FromRow<'_, SqliteRow> for RunRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<RunRow> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        let maybe_text = |column: &str| row.try_get::<Option<String>, _>(column);
+        let count = |column: &str| row.try_get::<i64, _>(column).map(from_db);
+        let maybe_count = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_db));
+        let unknown = |e: StoreError| sqlx::Error::Decode(Box::new(e));
+        let worker = match (maybe_count("worker_pid")?, maybe_count("worker_start")?, maybe_text("worker_boot")?) {
+            (Some(pid), Some(start), Some(boot)) => ProcessId::from_parts(pid, start, boot),
+            _ => None,
+        };
+        let outcome = match maybe_text("outcome")? {
+            Some(name) => Some((outcome_from_db(&name).map_err(unknown)?, maybe_text("outcome_reason")?)),
+            None => None,
+        };
+        Ok(RunRow {
+            id: text("id")?,
+            name: text("name")?,
+            state: state_from_db(&text("state")?).map_err(unknown)?,
+            reason: maybe_text("reason")?,
+            model: text("model")?,
+            dataset: text("dataset")?,
+            stage: text("stage")?,
+            method: text("method")?,
+            template: maybe_text("template")?,
+            recipe: text("recipe")?,
+            created: count("created")?,
+            started: maybe_count("started")?,
+            ended: maybe_count("ended")?,
+            worker,
+            ending: maybe_text("ending")?.map(|name| Ending::from_name(&name)).transpose().map_err(unknown)?,
+            offset: count("offset")?,
+            last_seq: count("last_seq")?,
+            outcome,
+            step: count("step")?,
+            total_steps: count("total_steps")?,
+            num_examples: maybe_count("num_examples")?,
+            trainable_params: maybe_count("trainable_params")?,
+            total_params: maybe_count("total_params")?,
+            last_loss: row.try_get("last_loss")?,
+            point_count: count("point_count")?,
+            sparkline: serde_json::from_str(&text("sparkline")?).unwrap_or_default(),
+            sparkline_count: count("sparkline_count")?,
+        })
+    }
+}
+
+impl Store {
+    /// Stores a new run in state `queued`.
+    pub async fn insert_run(&self, run: &NewRun) -> Result<RunRow> {
+        let mut tx = self.write().await?;
+        let time = to_db(now());
+        sqlx::query(
+            "INSERT INTO runs (id, name, state, model, dataset, stage, method, template, recipe, created, queued)
+             VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&run.id)
+        .bind(&run.name)
+        .bind(&run.model)
+        .bind(&run.dataset)
+        .bind(&run.stage)
+        .bind(&run.method)
+        .bind(&run.template)
+        .bind(&run.recipe)
+        .bind(time)
+        .bind(time)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("INSERT INTO transitions (run_id, to_state, time) VALUES (?, 'queued', ?)")
+            .bind(&run.id)
+            .bind(time)
+            .execute(&mut *tx)
+            .await?;
+        let row = run_in(&mut tx, &run.id).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    pub async fn run(&self, id: &str) -> Result<RunRow> {
+        sqlx::query_as("SELECT * FROM runs WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.db)
+            .await?
+            .ok_or_else(|| StoreError::NoRun(id.to_owned()))
+    }
+
+    /// Newest first.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
+        let words = format!("%{}%", escape_like(filter.search.trim()));
+        let rows = sqlx::query_as(
+            r"SELECT * FROM runs
+              WHERE (?1 IS NULL OR state = ?1)
+                AND (name LIKE ?2 ESCAPE '\' OR model LIKE ?2 ESCAPE '\' OR dataset LIKE ?2 ESCAPE '\')
+              ORDER BY created DESC, id DESC LIMIT ?3",
+        )
+        .bind(filter.state.map(RunState::name))
+        .bind(words)
+        .bind(LISTED)
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Runs that have, or should have, a worker.
+    pub async fn live_runs(&self) -> Result<Vec<RunRow>> {
+        let rows = sqlx::query_as(
+            "SELECT * FROM runs WHERE state IN ('preparing', 'running', 'stopping') ORDER BY queued, id",
+        )
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// The run that waits longest.
+    pub async fn next_queued(&self) -> Result<Option<RunRow>> {
+        let row = sqlx::query_as("SELECT * FROM runs WHERE state = 'queued' ORDER BY queued, id LIMIT 1")
+            .fetch_optional(&self.db)
+            .await?;
+        Ok(row)
+    }
+
+    pub async fn record_worker(&self, id: &str, worker: &ProcessId) -> Result<()> {
+        sqlx::query("UPDATE runs SET worker_pid = ?, worker_start = ?, worker_boot = ? WHERE id = ?")
+            .bind(i64::from(worker.pid()))
+            .bind(to_db(worker.start()))
+            .bind(worker.boot())
+            .bind(id)
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn rename_run(&self, id: &str, name: &str) -> Result<RunRow> {
+        let changed =
+            sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(id).execute(&self.db).await?;
+        if changed.rows_affected() == 0 {
+            return Err(StoreError::NoRun(id.to_owned()));
+        }
+        self.run(id).await
+    }
+
+    /// Removes the row and all that hangs on it.
+    pub async fn delete_run(&self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM runs WHERE id = ?").bind(id).execute(&self.db).await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn run_in(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<RunRow> {
+    sqlx::query_as("SELECT * FROM runs WHERE id = ?")
+        .bind(id)
+        .fetch_optional(tx)
+        .await?
+        .ok_or_else(|| StoreError::NoRun(id.to_owned()))
+}
+
+/// Takes the meaning from the wildcards of `LIKE`, with `\` as the escape character.
+fn escape_like(words: &str) -> String {
+    words.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}

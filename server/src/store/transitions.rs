@@ -1,0 +1,113 @@
+//! State changes of runs, each checked against the state machine and kept with its reason.
+
+use recipe::RunState;
+use sqlx::{FromRow, Row, sqlite::SqliteRow};
+
+use super::{
+    Ending, Result, RunRow, Store, StoreError, from_db, now,
+    runs::{run_in, state_from_db},
+    to_db,
+};
+
+/// One change of state, oldest first in a run's history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    pub from: Option<RunState>,
+    pub to: RunState,
+    pub reason: Option<String>,
+    pub time: u64,
+}
+
+impl FromRow<'_, SqliteRow> for Transition {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Transition> {
+        let unknown = |e: StoreError| sqlx::Error::Decode(Box::new(e));
+        let from: Option<String> = row.try_get("from_state")?;
+        Ok(Transition {
+            from: from.map(|name| state_from_db(&name)).transpose().map_err(unknown)?,
+            to: state_from_db(&row.try_get::<String, _>("to_state")?).map_err(unknown)?,
+            reason: row.try_get("reason")?,
+            time: from_db(row.try_get("time")?),
+        })
+    }
+}
+
+impl Store {
+    /// Moves a run to `next`, or fails with [`StoreError::Transition`] where the state machine forbids it.
+    pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<RunRow> {
+        let mut tx = self.write().await?;
+        let row = run_in(&mut tx, id).await?;
+        transition_in(&mut tx, &row, next, reason).await?;
+        let row = run_in(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// Moves a live run to `stopping` and remembers how the user wants it to end. A run that is
+    /// stopping already can still be cancelled.
+    pub async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<RunRow> {
+        let mut tx = self.write().await?;
+        let row = run_in(&mut tx, id).await?;
+        if row.state != RunState::Stopping {
+            transition_in(&mut tx, &row, RunState::Stopping, Some(reason)).await?;
+        }
+        sqlx::query("UPDATE runs SET ending = ?, reason = ? WHERE id = ?")
+            .bind(ending.name())
+            .bind(reason)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        let row = run_in(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    pub async fn transitions(&self, id: &str) -> Result<Vec<Transition>> {
+        let rows = sqlx::query_as("SELECT * FROM transitions WHERE run_id = ? ORDER BY id")
+            .bind(id)
+            .fetch_all(&self.db)
+            .await?;
+        Ok(rows)
+    }
+}
+
+/// The one place where a state is written.
+pub(super) async fn transition_in(
+    tx: &mut sqlx::SqliteConnection,
+    row: &RunRow,
+    next: RunState,
+    reason: Option<&str>,
+) -> Result<()> {
+    if !row.state.can_become(next) {
+        return Err(StoreError::Transition { id: row.id.clone(), from: row.state, to: next });
+    }
+    let time = to_db(now());
+    sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE id = ?")
+        .bind(next.name())
+        .bind(reason)
+        .bind(&row.id)
+        .execute(&mut *tx)
+        .await?;
+    let bookkeeping = match next {
+        RunState::Queued => Some(
+            "UPDATE runs SET queued = ?1, ended = NULL, ending = NULL, outcome = NULL, outcome_reason = NULL
+             WHERE id = ?2",
+        ),
+        RunState::Preparing => Some("UPDATE runs SET started = coalesce(started, ?1) WHERE id = ?2"),
+        RunState::Running | RunState::Stopping => None,
+        RunState::Finished | RunState::Stopped | RunState::Failed | RunState::Interrupted => Some(
+            "UPDATE runs SET ended = ?1, worker_pid = NULL, worker_start = NULL, worker_boot = NULL WHERE id = ?2",
+        ),
+    };
+    if let Some(sql) = bookkeeping {
+        sqlx::query(sql).bind(time).bind(&row.id).execute(&mut *tx).await?;
+    }
+    sqlx::query("INSERT INTO transitions (run_id, from_state, to_state, reason, time) VALUES (?, ?, ?, ?, ?)")
+        .bind(&row.id)
+        .bind(row.state.name())
+        .bind(next.name())
+        .bind(reason)
+        .bind(time)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! At most one worker at a time works in a run folder.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use rustix::fs::FlockOperation;
+
+use crate::pool::ProcessId;
+
+const LOCK_FILE: &str = "worker.lock";
+
+/// Held by a worker for as long as it lives; the system lets go of it however the worker ends.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the folder, and notes down who did; fails with `WouldBlock` where another worker has it.
+    pub fn take(run_dir: &Path) -> io::Result<RunLock> {
+        let mut file = File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        if let Some(me) = ProcessId::current() {
+            file.set_len(0)?;
+            writeln!(file, "{} {} {}", me.pid(), me.start(), me.boot())?;
+        }
+        Ok(RunLock { _file: file })
+    }
+}
+
+/// The worker that last took the folder; it may be gone since.
+pub fn holder(run_dir: &Path) -> Option<ProcessId> {
+    let note = fs::read_to_string(run_dir.join(LOCK_FILE)).ok()?;
+    let mut parts = note.split_whitespace();
+    ProcessId::from_parts(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = RunLock::take(dir.path()).unwrap();
+        assert_eq!(holder(dir.path()), ProcessId::current());
+        assert_eq!(RunLock::take(dir.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        RunLock::take(dir.path()).unwrap();
+    }
+}
