@@ -11,6 +11,7 @@ fn main() {
         println!("cargo:rerun-if-changed={COMMIT_LOG}");
     }
     let commit = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).output();
-    let commit = commit.ok().filter(|out| out.status.success()).and_then(|out| String::from_utf8(out.stdout).ok());
+    let commit =
+        commit.ok().filter(|out| out.status.success()).and_then(|out| String::from_utf8(out.stdout).ok());
     println!("cargo:rustc-env=CHANDLER_COMMIT={}", commit.as_deref().map_or("", str::trim));
 }

@@ -48,7 +48,11 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(what: &str) {
-    let style = if io::stderr().is_terminal() { Style::new().bold().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
+    let style = if io::stderr().is_terminal() {
+        Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
+    } else {
+        Style::new()
+    };
     eprintln!("{style}error:{style:#} {what}");
 }
 

@@ -25,7 +25,8 @@ pub fn run() -> Result<(), CliError> {
     println!("chandler {}{commit}", env!("CARGO_PKG_VERSION"));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let features = cpu_features();
-    let features = if features.is_empty() { "no special instructions".to_owned() } else { features.join(" ") };
+    let features =
+        if features.is_empty() { "no special instructions".to_owned() } else { features.join(" ") };
     println!("{} {}, {threads} threads, {features}", std::env::consts::OS, std::env::consts::ARCH);
     Ok(())
 }

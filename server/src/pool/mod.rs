@@ -142,7 +142,10 @@ impl Pool {
         let _ordered = self.inner.control.lock().await;
         let run = self.inner.store.run(id).await?;
         if !run.state.can_resume() {
-            let why = format!("only a stopped, failed or interrupted run can be resumed; this one is {}", run.state.name());
+            let why = format!(
+                "only a stopped, failed or interrupted run can be resumed; this one is {}",
+                run.state.name()
+            );
             return Err(PoolError::Refused(why));
         }
         self.inner.transition(id, RunState::Queued, Some("resumed")).await?;
@@ -184,13 +187,19 @@ impl Pool {
         let dir = self.run_dir(&run.id);
         let canonical = match dir.canonicalize() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(|source| PoolError::Io { what: "cannot open", path: dir.clone(), source })?,
+            other => {
+                other.map_err(|source| PoolError::Io { what: "cannot open", path: dir.clone(), source })?
+            }
         };
         if canonical != self.inner.config.runs_dir.join(&run.id) {
             let why = format!("{} leads out of the runs folder: remove it by hand", dir.display());
             return Err(PoolError::Refused(why));
         }
-        fs::rename(&dir, trash).map_err(|source| PoolError::Io { what: "cannot remove", path: dir, source })?;
+        fs::rename(&dir, trash).map_err(|source| PoolError::Io {
+            what: "cannot remove",
+            path: dir,
+            source,
+        })?;
         Ok(true)
     }
 

@@ -126,7 +126,9 @@ fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<Stri
             (RunState::Stopped, Some("cancelled: steps after the last checkpoint are lost".to_owned()))
         }
         // The signal came before the worker was ready for it.
-        (None, Some(Ending::Stop)) if matches!(exit, Exit::Signal(15) | Exit::Unknown) && run.point_count == 0 => {
+        (None, Some(Ending::Stop))
+            if matches!(exit, Exit::Signal(15) | Exit::Unknown) && run.point_count == 0 =>
+        {
             (RunState::Stopped, Some("stopped before training began".to_owned()))
         }
         (None, _) => (RunState::Interrupted, Some(obituary(exit, last_words))),

@@ -34,7 +34,9 @@ pub async fn login_page(
     headers: HeaderMap,
 ) -> Response {
     match &gate.sessions {
-        Some(sessions) if !sessions.admits(&headers) => page(Words::of(&headers), &next, None).into_response(),
+        Some(sessions) if !sessions.admits(&headers) => {
+            page(Words::of(&headers), &next, None).into_response()
+        }
         _ => Redirect::to(inside(&next)).into_response(),
     }
 }
@@ -152,7 +154,11 @@ fn page(words: Words, next: &str, problem: Option<&str>) -> Html<String> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]

@@ -80,7 +80,9 @@ fn encode(uri: &Uri) -> String {
     let mut encoded = String::new();
     for byte in uri.path_and_query().map_or("/", |path| path.as_str()).bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => encoded.push(byte.into()),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                encoded.push(byte.into())
+            }
             other => {
                 let _ = write!(encoded, "%{other:02X}");
             }

@@ -27,7 +27,8 @@ impl Hosts {
 
     /// Why the request is refused, if it is.
     pub(super) fn check(&self, request: &Request) -> Result<(), &'static str> {
-        const HOST: &str = "This board does not answer to this host name. If it should, start it with --allow-host NAME.";
+        const HOST: &str =
+            "This board does not answer to this host name. If it should, start it with --allow-host NAME.";
         const ORIGIN: &str = "This request comes from another site's page and is refused.";
         let host = host(request).ok_or(HOST)?;
         if !self.allows(&host) {
@@ -42,7 +43,9 @@ impl Hosts {
     fn allows(&self, host: &Authority) -> bool {
         let name = bare(host.host());
         match name.parse::<IpAddr>() {
-            Ok(address) => self.any_address || address.is_loopback() || self.names.iter().any(|known| known == name),
+            Ok(address) => {
+                self.any_address || address.is_loopback() || self.names.iter().any(|known| known == name)
+            }
             Err(_) => self.names.contains(&name.to_ascii_lowercase()),
         }
     }
@@ -51,7 +54,8 @@ impl Hosts {
 /// Whether an address to listen on can be reached from this machine only.
 pub fn is_loopback(listen: &str) -> bool {
     let name = bare(listen);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// An IPv6 address without its brackets.
@@ -68,7 +72,8 @@ fn host(request: &Request) -> Option<Authority> {
         (None, None) => request.uri().authority()?.clone(),
         _ => return None,
     };
-    (!authority.as_str().contains('@')).then_some(authority)
+    let plain = authority.as_str() == authority.host() || authority.port_u16().is_some();
+    (plain && !authority.as_str().contains('@')).then_some(authority)
 }
 
 fn changes_something(request: &Request) -> bool {
@@ -120,11 +125,25 @@ mod tests {
     #[test]
     fn only_our_own_names_are_answered_to() {
         let hosts = Hosts::new("127.0.0.1", &["board.example".to_owned()]);
-        let allowed = ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:7860", "127.8.9.1", "board.example:443"];
+        let allowed =
+            ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:7860", "127.8.9.1", "board.example:443"];
         let refused = [
-            "evil.com", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1.", "localhost.", "user@localhost",
-            "evil.com:7860", "192.168.1.5:7860", "0.0.0.0:7860", "[::]:7860", "2130706433", "", "localhost:port",
-            "::1", "board.example.evil.com", "xboard.example",
+            "evil.com",
+            "localhost.evil.com",
+            "127.0.0.1.nip.io",
+            "127.0.0.1.",
+            "localhost.",
+            "user@localhost",
+            "evil.com:7860",
+            "192.168.1.5:7860",
+            "0.0.0.0:7860",
+            "[::]:7860",
+            "2130706433",
+            "",
+            "localhost:port",
+            "::1",
+            "board.example.evil.com",
+            "xboard.example",
         ];
         for host in allowed {
             assert_eq!(hosts.check(&request("GET", host, &[])), Ok(()), "{host}");

@@ -67,7 +67,9 @@ mod tests {
         for named in ["..", "../secret", "org/../../secret", "/etc/../etc/passwd"] {
             assert!(matches!(resolve(named), Err(PathError::Parent(..))), "{named}");
         }
-        for named in ["none", "org/wick/none", "%2e%2e/secret", "..\\secret", "C:\\x", "a\0b", &"x".repeat(5000)] {
+        for named in
+            ["none", "org/wick/none", "%2e%2e/secret", "..\\secret", "C:\\x", "a\0b", &"x".repeat(5000)]
+        {
             assert!(matches!(resolve(named), Err(PathError::Missing(..))), "{named}");
         }
     }

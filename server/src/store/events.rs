@@ -61,20 +61,23 @@ impl Store {
     }
 
     async fn events_of_kind(&self, id: &str, kind: &'static str, newest: u64) -> Result<Vec<Event>> {
-        let bodies: Vec<String> =
-            sqlx::query_scalar("SELECT body FROM events WHERE run_id = ? AND kind = ? ORDER BY seq DESC LIMIT ?")
-                .bind(id)
-                .bind(kind)
-                .bind(to_db(newest))
-                .fetch_all(&self.db)
-                .await?;
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "SELECT body FROM events WHERE run_id = ? AND kind = ? ORDER BY seq DESC LIMIT ?",
+        )
+        .bind(id)
+        .bind(kind)
+        .bind(to_db(newest))
+        .fetch_all(&self.db)
+        .await?;
         Ok(bodies.iter().rev().filter_map(|body| parse(id, body)).collect())
     }
 }
 
 /// Events written by another version of Chandler may be unknown to this one; the rest still shows.
 fn parse(id: &str, body: &str) -> Option<Event> {
-    serde_json::from_str(body).inspect_err(|e| tracing::warn!("run {id}: stored event not understood: {e}")).ok()
+    serde_json::from_str(body)
+        .inspect_err(|e| tracing::warn!("run {id}: stored event not understood: {e}"))
+        .ok()
 }
 
 fn kind_and_step(body: &EventBody) -> (&'static str, Option<u64>) {

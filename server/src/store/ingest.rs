@@ -49,7 +49,8 @@ impl Store {
         if progress.logged {
             events::trim_log(&mut tx, id).await?;
         }
-        let training = fresh.iter().any(|event| matches!(event.body, EventBody::Start { .. } | EventBody::Point(_)));
+        let training =
+            fresh.iter().any(|event| matches!(event.body, EventBody::Start { .. } | EventBody::Point(_)));
         if training && row.state == RunState::Preparing {
             transition_in(&mut tx, &row, RunState::Running, None).await?;
         }
@@ -60,7 +61,12 @@ impl Store {
     }
 }
 
-async fn take(tx: &mut sqlx::SqliteConnection, id: &str, event: &Event, progress: &mut Progress) -> Result<()> {
+async fn take(
+    tx: &mut sqlx::SqliteConnection,
+    id: &str,
+    event: &Event,
+    progress: &mut Progress,
+) -> Result<()> {
     match &event.body {
         EventBody::Point(point) => {
             progress.points += 1;
@@ -116,7 +122,8 @@ async fn finish_row(
     if progress.points == 0 && !progress.voided {
         return Ok(());
     }
-    let count = if progress.voided { points::count(tx, id).await? } else { before.point_count + progress.points };
+    let count =
+        if progress.voided { points::count(tx, id).await? } else { before.point_count + progress.points };
     sqlx::query("UPDATE runs SET point_count = ?, last_loss = ? WHERE id = ?")
         .bind(to_db(count))
         .bind(points::last_loss(tx, id).await?)
@@ -124,8 +131,9 @@ async fn finish_row(
         .execute(&mut *tx)
         .await?;
     // Drawing the curve anew costs as much as the curve is long: do it after every fiftieth more points.
-    if progress.voided || count >= before.sparkline_count + before.sparkline_count / 50 + 1 {
-        let sparkline = serde_json::to_string(&points::sparkline(tx, id).await?).unwrap_or_else(|_| "[]".to_owned());
+    if progress.voided || count > before.sparkline_count + before.sparkline_count / 50 {
+        let sparkline =
+            serde_json::to_string(&points::sparkline(tx, id).await?).unwrap_or_else(|_| "[]".to_owned());
         sqlx::query("UPDATE runs SET sparkline = ?, sparkline_count = ? WHERE id = ?")
             .bind(sparkline)
             .bind(to_db(count))

@@ -19,7 +19,9 @@ use std::{
 };
 
 use recipe::RunState;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// What goes wrong in the database.
 #[derive(Debug, thiserror::Error)]

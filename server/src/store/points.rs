@@ -18,7 +18,8 @@ pub(super) struct PointRow {
 impl FromRow<'_, SqliteRow> for PointRow {
     fn from_row(row: &SqliteRow) -> sqlx::Result<PointRow> {
         let count = |column: &str| row.try_get::<i64, _>(column).map(from_db);
-        let number = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<f64>, _>(column)?.unwrap_or(f64::NAN));
+        let number =
+            |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<f64>, _>(column)?.unwrap_or(f64::NAN));
         Ok(PointRow {
             seq: count("seq")?,
             time: count("time")?,
@@ -116,7 +117,11 @@ pub(super) async fn insert(
 
 /// Removes what an earlier attempt wrote beyond the step that training goes on from.
 pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: u64) -> Result<()> {
-    sqlx::query("DELETE FROM points WHERE run_id = ? AND step > ?").bind(id).bind(to_db(step)).execute(tx).await?;
+    sqlx::query("DELETE FROM points WHERE run_id = ? AND step > ?")
+        .bind(id)
+        .bind(to_db(step))
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

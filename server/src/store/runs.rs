@@ -128,12 +128,14 @@ impl FromRow<'_, SqliteRow> for RunRow {
         let text = |column: &str| row.try_get::<String, _>(column);
         let maybe_text = |column: &str| row.try_get::<Option<String>, _>(column);
         let count = |column: &str| row.try_get::<i64, _>(column).map(from_db);
-        let maybe_count = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_db));
+        let maybe_count =
+            |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_db));
         let unknown = |e: StoreError| sqlx::Error::Decode(Box::new(e));
-        let worker = match (maybe_count("worker_pid")?, maybe_count("worker_start")?, maybe_text("worker_boot")?) {
-            (Some(pid), Some(start), Some(boot)) => ProcessId::from_parts(pid, start, boot),
-            _ => None,
-        };
+        let worker =
+            match (maybe_count("worker_pid")?, maybe_count("worker_start")?, maybe_text("worker_boot")?) {
+                (Some(pid), Some(start), Some(boot)) => ProcessId::from_parts(pid, start, boot),
+                _ => None,
+            };
         let outcome = match maybe_text("outcome")? {
             Some(name) => Some((outcome_from_db(&name).map_err(unknown)?, maybe_text("outcome_reason")?)),
             None => None,
@@ -153,7 +155,10 @@ impl FromRow<'_, SqliteRow> for RunRow {
             started: maybe_count("started")?,
             ended: maybe_count("ended")?,
             worker,
-            ending: maybe_text("ending")?.map(|name| Ending::from_name(&name)).transpose().map_err(unknown)?,
+            ending: maybe_text("ending")?
+                .map(|name| Ending::from_name(&name))
+                .transpose()
+                .map_err(unknown)?,
             offset: count("offset")?,
             last_seq: count("last_seq")?,
             outcome,
@@ -256,8 +261,11 @@ impl Store {
     }
 
     pub async fn rename_run(&self, id: &str, name: &str) -> Result<RunRow> {
-        let changed =
-            sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(id).execute(&self.db).await?;
+        let changed = sqlx::query("UPDATE runs SET name = ? WHERE id = ?")
+            .bind(name)
+            .bind(id)
+            .execute(&self.db)
+            .await?;
         if changed.rows_affected() == 0 {
             return Err(StoreError::NoRun(id.to_owned()));
         }

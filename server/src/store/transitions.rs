@@ -101,13 +101,15 @@ pub(super) async fn transition_in(
     if let Some(sql) = bookkeeping {
         sqlx::query(sql).bind(time).bind(&row.id).execute(&mut *tx).await?;
     }
-    sqlx::query("INSERT INTO transitions (run_id, from_state, to_state, reason, time) VALUES (?, ?, ?, ?, ?)")
-        .bind(&row.id)
-        .bind(row.state.name())
-        .bind(next.name())
-        .bind(reason)
-        .bind(time)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO transitions (run_id, from_state, to_state, reason, time) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(&row.id)
+    .bind(row.state.name())
+    .bind(next.name())
+    .bind(reason)
+    .bind(time)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }

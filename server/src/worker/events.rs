@@ -89,7 +89,8 @@ mod tests {
         fs::write(&path, format!("{whole}{{\"seq\":3,\"ti")).unwrap();
         assert_eq!(EventWriter::open(&path).unwrap().write(log("three")).unwrap().seq, 3);
         let lines = fs::read_to_string(&path).unwrap();
-        let seqs: Vec<u64> = lines.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().seq).collect();
+        let seqs: Vec<u64> =
+            lines.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().seq).collect();
         assert_eq!(seqs, [1, 2, 3]);
     }
 }

@@ -21,7 +21,8 @@ pub struct RunLock {
 impl RunLock {
     /// Takes the folder, and notes down who did; fails with `WouldBlock` where another worker has it.
     pub fn take(run_dir: &Path) -> io::Result<RunLock> {
-        let mut file = File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
+        let mut file =
+            File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         if let Some(me) = ProcessId::current() {
             file.set_len(0)?;

@@ -35,8 +35,14 @@ pub fn last_log_lines(log: &Path, count: usize) -> Vec<String> {
     };
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let mut lines: Vec<String> =
-        text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count).map(printable).collect();
+    let mut lines: Vec<String> = text
+        .lines()
+        .rev()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .take(count)
+        .map(printable)
+        .collect();
     lines.reverse();
     lines
 }
