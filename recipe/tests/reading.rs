@@ -202,12 +202,16 @@ fn text_that_is_no_recipe_is_refused() {
         ("just words", "line 1: a recipe is a list of `key: value` lines"),
         ("seed: [1, 2\n", "this is not valid YAML"),
         ("a: 1\n b: 2\n", "this is not valid YAML"),
+        ("seed: 1\nlearning_rate 1e-4\nstage: sft\n", "a key, here or just above, has no `: ` after it"),
+        ("seed: 1\n\tstage: sft\n", "there is a tab"),
+        ("template: a: b\n", "line 1: this is not valid YAML: there is a second `: ` in the line"),
         ("seed: 1\n---\nseed: 2\n", "line 2: a second document starts here"),
         ("a: &x 1\nseed: *x\n", "line 2: aliases"),
     ];
     for (text, message) in cases {
         let found = Recipe::from_yaml(text).unwrap_err();
-        assert!(found.iter().any(|problem| problem.to_string().contains(message)), "{text:?}: {found:?}");
+        assert_eq!(found.len(), 1, "{text:?}: {found:?}");
+        assert!(found[0].to_string().contains(message), "{text:?}: {found:?}");
     }
     // Nothing at all is a recipe that lacks everything.
     for text in ["", "# nothing\n", "---\n", "\u{feff}"] {

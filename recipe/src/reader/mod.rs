@@ -23,7 +23,7 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with text and overrides.
     pub fn from_yaml_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
-        let mut reading = Reading::of(text, overrides);
+        let mut reading = Reading::of(text, overrides)?;
         reading.check();
         reading.finish()
     }
@@ -33,7 +33,7 @@ impl Recipe {
     /// # Errors
     /// Unknown keys, values of the wrong type or out of range.
     pub fn parse_yaml(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
-        Reading::of(text, overrides).finish()
+        Reading::of(text, overrides)?.finish()
     }
 
     /// Reads the fields of a form. An empty field stands for the default.
@@ -76,15 +76,10 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(text: &str, overrides: &[(String, String)]) -> Reading {
+    /// Takes every key of a text and its overrides. Nothing can be said of a text that is no YAML.
+    fn of(text: &str, overrides: &[(String, String)]) -> Result<Reading, Vec<Problem>> {
+        let mut entries = yaml::entries(text).map_err(|problem| vec![problem])?;
         let mut reading = Reading::default();
-        let mut entries = match yaml::entries(text) {
-            Ok(entries) => entries,
-            Err(problem) => {
-                reading.problems.push(problem);
-                return reading;
-            }
-        };
         reading.drop_duplicates(&mut entries);
         for (key, value) in overrides {
             entries.retain(|entry| !same_argument(&entry.key, key));
@@ -93,7 +88,7 @@ impl Reading {
         for Entry { key, value, line } in &entries {
             reading.take(key, value, *line);
         }
-        reading
+        Ok(reading)
     }
 
     fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {

@@ -197,8 +197,24 @@ fn not_a_mapping(line: usize) -> Problem {
     Problem::general(en, "配方由若干行 `key: value` 组成，此处不是").at(Some(line))
 }
 
+/// What the parser says of the commonest slips, and what to do about them.
+const SLIPS: &[(&str, &str, &str)] = &[
+    ("simple key expect", "a key, here or just above, has no `: ` after it", "此处或上一行的键后缺少 `: `"),
+    (
+        "found a tab",
+        "there is a tab; indent with blanks, or not at all",
+        "出现了制表符；请用空格缩进或不缩进",
+    ),
+    (
+        "mapping values are not allowed",
+        "there is a second `: ` in the line; put the value in quotes",
+        "一行中出现了第二个 `: `；请给取值加引号",
+    ),
+];
+
 fn syntax(error: &ScanError) -> Problem {
-    let en = format!("this is not valid YAML: {}", error.info());
-    let zh = format!("YAML 语法错误：{}", error.info());
-    Problem::general(en, zh).at(Some(error.marker().line()))
+    let slip = SLIPS.iter().find(|(said, ..)| error.info().contains(said));
+    let (en, zh) = slip.map_or((error.info(), error.info()), |&(_, en, zh)| (en, zh));
+    let problem = Problem::general(format!("this is not valid YAML: {en}"), format!("YAML 语法错误：{zh}"));
+    problem.at(Some(error.marker().line()))
 }
