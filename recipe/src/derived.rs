@@ -2,6 +2,18 @@
 
 use crate::args::{FinetuningType, LrScheduler, Recipe, Stage, Steps, Strategy};
 
+/// Where a run starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume<'a> {
+    /// From the newest checkpoint in the output folder if it holds one and may not be overwritten;
+    /// otherwise afresh.
+    Auto,
+    /// From the newest checkpoint in the output folder; without one there is nothing to go on from.
+    Newest,
+    /// From this checkpoint.
+    From(&'a str),
+}
+
 impl Recipe {
     /// What the form of a new run starts from: LLaMA-Factory's board rather than its command line,
     /// with a point for every step.
@@ -75,6 +87,20 @@ impl Recipe {
         (self.eval_strategy == Strategy::Steps).then(|| steps.of(total_steps).max(1))
     }
 
+    /// Whether anything is evaluated, during training or after it.
+    pub fn evaluates(&self) -> bool {
+        self.do_eval || self.eval_strategy != Strategy::No
+    }
+
+    /// Where the run starts, by `resume_from_checkpoint`: a path, or a truth value.
+    pub fn resume(&self) -> Resume<'_> {
+        match self.resume_from_checkpoint.as_deref().map(str::trim) {
+            None | Some("" | "false" | "False") => Resume::Auto,
+            Some("true" | "True") => Resume::Newest,
+            Some(path) => Resume::From(path),
+        }
+    }
+
     /// Seed of the data's order.
     pub fn order_seed(&self) -> u64 {
         self.data_seed.unwrap_or(self.seed)
@@ -83,5 +109,56 @@ impl Recipe {
     /// Examples per optimizer step.
     pub fn examples_per_step(&self) -> usize {
         self.per_device_train_batch_size * self.gradient_accumulation_steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_become_steps_rounded_up() {
+        let recipe = Recipe {
+            warmup_ratio: 0.03,
+            save_steps: Steps::Share(0.5),
+            logging_steps: Steps::Share(0.001),
+            eval_strategy: Strategy::Steps,
+            ..Recipe::default()
+        };
+        assert_eq!(recipe.warmup(101), 4);
+        assert_eq!(recipe.save_interval(101), Some(51));
+        assert_eq!((recipe.logging_interval(101), recipe.eval_interval(101)), (1, Some(1)));
+    }
+
+    #[test]
+    fn steps_win_over_an_unset_ratio_and_constant_has_no_warmup() {
+        let mut recipe = Recipe { warmup_steps: Steps::Count(3), ..Recipe::default() };
+        assert_eq!(recipe.warmup(100), 3);
+        recipe.lr_scheduler_type = LrScheduler::ConstantWithWarmup;
+        assert_eq!(recipe.warmup(100), 3);
+        recipe.lr_scheduler_type = LrScheduler::Constant;
+        assert_eq!(recipe.warmup(100), 0);
+    }
+
+    #[test]
+    fn unset_values_follow_from_others() {
+        let recipe = Recipe { lora_rank: 16, ..Recipe::default() };
+        assert_eq!((recipe.alpha(), recipe.lora_scale()), (32, 2.0));
+        assert_eq!(Recipe { use_rslora: true, ..recipe.clone() }.lora_scale(), 8.0);
+        assert!(!recipe.packs() && recipe.targets_all());
+        assert!(Recipe { stage: Stage::Pt, ..recipe.clone() }.packs());
+        assert!(!Recipe { stage: Stage::Pt, packing: Some(false), ..recipe.clone() }.packs());
+        assert!(Recipe { neat_packing: true, ..recipe.clone() }.packs());
+        assert_eq!((recipe.step_limit(), recipe.order_seed()), (None, 42));
+    }
+
+    #[test]
+    fn resuming_takes_a_path_or_a_truth_value() {
+        let given =
+            |text: &str| Recipe { resume_from_checkpoint: Some(text.to_owned()), ..Recipe::default() };
+        assert_eq!(Recipe::default().resume(), Resume::Auto);
+        assert_eq!(given("false").resume(), Resume::Auto);
+        assert_eq!(given("true").resume(), Resume::Newest);
+        assert_eq!(given("out/checkpoint-5").resume(), Resume::From("out/checkpoint-5"));
     }
 }

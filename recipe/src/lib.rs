@@ -20,6 +20,7 @@ pub use args::{
     Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
     RopeScaling, Stage, Steps, Strategy, Tier, arguments,
 };
+pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Phase, Point};
 pub use notices::Notice;
 pub use problem::Problem;

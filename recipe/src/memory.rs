@@ -98,7 +98,7 @@ impl ModelShape {
 /// * activations: per token and block, what backward needs of the block: its input, the two
 ///   normalised inputs, q, k, v, the attention's output, gate, up and their product. With gradient
 ///   checkpointing every block keeps its input alone, and one block at a time the rest.
-/// * logits: [`LOGIT_ROWS`] rows of the vocabulary, and their gradient.
+/// * logits: of some hundred tokens at a time, and their gradient.
 ///
 /// Tokens are `per_device_train_batch_size × cutoff_len`: the worst case, since nothing is padded.
 pub fn estimate(recipe: &Recipe, shape: &ModelShape) -> MemoryEstimate {

@@ -52,6 +52,11 @@ impl Recipe {
             Text::new("it matters for `eval_strategy: steps` alone", "仅用于 `eval_strategy: steps`")
         } else if argument.key == "save_steps" && self.save_interval(1).is_none() {
             Text::new("it matters for `save_strategy: steps` alone", "仅用于 `save_strategy: steps`")
+        } else if matches!(argument.key, "val_size" | "eval_dataset") && !self.evaluates() {
+            Text::new(
+                "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
+                "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
+            )
         } else {
             return None;
         };

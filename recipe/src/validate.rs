@@ -158,7 +158,7 @@ impl Recipe {
                 format!("`val_size` 为 {}；大于等于 1 时表示行数，请给出整数", self.val_size),
             ));
         }
-        if !data && (self.do_eval || self.eval_strategy != Strategy::No) {
+        if !data && self.evaluates() {
             let key = if self.eval_strategy != Strategy::No { "eval_strategy" } else { "do_eval" };
             problems.push(Problem::of(
                 key,

@@ -165,6 +165,8 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("max_steps: 5\nnum_train_epochs: 1\n"), [pair("num_train_epochs", "1.0")]);
     assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
     assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
+    assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
+    assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
     assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
 }
 

@@ -1,7 +1,9 @@
 //! The table itself.
 //!
-//! An entry reads: the English help as the field's documentation, `key: type = default`, then label
-//! and help in Chinese, and what else the form and the reader should know.
+//! An entry reads: the English help as the field's documentation, `key: type = default`, then the
+//! label in both languages and the help in Chinese, and what else the form and the reader should know.
+//! Adding an argument is one entry here, its key out of [`super::unsupported`], and one use in the
+//! engine.
 
 use super::field::{Field, Typed};
 use super::{
@@ -136,6 +138,7 @@ impl Entry {
     }
 }
 
+/// Makes [`Recipe`], its default, access to its fields by key, and the table of [`Argument`]s.
 macro_rules! argument_table {
     ($($group:ident {$(
         $(#[doc = $help:literal])+
