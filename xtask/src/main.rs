@@ -1,5 +1,6 @@
 //! `cargo xtask …`: builds, runs, tests and measures Chandler with nothing but cargo and package managers.
 
+mod bench;
 mod browser;
 mod model;
 mod process;
@@ -53,8 +54,19 @@ enum Task {
     },
     /// Bring a model that is not bundled into models/
     Model { name: Model },
+    /// Measure, and print a table
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print the versions of Chandler and of the tools it is built with
     Version,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Optimisation steps: time and memory beside PyTorch with PEFT
+    Train(bench::train::Options),
+    /// The dashboard's server: start-up, memory, weight of the first page
+    Server(bench::server::Options),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +96,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { browser: false } => tests::all(),
         Task::Test { browser: true } => tests::browser(),
         Task::Model { name } => model::bring(name, Path::new("models")),
+        Task::Bench(Bench::Train(options)) => bench::train::compare(&options),
+        Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),
     }
 }

@@ -36,12 +36,10 @@ fn apt<const N: usize>(arguments: [&str; N]) -> anyhow::Result<Box<Command>> {
     Ok(Box::new(apt))
 }
 
-/// Whether a C compiler is there: SQLite and the tokenizer's regular expressions are C code.
+/// Whether a C compiler is there: SQLite, Oniguruma and mimalloc are C code.
 pub fn ensure_c_compiler() -> anyhow::Result<()> {
-    if probe(&mut command("cc", ["--version"])).is_some()
-        && probe(&mut command("c++", ["--version"])).is_some()
-    {
+    if probe(&mut command("cc", ["--version"])).is_some() {
         return Ok(());
     }
-    install(&["gcc", "g++", "libc6-dev"], "building the C parts (SQLite, Oniguruma)")
+    install(&["gcc", "libc6-dev"], "compiling SQLite, Oniguruma and mimalloc")
 }

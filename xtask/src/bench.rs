@@ -1,0 +1,5 @@
+//! `cargo xtask bench …`: measurements, as tables.
+
+pub mod server;
+mod statistics;
+pub mod train;
