@@ -1,6 +1,6 @@
 //! The argument table: every argument of a run, once.
 //!
-//! One entry in [`table`] is a typed field of [`Recipe`] and an [`Argument`] in [`arguments`]. The form
+//! One entry in `table.rs` is a typed field of [`Recipe`] and an [`Argument`] in [`arguments`]. The form
 //! of a new run, the YAML reader's errors, `--help` and `docs/arguments.md` are all made from it.
 //! Names and defaults are LLaMA-Factory's. Keys without effect here are in [`accepted`], keys that
 //! LLaMA-Factory knows and Chandler does not support in [`unsupported`].
