@@ -1,6 +1,6 @@
 //! What a recipe asks for that changes nothing: said, so that nothing is ignored in silence.
 
-use crate::args::{Argument, FinetuningType, Group, LrScheduler, Recipe, Stage, accepted, arguments};
+use crate::args::{Argument, FinetuningType, Group, LrScheduler, Recipe, accepted, arguments};
 use crate::text::Text;
 
 /// An argument that was given and changes nothing.
@@ -39,8 +39,6 @@ impl Recipe {
                 "training draws no answers; it matters in a chat alone",
                 "训练不生成回答；仅在对话时使用",
             )
-        } else if argument.key == "template" && self.stage == Stage::Pt {
-            Text::new("plain text is read without a template", "纯文本不使用模板")
         } else if argument.key.starts_with("warmup") && self.lr_scheduler_type == LrScheduler::Constant {
             Text::new(
                 "`constant` has no warm-up; take `constant_with_warmup`",

@@ -18,15 +18,26 @@ fn recipes(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The names of the bundled data sets.
+fn datasets(root: &Path) -> serde_json::Map<String, serde_json::Value> {
+    let text = std::fs::read_to_string(root.join("data/dataset_info.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("data/dataset_info.json: {error}"))
+}
+
 #[test]
 fn every_example_is_valid() {
-    let examples = recipes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let datasets = datasets(&root);
+    let examples = recipes(&root.join("examples"));
     assert!(examples.len() >= 4, "{examples:?}");
     for path in examples {
         let text = std::fs::read_to_string(&path).unwrap();
         let recipe =
             Recipe::from_yaml(&text).unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
         assert_eq!(recipe.notices(), [], "{}", path.display());
+        for name in recipe.dataset.iter().chain(&recipe.eval_dataset) {
+            assert!(datasets.contains_key(name), "{}: no data set {name}", path.display());
+        }
         if recipe.stage == Stage::Sft {
             let fitting = registry::template_for(&recipe.model_name_or_path);
             assert_eq!(recipe.template.as_deref(), fitting, "{}", path.display());

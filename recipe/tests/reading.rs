@@ -158,10 +158,7 @@ fn arguments_that_cannot_matter_are_noticed() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(noticed(""), []);
     assert_eq!(noticed("finetuning_type: full\nlora_rank: 16\n"), [pair("lora_rank", "16")]);
-    assert_eq!(
-        noticed("stage: pt\ndefault_system: hi\n"),
-        [pair("template", "chatml"), pair("default_system", "hi")]
-    );
+    assert_eq!(noticed("stage: pt\ndefault_system: hi\n"), [pair("default_system", "hi")]);
     assert_eq!(noticed("max_steps: 5\nnum_train_epochs: 1\n"), [pair("num_train_epochs", "1.0")]);
     assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
     assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
