@@ -9,6 +9,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+mod vector;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -234,6 +235,9 @@ fn check(c: &MatMut, a: &MatRef, b: &MatRef, options: &Options) {
 /// If the shapes do not fit.
 pub fn gemm(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     check(&c, &a, &b, &options);
+    if vector::fits(&c, &a, &b, &options) {
+        return vector::run(c, a, b, options);
+    }
     let work = 2.0 * c.rows as f64 * c.cols as f64 * (a.cols as f64 + 8.0);
     let threads = rayon::current_num_threads();
     if threads == 1 || work < 1.0e6 {

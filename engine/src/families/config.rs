@@ -1,0 +1,85 @@
+//! Typed access to a `config.json`, with errors that name file and key.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+/// A model's configuration and where it came from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub path: PathBuf,
+    pub values: Map<String, Value>,
+}
+
+impl Config {
+    /// Reads a JSON object from a file.
+    pub fn read(path: &Path) -> Result<Config> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|error| Error::file(path, format!("is not valid JSON: {error}")))?;
+        match value {
+            Value::Object(values) => Ok(Config { path: path.to_owned(), values }),
+            _ => Err(Error::file(path, "must hold a JSON object")),
+        }
+    }
+
+    pub fn error(&self, key: &str, message: impl std::fmt::Display) -> Error {
+        Error::file(&self.path, format!("`{key}` {message}"))
+    }
+
+    /// A key's value; null counts as absent.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    fn required(&self, key: &str) -> Result<&Value> {
+        self.get(key).ok_or_else(|| self.error(key, "is missing"))
+    }
+
+    pub fn text(&self, key: &str) -> Result<&str> {
+        let value = self.required(key)?;
+        value.as_str().ok_or_else(|| self.error(key, format!("must be a text, found {value}")))
+    }
+
+    pub fn size(&self, key: &str) -> Result<usize> {
+        let value = self.required(key)?;
+        let size = value.as_u64().filter(|size| (1..=1 << 32).contains(size));
+        size.map(|size| size as usize)
+            .ok_or_else(|| self.error(key, format!("must be a positive whole number, found {value}")))
+    }
+
+    pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {
+        if self.get(key).is_some() { self.size(key) } else { Ok(default) }
+    }
+
+    pub fn number(&self, key: &str) -> Result<f64> {
+        let value = self.required(key)?;
+        value.as_f64().ok_or_else(|| self.error(key, format!("must be a number, found {value}")))
+    }
+
+    pub fn number_or(&self, key: &str, default: f64) -> Result<f64> {
+        if self.get(key).is_some() { self.number(key) } else { Ok(default) }
+    }
+
+    pub fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
+        match self.get(key) {
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| self.error(key, format!("must be true or false, found {value}"))),
+            None => Ok(default),
+        }
+    }
+
+    /// A nested object, if present.
+    pub fn object(&self, key: &str) -> Result<Option<Config>> {
+        match self.get(key) {
+            Some(Value::Object(values)) => {
+                Ok(Some(Config { path: self.path.clone(), values: values.clone() }))
+            }
+            Some(value) => Err(self.error(key, format!("must be an object, found {value}"))),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Frequencies of rotary positions and the ways to stretch them.
+//!
+//! Formulas as in transformers' `modeling_rope_utils`; angles are computed in f32 as there.
+
+use std::f64::consts::PI;
+
+use crate::{Error, Result};
+
+use super::Config;
+
+/// Rotary positions of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RopeSpec {
+    pub theta: f64,
+    /// Leading dimensions of a head that are rotated.
+    pub rotary_dim: usize,
+    pub interleaved: bool,
+    pub scaling: RopeScaling,
+}
+
+/// How frequencies change for texts longer than the model was trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RopeScaling {
+    None,
+    /// Positions divided by the factor.
+    Linear {
+        factor: f64,
+    },
+    /// NTK-aware base that grows with the sequence once it is longer than `original`.
+    Dynamic {
+        factor: f64,
+        original: usize,
+    },
+    /// Llama 3.1: low frequencies divided, high ones kept, smooth in between.
+    Llama3 {
+        factor: f64,
+        low: f64,
+        high: f64,
+        original: usize,
+    },
+    /// YaRN (Peng et al. 2023).
+    Yarn {
+        factor: f64,
+        beta_fast: f64,
+        beta_slow: f64,
+        original: usize,
+        attention: f64,
+        truncate: bool,
+    },
+}
+
+impl RopeSpec {
+    /// Reads `rope_theta` and `rope_scaling` (or the newer `rope_parameters`).
+    pub fn read(config: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeSpec> {
+        let newer = config.object("rope_parameters")?;
+        let theta = match &newer {
+            Some(newer) if newer.get("rope_theta").is_some() => newer.number("rope_theta")?,
+            _ => config.number_or("rope_theta", 10_000.0)?,
+        };
+        let scaling = match config.object("rope_scaling")?.or(newer) {
+            Some(scaling) => RopeScaling::read(&scaling, max_positions)?,
+            None => RopeScaling::None,
+        };
+        Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling })
+    }
+
+    /// Angles per position of the pairs, for a pass whose largest position is `length - 1`; and the factor
+    /// on cosines and sines.
+    pub fn frequencies(&self, length: usize) -> (Vec<f32>, f32) {
+        let plain = |theta: f64| -> Vec<f64> {
+            let dim = self.rotary_dim as f64;
+            (0..self.rotary_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / dim)).collect()
+        };
+        let (frequencies, factor) = match &self.scaling {
+            RopeScaling::None => (plain(self.theta), 1.0),
+            RopeScaling::Linear { factor } => {
+                (plain(self.theta).into_iter().map(|f| f / factor).collect(), 1.0)
+            }
+            RopeScaling::Dynamic { factor, original } => {
+                let dim = self.rotary_dim as f64;
+                let length = length.max(*original) as f64 / *original as f64;
+                let theta = self.theta * (factor * length - (factor - 1.0)).powf(dim / (dim - 2.0));
+                (plain(theta), 1.0)
+            }
+            RopeScaling::Llama3 { factor, low, high, original } => {
+                let stretch = |f: f64| {
+                    let wavelength = 2.0 * PI / f;
+                    let original = *original as f64;
+                    if wavelength < original / high {
+                        f
+                    } else if wavelength > original / low {
+                        f / factor
+                    } else {
+                        let smooth = (original / wavelength - low) / (high - low);
+                        (1.0 - smooth) * f / factor + smooth * f
+                    }
+                };
+                (plain(self.theta).into_iter().map(stretch).collect(), 1.0)
+            }
+            RopeScaling::Yarn { factor, beta_fast, beta_slow, original, attention, truncate } => (
+                self.yarn(plain(self.theta), *factor, (*beta_fast, *beta_slow), *original, *truncate),
+                *attention,
+            ),
+        };
+        (frequencies.into_iter().map(|f| f as f32).collect(), factor as f32)
+    }
+
+    /// Interpolates dimensions that turn rarely within the original context, keeps those that turn often.
+    fn yarn(
+        &self,
+        plain: Vec<f64>,
+        factor: f64,
+        beta: (f64, f64),
+        original: usize,
+        truncate: bool,
+    ) -> Vec<f64> {
+        let dim = self.rotary_dim as f64;
+        let dimension_of =
+            |turns: f64| dim * (original as f64 / (turns * 2.0 * PI)).ln() / (2.0 * self.theta.ln());
+        let (mut low, mut high) = (dimension_of(beta.0), dimension_of(beta.1));
+        if truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        (low, high) = (low.max(0.0), high.min(dim - 1.0));
+        if low == high {
+            high += 0.001;
+        }
+        let blend = |(i, f): (usize, f64)| {
+            let ramp = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+            f / factor * ramp + f * (1.0 - ramp)
+        };
+        plain.into_iter().enumerate().map(blend).collect()
+    }
+}
+
+impl RopeScaling {
+    fn read(config: &Config, max_positions: usize) -> Result<RopeScaling> {
+        let key = if config.get("rope_type").is_some() { "rope_type" } else { "type" };
+        if config.get(key).is_none() {
+            return Ok(RopeScaling::None);
+        }
+        let original = config.size_or("original_max_position_embeddings", max_positions)?;
+        Ok(match config.text(key)? {
+            "default" => RopeScaling::None,
+            "linear" => RopeScaling::Linear { factor: factor(config)? },
+            "dynamic" => RopeScaling::Dynamic { factor: factor(config)?, original },
+            "llama3" => RopeScaling::Llama3 {
+                factor: factor(config)?,
+                low: config.number("low_freq_factor")?,
+                high: config.number("high_freq_factor")?,
+                original: config.size("original_max_position_embeddings")?,
+            },
+            "yarn" => {
+                let factor = factor(config)?;
+                RopeScaling::Yarn {
+                    factor,
+                    beta_fast: config.number_or("beta_fast", 32.0)?,
+                    beta_slow: config.number_or("beta_slow", 1.0)?,
+                    original,
+                    attention: yarn_attention(config, factor)?,
+                    truncate: config.flag_or("truncate", true)?,
+                }
+            }
+            other => {
+                let message = format!("is `{other}`; supported are default, linear, dynamic, llama3, yarn");
+                return Err(config.error(&format!("rope_scaling.{key}"), message));
+            }
+        })
+    }
+}
+
+fn factor(config: &Config) -> Result<f64> {
+    let factor = config.number("factor")?;
+    if factor >= 1.0 {
+        return Ok(factor);
+    }
+    let message = format!("must be at least 1, found {factor}");
+    Err(Error::file(&config.path, format!("`rope_scaling.factor` {message}")))
+}
+
+/// The factor that keeps attention's temperature: 0.1 · mscale · ln(factor) + 1, or a quotient of two.
+fn yarn_attention(config: &Config, factor: f64) -> Result<f64> {
+    let mscale = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
+    if config.get("attention_factor").is_some() {
+        return config.number("attention_factor");
+    }
+    let (m, all) = (config.number_or("mscale", 0.0)?, config.number_or("mscale_all_dim", 0.0)?);
+    Ok(if m != 0.0 && all != 0.0 { mscale(m) / mscale(all) } else { mscale(1.0) })
+}

@@ -1,0 +1,54 @@
+//! Ragged batches: sequences end to end, without padding.
+
+use std::sync::Arc;
+
+use crate::kernel::attention::Span;
+use crate::ops::head::Label;
+use crate::ops::{Dropout, Rotation};
+
+/// Sequences that are computed together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Token ids of all sequences, end to end.
+    pub ids: Vec<u32>,
+    /// Position of each token in its sequence.
+    pub positions: Vec<u32>,
+    /// Rows that see each other.
+    pub spans: Arc<Vec<Span>>,
+    /// Where the next token counts in the loss, in order of rows.
+    pub labels: Vec<Label>,
+}
+
+impl Batch {
+    /// Appends a sequence; `labels[i]` says whether token i counts when it is predicted (−100 does not).
+    pub fn push(&mut self, ids: &[u32], labels: &[i64]) {
+        let start = self.ids.len();
+        self.ids.extend_from_slice(ids);
+        self.positions.extend(0..ids.len() as u32);
+        Arc::make_mut(&mut self.spans).push(Span { start, len: ids.len() });
+        for (i, label) in labels.iter().enumerate().skip(1) {
+            if let Ok(token) = u32::try_from(*label) {
+                self.labels.push(Label { row: (start + i - 1) as u32, token });
+            }
+        }
+    }
+
+    /// One sequence without labels.
+    pub fn of(ids: &[u32]) -> Batch {
+        let mut batch = Batch::default();
+        batch.push(ids, &[]);
+        batch
+    }
+
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+/// What every block needs of a pass.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub rotation: Rotation,
+    pub spans: Arc<Vec<Span>>,
+    pub dropout: Dropout,
+}

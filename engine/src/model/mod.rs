@@ -1,0 +1,14 @@
+//! One decoder for every family.
+
+mod batch;
+mod block;
+mod build;
+mod cache;
+mod decoder;
+mod lora;
+
+pub use batch::{Batch, Context};
+pub use build::{Tuning, WeightSource};
+pub use cache::Cache;
+pub use decoder::{Decoder, Pass};
+pub use lora::{LoraSettings, linear_names};

@@ -1,0 +1,122 @@
+//! A model folder in Hugging Face layout: one safetensors file, or shards with an index.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+
+use super::check_shape;
+use crate::model::WeightSource;
+use crate::{Error, Result};
+
+/// Tensors of a folder, memory-mapped.
+pub struct FolderSource {
+    folder: PathBuf,
+    files: Vec<(PathBuf, MmapedSafetensors)>,
+    /// Which file holds a tensor.
+    places: HashMap<String, usize>,
+}
+
+impl FolderSource {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    pub fn open(folder: &Path) -> Result<FolderSource> {
+        let mut source =
+            FolderSource { folder: folder.to_owned(), files: Vec::new(), places: HashMap::new() };
+        for path in weight_files(folder)? {
+            source.add(path)?;
+        }
+        Ok(source)
+    }
+
+    /// Opens a single safetensors file.
+    pub fn file(path: &Path) -> Result<FolderSource> {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut source = FolderSource { folder, files: Vec::new(), places: HashMap::new() };
+        source.add(path.to_owned())?;
+        Ok(source)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<()> {
+        std::fs::File::open(&path).map_err(|error| Error::io(&path, error))?;
+        // SAFETY: the file is only read; changing it underneath would give wrong numbers, as with any reader.
+        let mapped = unsafe { MmapedSafetensors::new(&path) }
+            .map_err(|error| Error::file(&path, format!("is not a readable safetensors file: {error}")))?;
+        for (name, _) in mapped.tensors() {
+            self.places.insert(name, self.files.len());
+        }
+        self.files.push((path, mapped));
+        Ok(())
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.places.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// A tensor of any shape.
+    pub fn load(&self, name: &str) -> Result<(Tensor, &Path)> {
+        let Some((path, file)) = self.places.get(name).map(|index| &self.files[*index]) else {
+            let message = format!("has no tensor `{name}`, which the configuration asks for");
+            let place = match &self.files[..] {
+                [(path, _)] => path,
+                _ => &self.folder,
+            };
+            return Err(Error::file(place, message));
+        };
+        let tensor = file.load(name, &Device::Cpu);
+        let tensor = tensor.map_err(|error| Error::file(path, format!("tensor `{name}`: {error}")))?;
+        Ok((tensor, path))
+    }
+}
+
+impl WeightSource for FolderSource {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let (tensor, path) = self.load(name)?;
+        check_shape(path, name, tensor, shape)
+    }
+}
+
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let single = folder.join("model.safetensors");
+    if single.exists() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join("model.safetensors.index.json");
+    if index.exists() {
+        return shards(folder, &index);
+    }
+    let pickle = ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"];
+    if let Some(name) = pickle.iter().find(|name| folder.join(name).exists()) {
+        let message = "is a pickle, which can run any code when it is read; convert the model to safetensors first \
+                       (transformers: `model.save_pretrained(folder)`)";
+        return Err(Error::file(folder.join(name), message));
+    }
+    Err(Error::file(
+        folder,
+        "has no weights: neither model.safetensors nor model.safetensors.index.json is there",
+    ))
+}
+
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+    let text = std::fs::read_to_string(index).map_err(|error| Error::io(index, error))?;
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|error| Error::file(index, format!("is not valid JSON: {error}")))?;
+    let map = value.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| Error::file(index, "has no object `weight_map`"))?;
+    let mut names = Vec::new();
+    for (tensor, file) in map {
+        let name = file.as_str().filter(|name| !name.contains(['/', '\\']) && *name != "..");
+        let name = name.ok_or_else(|| {
+            Error::file(index, format!("`weight_map.{tensor}` must name a file in this folder, found {file}"))
+        })?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}

@@ -1,0 +1,194 @@
+//! GGUF files: configuration from the metadata, weights dequantised on load.
+//!
+//! Names and layouts are llama.cpp's; they are turned back into those of Hugging Face, so that everything
+//! else (adapters, exports) is the same whichever file a model came from.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
+use serde_json::{Map, json};
+
+use super::check_shape;
+use crate::families::Config;
+use crate::model::WeightSource;
+use crate::{Error, Result};
+
+/// Tensors of a GGUF file under their Hugging Face names.
+pub struct GgufSource {
+    path: PathBuf,
+    content: Content,
+    file: Mutex<File>,
+    heads: usize,
+    kv_heads: usize,
+}
+
+/// Architectures whose file layout is known.
+const ARCHITECTURES: &[&str] = &["llama"];
+
+impl GgufSource {
+    pub fn open(path: &Path) -> Result<GgufSource> {
+        let mut file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let content = Content::read(&mut file)
+            .map_err(|error| Error::file(path, format!("is not a readable GGUF file: {error}")))?;
+        let mut source =
+            GgufSource { path: path.to_owned(), content, file: Mutex::new(file), heads: 0, kv_heads: 0 };
+        let architecture = source.text("general.architecture")?;
+        if !ARCHITECTURES.contains(&architecture.as_str()) {
+            let known = ARCHITECTURES.join(", ");
+            let message = format!("holds the architecture `{architecture}`; supported in GGUF is {known}");
+            return Err(Error::file(path, message));
+        }
+        source.heads = source.number("llama.attention.head_count")? as usize;
+        source.kv_heads = source.number("llama.attention.head_count_kv").map_or(source.heads, |n| n as usize);
+        Ok(source)
+    }
+
+    pub fn metadata(&self) -> &HashMap<String, Value> {
+        &self.content.metadata
+    }
+
+    fn value(&self, key: &str) -> Result<&Value> {
+        let value = self.content.metadata.get(key);
+        value.ok_or_else(|| Error::file(&self.path, format!("its metadata has no `{key}`")))
+    }
+
+    fn text(&self, key: &str) -> Result<String> {
+        let value = self.value(key)?;
+        value
+            .to_string()
+            .cloned()
+            .map_err(|_| Error::file(&self.path, format!("metadata `{key}` must be a text")))
+    }
+
+    fn number(&self, key: &str) -> Result<f64> {
+        let number = match self.value(key)? {
+            Value::U8(x) => *x as f64,
+            Value::U16(x) => *x as f64,
+            Value::U32(x) => *x as f64,
+            Value::U64(x) => *x as f64,
+            Value::I32(x) => *x as f64,
+            Value::I64(x) => *x as f64,
+            Value::F32(x) => *x as f64,
+            Value::F64(x) => *x,
+            _ => return Err(Error::file(&self.path, format!("metadata `{key}` must be a number"))),
+        };
+        Ok(number)
+    }
+
+    /// The `config.json` that a Hugging Face folder of this model would hold.
+    pub fn config(&self) -> Result<Config> {
+        let mut values = Map::new();
+        let size = |key: &str| self.number(&format!("llama.{key}"));
+        values.insert("architectures".into(), json!(["LlamaForCausalLM"]));
+        values.insert("model_type".into(), json!("llama"));
+        values.insert("hidden_size".into(), json!(size("embedding_length")? as u64));
+        values.insert("intermediate_size".into(), json!(size("feed_forward_length")? as u64));
+        values.insert("num_hidden_layers".into(), json!(size("block_count")? as u64));
+        values.insert("num_attention_heads".into(), json!(self.heads));
+        values.insert("num_key_value_heads".into(), json!(self.kv_heads));
+        values.insert("hidden_act".into(), json!("silu"));
+        values.insert("rms_norm_eps".into(), json!(round7(size("attention.layer_norm_rms_epsilon")?)));
+        values.insert("max_position_embeddings".into(), json!(size("context_length")? as u64));
+        values.insert("rope_theta".into(), json!(size("rope.freq_base").unwrap_or(10_000.0)));
+        if let Ok(dim) = size("attention.key_length") {
+            values.insert("head_dim".into(), json!(dim as u64));
+        }
+        let tied = !self.content.tensor_infos.contains_key("output.weight");
+        values.insert("tie_word_embeddings".into(), json!(tied));
+        values.insert("vocab_size".into(), json!(self.table_rows()?));
+        for (key, token) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
+            if let Ok(id) = self.number(&format!("tokenizer.ggml.{token}_token_id")) {
+                values.insert(key.into(), json!(id as u64));
+            }
+        }
+        values.insert("torch_dtype".into(), json!("float32"));
+        self.scaling(&mut values)?;
+        Ok(Config { path: self.path.clone(), values })
+    }
+
+    fn scaling(&self, values: &mut Map<String, serde_json::Value>) -> Result<()> {
+        if self.content.tensor_infos.contains_key("rope_freqs.weight") {
+            let message = "carries its own rotary frequencies (rope_freqs), which are not supported; \
+                           use the model's safetensors folder";
+            return Err(Error::file(&self.path, message));
+        }
+        if let Ok(kind) = self.text("llama.rope.scaling.type") {
+            if kind != "none" {
+                let factor = self.number("llama.rope.scaling.factor")?;
+                values.insert("rope_scaling".into(), json!({"rope_type": kind, "factor": factor}));
+            }
+        }
+        Ok(())
+    }
+
+    fn table_rows(&self) -> Result<usize> {
+        let info = self.content.tensor_infos.get("token_embd.weight");
+        let info = info.ok_or_else(|| Error::file(&self.path, "has no tensor `token_embd.weight`"))?;
+        Ok(info.shape.dims().first().copied().unwrap_or(0))
+    }
+
+    /// llama.cpp stores q and k with each head's halves interleaved; this undoes it.
+    fn unpermute(&self, tensor: Tensor, heads: usize) -> Result<Tensor> {
+        let dims = tensor.dims().to_vec();
+        let (rows, rest) = (dims[0], dims[1..].iter().product::<usize>());
+        let dim = rows / heads;
+        let pairs = tensor.reshape((heads, dim / 2, 2, rest))?;
+        Ok(pairs.transpose(1, 2)?.contiguous()?.reshape(dims)?)
+    }
+}
+
+/// GGUF keeps f32: 1e-5 comes back as 9.999999747e-6.
+fn round7(x: f64) -> f64 {
+    format!("{x:.6e}").parse().unwrap_or(x)
+}
+
+/// The GGUF name of a tensor.
+fn gguf_name(name: &str) -> Option<String> {
+    let (module, part) = name.rsplit_once('.')?;
+    let renamed = match module {
+        "model.embed_tokens" => "token_embd".to_owned(),
+        "model.norm" => "output_norm".to_owned(),
+        "lm_head" => "output".to_owned(),
+        _ => {
+            let (layer, module) = module.strip_prefix("model.layers.")?.split_once('.')?;
+            let short = match module {
+                "input_layernorm" => "attn_norm",
+                "post_attention_layernorm" => "ffn_norm",
+                "self_attn.q_proj" => "attn_q",
+                "self_attn.k_proj" => "attn_k",
+                "self_attn.v_proj" => "attn_v",
+                "self_attn.o_proj" => "attn_output",
+                "mlp.gate_proj" => "ffn_gate",
+                "mlp.up_proj" => "ffn_up",
+                "mlp.down_proj" => "ffn_down",
+                _ => return None,
+            };
+            format!("blk.{layer}.{short}")
+        }
+    };
+    Some(format!("{renamed}.{part}"))
+}
+
+impl WeightSource for GgufSource {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let stored = gguf_name(name).filter(|stored| self.content.tensor_infos.contains_key(stored));
+        let stored = stored.ok_or_else(|| {
+            Error::file(&self.path, format!("has no tensor `{name}`, which its configuration asks for"))
+        })?;
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tensor = self.content.tensor(&mut *file, &stored, &Device::Cpu);
+        let tensor = tensor.and_then(|tensor| tensor.dequantize(&Device::Cpu));
+        let tensor =
+            tensor.map_err(|error| Error::file(&self.path, format!("tensor `{stored}`: {error}")))?;
+        let tensor = check_shape(&self.path, name, tensor, shape)?;
+        match name {
+            _ if name.contains(".q_proj.") => self.unpermute(tensor, self.heads),
+            _ if name.contains(".k_proj.") => self.unpermute(tensor, self.kv_heads),
+            _ => Ok(tensor),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Freshly drawn weights, for training from scratch.
+
+use std::sync::Mutex;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::Result;
+use crate::model::WeightSource;
+use crate::rng::Rng;
+use crate::tensor::from_vec;
+
+/// Matrices normal with the configured deviation, norms one, biases zero.
+pub struct InitialSource {
+    rng: Mutex<Rng>,
+    deviation: f64,
+}
+
+impl InitialSource {
+    pub fn new(seed: u64, deviation: f64) -> Self {
+        InitialSource { rng: Mutex::new(Rng::new(seed)), deviation }
+    }
+}
+
+impl WeightSource for InitialSource {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        if name.ends_with("bias") {
+            return Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
+        }
+        if shape.len() < 2 {
+            return Ok(Tensor::ones(shape, DType::F32, &Device::Cpu)?);
+        }
+        let mut rng = self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count: usize = shape.iter().product();
+        from_vec((0..count).map(|_| (rng.normal() * self.deviation) as f32).collect(), shape)
+    }
+}

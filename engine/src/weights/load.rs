@@ -1,0 +1,55 @@
+//! Finds out what a model path is and opens it.
+
+use std::path::{Path, PathBuf};
+
+use super::{FolderSource, GgufSource, InitialSource};
+use crate::families::{self, Config, DecoderSpec};
+use crate::model::{Decoder, Tuning, WeightSource};
+use crate::{Error, Result};
+
+/// A model's configuration and weights on disk.
+pub struct ModelFiles {
+    pub path: PathBuf,
+    pub config: Config,
+    pub spec: DecoderSpec,
+    weights: Box<dyn WeightSource>,
+}
+
+/// Opens a model folder or a GGUF file; with a seed, weights are drawn instead of read.
+///
+/// # Errors
+/// One sentence that names the file and what is missing or wrong in it.
+pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
+    if !path.exists() {
+        return Err(Error::file(path, "there is no such model folder or GGUF file"));
+    }
+    if path.is_file() {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        if !extension.eq_ignore_ascii_case("gguf") {
+            let message =
+                "is a file but not a .gguf one; a model is a folder with config.json or a .gguf file";
+            return Err(Error::file(path, message));
+        }
+        let source = GgufSource::open(path)?;
+        let config = source.config()?;
+        let spec = families::read(&config)?;
+        return Ok(ModelFiles { path: path.to_owned(), config, spec, weights: Box::new(source) });
+    }
+    let config_path = path.join("config.json");
+    if !config_path.exists() {
+        return Err(Error::file(path, "is not a model folder: it has no config.json"));
+    }
+    let config = Config::read(&config_path)?;
+    let spec = families::read(&config)?;
+    let weights: Box<dyn WeightSource> = match from_scratch {
+        Some(seed) => Box::new(InitialSource::new(seed, spec.initializer_range)),
+        None => Box::new(FolderSource::open(path)?),
+    };
+    Ok(ModelFiles { path: path.to_owned(), config, spec, weights })
+}
+
+impl ModelFiles {
+    pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {
+        Decoder::build(self.spec.clone(), self.weights.as_ref(), tuning)
+    }
+}

@@ -1,0 +1,31 @@
+//! Reading and writing checkpoints.
+
+mod atomic;
+mod folder;
+mod gguf;
+mod initial;
+mod load;
+mod save;
+
+pub use atomic::{replace_folder, write_atomic};
+pub use folder::FolderSource;
+pub use gguf::GgufSource;
+pub use initial::InitialSource;
+pub use load::{ModelFiles, open};
+pub use save::{save_model, save_tensors, write_json};
+
+use std::path::Path;
+
+use candle_core::Tensor;
+
+use crate::{Error, Result};
+
+/// Refuses a tensor of another shape than the configuration asks for.
+fn check_shape(path: &Path, name: &str, tensor: Tensor, shape: &[usize]) -> Result<Tensor> {
+    if tensor.dims() == shape {
+        return Ok(tensor);
+    }
+    let message =
+        format!("tensor `{name}` has shape {:?}; by the configuration it should be {shape:?}", tensor.dims());
+    Err(Error::file(path, message))
+}
