@@ -1,7 +1,7 @@
 //! How much memory a training run takes at its peak, roughly, before it is started.
 //!
 //! ```text
-//! peak = weights + trained × (4·[master copy] + gradient + 2 moments) + activations + logits
+//! peak = weights + trained parameters × (gradient + 2 moments) + adapter + activations + logits
 //! ```
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.

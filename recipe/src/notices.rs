@@ -1,6 +1,8 @@
 //! What a recipe asks for that changes nothing: said, so that nothing is ignored in silence.
 
-use crate::args::{Argument, FinetuningType, Group, LrScheduler, Recipe, accepted, arguments};
+use crate::args::{
+    Argument, FinetuningType, Group, LrScheduler, Recipe, Stage, Strategy, accepted, arguments,
+};
 use crate::text::Text;
 
 /// An argument that was given and changes nothing.
@@ -29,35 +31,60 @@ impl Recipe {
         if value == argument.default_text() {
             return None;
         }
-        let other_method = !argument.methods.is_empty() && !argument.methods.contains(&self.finetuning_type);
-        let reason = if other_method && argument.methods == [FinetuningType::Lora] {
-            Text::new("it matters for `finetuning_type: lora` alone", "仅用于 `finetuning_type: lora`")
-        } else if !argument.stages.is_empty() && !argument.stages.contains(&self.stage) {
-            Text::new("it matters for `stage: sft` alone", "仅用于 `stage: sft`")
-        } else if argument.group == Group::Generating {
-            Text::new(
-                "training draws no answers; it matters in a chat alone",
-                "训练不生成回答；仅在对话时使用",
-            )
-        } else if argument.key.starts_with("warmup") && self.lr_scheduler_type == LrScheduler::Constant {
-            Text::new(
-                "`constant` has no warm-up; take `constant_with_warmup`",
-                "`constant` 没有预热；请用 `constant_with_warmup`",
-            )
-        } else if argument.key == "num_train_epochs" && self.step_limit().is_some() {
-            Text::new("`max_steps` decides when training ends", "训练何时结束由 `max_steps` 决定")
-        } else if argument.key == "eval_steps" && self.eval_interval(1).is_none() {
-            Text::new("it matters for `eval_strategy: steps` alone", "仅用于 `eval_strategy: steps`")
-        } else if argument.key == "save_steps" && self.save_interval(1).is_none() {
-            Text::new("it matters for `save_strategy: steps` alone", "仅用于 `save_strategy: steps`")
-        } else if matches!(argument.key, "val_size" | "eval_dataset") && !self.evaluates() {
-            Text::new(
-                "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
-                "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
-            )
-        } else {
-            return None;
-        };
+        let reason = self.out_of_place(argument).or_else(|| self.overruled(argument.key))?;
         Some(Notice { key: argument.key.to_owned(), value, reason })
+    }
+
+    /// Why an argument does not belong to this kind of run.
+    fn out_of_place(&self, argument: &Argument) -> Option<Text> {
+        let lora_alone = argument.methods == [FinetuningType::Lora];
+        let sft_alone = argument.stages == [Stage::Sft];
+        if lora_alone && self.finetuning_type != FinetuningType::Lora {
+            return Some(Text::new(
+                "it matters for `finetuning_type: lora` alone",
+                "仅用于 `finetuning_type: lora`",
+            ));
+        }
+        if sft_alone && self.stage != Stage::Sft {
+            return Some(Text::new("it matters for `stage: sft` alone", "仅用于 `stage: sft`"));
+        }
+        (argument.group == Group::Generating).then_some(Text::new(
+            "training draws no answers; it matters in a chat alone",
+            "训练不生成回答；仅在对话时使用",
+        ))
+    }
+
+    /// Which other argument makes this one idle.
+    fn overruled(&self, key: &str) -> Option<Text> {
+        let (idle, reason) = match key {
+            "warmup_steps" | "warmup_ratio" => (
+                self.lr_scheduler_type == LrScheduler::Constant,
+                Text::new(
+                    "`constant` has no warm-up; take `constant_with_warmup`",
+                    "`constant` 没有预热；请用 `constant_with_warmup`",
+                ),
+            ),
+            "num_train_epochs" => (
+                self.step_limit().is_some(),
+                Text::new("`max_steps` decides when training ends", "训练何时结束由 `max_steps` 决定"),
+            ),
+            "save_steps" => (
+                self.save_strategy != Strategy::Steps,
+                Text::new("it matters for `save_strategy: steps` alone", "仅用于 `save_strategy: steps`"),
+            ),
+            "eval_steps" => (
+                self.eval_strategy != Strategy::Steps,
+                Text::new("it matters for `eval_strategy: steps` alone", "仅用于 `eval_strategy: steps`"),
+            ),
+            "val_size" | "eval_dataset" => (
+                !self.evaluates(),
+                Text::new(
+                    "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
+                    "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
+                ),
+            ),
+            _ => return None,
+        };
+        idle.then_some(reason)
     }
 }

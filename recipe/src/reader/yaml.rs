@@ -56,17 +56,8 @@ pub struct Entry {
 pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
     let mut events = Events::of(text);
     let mut entries = Vec::new();
-    loop {
-        match events.next()? {
-            (Event::MappingStart(..), _) => break,
-            (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(entries),
-            // A document of comments alone.
-            (Event::Scalar(value, ..), _) if value.trim().is_empty() || value == "~" => return Ok(entries),
-            (Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(..), line) => {
-                return Err(not_a_mapping(line));
-            }
-            _ => {}
-        }
+    if !events.open_mapping()? {
+        return Ok(entries);
     }
     loop {
         match events.next()? {
@@ -78,17 +69,8 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
             (_, line) => return Err(not_a_mapping(line)),
         }
     }
-    loop {
-        match events.next()? {
-            (Event::StreamEnd, _) => return Ok(entries),
-            (Event::DocumentStart(_), line) => {
-                let en = "a second document starts here; a recipe is one document, so remove the `---`";
-                let zh = "此处开始了第二个文档；配方只能是一个文档，请删除 `---`";
-                return Err(Problem::general(en, zh).at(Some(line)));
-            }
-            _ => {}
-        }
-    }
+    events.end()?;
+    Ok(entries)
 }
 
 /// A value given on a command line: read as YAML, or taken as text where it is none.
@@ -122,6 +104,37 @@ impl<'t> Events<'t> {
             None => Ok((Event::StreamEnd, 0)),
             Some(Ok((event, Span { start, .. }))) => Ok((event, start.line())),
             Some(Err(error)) => Err(syntax(&error)),
+        }
+    }
+
+    /// Goes on to the first key. False if the document is empty.
+    fn open_mapping(&mut self) -> Result<bool, Problem> {
+        loop {
+            match self.next()? {
+                (Event::MappingStart(..), _) => return Ok(true),
+                (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(false),
+                // Nothing but comments.
+                (Event::Scalar(text, ..), _) if text.is_empty() || text == "~" => return Ok(false),
+                (Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(..), line) => {
+                    return Err(not_a_mapping(line));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Goes on to the end of the text, where no second document may start.
+    fn end(&mut self) -> Result<(), Problem> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(()),
+                (Event::DocumentStart(_), line) => {
+                    let en = "a second document starts here; a recipe is one document, so remove the `---`";
+                    let zh = "此处开始了第二个文档；配方只能是一个文档，请删除 `---`";
+                    return Err(Problem::general(en, zh).at(Some(line)));
+                }
+                _ => {}
+            }
         }
     }
 
