@@ -2,12 +2,14 @@
 //!
 //! Knows tensors and tokens, no HTTP and no SQL.
 
+pub mod adapter;
 pub mod autograd;
 mod error;
 pub mod families;
 pub mod kernel;
 pub mod model;
 pub mod ops;
+pub mod optim;
 pub mod rng;
 pub mod tensor;
 pub mod weights;

@@ -50,6 +50,10 @@ impl FolderSource {
         Ok(())
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
     /// Names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.places.keys().cloned().collect();

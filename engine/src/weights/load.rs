@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{FolderSource, GgufSource, InitialSource};
+use crate::adapter::{Adapter, WithSavedModules};
 use crate::families::{self, Config, DecoderSpec};
 use crate::model::{Decoder, Tuning, WeightSource};
 use crate::{Error, Result};
@@ -50,6 +51,12 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
 
 impl ModelFiles {
     pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {
-        Decoder::build(self.spec.clone(), self.weights.as_ref(), tuning)
+        self.build_with(tuning, &[])
+    }
+
+    /// The same, with modules that adapters saved whole in place of the model's own.
+    pub fn build_with(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
+        let source = WithSavedModules { base: self.weights.as_ref(), adapters };
+        Decoder::build(self.spec.clone(), &source, tuning)
     }
 }
