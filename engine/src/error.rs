@@ -20,6 +20,8 @@ pub enum Error {
     #[error("{0}")]
     Training(String),
     #[error(transparent)]
+    Text(#[from] crate::text::Error),
+    #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
 

@@ -7,11 +7,14 @@ pub mod autograd;
 mod error;
 pub mod families;
 pub mod kernel;
+pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod rng;
 pub mod tensor;
+pub mod text;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};

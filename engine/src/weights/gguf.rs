@@ -15,6 +15,7 @@ use serde_json::{Map, json};
 use super::check_shape;
 use crate::families::Config;
 use crate::model::WeightSource;
+use crate::text::{GgufTokenizer, Tokenizer};
 use crate::{Error, Result};
 
 /// Tensors of a GGUF file under their Hugging Face names.
@@ -108,6 +109,38 @@ impl GgufSource {
         values.insert("torch_dtype".into(), json!("float32"));
         self.scaling(&mut values)?;
         Ok(Config { path: self.path.clone(), values })
+    }
+
+    /// The tokenizer that the metadata describe.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let origin = self.path.display().to_string();
+        let model = self.text("tokenizer.ggml.model")?;
+        let pre = self.text("tokenizer.ggml.pre").ok();
+        let chat_template = self.text("tokenizer.chat_template").ok();
+        let id = |token: &str| self.number(&format!("tokenizer.ggml.{token}_token_id")).ok().map(|id| id as u32);
+        let flag = |key: &str| self.content.metadata.get(key).and_then(|value| value.to_bool().ok());
+        let source = GgufTokenizer {
+            origin: &origin,
+            model: &model,
+            pre: pre.as_deref(),
+            tokens: self.list("tokenizer.ggml.tokens", |value| value.to_string().ok().cloned())?,
+            scores: self.list("tokenizer.ggml.scores", |value| value.to_f32().ok()).unwrap_or_default(),
+            token_types: self.list("tokenizer.ggml.token_type", |value| value.to_i32().ok()).unwrap_or_default(),
+            merges: self.list("tokenizer.ggml.merges", |value| value.to_string().ok().cloned()).unwrap_or_default(),
+            bos: id("bos"),
+            eos: id("eos"),
+            unk: id("unknown"),
+            pad: id("padding"),
+            add_bos: flag("tokenizer.ggml.add_bos_token"),
+            add_space_prefix: flag("tokenizer.ggml.add_space_prefix"),
+            chat_template: chat_template.as_deref(),
+        };
+        Ok(Tokenizer::from_gguf(&source)?)
+    }
+
+    fn list<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>> {
+        let list = self.value(key)?.to_vec().ok().and_then(|list| list.iter().map(read).collect());
+        list.ok_or_else(|| Error::file(&self.path, format!("metadata `{key}` is not a list of the right type")))
     }
 
     fn scaling(&self, values: &mut Map<String, serde_json::Value>) -> Result<()> {

@@ -1,11 +1,13 @@
 //! Finds out what a model path is and opens it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithSavedModules};
 use crate::families::{self, Config, DecoderSpec};
 use crate::model::{Decoder, Tuning, WeightSource};
+use crate::text::Tokenizer;
 use crate::{Error, Result};
 
 /// A model's configuration and weights on disk.
@@ -13,7 +15,8 @@ pub struct ModelFiles {
     pub path: PathBuf,
     pub config: Config,
     pub spec: DecoderSpec,
-    weights: Box<dyn WeightSource>,
+    weights: Arc<dyn WeightSource>,
+    gguf: Option<Arc<GgufSource>>,
 }
 
 /// Opens a model folder or a GGUF file; with a seed, weights are drawn instead of read.
@@ -31,10 +34,10 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
                 "is a file but not a .gguf one; a model is a folder with config.json or a .gguf file";
             return Err(Error::file(path, message));
         }
-        let source = GgufSource::open(path)?;
+        let source = Arc::new(GgufSource::open(path)?);
         let config = source.config()?;
         let spec = families::read(&config)?;
-        return Ok(ModelFiles { path: path.to_owned(), config, spec, weights: Box::new(source) });
+        return Ok(ModelFiles { path: path.to_owned(), config, spec, weights: source.clone(), gguf: Some(source) });
     }
     let config_path = path.join("config.json");
     if !config_path.exists() {
@@ -42,14 +45,22 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
     }
     let config = Config::read(&config_path)?;
     let spec = families::read(&config)?;
-    let weights: Box<dyn WeightSource> = match from_scratch {
-        Some(seed) => Box::new(InitialSource::new(seed, spec.initializer_range)),
-        None => Box::new(FolderSource::open(path)?),
+    let weights: Arc<dyn WeightSource> = match from_scratch {
+        Some(seed) => Arc::new(InitialSource::new(seed, spec.initializer_range)),
+        None => Arc::new(FolderSource::open(path)?),
     };
-    Ok(ModelFiles { path: path.to_owned(), config, spec, weights })
+    Ok(ModelFiles { path: path.to_owned(), config, spec, weights, gguf: None })
 }
 
 impl ModelFiles {
+    /// The tokenizer that comes with the model.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        match &self.gguf {
+            Some(gguf) => gguf.tokenizer(),
+            None => Ok(Tokenizer::from_folder(&self.path)?),
+        }
+    }
+
     pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {
         self.build_with(tuning, &[])
     }

@@ -1,0 +1,54 @@
+//! Loss and token accuracy on held-out data.
+
+use std::time::Instant;
+
+use super::trainer::batch_of;
+use crate::autograd::Tape;
+use crate::model::{Decoder, Pass};
+use crate::text::Example;
+use crate::{Error, Result};
+
+/// What an evaluation says.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluation {
+    pub loss: f64,
+    /// Share of labels that have the largest logit, averaged over examples.
+    pub accuracy: f64,
+    pub runtime_s: f64,
+    pub examples: usize,
+    pub batches: usize,
+}
+
+/// Evaluates in batches. As transformers does, each example counts with the mean loss of its batch.
+pub fn evaluate(decoder: &Decoder, examples: &[Example], batch_size: usize) -> Result<Evaluation> {
+    let begin = Instant::now();
+    let (mut loss, mut accuracy, mut batches, mut scored) = (0.0, 0.0, 0, 0);
+    for examples in examples.chunks(batch_size.max(1)) {
+        let batch = batch_of(examples.iter());
+        let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default())?.tensor;
+        let output = decoder.head.loss(&hidden, &batch.labels)?;
+        batches += 1;
+        if !output.rows.is_empty() {
+            loss += output.total() / output.rows.len() as f64 * examples.len() as f64;
+        }
+        let mut rows = output.rows.iter();
+        for example in examples {
+            let count = example.labels.iter().skip(1).filter(|label| **label >= 0).count();
+            let correct = rows.by_ref().take(count).filter(|row| row.correct).count();
+            if count > 0 {
+                accuracy += correct as f64 / count as f64;
+                scored += 1;
+            }
+        }
+    }
+    if scored == 0 {
+        return Err(Error::Training("no token of the evaluation data counts in the loss".to_owned()));
+    }
+    Ok(Evaluation {
+        loss: loss / examples.len() as f64,
+        accuracy: accuracy / scored as f64,
+        runtime_s: begin.elapsed().as_secs_f64(),
+        examples: examples.len(),
+        batches,
+    })
+}

@@ -1,0 +1,131 @@
+//! The files a run leaves beside the weights: `trainer_log.jsonl`, `trainer_state.json`, `*_results.json`.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use recipe::Point;
+use serde_json::{Map, Value, json};
+
+use super::Evaluation;
+use crate::weights::{write_atomic, write_json};
+use crate::{Error, Result};
+
+/// `trainer_log.jsonl`, one JSON object a log line.
+pub struct TrainerLog {
+    path: PathBuf,
+}
+
+impl TrainerLog {
+    /// Opens the log of an output folder; lines of steps after `done` belong to an attempt that is void.
+    pub fn open(output: &Path, done: u64) -> Result<TrainerLog> {
+        let path = output.join("trainer_log.jsonl");
+        let old = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::io(&path, error)),
+        };
+        let valid = |line: &&str| {
+            let value: Option<Value> = serde_json::from_str(line).ok();
+            value.and_then(|v| v.get("current_steps").and_then(Value::as_u64)).is_some_and(|step| step <= done)
+        };
+        let kept: String = old.lines().filter(valid).map(|line| format!("{line}\n")).collect();
+        if done > 0 || !old.is_empty() {
+            write_atomic(&path, if done > 0 { kept.as_bytes() } else { b"" })?;
+        }
+        Ok(TrainerLog { path })
+    }
+
+    fn append(&self, value: &Value) -> Result<()> {
+        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let line = format!("{value}\n");
+        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|error| Error::io(&self.path, error))
+    }
+
+    /// A line for a logged step.
+    pub fn point(&self, point: &Point, total: u64) -> Result<()> {
+        self.line(point, total, &[("loss", json!(point.loss)), ("lr", json!(point.learning_rate))])
+    }
+
+    /// A line for an evaluation.
+    pub fn eval(&self, point: &Point, total: u64, evaluation: &Evaluation) -> Result<()> {
+        self.line(point, total, &[("eval_loss", json!(evaluation.loss))])
+    }
+
+    /// The last line of a run.
+    pub fn end(&self, point: &Point, total: u64) -> Result<()> {
+        self.line(point, total, &[])
+    }
+
+    fn line(&self, point: &Point, total: u64, values: &[(&str, Value)]) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("current_steps".into(), json!(point.step));
+        line.insert("total_steps".into(), json!(total));
+        for (key, value) in values {
+            line.insert((*key).into(), value.clone());
+        }
+        let percentage = if total == 0 { 100.0 } else { point.step as f64 / total as f64 * 100.0 };
+        line.insert("epoch".into(), json!(round(point.epoch, 4)));
+        line.insert("percentage".into(), json!(round(percentage, 2)));
+        line.insert("elapsed_time".into(), json!(clock(point.elapsed_s)));
+        line.insert("remaining_time".into(), json!(clock(point.remaining_s)));
+        line.insert("throughput".into(), json!(round(point.tokens_per_second, 2)));
+        line.insert("total_tokens".into(), json!(point.tokens));
+        self.append(&Value::Object(line))
+    }
+}
+
+fn round(x: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (x * scale).round() / scale
+}
+
+/// `H:MM:SS`, with days in front as Python writes a timedelta.
+pub fn clock(seconds: f64) -> String {
+    let total = seconds.max(0.0) as u64;
+    let (days, rest) = (total / 86_400, total % 86_400);
+    let time = format!("{}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+    match days {
+        0 => time,
+        1 => format!("1 day, {time}"),
+        _ => format!("{days} days, {time}"),
+    }
+}
+
+/// The entry of a logged step in `log_history`.
+pub fn history_point(point: &Point) -> Value {
+    json!({
+        "epoch": point.epoch,
+        "grad_norm": point.grad_norm,
+        "learning_rate": point.learning_rate,
+        "loss": point.loss,
+        "step": point.step,
+    })
+}
+
+/// The metrics of an evaluation under their names in result files.
+pub fn eval_metrics(evaluation: &Evaluation, (accuracy, perplexity): (bool, bool)) -> Map<String, Value> {
+    let mut metrics = Map::new();
+    if accuracy {
+        metrics.insert("eval_accuracy".into(), json!(evaluation.accuracy));
+    }
+    metrics.insert("eval_loss".into(), json!(evaluation.loss));
+    if perplexity {
+        metrics.insert("eval_perplexity".into(), json!(evaluation.loss.exp()));
+    }
+    metrics.insert("eval_runtime".into(), json!(round(evaluation.runtime_s, 4)));
+    let rate = |count: usize| round(count as f64 / evaluation.runtime_s.max(1e-9), 3);
+    metrics.insert("eval_samples_per_second".into(), json!(rate(evaluation.examples)));
+    metrics.insert("eval_steps_per_second".into(), json!(rate(evaluation.batches)));
+    metrics
+}
+
+/// Writes `{name}_results.json` and adds its metrics to `all_results.json`.
+pub fn write_results(output: &Path, name: &str, metrics: &Map<String, Value>) -> Result<()> {
+    write_json(&output.join(format!("{name}_results.json")), &Value::Object(metrics.clone()))?;
+    let path = output.join("all_results.json");
+    let old = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let mut all: Map<String, Value> = old.unwrap_or_default();
+    all.extend(metrics.clone());
+    write_json(&path, &Value::Object(all))
+}

@@ -1,0 +1,174 @@
+//! Loads what is trained: model, adapters, tokenizer.
+
+use std::path::Path;
+
+use candle_core::DType;
+use recipe::Recipe;
+
+use crate::adapter::{Adapter, AdapterConfig, save_adapter};
+use crate::model::{Decoder, LoraSettings, Tuning, linear_names};
+use crate::text::{Prepared, Tokenizer};
+use crate::weights::{self, ModelFiles, save_model};
+use crate::{Error, Result};
+
+/// A model in memory, and how it is written back.
+pub struct Loaded {
+    pub decoder: Decoder,
+    pub tokenizer: Tokenizer,
+    pub product: Product,
+}
+
+/// What a run writes.
+pub enum Product {
+    Adapter(AdapterConfig),
+    /// The whole model; `dtype` is the one its base was stored in.
+    Model { config: serde_json::Map<String, serde_json::Value>, dtype: DType },
+}
+
+/// Loads the recipe's model and adapters; trained weights come from `checkpoint` when a run goes on.
+pub fn load(recipe: &Recipe, checkpoint: Option<&Path>) -> Result<Loaded> {
+    let base = Path::new(&recipe.model_name_or_path);
+    if recipe.resize_vocab {
+        return Err(Error::recipe("resize_vocab", "is not supported yet; leave it off"));
+    }
+    if recipe.rope_scaling.is_some() {
+        return Err(Error::recipe("rope_scaling", "is read from the model's config.json; set it there"));
+    }
+    if recipe.is_lora() { load_lora(recipe, base, checkpoint) } else { load_full(recipe, base, checkpoint) }
+}
+
+fn load_full(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
+    let from_scratch = (recipe.train_from_scratch && checkpoint.is_none()).then_some(recipe.seed);
+    let original = weights::open(base, recipe.train_from_scratch.then_some(recipe.seed))?;
+    let tuning = Tuning { full: true, bf16: bf16(recipe), ..Tuning::default() };
+    let decoder = match checkpoint {
+        Some(folder) => weights::open(folder, from_scratch)?.build(&tuning)?,
+        None => original.build(&tuning)?,
+    };
+    let dtype = match original.config.get("torch_dtype").or(original.config.get("dtype")).and_then(|d| d.as_str()) {
+        Some("bfloat16") => DType::BF16,
+        Some("float16") => DType::F16,
+        _ => DType::F32,
+    };
+    let config = original.config.values.clone();
+    Ok(Loaded { decoder, tokenizer: original.tokenizer()?, product: Product::Model { config, dtype } })
+}
+
+fn load_lora(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
+    let files = weights::open(base, None)?;
+    let mut adapters = Vec::new();
+    for folder in &recipe.adapter_name_or_path {
+        adapters.push(Adapter::open(Path::new(folder))?);
+    }
+    // The last adapter is trained on, unless a new one is asked for; the others become part of the model.
+    let given = if recipe.create_new_adapter { None } else { adapters.pop() };
+    let merged = adapters;
+    let trained = match checkpoint {
+        Some(folder) => Some(Adapter::open(folder)?),
+        None => given,
+    };
+    match trained {
+        Some(adapter) => continue_adapter(recipe, &files, merged, adapter),
+        None => new_adapter(recipe, &files, merged),
+    }
+}
+
+fn continue_adapter(recipe: &Recipe, files: &ModelFiles, mut merged: Vec<Adapter>, adapter: Adapter) -> Result<Loaded> {
+    let additional = adapter.config.saved_modules.clone();
+    let tuning = Tuning { full: false, additional, bf16: bf16(recipe) };
+    let count = merged.len();
+    merged.push(adapter);
+    let mut decoder = files.build_with(&tuning, &merged)?;
+    merge(&mut decoder, &merged[..count])?;
+    let adapter = &merged[count];
+    decoder.attach(|linear| adapter.update(linear), adapter.config.dropout as f32)?;
+    adapter.check_against(&decoder)?;
+    let config = AdapterConfig { base: recipe.model_name_or_path.clone(), ..adapter.config.clone() };
+    Ok(Loaded { decoder, tokenizer: files.tokenizer()?, product: Product::Adapter(config) })
+}
+
+fn new_adapter(recipe: &Recipe, files: &ModelFiles, merged: Vec<Adapter>) -> Result<Loaded> {
+    let tuning = Tuning { full: false, additional: recipe.additional_target.clone(), bf16: bf16(recipe) };
+    let mut decoder = files.build_with(&tuning, &merged)?;
+    merge(&mut decoder, &merged)?;
+    check_additional(&decoder, &recipe.additional_target)?;
+    let settings = LoraSettings {
+        rank: recipe.lora_rank,
+        scale: recipe.lora_scale(),
+        dropout: recipe.lora_dropout,
+        targets: recipe.lora_target.clone(),
+    };
+    decoder.add_lora(&settings, recipe.seed)?;
+    let targets =
+        if recipe.targets_all() { linear_names(&decoder).into_iter().collect() } else { recipe.lora_target.clone() };
+    let config = AdapterConfig {
+        base: recipe.model_name_or_path.clone(),
+        rank: recipe.lora_rank,
+        alpha: recipe.alpha() as f64,
+        dropout: recipe.lora_dropout,
+        rank_stabilised: recipe.use_rslora,
+        targets,
+        saved_modules: recipe.additional_target.clone(),
+    };
+    Ok(Loaded { decoder, tokenizer: files.tokenizer()?, product: Product::Adapter(config) })
+}
+
+fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
+    for adapter in adapters {
+        adapter.check_against(decoder)?;
+        decoder.merge(|linear| adapter.update(linear))?;
+    }
+    Ok(())
+}
+
+/// `pure_bf16` and `bf16` both mean: frozen weights in bf16, products in bf16, sums and what is trained in f32.
+fn bf16(recipe: &Recipe) -> bool {
+    recipe.bf16 || recipe.pure_bf16
+}
+
+fn check_additional(decoder: &Decoder, names: &[String]) -> Result<()> {
+    let params = decoder.params();
+    let module = |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(module, _)| module.to_owned());
+    for name in names {
+        let found = params.iter().any(|param| {
+            let module = module(&param.name);
+            module == *name || module.ends_with(&format!(".{name}"))
+        });
+        if !found {
+            let message = format!("the model has no module called `{name}`");
+            return Err(Error::recipe("additional_target", message));
+        }
+    }
+    Ok(())
+}
+
+/// Token ids beyond the model's table would read outside of it.
+pub fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
+    let vocab = loaded.decoder.spec.vocab;
+    let largest = data.train.iter().chain(&data.eval).flat_map(|example| &example.ids).max();
+    match largest {
+        Some(id) if *id as usize >= vocab => {
+            let token = loaded.tokenizer.id_to_token(*id).unwrap_or_default();
+            let message = format!(
+                "the data need token {id} (`{token}`), but the model's table has {vocab} rows; \
+                 choose a template whose tokens the model has"
+            );
+            Err(Error::recipe("template", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Loaded {
+    /// Writes the trained weights and the tokenizer; `exact` keeps f32, so that training can go on.
+    pub fn save(&self, folder: &Path, exact: bool) -> Result<()> {
+        match &self.product {
+            Product::Adapter(config) => save_adapter(&self.decoder, config, folder)?,
+            Product::Model { config, dtype } => {
+                save_model(&self.decoder, config, if exact { DType::F32 } else { *dtype }, folder)?;
+            }
+        }
+        self.tokenizer.save(folder)?;
+        Ok(())
+    }
+}
