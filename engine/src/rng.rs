@@ -39,7 +39,11 @@ impl Rng {
     /// The state to save in a checkpoint.
     pub fn state(&self) -> RngState {
         // 2^64 words are 64 EiB of randomness: the cast loses nothing in practice.
-        RngState { seed: self.seed, stream: self.core.get_stream(), position: self.core.get_word_pos() as u64 }
+        RngState {
+            seed: self.seed,
+            stream: self.core.get_stream(),
+            position: self.core.get_word_pos() as u64,
+        }
     }
 
     /// Continues from a saved state.

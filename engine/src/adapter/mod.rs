@@ -59,7 +59,8 @@ impl Adapter {
         let config = read_config(&json)?;
         let weights = folder.join(WEIGHTS);
         if !weights.exists() && folder.join("adapter_model.bin").exists() {
-            let message = "is a pickle, which can run any code when it is read; save the adapter as safetensors";
+            let message =
+                "is a pickle, which can run any code when it is read; save the adapter as safetensors";
             return Err(Error::file(folder.join("adapter_model.bin"), message));
         }
         Ok(Adapter { folder: folder.to_owned(), config, weights: FolderSource::file(&weights)? })
@@ -90,7 +91,9 @@ impl Adapter {
         match self.weights.names().into_iter().find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(name) => {
-                let message = format!("tensor `{name}` belongs to no module of this model; is it another base model's?");
+                let message = format!(
+                    "tensor `{name}` belongs to no module of this model; is it another base model's?"
+                );
                 Err(Error::file(self.folder.join(WEIGHTS), message))
             }
         }
@@ -133,7 +136,8 @@ fn read_config(json: &Config) -> Result<AdapterConfig> {
             None => Ok(Vec::new()),
             Some(Value::String(one)) => Ok(vec![one.clone()]),
             Some(value) => {
-                let names = value.as_array().map(|list| list.iter().filter_map(|x| x.as_str().map(str::to_owned)));
+                let names =
+                    value.as_array().map(|list| list.iter().filter_map(|x| x.as_str().map(str::to_owned)));
                 names.map(Iterator::collect).ok_or_else(|| json.error(key, "must be a list of names"))
             }
         }

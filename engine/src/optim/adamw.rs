@@ -104,8 +104,11 @@ struct Update {
 impl Update {
     fn apply(self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
         const BLOCK: usize = 8192;
-        p.par_chunks_mut(BLOCK).zip(m.par_chunks_mut(BLOCK)).zip(v.par_chunks_mut(BLOCK)).zip(g.par_chunks(BLOCK)).for_each(
-            |(((p, m), v), g)| {
+        p.par_chunks_mut(BLOCK)
+            .zip(m.par_chunks_mut(BLOCK))
+            .zip(v.par_chunks_mut(BLOCK))
+            .zip(g.par_chunks(BLOCK))
+            .for_each(|(((p, m), v), g)| {
                 simd(|| {
                     for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
                         let g = g * self.scale;
@@ -114,8 +117,7 @@ impl Update {
                         *p = *p * self.keep - self.rate * *m / (v.sqrt() * self.root + self.eps);
                     }
                 })
-            },
-        );
+            });
     }
 }
 
@@ -142,7 +144,10 @@ mod tests {
                 want[i] = want[i] * (1.0 - 0.01 * 0.1) - 0.01 * mh / (vh.sqrt() + 1e-8);
             }
             let got = param.to_f32().unwrap();
-            assert!((got[0] as f64 - want[0]).abs() < 1e-6 && (got[1] as f64 - want[1]).abs() < 1e-6, "{got:?} {want:?}");
+            assert!(
+                (got[0] as f64 - want[0]).abs() < 1e-6 && (got[1] as f64 - want[1]).abs() < 1e-6,
+                "{got:?} {want:?}"
+            );
         }
     }
 }

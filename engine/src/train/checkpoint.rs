@@ -97,7 +97,9 @@ pub fn load_optimizer(folder: &Path, loaded: &Loaded, optimizer: &mut AdamW, ste
         let mut take = |part: &str| {
             let name = format!("{}.{part}", param.name);
             let tensor = tensors.remove(&name).filter(|tensor| tensor.dims() == param.tensor.dims());
-            tensor.ok_or_else(|| Error::file(&path, format!("has no tensor `{name}` of shape {:?}", param.tensor.dims())))
+            tensor.ok_or_else(|| {
+                Error::file(&path, format!("has no tensor `{name}` of shape {:?}", param.tensor.dims()))
+            })
         };
         let moments = Moments { first: take("first")?, second: take("second")? };
         optimizer.set_moments(&param, moments);

@@ -27,7 +27,9 @@ impl TrainerLog {
         };
         let valid = |line: &&str| {
             let value: Option<Value> = serde_json::from_str(line).ok();
-            value.and_then(|v| v.get("current_steps").and_then(Value::as_u64)).is_some_and(|step| step <= done)
+            value
+                .and_then(|v| v.get("current_steps").and_then(Value::as_u64))
+                .is_some_and(|step| step <= done)
         };
         let kept: String = old.lines().filter(valid).map(|line| format!("{line}\n")).collect();
         if done > 0 || !old.is_empty() {
@@ -39,7 +41,8 @@ impl TrainerLog {
     fn append(&self, value: &Value) -> Result<()> {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         let line = format!("{value}\n");
-        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|error| Error::io(&self.path, error))
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|error| Error::io(&self.path, error))
     }
 
     /// A line for a logged step.

@@ -26,9 +26,9 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
             let state = State::read(&folder)?;
             Ok(Some(Start { folder, state }))
         }
-        Resume::Newest => newest(output, sink)?
-            .map(Some)
-            .ok_or_else(|| Error::recipe("resume_from_checkpoint", "the output folder has no valid checkpoint")),
+        Resume::Newest => newest(output, sink)?.map(Some).ok_or_else(|| {
+            Error::recipe("resume_from_checkpoint", "the output folder has no valid checkpoint")
+        }),
         Resume::Auto if recipe.overwrite_output_dir => {
             clear(output)?;
             Ok(None)

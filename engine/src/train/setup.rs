@@ -22,7 +22,10 @@ pub struct Loaded {
 pub enum Product {
     Adapter(AdapterConfig),
     /// The whole model; `dtype` is the one its base was stored in.
-    Model { config: serde_json::Map<String, serde_json::Value>, dtype: DType },
+    Model {
+        config: serde_json::Map<String, serde_json::Value>,
+        dtype: DType,
+    },
 }
 
 /// Loads the recipe's model and adapters; trained weights come from `checkpoint` when a run goes on.
@@ -45,11 +48,12 @@ fn load_full(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<
         Some(folder) => weights::open(folder, from_scratch)?.build(&tuning)?,
         None => original.build(&tuning)?,
     };
-    let dtype = match original.config.get("torch_dtype").or(original.config.get("dtype")).and_then(|d| d.as_str()) {
-        Some("bfloat16") => DType::BF16,
-        Some("float16") => DType::F16,
-        _ => DType::F32,
-    };
+    let dtype =
+        match original.config.get("torch_dtype").or(original.config.get("dtype")).and_then(|d| d.as_str()) {
+            Some("bfloat16") => DType::BF16,
+            Some("float16") => DType::F16,
+            _ => DType::F32,
+        };
     let config = original.config.values.clone();
     Ok(Loaded { decoder, tokenizer: original.tokenizer()?, product: Product::Model { config, dtype } })
 }
@@ -73,7 +77,12 @@ fn load_lora(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<
     }
 }
 
-fn continue_adapter(recipe: &Recipe, files: &ModelFiles, mut merged: Vec<Adapter>, adapter: Adapter) -> Result<Loaded> {
+fn continue_adapter(
+    recipe: &Recipe,
+    files: &ModelFiles,
+    mut merged: Vec<Adapter>,
+    adapter: Adapter,
+) -> Result<Loaded> {
     let additional = adapter.config.saved_modules.clone();
     let tuning = Tuning { full: false, additional, bf16: bf16(recipe) };
     let count = merged.len();
@@ -99,8 +108,11 @@ fn new_adapter(recipe: &Recipe, files: &ModelFiles, merged: Vec<Adapter>) -> Res
         targets: recipe.lora_target.clone(),
     };
     decoder.add_lora(&settings, recipe.seed)?;
-    let targets =
-        if recipe.targets_all() { linear_names(&decoder).into_iter().collect() } else { recipe.lora_target.clone() };
+    let targets = if recipe.targets_all() {
+        linear_names(&decoder).into_iter().collect()
+    } else {
+        recipe.lora_target.clone()
+    };
     let config = AdapterConfig {
         base: recipe.model_name_or_path.clone(),
         rank: recipe.lora_rank,

@@ -113,11 +113,14 @@ impl<'a> Trainer<'a> {
                 self.report(&step, &result, sink)?;
             }
             let ends_epoch = step.ends_epoch || done == total;
-            if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch) && !self.data.eval.is_empty() {
+            if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch)
+                && !self.data.eval.is_empty()
+            {
                 last_eval = Some((done, self.evaluate(&step, sink)?));
             }
             let stopping = stop.load(Ordering::Relaxed) && done < total;
-            if due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch) || stopping {
+            if due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch) || stopping
+            {
                 self.save(sink, stopping)?;
                 last_save = Some(done);
             }
@@ -164,12 +167,17 @@ impl<'a> Trainer<'a> {
         for (index, examples) in micro.iter().enumerate() {
             let batch = batch_of(examples.iter().copied());
             self.state.tokens += batch.tokens() as u64;
-            let seed = self.recipe.seed ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let seed = self.recipe.seed
+                ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let pass = Pass { checkpointing: self.checkpoints(&batch), dropout: Some(seed) };
             let tape = Tape::new();
             let hidden = self.loaded.decoder.hidden(&tape, &batch, pass)?;
-            let output =
-                self.loaded.decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale as f32, &mut self.grads)?;
+            let output = self.loaded.decoder.head.loss_and_gradient(
+                &hidden.tensor,
+                &batch.labels,
+                scale as f32,
+                &mut self.grads,
+            )?;
             loss += output.total() * scale;
             if let Some(seed) = output.d_hidden {
                 tape.backward(&hidden, seed, &mut self.grads, None)?;
@@ -177,7 +185,10 @@ impl<'a> Trainer<'a> {
         }
         let done = self.state.step;
         if !loss.is_finite() {
-            let message = format!("the loss of step {} is {loss}: training has diverged; try a lower learning_rate", done + 1);
+            let message = format!(
+                "the loss of step {} is {loss}: training has diverged; try a lower learning_rate",
+                done + 1
+            );
             return Err(Error::Training(message));
         }
         if done == 0 && items > 0 {
@@ -267,11 +278,16 @@ impl<'a> Trainer<'a> {
 
     /// Writes a checkpoint; one that a stop asks for is always one to go on from.
     fn save(&mut self, sink: Sink, stopping: bool) -> Result<()> {
-        sink(EventBody::Phase { phase: Phase::Saving, detail: Some(format!("checkpoint-{}", self.state.step)) });
-        let state = State { elapsed_s: self.began_at.2 + self.begin.elapsed().as_secs_f64(), ..self.state.clone() };
+        sink(EventBody::Phase {
+            phase: Phase::Saving,
+            detail: Some(format!("checkpoint-{}", self.state.step)),
+        });
+        let state =
+            State { elapsed_s: self.began_at.2 + self.begin.elapsed().as_secs_f64(), ..self.state.clone() };
         let options = (self.recipe.save_total_limit, self.recipe.save_only_model && !stopping);
         let trainer_state = self.trainer_state();
-        let path = checkpoint::save(&self.output, &self.loaded, &self.optimizer, &state, &trainer_state, options)?;
+        let path =
+            checkpoint::save(&self.output, &self.loaded, &self.optimizer, &state, &trainer_state, options)?;
         sink(EventBody::Checkpoint { step: self.state.step, path });
         sink(EventBody::Phase { phase: Phase::Training, detail: None });
         Ok(())
@@ -385,7 +401,8 @@ fn check_unchanged(state: &State, recipe: &Recipe, examples: usize) -> Result<()
         return Err(Error::recipe("dataset", message));
     }
     if state.seed != recipe.seed {
-        let message = format!("the checkpoint was written with seed {}, the recipe says {}", state.seed, recipe.seed);
+        let message =
+            format!("the checkpoint was written with seed {}, the recipe says {}", state.seed, recipe.seed);
         return Err(Error::recipe("seed", message));
     }
     Ok(())

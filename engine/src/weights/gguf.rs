@@ -117,7 +117,8 @@ impl GgufSource {
         let model = self.text("tokenizer.ggml.model")?;
         let pre = self.text("tokenizer.ggml.pre").ok();
         let chat_template = self.text("tokenizer.chat_template").ok();
-        let id = |token: &str| self.number(&format!("tokenizer.ggml.{token}_token_id")).ok().map(|id| id as u32);
+        let id =
+            |token: &str| self.number(&format!("tokenizer.ggml.{token}_token_id")).ok().map(|id| id as u32);
         let flag = |key: &str| self.content.metadata.get(key).and_then(|value| value.to_bool().ok());
         let source = GgufTokenizer {
             origin: &origin,
@@ -125,8 +126,12 @@ impl GgufSource {
             pre: pre.as_deref(),
             tokens: self.list("tokenizer.ggml.tokens", |value| value.to_string().ok().cloned())?,
             scores: self.list("tokenizer.ggml.scores", |value| value.to_f32().ok()).unwrap_or_default(),
-            token_types: self.list("tokenizer.ggml.token_type", |value| value.to_i32().ok()).unwrap_or_default(),
-            merges: self.list("tokenizer.ggml.merges", |value| value.to_string().ok().cloned()).unwrap_or_default(),
+            token_types: self
+                .list("tokenizer.ggml.token_type", |value| value.to_i32().ok())
+                .unwrap_or_default(),
+            merges: self
+                .list("tokenizer.ggml.merges", |value| value.to_string().ok().cloned())
+                .unwrap_or_default(),
             bos: id("bos"),
             eos: id("eos"),
             unk: id("unknown"),
@@ -140,7 +145,9 @@ impl GgufSource {
 
     fn list<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>> {
         let list = self.value(key)?.to_vec().ok().and_then(|list| list.iter().map(read).collect());
-        list.ok_or_else(|| Error::file(&self.path, format!("metadata `{key}` is not a list of the right type")))
+        list.ok_or_else(|| {
+            Error::file(&self.path, format!("metadata `{key}` is not a list of the right type"))
+        })
     }
 
     fn scaling(&self, values: &mut Map<String, serde_json::Value>) -> Result<()> {

@@ -37,7 +37,13 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
         let source = Arc::new(GgufSource::open(path)?);
         let config = source.config()?;
         let spec = families::read(&config)?;
-        return Ok(ModelFiles { path: path.to_owned(), config, spec, weights: source.clone(), gguf: Some(source) });
+        return Ok(ModelFiles {
+            path: path.to_owned(),
+            config,
+            spec,
+            weights: source.clone(),
+            gguf: Some(source),
+        });
     }
     let config_path = path.join("config.json");
     if !config_path.exists() {

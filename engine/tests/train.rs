@@ -1,0 +1,137 @@
+//! Whole training runs against LLaMA-Factory: loss, gradient norm and learning rate of every step, evaluations, and
+//! the weights that come out.
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use candle_core::{DType, Device, Tensor};
+use engine::train::train;
+use recipe::{EventBody, Point, Recipe};
+use serde_json::Value;
+
+type Check<T = ()> = Result<T, String>;
+
+/// Relative, on metrics of a step.
+const METRIC: f64 = 1e-4;
+/// Relative to a tensor's largest statistic.
+const WEIGHTS: f64 = 2e-3;
+
+fn main() {
+    let cases = common::cases(&common::goldens("train"), "expected.jsonl");
+    let named = cases.into_iter().map(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let case: Box<dyn Fn() -> Check> = Box::new(move || check(&path));
+        (name, case)
+    });
+    common::run(named.collect());
+}
+
+fn say(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// What a run reported.
+#[derive(Default)]
+struct Report {
+    points: HashMap<u64, Point>,
+    evals: HashMap<u64, (f64, Option<f64>)>,
+}
+
+fn check(case: &Path) -> Check {
+    let output = tempfile::tempdir().map_err(say)?;
+    let text = std::fs::read_to_string(case.join("config.yaml")).map_err(say)?;
+    let overrides = [("output_dir".to_owned(), output.path().display().to_string())];
+    let mut recipe = Recipe::from_yaml_with(&text, &overrides)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    // Paths in the recipe are relative to the case.
+    let resolve = |path: &str| case.join(path).display().to_string();
+    recipe.model_name_or_path = resolve(&recipe.model_name_or_path);
+    recipe.dataset_dir = resolve(&recipe.dataset_dir);
+    recipe.adapter_name_or_path = recipe.adapter_name_or_path.iter().map(|path| resolve(path)).collect();
+
+    let mut report = Report::default();
+    let mut sink = |event| match event {
+        EventBody::Point(point) => {
+            report.points.insert(point.step, point);
+        }
+        EventBody::Eval { step, eval_loss, accuracy, .. } => {
+            report.evals.insert(step, (eval_loss, accuracy));
+        }
+        _ => {}
+    };
+    let summary = train(&recipe, &mut sink, &AtomicBool::new(false)).map_err(say)?;
+
+    let expected = std::fs::read_to_string(case.join("expected.jsonl")).map_err(say)?;
+    for line in expected.lines() {
+        let row: Value = serde_json::from_str(line).map_err(say)?;
+        compare(&row, &report, summary.train_loss)?;
+    }
+    weights(case, output.path())
+}
+
+fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
+    let step = row["step"].as_u64().ok_or("a row without a step")?;
+    for (key, want) in row.as_object().ok_or("a row that is no object")? {
+        let want = want.as_f64().ok_or_else(|| format!("{key} is no number"))?;
+        let point = report.points.get(&step);
+        let eval = report.evals.get(&step);
+        let got = match key.as_str() {
+            "step" => continue,
+            "train_loss" => Some(train_loss),
+            "loss" => point.map(|point| point.loss),
+            "grad_norm" => point.map(|point| point.grad_norm),
+            "learning_rate" => point.map(|point| point.learning_rate),
+            "eval_loss" => eval.map(|eval| eval.0),
+            "eval_accuracy" => eval.and_then(|eval| eval.1),
+            other => return Err(format!("step {step} has `{other}`, which is not compared")),
+        };
+        let got = got.ok_or_else(|| format!("step {step} reported no {key}"))?;
+        if !((got - want).abs() <= METRIC * want.abs()) {
+            return Err(format!("step {step}: {key} is {got}, expected {want}"));
+        }
+    }
+    Ok(())
+}
+
+/// Statistics of every saved tensor.
+fn weights(case: &Path, output: &Path) -> Check {
+    let text = std::fs::read_to_string(case.join("final_weights.json")).map_err(say)?;
+    let expected: HashMap<String, Value> = serde_json::from_str(&text).map_err(say)?;
+    let mut files: HashMap<String, HashMap<String, Tensor>> = HashMap::new();
+    for (key, want) in &expected {
+        let (file, name) = key.split_once(':').ok_or("a key without a file")?;
+        if !files.contains_key(file) {
+            let tensors = candle_core::safetensors::load(output.join(file), &Device::Cpu).map_err(say)?;
+            files.insert(file.to_owned(), tensors);
+        }
+        let tensor = files[file].get(name).ok_or_else(|| format!("{file} has no `{name}`"))?;
+        let shape: Vec<u64> = tensor.dims().iter().map(|dim| *dim as u64).collect();
+        if Value::from(shape.clone()) != want["shape"] {
+            return Err(format!("{name} has shape {shape:?}, expected {}", want["shape"]));
+        }
+        let values =
+            tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f64>());
+        let values = values.map_err(say)?;
+        let want_sum = want["abs_sum"].as_f64().ok_or("no abs_sum")?;
+        let sum: f64 = values.iter().map(|x| x.abs()).sum();
+        if !((sum - want_sum).abs() <= WEIGHTS * want_sum) {
+            return Err(format!("{name}: Σ|w| is {sum}, expected {want_sum}"));
+        }
+        let std = want["std"].as_f64().ok_or("no std")?.max(1e-3);
+        let first = want["first"].as_array().ok_or("no first entries")?;
+        for (got, want) in values.iter().zip(first.iter().filter_map(Value::as_f64)) {
+            if !((got - want).abs() <= 0.02 * std.max(want.abs())) {
+                return Err(format!("{name} begins with {got}, expected {want}"));
+            }
+        }
+    }
+    let written: usize = files.values().map(HashMap::len).sum();
+    if written == expected.len() {
+        Ok(())
+    } else {
+        Err(format!("{written} tensors were written, expected {}", expected.len()))
+    }
+}
