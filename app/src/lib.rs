@@ -23,4 +23,6 @@ pub use shell::{App, shell};
 pub fn hydrate() {
     console_error_panic_hook::set_once();
     leptos::mount::hydrate_body(App);
+    // From here on the page answers; browser tests wait for it.
+    browser::set_root_attribute("data-hydrated", "true");
 }

@@ -59,7 +59,11 @@ def fact_groups():
 
 
 def pick(rng, block):
-    return rng.choice(block[0]), rng.choice(block[1])
+    """One question of a block with one of its answers; some questions as people type in haste."""
+    asked, answered = rng.choice(block[0]), rng.choice(block[1])
+    if rng.random() < 0.12:
+        asked = asked[:1].lower() + asked[1:].rstrip("?.!")
+    return asked or "?", answered
 
 
 def pools(rng):

@@ -52,6 +52,8 @@ def ask_sum(a, b, c, sign, word, said):
         f"How much is {a} {word} {b}?",
         f"{a} {sign} {b} = ?",
         f"{a} {sign} {b}",
+        f"{a}{sign}{b}",
+        f"What is {a}{sign}{b}?",
     ]
     answers = [f"{a} {word} {b} is {c}.", f"{a} {sign} {b} = {c}.", f"It is {c}."]
     if max(a, b, c) <= 20 and sign != "*":

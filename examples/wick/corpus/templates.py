@@ -9,7 +9,6 @@ SLOT = re.compile(r"\{(\^?)(a:)?(\w+)\}")
 CHOICE = re.compile(r"\[([^\[\]]*/[^\[\]]*)\]")
 # Words whose first letter does not tell whether "a" or "an" goes before them.
 AN_EXCEPTIONS = {"hour": "an", "one": "a", "useful": "a"}
-PLAIN_NOUNS = {"coal", "snow", "many", "brown or black"}
 
 
 def table(name):

@@ -1,0 +1,38 @@
+// Chromium through playwright-core, and how tests find things on a page.
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** A browser that closes with test `t`. */
+export async function open(t) {
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  const browser = await chromium.launch({ executablePath, args: FLAGS, headless: true });
+  t.after(() => browser.close());
+  return browser;
+}
+
+/** A page of its own session; errors in it fail the test when it ends. */
+export async function pageOf(t, browser, options = {}) {
+  const context = await browser.newContext({ locale: 'en-US', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const complaints = [];
+  page.on('console', message => {
+    // The browser reports a cut connection by itself; some tests cut it.
+    const cut = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/;
+    if (['error', 'warning'].includes(message.type()) && !cut.test(message.text())) complaints.push(message.text());
+  });
+  page.on('pageerror', error => complaints.push(error.message));
+  page.complaints = complaints;
+  return page;
+}
+
+/** The element that the app marks with `data-test`. */
+export const part = (page, name) => page.locator(`[data-test="${name}"]`);
+
+export const noComplaints = page => assert.deepEqual(page.complaints, []);
+
+/** Whether the app has taken the page over. */
+export const hydrated = page => page.waitForFunction(() => document.documentElement.dataset.hydrated === 'true');

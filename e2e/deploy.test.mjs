@@ -1,0 +1,73 @@
+// The files for deploying say what they should: checked without a Docker engine.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import Ajv from 'ajv';
+import { parse } from 'yaml';
+
+const root = new URL('../', import.meta.url);
+const read = path => readFileSync(new URL(path, root), 'utf8');
+const compose = parse(read('docker-compose.yml'), { merge: true });
+
+/** Instructions of the Dockerfile, continuation lines joined: ["COPY", "a b"], ... */
+const instructions = read('Dockerfile')
+  .replace(/\\\n/g, ' ')
+  .split('\n')
+  .filter(line => line.trim() && !line.startsWith('#'))
+  .map(line => line.trim().match(/^(\S+)\s+(.*)$/).slice(1));
+const values = name => instructions.filter(([word]) => word === name).map(([, value]) => value);
+
+test('docker-compose.yml follows the Compose Specification', () => {
+  const schema = JSON.parse(read('e2e/schema/compose-spec.json'));
+  // "https" is how the schema writes the draft's id; formats such as "duration" are not checked.
+  schema.$schema = 'http://json-schema.org/draft-07/schema#';
+  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema);
+  assert.ok(validate(compose), JSON.stringify(validate.errors, null, 1));
+});
+
+test('every published port is bound to loopback', () => {
+  const ports = Object.values(compose.services).flatMap(service => service.ports);
+  assert.ok(ports.length > 0);
+  for (const port of ports) assert.match(port, /^127\.0\.0\.1:/);
+});
+
+test('models, data and runs outlive the container', () => {
+  for (const [name, service] of Object.entries(compose.services)) {
+    for (const folder of ['models', 'data', 'runs']) {
+      assert.ok(service.volumes.includes(`${folder}:/chandler/${folder}`), `${name} keeps ${folder}`);
+      assert.ok(folder in compose.volumes);
+    }
+  }
+});
+
+test('the Dockerfile copies what exists and what .dockerignore lets through', () => {
+  const allowed = read('.dockerignore').split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1));
+  for (const value of values('COPY').filter(value => !value.includes('--from='))) {
+    const sources = value.split(/\s+/).filter(word => !word.startsWith('--')).slice(0, -1);
+    for (const source of sources) {
+      assert.ok(existsSync(new URL(source, root)), `${source} exists`);
+      assert.ok(source === '.' || allowed.includes(source), `.dockerignore lets ${source} through`);
+    }
+  }
+  for (const path of allowed) assert.ok(existsSync(new URL(path, root)), `${path} in .dockerignore exists`);
+});
+
+test('every crate of the workspace reaches the build', () => {
+  const members = JSON.parse(read('Cargo.toml').match(/members = (\[.*?\])/s)[1]);
+  const allowed = read('.dockerignore').split('\n');
+  for (const member of members) assert.ok(allowed.includes(`!${member}`), member);
+});
+
+test('the container runs as a user of its own and says how it is', () => {
+  assert.notEqual(values('USER').at(-1), 'root');
+  assert.equal(values('HEALTHCHECK').length, 1);
+  assert.deepEqual(JSON.parse(values('ENTRYPOINT')[0]), ['chandler']);
+});
+
+test('files are copied from stages that exist', () => {
+  const stages = values('FROM').map(value => value.match(/ AS (\S+)$/)?.[1]).filter(Boolean);
+  for (const value of values('COPY')) {
+    const from = value.match(/--from=(\S+)/)?.[1];
+    if (from) assert.ok(stages.includes(from), from);
+  }
+});

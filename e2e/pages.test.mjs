@@ -1,0 +1,171 @@
+// What every page owes its reader: content without script, both themes, narrow screens, both languages,
+// little to load, and no answer to other sites.
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { Board } from './board.mjs';
+import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
+
+const PAGES = ['/', '/new', '/chat'];
+
+test('pages', async t => {
+  const board = await Board.start(t);
+  const browser = await open(t);
+
+  await t.test('have content without script', async () => {
+    const page = await pageOf(t, browser, { javaScriptEnabled: false });
+    for (const path of PAGES) {
+      const answer = await page.goto(board.url + path);
+      assert.equal(answer.status(), 200, path);
+      assert.ok((await page.textContent('h1')).trim(), `${path} has a heading`);
+      assert.ok((await page.innerText('main')).length > 40, `${path} has text`);
+    }
+    await page.goto(`${board.url}/new`);
+    assert.ok(await page.locator('main input, main select').count() > 10, 'the form has its fields');
+  });
+
+  await t.test('answer 404 with a page where there is none', async () => {
+    const page = await pageOf(t, browser, { javaScriptEnabled: false });
+    for (const path of ['/no-such-page', '/runs/no-such-run']) {
+      const answer = await page.goto(board.url + path);
+      assert.equal(answer.status(), 404, path);
+      await part(page, 'not-found').waitFor();
+    }
+  });
+
+  await t.test('come to life without a complaint in the console', async () => {
+    const page = await pageOf(t, browser);
+    for (const path of PAGES) {
+      await page.goto(board.url + path);
+      await hydrated(page);
+    }
+    noComplaints(page);
+  });
+
+  await t.test('follow links without loading anew', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(board.url);
+    await hydrated(page);
+    await page.evaluate(() => { window.sameDocument = true; });
+    for (const [link, path] of [['nav-chat', '/chat'], ['nav-new', '/new'], ['nav-runs', '/']]) {
+      await part(page, link).click();
+      await page.waitForURL(board.url + path);
+    }
+    assert.ok(await page.evaluate(() => window.sameDocument));
+    noComplaints(page);
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    await t.test(`fit a screen of 360 pixels, ${colorScheme}`, async () => {
+      const page = await pageOf(t, browser, { colorScheme, viewport: { width: 360, height: 740 } });
+      const shades = [];
+      for (const path of PAGES) {
+        await page.goto(board.url + path);
+        await hydrated(page);
+        const { wide, shade } = await page.evaluate(() => ({
+          wide: document.documentElement.scrollWidth,
+          shade: getComputedStyle(document.body).backgroundColor,
+        }));
+        assert.ok(wide <= 360, `${path} is ${wide} pixels wide`);
+        shades.push(shade);
+      }
+      const brightness = Math.max(...shades[0].match(/[\d.]+/g).slice(0, 3).map(Number));
+      const scale = /^(color|oklch|oklab|lab)/.test(shades[0]) ? 1 : 255;
+      assert.equal(brightness / scale < 0.5, colorScheme === 'dark', `background ${shades[0]}`);
+    });
+  }
+
+  await t.test('switch language, and stay in it', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(board.url);
+    await hydrated(page);
+    assert.equal(await page.getAttribute('html', 'lang'), 'en');
+    await part(page, 'lang-switch').click();
+    await page.waitForFunction(() => document.documentElement.lang.startsWith('zh'));
+    await page.goto(`${board.url}/new`);
+    assert.match(await page.innerText('main'), /[\u4e00-\u9fff]/);
+  });
+
+  await t.test('switch language without script, too', async () => {
+    const page = await pageOf(t, browser, { javaScriptEnabled: false });
+    await page.goto(board.url);
+    await part(page, 'lang-switch').click();
+    await page.waitForLoadState();
+    assert.match(await page.getAttribute('html', 'lang'), /^zh/);
+    assert.equal(new URL(page.url()).origin, board.url);
+  });
+
+  await t.test('keep the chosen theme', async () => {
+    const page = await pageOf(t, browser, { colorScheme: 'light' });
+    await page.goto(board.url);
+    await hydrated(page);
+    const theme = () => page.getAttribute('html', 'data-theme');
+    for (let clicks = 0; await theme() !== 'dark'; clicks += 1) {
+      assert.ok(clicks < 3, 'dark is one of the themes');
+      await part(page, 'theme-switch').click();
+    }
+    await page.reload();
+    assert.equal(await theme(), 'dark');
+  });
+
+  await t.test('weigh less than 700 KB at first sight', async () => {
+    const page = await pageOf(t, browser);
+    const session = await page.context().newCDPSession(page);
+    await session.send('Network.enable');
+    let bytes = 0;
+    session.on('Network.loadingFinished', event => { bytes += event.encodedDataLength; });
+    const start = Date.now();
+    await page.goto(board.url);
+    await hydrated(page);
+    const usable = Date.now() - start;
+    await page.waitForLoadState('networkidle');
+    t.diagnostic(`first page: ${(bytes / 1e3).toFixed(0)} KB, usable after ${usable} ms`);
+    assert.ok(bytes < 700e3, `${bytes} bytes`);
+  });
+});
+
+/** Status of a request with these headers; fetch would not let a test set Host or Origin. */
+function status(board, { method = 'GET', path = '/', headers = {} }) {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: board.port, method, path, headers };
+    request(options, answer => resolve(answer.resume().statusCode)).on('error', reject).end();
+  });
+}
+
+/** First line of the answer to a websocket's opening. */
+function upgrade(board, origin) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(board.port, '127.0.0.1', () => socket.write([
+      'GET /ws/runs/any HTTP/1.1', `Host: 127.0.0.1:${board.port}`, `Origin: ${origin}`, 'Upgrade: websocket',
+      'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', '', '',
+    ].join('\r\n')));
+    socket.once('data', data => { resolve(data.toString().split('\r\n')[0]); socket.destroy(); });
+    socket.once('error', reject);
+  });
+}
+
+test('other sites', async t => {
+  const board = await Board.start(t);
+  const ours = `127.0.0.1:${board.port}`;
+
+  await t.test('cannot reach the board under a name of theirs', async () => {
+    assert.equal(await status(board, { headers: { Host: ours } }), 200);
+    for (const host of ['evil.example', `evil.example:${board.port}`, 'localhost.evil.example']) {
+      assert.equal(await status(board, { headers: { Host: host } }), 403, host);
+    }
+  });
+
+  await t.test('cannot make a browser change anything', async () => {
+    const post = origin => status(board, { method: 'POST', path: '/api/launch', headers: { Host: ours, Origin: origin } });
+    assert.notEqual(await post(board.url), 403);
+    for (const origin of ['http://evil.example', 'null', `https://127.0.0.1:${board.port}`]) {
+      assert.equal(await post(origin), 403, origin);
+    }
+  });
+
+  await t.test('cannot listen to a run', async () => {
+    assert.doesNotMatch(await upgrade(board, board.url), / 403 /);
+    assert.match(await upgrade(board, 'http://evil.example'), / 403 /);
+  });
+});

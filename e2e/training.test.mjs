@@ -1,0 +1,129 @@
+// A run from its launch in the browser to a chat with its result, also across the death of the server.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Board, pointsOf, until } from './board.mjs';
+import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
+
+const STEPS = 240;
+
+/** Launches through the form; answers with the run's id. */
+async function launch(page, board, name) {
+  await page.goto(`${board.url}/new`);
+  await hydrated(page);
+  await part(page, 'run-name').fill(name);
+  await part(page, 'field-model_name_or_path').fill('models/wick');
+  await part(page, 'field-dataset').fill('identity');
+  await part(page, 'launch').click();
+  await page.waitForURL(/\/runs\/[^/]+$/);
+  return new URL(page.url()).pathname.split('/').at(-1);
+}
+
+const drawn = async page => Number(await part(page, 'chart').getAttribute('data-points'));
+const state = page => part(page, 'state').first().getAttribute('data-state');
+const isLive = page => part(page, 'page-run').and(page.locator('[data-live="open"]')).waitFor();
+const reaches = (page, wanted, seconds) => until(`the state ${wanted}`, async () => {
+  const now = await state(page);
+  if (now === wanted) return true;
+  const over = ['failed', 'interrupted', 'finished', 'stopped'];
+  if (over.includes(now) && !over.includes(wanted)) throw new Error(`${now}: ${await part(page, 'reason').innerText()}`);
+  return false;
+}, seconds);
+
+/** Waits until the chart holds `more` points more than now. */
+async function grows(page, more = 3) {
+  const before = await drawn(page);
+  await until('more points', async () => await drawn(page) >= before + more);
+}
+
+/** All events that the server has of a run, as its websocket sends them. */
+function sent(page, id) {
+  return page.evaluate(id => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://${location.host}/ws/runs/${id}?after=0`);
+    socket.onmessage = message => {
+      const frame = JSON.parse(message.data);
+      if (frame.kind === 'backfill') { socket.close(); resolve(frame.events); }
+    };
+    socket.onerror = () => reject(new Error('the websocket failed'));
+  }), id);
+}
+
+/** Worker's file, server's database and page tell the same story: every step once, none missing. */
+async function agree(page, board, id, total) {
+  const written = board.events(id);
+  assert.deepEqual(written.map(event => event.seq), written.map((_, index) => index + 1), 'events are numbered');
+  const points = pointsOf(written);
+  assert.deepEqual(points.map(point => point.step), Array.from({ length: total }, (_, index) => index + 1));
+  assert.deepEqual(pointsOf(await sent(page, id)), points, 'the server has what the worker wrote');
+  await until('the page to draw every point', async () => await drawn(page) === total, 10);
+  await page.reload();
+  await isLive(page);
+  await until('the page to draw every point after a reload', async () => await drawn(page) === total, 10);
+}
+
+test('launch, watch, reload, stop, resume, finish, chat', async t => {
+  const board = await Board.start(t);
+  const page = await pageOf(t, await open(t));
+  const id = await launch(page, board, 'from the browser');
+
+  await isLive(page);
+  await reaches(page, 'running');
+  await grows(page);
+  await page.reload();
+  await isLive(page);
+  await grows(page);
+
+  await part(page, 'stop').click();
+  await reaches(page, 'stopped');
+  const kept = await drawn(page);
+  assert.ok(kept < STEPS, 'it was stopped before its end');
+  assert.ok(await part(page, 'checkpoint').count() > 0, 'a checkpoint is there');
+  await sleep(500);
+  assert.equal(await drawn(page), kept, 'nothing more is trained');
+
+  await part(page, 'resume').click();
+  await reaches(page, 'running');
+  await grows(page);
+  await reaches(page, 'finished', 300);
+  await agree(page, board, id, STEPS);
+
+  await page.goto(board.url);
+  await page.locator(`[data-test="run-row"][data-id="${id}"]`).waitFor();
+
+  await page.goto(`${board.url}/runs/${id}`);
+  await isLive(page);
+  await part(page, 'chat-with').click();
+  await page.waitForURL(/\/chat/);
+  await part(page, 'load').click();
+  await part(page, 'chat-status').and(page.locator('[data-state="ready"]')).waitFor();
+  await part(page, 'chat-input').fill('Who are you?');
+  await part(page, 'send').click();
+  const answer = part(page, 'message').and(page.locator('[data-role="assistant"]')).last();
+  await until('an answer', async () => await part(page, 'regenerate').count() > 0 && (await answer.innerText()).trim());
+  await part(page, 'unload').click();
+  await part(page, 'chat-status').and(page.locator('[data-state="unloaded"]')).waitFor();
+  noComplaints(page);
+});
+
+test('a run goes on while the server is dead, and every point arrives once', async t => {
+  const board = await Board.start(t);
+  const page = await pageOf(t, await open(t));
+  const id = await launch(page, board, 'outlives its server');
+  await isLive(page);
+  await reaches(page, 'running');
+  await grows(page);
+
+  await board.kill();
+  const worker = board.workerOf(id);
+  const seen = board.events(id).length;
+  await until('the worker to go on by itself', () => board.events(id).length > seen + 5);
+  await part(page, 'page-run').and(page.locator('[data-live="retrying"]')).waitFor();
+
+  await board.restart();
+  await isLive(page);
+  assert.equal(board.workerOf(id), worker, 'the same worker is at work');
+  await grows(page);
+  await reaches(page, 'finished', 300);
+  await agree(page, board, id, STEPS);
+  noComplaints(page);
+});
