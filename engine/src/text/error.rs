@@ -1,0 +1,72 @@
+//! What can go wrong between a file of text and token ids.
+
+use std::path::{Path, PathBuf};
+
+/// Every message says what went wrong, where, and, where there is one, the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+
+    /// A file is not what its name promises.
+    #[error("{}{}: {message}", path.display(), place(*line, *column))]
+    Parse { path: PathBuf, line: usize, column: usize, message: String },
+
+    /// An entry of dataset_info.json is missing or wrong.
+    #[error("{}, data set \"{entry}\": {message}", path.display())]
+    Dataset { path: PathBuf, entry: String, message: String },
+
+    /// One record is wrong. Rows count from 1.
+    #[error("{}, row {row}, key \"{key}\": {message}", path.display())]
+    Row { path: PathBuf, row: usize, key: String, message: String },
+
+    /// A tokenizer cannot be built, or lacks something.
+    #[error("tokenizer {origin}: {message}")]
+    Tokenizer { origin: String, message: String },
+
+    /// A template is unknown or cannot express a conversation.
+    #[error("template \"{name}\": {message}")]
+    Template { name: String, message: String },
+
+    /// A tool description or tool call is not valid.
+    #[error("{0}")]
+    Tool(String),
+
+    /// A recipe's argument does not fit the data or the tokenizer.
+    #[error("{key}: {message}")]
+    Setting { key: &'static str, message: String },
+}
+
+/// Shorthand of this part of the crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn place(line: usize, column: usize) -> String {
+    match (line, column) {
+        (0, _) => String::new(),
+        (line, 0) => format!(", line {line}"),
+        (line, column) => format!(", line {line}, column {column}"),
+    }
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action: "read", path: path.to_owned(), source }
+    }
+
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action: "write", path: path.to_owned(), source }
+    }
+
+    /// A JSON error with its place; `line_offset` lines come before the parsed text.
+    pub(crate) fn json(path: &Path, error: &serde_json::Error, line_offset: usize) -> Self {
+        let text = error.to_string();
+        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        let line = if error.line() == 0 { 0 } else { error.line() + line_offset };
+        Self::Parse { path: path.to_owned(), line, column: error.column(), message: format!("not valid JSON: {message}") }
+    }
+
+    pub(crate) fn tokenizer(origin: &str, message: impl Into<String>) -> Self {
+        Self::Tokenizer { origin: origin.to_owned(), message: message.into() }
+    }
+}

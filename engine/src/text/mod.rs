@@ -1,0 +1,22 @@
+//! Text in, token ids out: tokenizers, chat templates, data sets, and their encoding for each training stage.
+//!
+//! ```text
+//! dataset_info.json ─► data::Catalog ─► data::Record ─► Template ─► pieces of text ─► Tokenizer ─► encode::Example
+//! ```
+//!
+//! [`prepare`] goes the whole way for one recipe; a chat uses [`Template`] (or the model's own [`ChatTemplate`]) and
+//! [`Tokenizer`] alone.
+
+pub mod data;
+pub mod encode;
+mod error;
+mod prepare;
+mod pyjson;
+pub mod template;
+pub mod tokenizer;
+
+pub use encode::{Example, IGNORE_INDEX};
+pub use error::{Error, Result};
+pub use prepare::{EvalSet, Prepared, epoch_order, prepare, prepare_tokenizer};
+pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
+pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

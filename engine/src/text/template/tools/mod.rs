@@ -1,0 +1,193 @@
+//! Tool use: how tools are described to a model, how its calls are written, and how they are read back.
+
+mod describe;
+mod read;
+mod write;
+
+use serde_json::Value;
+
+use super::Template;
+use crate::text::error::{Error, Result};
+use crate::text::pyjson;
+
+/// A family of models' way to write tools and calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolFormat {
+    Default,
+    Gemma4,
+    Glm4,
+    Glm4Moe,
+    Lfm2,
+    Ling,
+    Llama3,
+    Minimax1,
+    Minimax2,
+    Mistral,
+    Qwen,
+    Qwen35,
+    SeedOss,
+}
+
+/// The model asks for a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolCall {
+    pub name: String,
+    pub arguments: Value,
+}
+
+impl ToolFormat {
+    /// All formats, under the names that `tool_format` takes.
+    pub const ALL: [(&'static str, Self); 13] = [
+        ("default", Self::Default),
+        ("gemma4", Self::Gemma4),
+        ("glm4", Self::Glm4),
+        ("glm4_moe", Self::Glm4Moe),
+        ("lfm2", Self::Lfm2),
+        ("ling", Self::Ling),
+        ("llama3", Self::Llama3),
+        ("minimax1", Self::Minimax1),
+        ("minimax2", Self::Minimax2),
+        ("mistral", Self::Mistral),
+        ("qwen", Self::Qwen),
+        ("qwen3_5", Self::Qwen35),
+        ("seed_oss", Self::SeedOss),
+    ];
+
+    /// The format called `name`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name);
+        found.map(|(_, format)| *format).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(known, _)| *known).collect();
+            Error::Setting {
+                key: "tool_format",
+                message: format!("\"{name}\" is unknown; allowed are {}", names.join(", ")),
+            }
+        })
+    }
+
+    /// The description of `tools` that goes behind the system text; `today` like `02 Jan 2025`.
+    ///
+    /// # Errors
+    /// If a tool has no name.
+    pub fn describe(self, tools: &[Value], today: &str) -> Result<String> {
+        describe::describe(self, tools, today)
+    }
+
+    /// The calls as the model would write them.
+    ///
+    /// # Errors
+    /// If the format cannot express them.
+    pub fn write(self, calls: &[ToolCall]) -> Result<String> {
+        write::write(self, calls)
+    }
+
+    /// The calls in a model's answer; `None` if it is plain text.
+    pub fn read(self, answer: &str) -> Option<Vec<ToolCall>> {
+        read::read(self, answer)
+    }
+}
+
+impl Template {
+    /// What stands behind the system text for `tools`, a JSON list.
+    pub(super) fn tool_text(&self, tools: &str) -> Result<String> {
+        if tools.is_empty() {
+            return Ok(String::new());
+        }
+        if let Some(slot) = &self.raw_tools {
+            return Ok(slot.replacen("{{content}}", tools, 1));
+        }
+        let parsed = serde_json::from_str(tools)
+            .map_err(|e| Error::Tool(format!("the tools are not valid JSON ({e}): {}", excerpt(tools))))?;
+        let Value::Array(list) = parsed else {
+            return Err(Error::Tool(format!("the tools should be a JSON list, not {}", excerpt(tools))));
+        };
+        if list.is_empty() {
+            return Ok(String::new());
+        }
+        let today = self.today.clone().unwrap_or_else(|| super::date::now_as("%d %b %Y"));
+        self.tool_format.describe(&list, &today)
+    }
+
+    /// A function message as the model would write it. The content is the call (or a list of calls) as JSON, with a
+    /// thought before it, or inside the template's tool call words with any text around.
+    pub(super) fn call_text(&self, content: &str) -> Result<String> {
+        let (open, close) = &self.tool_call_words;
+        if let Some((before, json, after)) = cut(content, open, close) {
+            return Ok(format!("{before}{after}{}", self.tool_format.write(&parse_calls(json, content)?)?));
+        }
+        let (open, close) = &self.thought_words;
+        let Some((before, thought, after)) = cut(content, open, close) else {
+            return self.tool_format.write(&parse_calls(content, content)?);
+        };
+        let calls = parse_calls(&format!("{before}{after}"), content)?;
+        Ok(format!("{open}{thought}{close}{}", self.tool_format.write(&calls)?))
+    }
+}
+
+/// Text before, between and after the first `open` and the `close` that follows it.
+fn cut<'a>(content: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let (before, rest) = content.split_once(open)?;
+    let (inside, after) = rest.split_once(close)?;
+    Some((before, inside, after))
+}
+
+fn parse_calls(json: &str, content: &str) -> Result<Vec<ToolCall>> {
+    let bad = |why: &str| Error::Tool(format!("the function call {why}: {}", excerpt(content)));
+    let value: Value =
+        serde_json::from_str(json.trim()).map_err(|e| bad(&format!("is not valid JSON ({e})")))?;
+    let list = if let Value::Array(list) = value { list } else { vec![value] };
+    list.into_iter()
+        .map(|mut call| {
+            let name =
+                call.get("name").and_then(Value::as_str).ok_or_else(|| bad("has no \"name\""))?.to_owned();
+            let arguments = call.get_mut("arguments").ok_or_else(|| bad("has no \"arguments\""))?.take();
+            Ok(ToolCall { name, arguments })
+        })
+        .collect()
+}
+
+/// The text of one argument: strings as they are, everything else as JSON.
+fn argument_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| pyjson::dumps(value), str::to_owned)
+}
+
+fn excerpt(text: &str) -> String {
+    let mut short: String = text.chars().take(120).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_call_is_named() -> Result<()> {
+        let template = Template::named("default")?;
+        for (content, why) in [
+            ("{\"name\": ", "not valid JSON"),
+            ("{\"arguments\": {}}", "\"name\""),
+            ("[{\"name\": \"f\"}]", "\"arguments\""),
+        ] {
+            let error = template.call_text(content).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains(why), "{error}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn thoughts_stay_in_front_of_a_call() -> Result<()> {
+        let template = Template::named("qwen3")?;
+        let text = template.call_text("<think>\nLook.\n</think>\n\n{\"name\": \"f\", \"arguments\": {}}")?;
+        assert_eq!(
+            text,
+            "<think>\nLook.\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! From text to token ids and back.
+//!
+//! A [`Tokenizer`] is read from a model folder (`tokenizer.json` and its companions, see [`files`]) or built from the
+//! metadata of a GGUF file ([`gguf`]); both end in the same `tokenizers` pipeline and are written out the same way.
+
+mod files;
+mod gguf;
+mod stream;
+
+pub use gguf::GgufTokenizer;
+pub use stream::StreamDecoder;
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use super::error::{Error, Result};
+
+/// The tokens with a role of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpecialTokens {
+    pub bos: Option<String>,
+    pub eos: Option<String>,
+    pub pad: Option<String>,
+    pub unk: Option<String>,
+}
+
+/// A tokenizer with its special tokens and the chat template it came with.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+    chat_template: Option<String>,
+    add_bos: bool,
+    /// Where it came from, for messages.
+    origin: String,
+    /// The rest of `tokenizer_config.json`, kept for writing it out again.
+    config: Map<String, Value>,
+}
+
+impl Tokenizer {
+    /// Token ids of `text`. Without `add_special_tokens` nothing is put around it; special tokens inside the text are
+    /// recognised in both cases.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, add_special_tokens);
+        encoding.map(|e| e.get_ids().to_vec()).map_err(|e| self.error(format!("cannot encode text: {e}")))
+    }
+
+    /// Text of `ids`; with `skip_special_tokens` without the special ones.
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        let text = self.inner.decode(ids, skip_special_tokens);
+        text.map_err(|e| self.error(format!("cannot decode ids: {e}")))
+    }
+
+    /// A decoder that gives text piece by piece as ids arrive.
+    pub fn stream(&self, skip_special_tokens: bool) -> StreamDecoder<'_> {
+        StreamDecoder::new(self, skip_special_tokens)
+    }
+
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The token itself, as the vocabulary writes it.
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Number of ids, added tokens included (`len(tokenizer)` in transformers).
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special
+    }
+
+    pub fn bos_id(&self) -> Option<u32> {
+        self.id_of(&self.special.bos)
+    }
+
+    pub fn eos_id(&self) -> Option<u32> {
+        self.id_of(&self.special.eos)
+    }
+
+    pub fn pad_id(&self) -> Option<u32> {
+        self.id_of(&self.special.pad)
+    }
+
+    pub fn unk_id(&self) -> Option<u32> {
+        self.id_of(&self.special.unk)
+    }
+
+    /// Whether plain text (pre-training) starts with the BOS token.
+    pub fn adds_bos(&self) -> bool {
+        self.add_bos && self.special.bos.is_some()
+    }
+
+    /// The model's own Jinja chat template.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
+    }
+
+    /// Where the tokenizer was read from.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Every added token with its id, by id.
+    pub fn added_tokens(&self) -> Vec<(u32, String)> {
+        let mut tokens: Vec<_> =
+            self.inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content)).collect();
+        tokens.sort_unstable_by_key(|(id, _)| *id);
+        tokens
+    }
+
+    /// Makes `tokens` special, adding those the vocabulary lacks. Returns the ones it lacked.
+    pub fn add_special_tokens(&mut self, tokens: &[String]) -> Vec<String> {
+        let missing = tokens.iter().filter(|token| self.token_to_id(token).is_none()).cloned().collect();
+        let special: Vec<AddedToken> =
+            tokens.iter().filter(|token| !token.is_empty()).map(|token| AddedToken::from(token.as_str(), true)).collect();
+        self.inner.add_special_tokens(&special);
+        missing
+    }
+
+    /// Makes `token` the end-of-text token; true if the vocabulary lacked it.
+    pub fn set_eos(&mut self, token: &str) -> bool {
+        let added = self.add_special_tokens(&[token.to_owned()]);
+        self.special.eos = Some(token.to_owned());
+        !added.is_empty()
+    }
+
+    pub fn set_pad(&mut self, token: &str) {
+        self.special.pad = Some(token.to_owned());
+    }
+
+    pub fn set_chat_template(&mut self, template: &str) {
+        self.chat_template = Some(template.to_owned());
+    }
+
+    fn id_of(&self, token: &Option<String>) -> Option<u32> {
+        token.as_deref().and_then(|token| self.token_to_id(token))
+    }
+
+    fn error(&self, message: impl Into<String>) -> Error {
+        Error::tokenizer(&self.origin, message)
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("origin", &self.origin)
+            .field("vocab_size", &self.vocab_size())
+            .field("special", &self.special)
+            .finish_non_exhaustive()
+    }
+}
