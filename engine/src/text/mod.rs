@@ -17,6 +17,6 @@ pub mod tokenizer;
 
 pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
-pub use prepare::{EvalSet, Prepared, epoch_order, prepare, prepare_tokenizer};
+pub use prepare::{Prepared, epoch_order, prepare, prepare_tokenizer};
 pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

@@ -1,0 +1,140 @@
+//! Data sets: what `dataset_info.json` says, what the files hold, and the records they become.
+
+mod alpaca;
+mod catalog;
+mod entry;
+mod files;
+mod load;
+mod messages;
+
+pub use catalog::Catalog;
+pub use entry::{Columns, DatasetInfo, Format, Tags};
+pub use files::{Rows, read_rows};
+pub use load::{Dataset, Skipped};
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::error::{Error, Result};
+use super::pyjson;
+use super::template::Message;
+
+/// One row of a data set in the form that every stage starts from.
+///
+/// | kind | prompt | response |
+/// |---|---|---|
+/// | supervised | odd number of messages | one |
+/// | preference | odd | chosen, rejected |
+/// | KTO, wanted / unwanted | odd | answer, empty / empty, answer |
+/// | plain text | one | none |
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    pub prompt: Vec<Message>,
+    pub response: Vec<Message>,
+    /// Empty: none given.
+    pub system: String,
+    /// JSON list of tools; empty: none given.
+    pub tools: String,
+}
+
+/// What a training stage needs its records to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Plain text to continue.
+    Text,
+    /// A conversation with its answer.
+    Supervised,
+    /// A chosen and a rejected answer.
+    Preference,
+    /// An answer that is wanted or not.
+    Feedback,
+    /// A prompt; an answer may be there.
+    Prompt,
+}
+
+impl Record {
+    /// Why the record cannot serve as `kind`; `None` if it can.
+    pub fn unfit(&self, kind: Kind) -> Option<String> {
+        let answers = self.response.len();
+        if self.prompt.len() % 2 == 0 {
+            return Some(format!("the prompt has {} messages, but must end with a question", self.prompt.len()));
+        }
+        match kind {
+            Kind::Text | Kind::Prompt => None,
+            Kind::Supervised if answers == 1 => None,
+            Kind::Supervised => Some(format!("has {answers} answers, but needs one")),
+            Kind::Preference | Kind::Feedback if answers >= 2 => None,
+            Kind::Preference => Some("needs a chosen and a rejected answer".into()),
+            Kind::Feedback => Some("needs an answer and whether it is wanted".into()),
+        }
+    }
+}
+
+/// What became of a row.
+enum Converted {
+    Record(Record),
+    /// Left out, and why: key and reason.
+    Skipped(String, String),
+}
+
+/// A row with the place it came from, for messages.
+struct Row<'a> {
+    path: &'a Path,
+    number: usize,
+    values: &'a Map<String, Value>,
+}
+
+impl<'a> Row<'a> {
+    fn error(&self, key: &str, message: impl Into<String>) -> Error {
+        Error::Row { path: self.path.to_owned(), row: self.number, key: key.to_owned(), message: message.into() }
+    }
+
+    /// The value of an optional column; null counts as missing.
+    fn get(&self, column: Option<&str>) -> Option<&'a Value> {
+        column.and_then(|column| self.values.get(column)).filter(|value| !value.is_null())
+    }
+
+    /// A text; missing is empty.
+    fn text(&self, column: Option<&str>) -> Result<&'a str> {
+        let Some(value) = self.get(column) else { return Ok("") };
+        value.as_str().ok_or_else(|| self.error(column.unwrap_or_default(), wrong("a text", value)))
+    }
+
+    /// A text, or JSON that is then written as text.
+    fn text_or_json(&self, column: Option<&str>) -> Result<String> {
+        Ok(match self.get(column) {
+            Some(value @ (Value::Array(_) | Value::Object(_))) => pyjson::dumps(value),
+            _ => self.text(column)?.to_owned(),
+        })
+    }
+
+    /// Pictures, sound and film cannot be trained on.
+    fn refuse_media(&self, columns: &Columns) -> Result<()> {
+        for column in [&columns.images, &columns.videos, &columns.audios] {
+            let column = column.as_deref();
+            let is_empty = |value: &Value| matches!(value, Value::Array(items) if items.is_empty());
+            if self.get(column).is_some_and(|value| !is_empty(value)) {
+                return Err(self.error(column.unwrap_or_default(), "has media; only text can be trained on"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `should be a text, not a number (3)`.
+fn wrong(expected: &str, got: &Value) -> String {
+    let kind = match got {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    let mut shown: String = got.to_string().chars().take(60).collect();
+    if shown.len() < got.to_string().len() {
+        shown.push('…');
+    }
+    format!("should be {expected}, not {kind}: {shown}")
+}

@@ -1,0 +1,95 @@
+//! Prompts with answers that are compared, judged, or yet to be made.
+
+use super::{Example, share_budget};
+use crate::text::Tokenizer;
+use crate::text::data::Record;
+use crate::text::error::Result;
+use crate::text::template::{Dialogue, Message, Role, Template};
+
+/// A prompt with two answers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub chosen: Example,
+    pub rejected: Example,
+}
+
+/// A prompt with a judged answer, and with an answer to some other prompt: KTO estimates the KL divergence on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    pub example: Example,
+    pub mismatched: Example,
+    pub wanted: bool,
+}
+
+/// A prompt to answer, with the answer that the data give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompted {
+    pub prompt: Vec<u32>,
+    pub answer: Vec<u32>,
+}
+
+/// Prompt and answer of a conversation, the answer closed by EOS if the template leaves that to training.
+fn turn(template: &Template, tokenizer: &Tokenizer, dialogue: &Dialogue) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (prompt, mut answer) = template.encode_oneturn(tokenizer, dialogue)?;
+    answer.extend(tokenizer.eos_id().filter(|_| template.efficient_eos));
+    Ok((prompt, answer))
+}
+
+/// A chosen and a rejected answer behind one prompt, cut alike.
+///
+/// # Errors
+/// If the template cannot express the conversation.
+pub fn pairwise(record: &Record, template: &Template, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Pair> {
+    let (prompt, chosen) = turn(template, tokenizer, &record.dialogue(0))?;
+    let (_, rejected) = turn(template, tokenizer, &record.dialogue(1))?;
+    let (prompt_len, answer_len) = share_budget(prompt.len(), chosen.len().max(rejected.len()), cutoff_len);
+    let example = |answer: &[u32]| Example::of_turn(&prompt[..prompt_len], &answer[..answer_len.min(answer.len())]);
+    Ok(Pair { chosen: example(&chosen), rejected: example(&rejected) })
+}
+
+/// Judged answers. Each record's mismatched answer is that of the record before it; the first one's is the last's.
+///
+/// # Errors
+/// If the template cannot express a conversation.
+pub fn feedback(
+    records: &[Record],
+    template: &Template,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+) -> Result<Vec<Feedback>> {
+    let answer = |record: &Record| record.response.iter().find(|answer| !answer.content.is_empty()).cloned();
+    let encode = |record: &Record, answer: Option<Message>| {
+        let answer = answer.unwrap_or_else(|| Message::new(Role::Assistant, ""));
+        let record = Record { response: vec![answer], ..record.clone() };
+        let (prompt, answer) = turn(template, tokenizer, &record.dialogue(0))?;
+        let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
+        Ok(Example::of_turn(&prompt[..prompt_len], &answer[..answer_len]))
+    };
+    let before = |place: usize| &records[(place + records.len() - 1) % records.len()];
+    let one = |(place, record): (usize, &Record)| {
+        Ok(Feedback {
+            example: encode(record, answer(record))?,
+            mismatched: encode(record, answer(before(place)))?,
+            wanted: record.response.first().is_some_and(|first| !first.content.is_empty()),
+        })
+    };
+    records.iter().enumerate().map(one).collect()
+}
+
+/// A prompt and the answer to it, cut to `cutoff_len` together; without an answer in the data, what the template puts
+/// around an empty one.
+///
+/// # Errors
+/// If the template cannot express the conversation.
+pub fn prompted(record: &Record, template: &Template, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Prompted> {
+    let mut dialogue = record.dialogue(usize::MAX);
+    dialogue.messages.push(match record.response.as_slice() {
+        [answer] => answer.clone(),
+        _ => Message::new(Role::Assistant, ""),
+    });
+    let (mut prompt, mut answer) = turn(template, tokenizer, &dialogue)?;
+    let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
+    prompt.truncate(prompt_len);
+    answer.truncate(answer_len);
+    Ok(Prompted { prompt, answer })
+}
