@@ -4,12 +4,10 @@
 
 pub mod autograd;
 mod error;
-pub mod families;
 pub mod kernel;
-pub mod model;
 pub mod ops;
 pub mod rng;
 pub mod tensor;
-pub mod weights;
+pub mod text;
 
 pub use error::{Error, Result};

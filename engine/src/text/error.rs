@@ -63,7 +63,12 @@ impl Error {
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
         let line = if error.line() == 0 { 0 } else { error.line() + line_offset };
-        Self::Parse { path: path.to_owned(), line, column: error.column(), message: format!("not valid JSON: {message}") }
+        Self::Parse {
+            path: path.to_owned(),
+            line,
+            column: error.column(),
+            message: format!("not valid JSON: {message}"),
+        }
     }
 
     pub(crate) fn tokenizer(origin: &str, message: impl Into<String>) -> Self {

@@ -37,7 +37,11 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 ///
 /// # Errors
 /// If the template does not exist or does not go with the recipe.
-pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer, log: &mut dyn FnMut(String)) -> Result<Template> {
+pub fn prepare_tokenizer(
+    recipe: &Recipe,
+    tokenizer: &mut Tokenizer,
+    log: &mut dyn FnMut(String),
+) -> Result<Template> {
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
         None => match Template::from_chat_template(tokenizer)? {
@@ -51,7 +55,10 @@ pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer, log: &mut d
     if recipe.train_on_prompt && template.efficient_eos {
         return Err(Error::Setting {
             key: "train_on_prompt",
-            message: format!("template \"{}\" puts EOS into prompts, so they cannot be trained on", template.name),
+            message: format!(
+                "template \"{}\" puts EOS into prompts, so they cannot be trained on",
+                template.name
+            ),
         });
     }
     if let Some(system) = &recipe.default_system {
@@ -66,7 +73,10 @@ pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer, log: &mut d
     }
     let added = template.fit_tokenizer(tokenizer);
     if !added.is_empty() && !recipe.resize_vocab {
-        log(format!("The vocabulary lacked {}; set resize_vocab to give the model rows for them.", added.join(", ")));
+        log(format!(
+            "The vocabulary lacked {}; set resize_vocab to give the model rows for them.",
+            added.join(", ")
+        ));
     }
     Ok(template)
 }
@@ -185,8 +195,11 @@ impl Encoder<'_> {
     }
 
     fn texts(&self, records: &[Record]) -> Result<Vec<Example>> {
-        let texts: Vec<&str> =
-            records.iter().filter_map(|record| record.prompt.first()).map(|text| text.content.as_str()).collect();
+        let texts: Vec<&str> = records
+            .iter()
+            .filter_map(|record| record.prompt.first())
+            .map(|text| text.content.as_str())
+            .collect();
         let options = PlainText {
             cutoff_len: self.cutoff_len(),
             packing: self.recipe.packs(),
@@ -216,7 +229,9 @@ impl Encoder<'_> {
             let (packed, left_out) = pack(batch, packing);
             sequences.extend(packed);
             if left_out > 0 {
-                log(format!("{left_out} examples are longer than {cutoff_len} tokens and were left out of packing."));
+                log(format!(
+                    "{left_out} examples are longer than {cutoff_len} tokens and were left out of packing."
+                ));
             }
         }
         Ok(sequences)
@@ -225,8 +240,13 @@ impl Encoder<'_> {
 
 /// Logs the first example as the model sees it.
 fn show(tokenizer: &Tokenizer, example: &Example, log: &mut dyn FnMut(String)) -> Result<()> {
-    let learnt: Vec<u32> =
-        example.ids.iter().zip(&example.labels).filter(|(_, label)| **label != IGNORE_INDEX).map(|(id, _)| *id).collect();
+    let learnt: Vec<u32> = example
+        .ids
+        .iter()
+        .zip(&example.labels)
+        .filter(|(_, label)| **label != IGNORE_INDEX)
+        .map(|(id, _)| *id)
+        .collect();
     log(format!("First example:\n{}", tokenizer.decode(&example.ids, false)?));
     log(format!("What counts in its loss:\n{}", tokenizer.decode(&learnt, false)?));
     Ok(())

@@ -21,7 +21,9 @@ pub fn dumps_indented(value: &Value, indent: usize) -> String {
 fn write_value(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) {
     match value {
         Value::Array(items) => {
-            write_list(out, ('[', ']'), items.iter(), indent, depth, |out, item| write_value(out, item, indent, depth + 1));
+            write_list(out, ('[', ']'), items.iter(), indent, depth, |out, item| {
+                write_value(out, item, indent, depth + 1)
+            });
         }
         Value::Object(map) => {
             write_list(out, ('{', '}'), map.iter(), indent, depth, |out, (key, item)| {
@@ -93,6 +95,9 @@ mod tests {
             dumps(&value),
             r#"{"a": [1, 2.5, 1e-05, 1e+16, -0.0, 100.0], "名": "\"\n\u0001", "e": {}, "l": []}"#
         );
-        assert_eq!(dumps_indented(&json!({"a": [1], "e": []}), 4), "{\n    \"a\": [\n        1\n    ],\n    \"e\": []\n}");
+        assert_eq!(
+            dumps_indented(&json!({"a": [1], "e": []}), 4),
+            "{\n    \"a\": [\n        1\n    ],\n    \"e\": []\n}"
+        );
     }
 }

@@ -47,10 +47,14 @@ fn response(info: &DatasetInfo, row: &Row<'_>) -> Result<Vec<Message>> {
 fn history(info: &DatasetInfo, row: &Row<'_>) -> Result<Vec<Message>> {
     let column = info.columns.history.as_deref();
     let Some(history) = row.get(column) else { return Ok(Vec::new()) };
-    let bad = |value: &Value| row.error(column.unwrap_or_default(), wrong("a list of [question, answer] pairs", value));
+    let bad = |value: &Value| {
+        row.error(column.unwrap_or_default(), wrong("a list of [question, answer] pairs", value))
+    };
     let mut messages = Vec::new();
     for pair in history.as_array().ok_or_else(|| bad(history))? {
-        let [Value::String(question), Value::String(answer)] = pair.as_array().map(Vec::as_slice).unwrap_or_default() else {
+        let [Value::String(question), Value::String(answer)] =
+            pair.as_array().map(Vec::as_slice).unwrap_or_default()
+        else {
             return Err(bad(pair));
         };
         messages.push(Message::new(Role::User, question));

@@ -49,7 +49,8 @@ impl Catalog {
     /// # Errors
     /// If there is none, or it is wrong.
     pub fn get(&self, name: &str) -> Result<DatasetInfo> {
-        let error = |message: String| Error::Dataset { path: self.path.clone(), entry: name.to_owned(), message };
+        let error =
+            |message: String| Error::Dataset { path: self.path.clone(), entry: name.to_owned(), message };
         let entry = self.entries.get(name).ok_or_else(|| error(format!("does not exist{}", self.known())))?;
         let Value::Object(entry) = entry else { return Err(error(super::wrong("an object", entry))) };
         DatasetInfo::parse(&self.folder, name, entry).map_err(error)
@@ -59,6 +60,10 @@ impl Catalog {
         const SHOWN: usize = 12;
         let names: Vec<&str> = self.names().take(SHOWN).collect();
         let more = if self.entries.len() > SHOWN { ", …" } else { "" };
-        if names.is_empty() { "; the file has none".into() } else { format!("; there are {}{more}", names.join(", ")) }
+        if names.is_empty() {
+            "; the file has none".into()
+        } else {
+            format!("; there are {}{more}", names.join(", "))
+        }
     }
 }

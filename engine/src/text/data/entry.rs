@@ -66,8 +66,20 @@ pub struct DatasetInfo {
 
 /// Keys of an entry that mean something here or in LLaMA-Factory.
 const KNOWN: [&str; 14] = [
-    "hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name", "file_name", "file_sha1", "subset",
-    "split", "folder", "num_samples", "ranking", "formatting", "columns",
+    "hf_hub_url",
+    "ms_hub_url",
+    "om_hub_url",
+    "script_url",
+    "cloud_file_name",
+    "file_name",
+    "file_sha1",
+    "subset",
+    "split",
+    "folder",
+    "num_samples",
+    "ranking",
+    "formatting",
+    "columns",
 ];
 const REMOTE: [&str; 5] = ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"];
 
@@ -95,12 +107,15 @@ impl DatasetInfo {
         };
         let ranking = match entry.get("ranking") {
             None | Some(Value::Null) => false,
-            Some(value) => value.as_bool().ok_or_else(|| format!("\"ranking\" {}", wrong("true or false", value)))?,
+            Some(value) => {
+                value.as_bool().ok_or_else(|| format!("\"ranking\" {}", wrong("true or false", value)))?
+            }
         };
         let num_samples = match entry.get("num_samples") {
             None | Some(Value::Null) => None,
             Some(value) => {
-                let number = value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0);
+                let number =
+                    value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0);
                 Some(number.ok_or_else(|| format!("\"num_samples\" {}", wrong("a number above 0", value)))?)
             }
         };
@@ -129,7 +144,11 @@ fn string<'a>(entry: &'a Map<String, Value>, key: &str) -> Parsed<Option<&'a str
 }
 
 /// The texts of a map whose keys are all in `allowed`; `None` if there is no map.
-fn names<'a>(value: Option<&'a Value>, what: &str, allowed: &[&str]) -> Parsed<Option<&'a Map<String, Value>>> {
+fn names<'a>(
+    value: Option<&'a Value>,
+    what: &str,
+    allowed: &[&str],
+) -> Parsed<Option<&'a Map<String, Value>>> {
     let map = match value {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(map)) => map,
@@ -137,7 +156,10 @@ fn names<'a>(value: Option<&'a Value>, what: &str, allowed: &[&str]) -> Parsed<O
     };
     for (key, value) in map {
         if !allowed.contains(&key.as_str()) {
-            return Err(format!("\"{what}\" has an unknown key \"{key}\"; allowed are {}", allowed.join(", ")));
+            return Err(format!(
+                "\"{what}\" has an unknown key \"{key}\"; allowed are {}",
+                allowed.join(", ")
+            ));
         }
         if !value.is_string() && !value.is_null() {
             return Err(format!("\"{what}\".\"{key}\" {}", wrong("a text", value)));
@@ -153,8 +175,8 @@ fn name(map: &Map<String, Value>, key: &str) -> Option<String> {
 /// Once `columns` is there, what it does not name does not exist.
 fn columns(value: Option<&Value>) -> Parsed<Columns> {
     const ALLOWED: [&str; 13] = [
-        "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios", "chosen",
-        "rejected", "kto_tag",
+        "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos",
+        "audios", "chosen", "rejected", "kto_tag",
     ];
     let Some(map) = names(value, "columns", &ALLOWED)? else {
         let default = |name: &str| Some(name.to_owned());
@@ -186,7 +208,13 @@ fn columns(value: Option<&Value>) -> Parsed<Columns> {
 /// As with columns: once `tags` is there, what it does not name does not exist.
 fn tags(value: Option<&Value>) -> Parsed<Tags> {
     const ALLOWED: [&str; 7] = [
-        "role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag",
+        "role_tag",
+        "content_tag",
+        "user_tag",
+        "assistant_tag",
+        "observation_tag",
+        "function_tag",
+        "system_tag",
     ];
     let Some(map) = names(value, "tags", &ALLOWED)? else {
         let default = |name: &str| Some(name.to_owned());

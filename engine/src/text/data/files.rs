@@ -59,7 +59,11 @@ fn broken(path: &Path, line: usize, message: impl Into<String>) -> Error {
 fn read_file(path: &Path) -> Result<Rows> {
     let kind = kind(path);
     if !["json", "jsonl", "txt"].contains(&kind.as_str()) {
-        return Err(broken(path, 0, format!("files ending in \".{kind}\" are not read; use .json, .jsonl or .txt")));
+        return Err(broken(
+            path,
+            0,
+            format!("files ending in \".{kind}\" are not read; use .json, .jsonl or .txt"),
+        ));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
     let text = std::str::from_utf8(&bytes).map_err(|e| {
@@ -101,7 +105,9 @@ fn lines(path: &Path, text: &str) -> Result<Vec<Map<String, Value>>> {
 
 fn values(path: &Path, text: &str) -> Result<Vec<Map<String, Value>>> {
     let values = serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate();
-    values.map(|(place, value)| object(path, place + 1, value.map_err(|e| Error::json(path, &e, 0))?)).collect()
+    values
+        .map(|(place, value)| object(path, place + 1, value.map_err(|e| Error::json(path, &e, 0))?))
+        .collect()
 }
 
 fn object(path: &Path, number: usize, value: Value) -> Result<Map<String, Value>> {

@@ -22,7 +22,14 @@ pub struct Skipped {
 
 impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, row {}, key \"{}\": {}; the row is left out", self.path.display(), self.row, self.key, self.reason)
+        write!(
+            f,
+            "{}, row {}, key \"{}\": {}; the row is left out",
+            self.path.display(),
+            self.row,
+            self.key,
+            self.reason
+        )
     }
 }
 
@@ -42,12 +49,17 @@ impl Catalog {
     /// If the entry or a row is wrong, or the data set is of another kind.
     pub fn load(&self, name: &str, kind: Kind, max_samples: Option<usize>, seed: u64) -> Result<Dataset> {
         let info = self.get(name)?;
-        let error = |message: String| Error::Dataset { path: self.path().to_owned(), entry: name.to_owned(), message };
+        let error = |message: String| Error::Dataset {
+            path: self.path().to_owned(),
+            entry: name.to_owned(),
+            message,
+        };
         check_kind(&info, kind).map_err(error)?;
         let files = read_rows(&info.path)?;
         check_columns(&info, &files, kind).map_err(error)?;
 
-        let places = (0..files.len()).flat_map(|file| (0..files[file].rows.len()).map(move |row| (file, row)));
+        let places =
+            (0..files.len()).flat_map(|file| (0..files[file].rows.len()).map(move |row| (file, row)));
         let mut places: Vec<(usize, usize)> = places.collect();
         if let Some(samples) = info.num_samples {
             places = draw(&places, samples, seed);
@@ -108,7 +120,9 @@ fn check_kind(info: &DatasetInfo, kind: Kind) -> std::result::Result<(), String>
         });
     }
     if info.columns.kto_tag.is_some() && kind == Kind::Supervised {
-        return Err("has a \"kto_tag\" column, so it holds judged answers, which this stage does not train on".into());
+        return Err(
+            "has a \"kto_tag\" column, so it holds judged answers, which this stage does not train on".into(),
+        );
     }
     if kind == Kind::Feedback && info.columns.kto_tag.is_none() {
         return Err("has no \"kto_tag\" column, which this stage needs".into());
@@ -123,19 +137,30 @@ fn check_columns(info: &DatasetInfo, files: &[Rows], kind: Kind) -> std::result:
         Format::Alpaca => &[("prompt", &columns.prompt), ("response", &columns.response)],
         Format::Sharegpt | Format::OpenAi => &[("messages", &columns.messages)],
     };
-    let answers = [("chosen", &columns.chosen), ("rejected", &columns.rejected), ("kto_tag", &columns.kto_tag)];
+    let answers =
+        [("chosen", &columns.chosen), ("rejected", &columns.rejected), ("kto_tag", &columns.kto_tag)];
     for (key, column) in needed.iter().copied().chain(answers) {
         let matters = key != "response" || matches!(kind, Kind::Supervised | Kind::Feedback);
         let Some(column) = column.as_deref().filter(|_| matters) else { continue };
         if !files.iter().any(|file| file.rows.iter().any(|row| row.contains_key(column))) {
-            let present: Vec<&str> = files.iter().flat_map(|file| file.rows.first()).flat_map(|row| row.keys()).map(String::as_str).take(12).collect();
+            let present: Vec<&str> = files
+                .iter()
+                .flat_map(|file| file.rows.first())
+                .flat_map(|row| row.keys())
+                .map(String::as_str)
+                .take(12)
+                .collect();
             return Err(format!(
                 "no row has the column \"{column}\" ({key}); the first row has {}; name the columns with \"columns\"",
                 present.join(", ")
             ));
         }
     }
-    let main = if info.format == Format::Alpaca { ("prompt", &columns.prompt) } else { ("messages", &columns.messages) };
+    let main = if info.format == Format::Alpaca {
+        ("prompt", &columns.prompt)
+    } else {
+        ("messages", &columns.messages)
+    };
     if main.1.is_none() {
         return Err(format!("\"columns\" does not name \"{}\"", main.0));
     }
@@ -146,7 +171,8 @@ fn check_columns(info: &DatasetInfo, files: &[Rows], kind: Kind) -> std::result:
 fn draw<T: Copy>(places: &[T], samples: usize, seed: u64) -> Vec<T> {
     const STREAM: u64 = 3 << 32;
     let mut rng = Rng::stream(seed, STREAM);
-    let mut drawn: Vec<T> = rng.permutation(places.len()).into_iter().take(samples).map(|place| places[place]).collect();
+    let mut drawn: Vec<T> =
+        rng.permutation(places.len()).into_iter().take(samples).map(|place| places[place]).collect();
     while drawn.len() < samples && !places.is_empty() {
         drawn.push(places[rng.below(places.len())]);
     }

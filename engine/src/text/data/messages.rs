@@ -49,7 +49,13 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
 }
 
 /// A text field of message number `number`.
-fn field<'a>(row: &Row<'_>, column: &str, number: usize, message: &'a Value, key: &Option<String>) -> Result<&'a str> {
+fn field<'a>(
+    row: &Row<'_>,
+    column: &str,
+    number: usize,
+    message: &'a Value,
+    key: &Option<String>,
+) -> Result<&'a str> {
     let key = key.as_deref().unwrap_or_default();
     let error = |problem: String| row.error(column, format!("message {number}: \"{key}\" {problem}"));
     let Value::Object(fields) = message else {
@@ -71,7 +77,8 @@ fn read(
     let Some(role) = role_of(info, tag) else { return Ok(Err(tag.to_owned())) };
     if info.format == Format::OpenAi
         && matches!(role, Role::Assistant | Role::Function)
-        && let Some(calls) = message.get("tool_calls").and_then(Value::as_array).filter(|calls| !calls.is_empty())
+        && let Some(calls) =
+            message.get("tool_calls").and_then(Value::as_array).filter(|calls| !calls.is_empty())
     {
         let functions: Option<Vec<Value>> = calls.iter().map(|call| call.get("function").cloned()).collect();
         let functions = functions
@@ -112,8 +119,13 @@ fn disorder(messages: &[Message], ranking: bool) -> Option<String> {
     for (place, message) in messages.iter().enumerate() {
         let asks = matches!(message.role, Role::User | Role::Observation);
         if asks != (place % 2 == 0) {
-            let expected = if place % 2 == 0 { "a question or tool result" } else { "an answer or tool call" };
-            return Some(format!("turn {} should be {expected}, but its role is {:?}", place + 1, message.role));
+            let expected =
+                if place % 2 == 0 { "a question or tool result" } else { "an answer or tool call" };
+            return Some(format!(
+                "turn {} should be {expected}, but its role is {:?}",
+                place + 1,
+                message.role
+            ));
         }
     }
     match (messages.len() % 2, ranking) {
@@ -146,8 +158,15 @@ fn split(
         for (column, message) in [(&columns.chosen, chosen), (&columns.rejected, rejected)] {
             let column = column.as_deref().unwrap_or_default();
             match read(info, row, column, 1, message)? {
-                Ok((role @ (Role::Assistant | Role::Function), content)) => response.push(Message { role, content }),
-                Ok((role, _)) => return Ok(Err((column.into(), format!("should be an answer, but its role is {role:?}")))),
+                Ok((role @ (Role::Assistant | Role::Function), content)) => {
+                    response.push(Message { role, content })
+                }
+                Ok((role, _)) => {
+                    return Ok(Err((
+                        column.into(),
+                        format!("should be an answer, but its role is {role:?}"),
+                    )));
+                }
                 Err(tag) => return Ok(Err((column.into(), format!("has the unknown role \"{tag}\"")))),
             }
         }

@@ -58,7 +58,10 @@ impl Record {
     pub fn unfit(&self, kind: Kind) -> Option<String> {
         let answers = self.response.len();
         if self.prompt.len() % 2 == 0 {
-            return Some(format!("the prompt has {} messages, but must end with a question", self.prompt.len()));
+            return Some(format!(
+                "the prompt has {} messages, but must end with a question",
+                self.prompt.len()
+            ));
         }
         match kind {
             Kind::Text | Kind::Prompt => None,
@@ -87,7 +90,12 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn error(&self, key: &str, message: impl Into<String>) -> Error {
-        Error::Row { path: self.path.to_owned(), row: self.number, key: key.to_owned(), message: message.into() }
+        Error::Row {
+            path: self.path.to_owned(),
+            row: self.number,
+            key: key.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// The value of an optional column; null counts as missing.

@@ -39,11 +39,17 @@ fn turn(template: &Template, tokenizer: &Tokenizer, dialogue: &Dialogue) -> Resu
 ///
 /// # Errors
 /// If the template cannot express the conversation.
-pub fn pairwise(record: &Record, template: &Template, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Pair> {
+pub fn pairwise(
+    record: &Record,
+    template: &Template,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+) -> Result<Pair> {
     let (prompt, chosen) = turn(template, tokenizer, &record.dialogue(0))?;
     let (_, rejected) = turn(template, tokenizer, &record.dialogue(1))?;
     let (prompt_len, answer_len) = share_budget(prompt.len(), chosen.len().max(rejected.len()), cutoff_len);
-    let example = |answer: &[u32]| Example::of_turn(&prompt[..prompt_len], &answer[..answer_len.min(answer.len())]);
+    let example =
+        |answer: &[u32]| Example::of_turn(&prompt[..prompt_len], &answer[..answer_len.min(answer.len())]);
     Ok(Pair { chosen: example(&chosen), rejected: example(&rejected) })
 }
 
@@ -81,7 +87,12 @@ pub fn feedback(
 ///
 /// # Errors
 /// If the template cannot express the conversation.
-pub fn prompted(record: &Record, template: &Template, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Prompted> {
+pub fn prompted(
+    record: &Record,
+    template: &Template,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+) -> Result<Prompted> {
     let mut dialogue = record.dialogue(usize::MAX);
     dialogue.messages.push(match record.response.as_slice() {
         [answer] => answer.clone(),

@@ -64,10 +64,13 @@ mod tests {
 
     #[test]
     fn the_longest_that_fits_comes_first() {
-        let examples: Vec<Example> =
-            [4u32, 3, 2, 5, 1, 9].iter().map(|length| Example::of_turn(&[], &vec![*length; *length as usize])).collect();
+        let examples: Vec<Example> = [4u32, 3, 2, 5, 1, 9]
+            .iter()
+            .map(|length| Example::of_turn(&[], &vec![*length; *length as usize]))
+            .collect();
         let (sequences, left_out) = pack(&examples, Packing { capacity: 6, isolated: true, pad: 0 });
-        let lengths: Vec<_> = sequences.iter().filter_map(|e| e.packed.as_ref().map(|p| p.lengths.clone())).collect();
+        let lengths: Vec<_> =
+            sequences.iter().filter_map(|e| e.packed.as_ref().map(|p| p.lengths.clone())).collect();
         assert_eq!(lengths, [vec![5, 1], vec![4, 2], vec![3]]);
         assert_eq!(left_out, 1);
         assert_eq!(sequences[2].ids, [3, 3, 3, 0, 0, 0, 0]);

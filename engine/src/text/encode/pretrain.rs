@@ -24,7 +24,11 @@ pub struct PlainText {
 /// If a text cannot be tokenized, or the tokenizer has no EOS.
 pub fn pretrain(texts: &[&str], tokenizer: &Tokenizer, options: &PlainText) -> Result<Vec<Example>> {
     let eos = tokenizer.special_tokens().eos.clone();
-    let end = options.end.clone().or(eos).ok_or_else(|| Error::tokenizer(tokenizer.origin(), "has no EOS token"))?;
+    let end = options
+        .end
+        .clone()
+        .or(eos)
+        .ok_or_else(|| Error::tokenizer(tokenizer.origin(), "has no EOS token"))?;
     let bos = tokenizer.bos_id().filter(|_| tokenizer.adds_bos());
     let ids = |text: &&str| tokenizer.encode(&format!("{text}{end}"), false);
     let mut sequences: Vec<Vec<u32>> = Vec::new();

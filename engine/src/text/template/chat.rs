@@ -1,6 +1,6 @@
 //! A model's own chat template, written in Jinja.
 
-use minijinja::value::Value as Jinja;
+use minijinja::value::{Serde, Value as Jinja};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +35,8 @@ impl ChatTemplate {
     /// If it is not valid Jinja.
     pub fn of(tokenizer: &Tokenizer) -> Result<Option<Self>> {
         let special = tokenizer.special_tokens();
-        let (bos, eos) = (special.bos.as_deref().unwrap_or_default(), special.eos.as_deref().unwrap_or_default());
+        let (bos, eos) =
+            (special.bos.as_deref().unwrap_or_default(), special.eos.as_deref().unwrap_or_default());
         tokenizer.chat_template().map(|source| Self::new(source, bos, eos)).transpose()
     }
 
@@ -46,15 +47,18 @@ impl ChatTemplate {
     /// If it is not valid Jinja.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self> {
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let mut syntax = minijinja::syntax::SyntaxConfig::builder();
+        environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", to_json);
-        environment.add_function("raise_exception", |message: String| -> std::result::Result<Jinja, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        });
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> std::result::Result<Jinja, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
         environment.add_function("strftime_now", |format: String| super::date::now_as(&format));
         environment.add_template_owned(NAME, source.to_owned()).map_err(|e| error(&e))?;
         Ok(Self { environment, bos: bos.to_owned(), eos: eos.to_owned() })
@@ -81,8 +85,8 @@ impl ChatTemplate {
         enable_thinking: Option<bool>,
     ) -> Result<String> {
         let mut context = std::collections::BTreeMap::from([
-            ("messages", Jinja::from_serialize(turns)),
-            ("tools", Jinja::from_serialize(tools)),
+            ("messages", Jinja::from(Serde(turns))),
+            ("tools", Jinja::from(Serde(tools))),
             ("documents", Jinja::from(())),
             ("add_generation_prompt", Jinja::from(add_generation_prompt)),
             ("bos_token", Jinja::from(self.bos.as_str())),

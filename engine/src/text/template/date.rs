@@ -75,6 +75,9 @@ mod tests {
     #[test]
     fn seconds_become_dates() {
         assert_eq!(format_time(0, "%A %d %b %Y %H:%M:%S"), "Thursday 01 Jan 1970 00:00:00");
-        assert_eq!(format_time(1_709_210_096, "%d %B %Y, %a, %H:%M %q%%"), "29 February 2024, Thu, 12:34 %q%");
+        assert_eq!(
+            format_time(1_709_210_096, "%d %B %Y, %a, %H:%M %q%%"),
+            "29 February 2024, Thu, 12:34 %q%"
+        );
     }
 }

@@ -21,7 +21,11 @@ impl Template {
         let render = |turns: &[(&str, &str)], ask: bool| {
             let turns: Vec<ChatTurn> = turns
                 .iter()
-                .map(|(role, content)| ChatTurn { role: (*role).into(), content: (*content).into(), tool_calls: None })
+                .map(|(role, content)| ChatTurn {
+                    role: (*role).into(),
+                    content: (*content).into(),
+                    tool_calls: None,
+                })
                 .collect();
             let text = chat.render(&turns, &Value::Null, ask)?;
             Ok(text.get(prefix.len()..).unwrap_or_default().to_owned())

@@ -84,7 +84,10 @@ impl Template {
         discard_history: bool,
     ) -> Result<Vec<Turn<u32>>> {
         let turns = self.turns(dialogue, discard_history)?;
-        turns.iter().map(|(prompt, answer)| Ok((self.ids(tokenizer, prompt)?, self.ids(tokenizer, answer)?))).collect()
+        turns
+            .iter()
+            .map(|(prompt, answer)| Ok((self.ids(tokenizer, prompt)?, self.ids(tokenizer, answer)?)))
+            .collect()
     }
 
     /// Ids of [`Template::last_turn`].
@@ -113,12 +116,17 @@ impl Template {
                 Piece::Text(text) => ids.extend(tokenizer.encode(text, false)?),
                 Piece::Bos => ids.extend(tokenizer.bos_id()),
                 Piece::Eos => ids.extend(tokenizer.eos_id()),
-                Piece::Token(token) => ids.push(tokenizer.token_to_id(token).or(tokenizer.unk_id()).ok_or_else(|| {
-                    Error::Template {
-                        name: self.name.clone(),
-                        message: format!("needs the token \"{token}\", which tokenizer {} lacks", tokenizer.origin()),
-                    }
-                })?),
+                Piece::Token(token) => {
+                    ids.push(tokenizer.token_to_id(token).or(tokenizer.unk_id()).ok_or_else(|| {
+                        Error::Template {
+                            name: self.name.clone(),
+                            message: format!(
+                                "needs the token \"{token}\", which tokenizer {} lacks",
+                                tokenizer.origin()
+                            ),
+                        }
+                    })?)
+                }
             }
         }
         Ok(ids)
@@ -151,5 +159,8 @@ fn fill(slots: &[Piece], content: &str) -> Vec<Piece> {
 
 /// The system text alone; tokens cannot go inside a user turn.
 fn plain_text(pieces: &[Piece]) -> String {
-    pieces.iter().filter_map(|piece| if let Piece::Text(text) = piece { Some(text.as_str()) } else { None }).collect()
+    pieces
+        .iter()
+        .filter_map(|piece| if let Piece::Text(text) = piece { Some(text.as_str()) } else { None })
+        .collect()
 }

@@ -48,7 +48,10 @@ impl Tokenizer {
             origin: folder.display().to_string(),
             config,
         };
-        tokenizer.inner.with_truncation(None).map_err(|e| Error::tokenizer(&tokenizer.origin, e.to_string()))?;
+        tokenizer
+            .inner
+            .with_truncation(None)
+            .map_err(|e| Error::tokenizer(&tokenizer.origin, e.to_string()))?;
         tokenizer.inner.with_padding(None);
         tokenizer.add_configured_tokens(&read_object(&folder.join(ADDED))?.unwrap_or_default())?;
         tokenizer.check_special_tokens()?;
@@ -61,7 +64,8 @@ impl Tokenizer {
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let text = self.inner.to_string(true).map_err(|e| self.error(format!("cannot be written as JSON: {e}")))?;
+        let text =
+            self.inner.to_string(true).map_err(|e| self.error(format!("cannot be written as JSON: {e}")))?;
         write(&folder.join(TOKENIZER), text.as_bytes())?;
         write_json(&folder.join(CONFIG), &Value::Object(self.config_to_write()))?;
         write_json(&folder.join(SPECIAL_MAP), &Value::Object(self.special_map()))?;
@@ -77,13 +81,17 @@ impl Tokenizer {
         if let Some(Value::Object(decoder)) = self.config.get("added_tokens_decoder") {
             for (id, token) in decoder {
                 let (Ok(id), Some(token)) = (id.parse(), added_token(token)) else {
-                    return Err(self.error(format!("{CONFIG}: added_tokens_decoder has an entry \"{id}\" that is no token")));
+                    return Err(self.error(format!(
+                        "{CONFIG}: added_tokens_decoder has an entry \"{id}\" that is no token"
+                    )));
                 };
                 wanted.push((id, token));
             }
         }
         for (token, id) in added {
-            let id = id.as_u64().ok_or_else(|| self.error(format!("{ADDED}: the id of \"{token}\" is {id}, not a number")))?;
+            let id = id
+                .as_u64()
+                .ok_or_else(|| self.error(format!("{ADDED}: the id of \"{token}\" is {id}, not a number")))?;
             wanted.push((id, AddedToken::from(token.as_str(), false)));
         }
         wanted.retain(|(_, token)| self.inner.token_to_id(&token.content).is_none());
@@ -96,7 +104,9 @@ impl Tokenizer {
                 self.inner.add_tokens(&[token]);
             }
             if let Some(got) = self.inner.token_to_id(&content).filter(|got| u64::from(*got) != id) {
-                return Err(self.error(format!("added token \"{content}\" should have id {id} but would get {got}")));
+                return Err(
+                    self.error(format!("added token \"{content}\" should have id {id} but would get {got}"))
+                );
             }
         }
         Ok(())
@@ -105,9 +115,12 @@ impl Tokenizer {
     /// A special token must be in the vocabulary.
     fn check_special_tokens(&self) -> Result<()> {
         let special = &self.special;
-        for (role, token) in
-            [("bos_token", &special.bos), ("eos_token", &special.eos), ("pad_token", &special.pad), ("unk_token", &special.unk)]
-        {
+        for (role, token) in [
+            ("bos_token", &special.bos),
+            ("eos_token", &special.eos),
+            ("pad_token", &special.pad),
+            ("unk_token", &special.unk),
+        ] {
             if let Some(token) = token.as_deref().filter(|token| self.token_to_id(token).is_none()) {
                 return Err(self.error(format!("{role} is \"{token}\", which the vocabulary does not have")));
             }
@@ -117,9 +130,16 @@ impl Tokenizer {
 
     fn special_map(&self) -> Map<String, Value> {
         let special = &self.special;
-        let roles =
-            [("bos_token", &special.bos), ("eos_token", &special.eos), ("pad_token", &special.pad), ("unk_token", &special.unk)];
-        roles.into_iter().filter_map(|(role, token)| Some((role.to_owned(), json!(token.as_ref()?)))).collect()
+        let roles = [
+            ("bos_token", &special.bos),
+            ("eos_token", &special.eos),
+            ("pad_token", &special.pad),
+            ("unk_token", &special.unk),
+        ];
+        roles
+            .into_iter()
+            .filter_map(|(role, token)| Some((role.to_owned(), json!(token.as_ref()?))))
+            .collect()
     }
 
     fn config_to_write(&self) -> Map<String, Value> {
@@ -181,7 +201,12 @@ fn token_text(value: Option<&Value>) -> Option<String> {
 
 fn special_tokens(config: &Map<String, Value>, map: &Map<String, Value>) -> SpecialTokens {
     let find = |role: &str| token_text(config.get(role)).or_else(|| token_text(map.get(role)));
-    SpecialTokens { bos: find("bos_token"), eos: find("eos_token"), pad: find("pad_token"), unk: find("unk_token") }
+    SpecialTokens {
+        bos: find("bos_token"),
+        eos: find("eos_token"),
+        pad: find("pad_token"),
+        unk: find("unk_token"),
+    }
 }
 
 fn added_token(value: &Value) -> Option<AddedToken> {

@@ -107,12 +107,17 @@ impl GgufTokenizer<'_> {
         }
         for (key, length) in [("scores", self.scores.len()), ("token_type", self.token_types.len())] {
             if length != 0 && length != count {
-                return Err(self.error(format!("tokenizer.ggml.{key} has {length} entries for {count} tokens")));
+                return Err(
+                    self.error(format!("tokenizer.ggml.{key} has {length} entries for {count} tokens"))
+                );
             }
         }
-        for (key, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)] {
+        for (key, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)]
+        {
             if let Some(id) = id.filter(|id| *id as usize >= count) {
-                return Err(self.error(format!("tokenizer.ggml.{key}_token_id is {id}, but there are only {count} tokens")));
+                return Err(self.error(format!(
+                    "tokenizer.ggml.{key}_token_id is {id}, but there are only {count} tokens"
+                )));
             }
         }
         Ok(())
@@ -128,7 +133,11 @@ impl GgufTokenizer<'_> {
 
     /// Control tokens and the unknown token are special; user-defined ones are matched whole, but are text.
     fn added_tokens(&self) -> Vec<Value> {
-        let added = self.tokens.iter().enumerate().filter(|(id, _)| matches!(self.kind(*id), UNKNOWN | CONTROL | USER_DEFINED));
+        let added = self
+            .tokens
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| matches!(self.kind(*id), UNKNOWN | CONTROL | USER_DEFINED));
         added
             .map(|(id, token)| {
                 json!({
@@ -174,8 +183,9 @@ impl GgufTokenizer<'_> {
 
     fn pairs(&self) -> Result<Vec<(&str, &str)>> {
         let split = |(row, merge)| {
-            str::split_once(merge, ' ')
-                .ok_or_else(|| self.error(format!("tokenizer.ggml.merges, entry {row}: \"{merge}\" is not a pair")))
+            str::split_once(merge, ' ').ok_or_else(|| {
+                self.error(format!("tokenizer.ggml.merges, entry {row}: \"{merge}\" is not a pair"))
+            })
         };
         self.merges.iter().map(String::as_str).enumerate().map(split).collect()
     }
@@ -207,7 +217,8 @@ impl GgufTokenizer<'_> {
 
     /// Every way to join two tokens into a third, best score of the third first.
     fn merges_by_score(&self) -> Vec<(&str, &str)> {
-        let ids: HashMap<&str, usize> = self.tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
+        let ids: HashMap<&str, usize> =
+            self.tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
         let mut merges = Vec::new();
         for (id, token) in self.tokens.iter().enumerate() {
             let score = self.scores.get(id).copied().unwrap_or_default();

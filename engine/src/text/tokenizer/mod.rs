@@ -107,8 +107,12 @@ impl Tokenizer {
 
     /// Every added token with its id, by id.
     pub fn added_tokens(&self) -> Vec<(u32, String)> {
-        let mut tokens: Vec<_> =
-            self.inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content)).collect();
+        let mut tokens: Vec<_> = self
+            .inner
+            .get_added_tokens_decoder()
+            .into_iter()
+            .map(|(id, token)| (id, token.content))
+            .collect();
         tokens.sort_unstable_by_key(|(id, _)| *id);
         tokens
     }
@@ -116,8 +120,11 @@ impl Tokenizer {
     /// Makes `tokens` special, adding those the vocabulary lacks. Returns the ones it lacked.
     pub fn add_special_tokens(&mut self, tokens: &[String]) -> Vec<String> {
         let missing = tokens.iter().filter(|token| self.token_to_id(token).is_none()).cloned().collect();
-        let special: Vec<AddedToken> =
-            tokens.iter().filter(|token| !token.is_empty()).map(|token| AddedToken::from(token.as_str(), true)).collect();
+        let special: Vec<AddedToken> = tokens
+            .iter()
+            .filter(|token| !token.is_empty())
+            .map(|token| AddedToken::from(token.as_str(), true))
+            .collect();
         self.inner.add_special_tokens(&special);
         missing
     }
