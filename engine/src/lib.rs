@@ -4,10 +4,13 @@
 
 pub mod autograd;
 mod error;
+pub mod families;
 pub mod kernel;
+pub mod model;
 pub mod ops;
 pub mod rng;
 pub mod tensor;
 pub mod text;
+pub mod weights;
 
 pub use error::{Error, Result};

@@ -4,29 +4,24 @@ use engine::text::ChatTemplate;
 use engine::text::template::ChatTurn;
 use serde_json::Value;
 
-use super::report::{Outcome, Report, same};
-use super::{entries, items, text};
+use super::{Cases, Outcome, entries, items, same, text};
 
-pub fn run(report: &mut Report, file: &Value) {
+pub fn find(cases: &mut Cases, file: &Value) {
     for (name, template) in entries(&file["templates"]) {
-        for case in items(&template["cases"]) {
+        for case in items(&template["cases"]).iter().cloned() {
             let (asks, has_tools) = (case["add_generation_prompt"] == true, case["tools"] == true);
-            let conversation = text(case, "conversation");
-            let case_name = format!(
-                "chat_templates/{name}/{conversation}{}{}",
-                if asks { "+prompt" } else { "" },
-                if has_tools { "+tools" } else { "" }
-            );
-            report.case(&case_name, || {
-                let chat = ChatTemplate::new(
-                    text(template, "template"),
-                    text(file, "bos_token"),
-                    text(file, "eos_token"),
-                )
-                .map_err(|e| e.to_string())?;
-                let turns = turns(&file["conversations"][conversation]);
-                let tools = if has_tools { &file["tools"] } else { &Value::Null };
-                check(chat.render(&turns, tools, asks), case)
+            let conversation = text(&case, "conversation");
+            let (prompt, with_tools) =
+                (if asks { "+prompt" } else { "" }, if has_tools { "+tools" } else { "" });
+            let case_name = format!("chat_templates/{name}/{conversation}{prompt}{with_tools}");
+            let turns = turns(&file["conversations"][conversation]);
+            let tools = if has_tools { file["tools"].clone() } else { Value::Null };
+            let [source, bos, eos] =
+                [text(template, "template"), text(file, "bos_token"), text(file, "eos_token")]
+                    .map(str::to_owned);
+            cases.add(case_name, move || {
+                let chat = ChatTemplate::new(&source, &bos, &eos).map_err(|e| e.to_string())?;
+                check(chat.render(&turns, &tools, asks), &case)
             });
         }
     }

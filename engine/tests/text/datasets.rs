@@ -8,37 +8,38 @@ use engine::text::{Example, Template, Tokenizer, prepare, prepare_tokenizer};
 use recipe::{Recipe, Stage};
 use serde_json::{Map, Value, json};
 
-use super::report::{Outcome, Report, same};
-use super::{entries, items, text};
+use super::common::goldens;
+use super::{Cases, Outcome, entries, items, same, text};
 
 /// The day on which the reference rows were made.
 const DATE: &str = "02 Jan 2025";
 
-pub fn run(report: &mut Report, index: &Value, root: &Path) {
-    let base = root.join(text(index, "tokenizer"));
+pub fn find(cases: &mut Cases, index: &Value) {
+    let base = goldens(text(index, "tokenizer"));
     for (template, expected) in entries(&index["per_template_tokenizer_after_fix"]) {
-        report.case(&format!("datasets/tokenizer/{template}"), || fitted(template, expected, &base));
+        let (name, expected, base) = (template.clone(), expected.clone(), base.clone());
+        cases.add(format!("datasets/tokenizer/{template}"), move || fitted(&name, &expected, &base));
     }
-    for case in items(&index["files"]) {
-        let file = root.join("text/datasets").join(text(case, "file"));
-        report.case(&format!("datasets/{}", text(case, "file")), || {
-            let expected = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-            let expected: Vec<Value> = expected
-                .lines()
-                .map(serde_json::from_str)
-                .collect::<Result<_, _>>()
-                .map_err(|e| e.to_string())?;
-            let got = encode(case, root, &base)?;
-            same("rows", &got.len(), &expected.len())?;
-            for (row, (got, expected)) in got.iter().zip(&expected).enumerate() {
-                for (key, expected) in entries(expected).filter(|(key, _)| *key != "packing_params") {
-                    let got = got.get(key).ok_or_else(|| format!("row {row} has no {key}"))?;
-                    same(&format!("row {row}, {key}"), got, expected)?;
-                }
-            }
-            Ok(())
-        });
+    for case in items(&index["files"]).iter().cloned() {
+        let base = base.clone();
+        cases.add(format!("datasets/{}", text(&case, "file")), move || rows(&case, &base));
     }
+}
+
+fn rows(case: &Value, base: &Path) -> Outcome {
+    let file = goldens("text").join("datasets").join(text(case, "file"));
+    let expected = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let expected: Vec<Value> =
+        expected.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let got = encode(case, base)?;
+    same("rows", &got.len(), &expected.len())?;
+    for (row, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        for (key, expected) in entries(expected).filter(|(key, _)| *key != "packing_params") {
+            let got = got.get(key).ok_or_else(|| format!("row {row} has no {key}"))?;
+            same(&format!("row {row}, {key}"), got, expected)?;
+        }
+    }
+    Ok(())
 }
 
 fn fitted(template: &str, expected: &Value, base: &Path) -> Outcome {
@@ -56,11 +57,11 @@ fn fitted(template: &str, expected: &Value, base: &Path) -> Outcome {
 }
 
 /// The case as a recipe.
-fn recipe(case: &Value, root: &Path) -> Result<Recipe, String> {
+fn recipe(case: &Value) -> Result<Recipe, String> {
     let mut recipe = Recipe {
         stage: if text(case, "stage") == "pt" { Stage::Pt } else { Stage::Sft },
         dataset: text(case, "dataset").split(['+', ',']).map(str::to_owned).collect(),
-        dataset_dir: root.join("data").display().to_string(),
+        dataset_dir: goldens("data").display().to_string(),
         template: Some(text(case, "template").to_owned()),
         cutoff_len: case["cutoff_len"].as_u64().ok_or("no cutoff_len")? as usize,
         max_samples: case["max_samples"].as_u64().map(|rows| rows as usize),
@@ -84,8 +85,8 @@ fn recipe(case: &Value, root: &Path) -> Result<Recipe, String> {
     Ok(recipe)
 }
 
-fn encode(case: &Value, root: &Path, base: &Path) -> Result<Vec<Value>, String> {
-    let recipe = recipe(case, root)?;
+fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {
+    let recipe = recipe(case)?;
     let mut tokenizer = Tokenizer::from_folder(base).map_err(|e| e.to_string())?;
     let mut template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).map_err(|e| e.to_string())?;
     template.today = Some(DATE.to_owned());

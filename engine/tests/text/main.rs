@@ -1,7 +1,8 @@
 //! Prompts, tool texts, chat templates and token ids against the reference data in `text/` and `data/`.
 
-#[path = "../report/mod.rs"]
-mod report;
+#[path = "../common/mod.rs"]
+#[allow(dead_code)]
+mod common;
 
 mod chat_templates;
 mod datasets;
@@ -9,45 +10,66 @@ mod templates;
 mod tool_formats;
 
 use std::path::Path;
-use std::process::ExitCode;
 
-use report::{Report, goldens, read_json};
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    let root = goldens();
-    let mut report = Report::default();
-    let mut names: Vec<String> = match std::fs::read_dir(root.join("text")) {
+/// Why a case failed.
+type Outcome = Result<(), String>;
+
+/// The cases found so far.
+#[derive(Default)]
+struct Cases(Vec<(String, Box<dyn Fn() -> Outcome>)>);
+
+impl Cases {
+    fn add(&mut self, name: impl Into<String>, run: impl Fn() -> Outcome + 'static) {
+        self.0.push((name.into(), Box::new(run)));
+    }
+
+    fn fail(&mut self, name: impl Into<String>, why: impl Into<String>) {
+        let why = why.into();
+        self.add(name, move || Err(why.clone()));
+    }
+}
+
+fn main() {
+    let folder = common::goldens("text");
+    let mut cases = Cases::default();
+    let mut names: Vec<String> = match std::fs::read_dir(&folder) {
         Ok(entries) => {
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
         }
         Err(e) => {
-            report.case("text", || Err(format!("{}: {e}", root.join("text").display())));
+            cases.fail("text", format!("{}: {e}", folder.display()));
             Vec::new()
         }
     };
     names.sort();
     for name in names {
-        let path = root.join("text").join(&name);
+        let path = folder.join(&name);
         match name.as_str() {
-            "templates.json" => run(&mut report, &path, templates::run),
-            "tool_formats.json" => run(&mut report, &path, tool_formats::run),
-            "chat_templates.json" => run(&mut report, &path, chat_templates::run),
-            "datasets" => run(&mut report, &path.join("index.json"), |report, index| {
-                datasets::run(report, index, &root);
-            }),
+            "templates.json" => find(&mut cases, &path, templates::find),
+            "tool_formats.json" => find(&mut cases, &path, tool_formats::find),
+            "chat_templates.json" => find(&mut cases, &path, chat_templates::find),
+            "datasets" => find(&mut cases, &path.join("index.json"), datasets::find),
             other if other.ends_with(".md") => {}
-            other => report.case(other, || Err("not supported".into())),
+            other => cases.fail(other, "not supported"),
         }
     }
-    report.finish()
+    common::run(cases.0)
 }
 
-fn run(report: &mut Report, path: &Path, cases: impl FnOnce(&mut Report, &Value)) {
-    match read_json(path) {
-        Ok(value) => cases(report, &value),
-        Err(why) => report.case(&path.display().to_string(), || Err(why)),
+/// Adds the cases of a JSON file.
+fn find(cases: &mut Cases, path: &Path, add: fn(&mut Cases, &Value)) {
+    let read = std::fs::read_to_string(path).map_err(|e| e.to_string());
+    match read.and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string())) {
+        Ok(value) => add(cases, &value),
+        Err(why) => cases.fail(path.display().to_string(), why),
     }
+}
+
+/// Equal, or what was got and what was expected.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, expected: &T) -> Outcome {
+    if got == expected { Ok(()) } else { Err(format!("{what}: got {got:?}, expected {expected:?}")) }
 }
 
 /// The text of a field, empty if it is missing or null.

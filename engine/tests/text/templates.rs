@@ -4,68 +4,77 @@ use engine::text::template::{Reasoning, SystemPlace, ToolFormat};
 use engine::text::{Dialogue, Message, Piece, Role, Template};
 use serde_json::Value;
 
-use super::report::{Outcome, Report, same};
-use super::{entries, items, text};
+use super::{Cases, Outcome, entries, items, same, text};
 
-pub fn run(report: &mut Report, file: &Value) {
-    let words = Words { bos: text(file, "bos_token"), eos: "" };
+pub fn find(cases: &mut Cases, file: &Value) {
     for (name, expected) in entries(&file["templates"]) {
-        let template = match Template::named(name) {
-            Ok(mut template) => {
-                template.today = Some(text(file, "fixed_date").to_owned());
-                template
-            }
+        let mut template = match Template::named(name) {
+            Ok(template) => template,
             Err(e) => {
-                report.case(&format!("templates/{name}"), || Err(e.to_string()));
+                cases.fail(format!("templates/{name}"), e.to_string());
                 continue;
             }
         };
-        let words = Words { eos: text(expected, "eos_token_used"), ..words };
-        report.case(&format!("templates/{name}/settings"), || settings(&template, expected));
+        template.today = Some(text(file, "fixed_date").to_owned());
+        let words =
+            Words { bos: text(file, "bos_token").into(), eos: text(expected, "eos_token_used").into() };
+        let (original, all) = (template.clone(), expected.clone());
+        cases.add(format!("templates/{name}/settings"), move || settings(&original, &all));
+        if expected["default_system"].is_object() {
+            template.default_system = LONG_SYSTEM.to_owned();
+        }
         for (dialogue_name, expected) in entries(&expected["dialogues"]) {
             let case = format!("templates/{name}/{dialogue_name}");
-            let input = &file["dialogues"][dialogue_name];
-            let variants: Vec<(&str, &Value)> = entries(expected)
-                .filter(|(key, _)| key.starts_with("enable_thinking=") || *key == "preserve_thinking")
-                .map(|(key, value)| (key.as_str(), value))
-                .collect();
+            let input = file["dialogues"][dialogue_name].clone();
+            let variants: Vec<_> = entries(expected).filter(|(key, _)| is_variant(key)).collect();
             if variants.is_empty() {
-                report.case(&case, || dialogue(&template, input, expected, words));
+                let (template, words, expected) = (template.clone(), words.clone(), expected.clone());
+                cases.add(case, move || dialogue(&template, &input, &expected, &words));
+                continue;
             }
             for (variant, expected) in variants {
                 let mut template = template.clone();
                 template.preserve_thinking = variant == "preserve_thinking";
-                template.enable_thinking = match variant {
+                template.enable_thinking = match variant.as_str() {
                     "enable_thinking=false" => Some(false),
                     "enable_thinking=null" => None,
                     _ => Some(true),
                 };
-                report.case(&format!("{case}/{variant}"), || dialogue(&template, input, expected, words));
+                let (input, words, expected) = (input.clone(), words.clone(), expected.clone());
+                let run = move || dialogue(&template, &input, &expected, &words);
+                cases.add(format!("{case}/{variant}"), run);
             }
         }
     }
 }
 
-/// What the special tokens look like in the renderings.
-#[derive(Clone, Copy)]
-struct Words<'a> {
-    bos: &'a str,
-    eos: &'a str,
+/// Stands for a default system text that is too long for the file; the settings then hold its length.
+const LONG_SYSTEM: &str = "⟦long default system⟧";
+
+/// Reasoning templates have each dialogue once per way to think.
+fn is_variant(key: &str) -> bool {
+    key.starts_with("enable_thinking=") || key == "preserve_thinking"
 }
 
-impl Words<'_> {
+/// What the special tokens look like in the renderings.
+#[derive(Clone)]
+struct Words {
+    bos: String,
+    eos: String,
+}
+
+impl Words {
     fn render(&self, pieces: &[Piece]) -> String {
         let render = |piece: &Piece| match piece {
             Piece::Text(text) | Piece::Token(text) => text.clone(),
-            Piece::Bos => self.bos.to_owned(),
-            Piece::Eos => self.eos.to_owned(),
+            Piece::Bos => self.bos.clone(),
+            Piece::Eos => self.eos.clone(),
         };
         pieces.iter().map(render).collect()
     }
 }
 
 fn settings(template: &Template, expected: &Value) -> Outcome {
-    // A default system text that is too long for the file stands there as its length.
     match &expected["default_system"] {
         Value::Object(hashed) => {
             same(
@@ -121,7 +130,7 @@ fn tool_class(format: ToolFormat) -> &'static str {
     }
 }
 
-fn dialogue(template: &Template, input: &Value, expected: &Value, words: Words<'_>) -> Outcome {
+fn dialogue(template: &Template, input: &Value, expected: &Value, words: &Words) -> Outcome {
     let dialogue = read(input)?;
     if let Some(refusal) = expected["error"].as_str() {
         return match template.segments(&dialogue) {

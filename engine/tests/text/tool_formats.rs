@@ -4,34 +4,31 @@ use engine::text::template::ToolFormat;
 use engine::text::template::tools::ToolCall;
 use serde_json::{Value, json};
 
-use super::report::{Outcome, Report, same};
-use super::{entries, items, text};
+use super::{Cases, Outcome, entries, items, same, text};
 
-pub fn run(report: &mut Report, file: &Value) {
-    let date = text(file, "fixed_date");
-    let tools = items(&file["tools"]);
+pub fn find(cases: &mut Cases, file: &Value) {
+    let tools = items(&file["tools"]).to_vec();
     let wrapped: Vec<Value> =
         tools.iter().map(|tool| json!({"type": "function", "function": tool})).collect();
     for (name, expected) in entries(&file["formats"]) {
         let Ok(format) = ToolFormat::named(name) else {
-            report.case(&format!("tool_formats/{name}"), || Err("not supported".into()));
+            cases.fail(format!("tool_formats/{name}"), "not supported");
             continue;
         };
-        for (key, tools) in
-            [("tool_text", tools), ("tool_text_from_type_function_wrapped", wrapped.as_slice())]
-        {
-            report.case(&format!("tool_formats/{name}/{key}"), || {
-                let got = format.describe(tools, date).map_err(|e| e.to_string())?;
-                same(key, &got.as_str(), &text(expected, key))
+        for (key, tools) in [("tool_text", &tools), ("tool_text_from_type_function_wrapped", &wrapped)] {
+            let (tools, date) = (tools.clone(), text(file, "fixed_date").to_owned());
+            let expected = text(expected, key).to_owned();
+            cases.add(format!("tool_formats/{name}/{key}"), move || {
+                same(key, &format.describe(&tools, &date).map_err(|e| e.to_string())?, &expected)
             });
         }
-        for (place, case) in items(&expected["calls"]).iter().enumerate() {
-            report.case(&format!("tool_formats/{name}/calls_{place}"), || calls(format, case));
+        for (place, case) in items(&expected["calls"]).iter().cloned().enumerate() {
+            cases.add(format!("tool_formats/{name}/calls_{place}"), move || calls(format, &case));
         }
         for (place, (answer, _)) in entries(&expected["not_a_call"]).enumerate() {
-            report.case(&format!("tool_formats/{name}/not_a_call_{place}"), || {
-                same("calls", &format.read(answer), &None)
-            });
+            let answer = answer.clone();
+            let run = move || same("calls", &format.read(&answer), &None);
+            cases.add(format!("tool_formats/{name}/not_a_call_{place}"), run);
         }
     }
 }
