@@ -162,7 +162,10 @@ fn split(
                     response.push(Message { role, content })
                 }
                 Ok((role, _)) => {
-                    return Ok(Err((column.into(), format!("should be an answer, but its role is {role:?}"))));
+                    return Ok(Err((
+                        column.into(),
+                        format!("should be an answer, but its role is {role:?}"),
+                    )));
                 }
                 Err(tag) => return Ok(Err((column.into(), format!("has the unknown role \"{tag}\"")))),
             }
