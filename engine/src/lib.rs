@@ -14,6 +14,7 @@ pub mod optim;
 pub mod rng;
 pub mod tensor;
 pub mod text;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
