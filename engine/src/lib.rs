@@ -4,8 +4,10 @@
 
 pub mod adapter;
 pub mod autograd;
+pub mod chat;
 mod error;
 pub mod families;
+pub mod generate;
 pub mod kernel;
 pub mod memory;
 pub mod model;

@@ -1,0 +1,204 @@
+//! Talking to a model: template, tokenizer, decoder and sampling in one.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::adapter::Adapter;
+use crate::generate::{Finish, generate};
+use crate::model::{Decoder, Tuning};
+use crate::text::{ChatTemplate, Dialogue, Message, Role, Template, Tokenizer, template::ChatTurn};
+use crate::weights;
+use crate::{Error, Result};
+
+pub use crate::generate::Sampling;
+
+/// What a chat is held with.
+#[derive(Clone, Debug, Default)]
+pub struct ChatSource {
+    /// A model folder or a GGUF file.
+    pub model: PathBuf,
+    /// Adapter folders, applied one on the other.
+    pub adapters: Vec<PathBuf>,
+    /// A template by name; none takes the model's own chat template.
+    pub template: Option<String>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    pub content: String,
+}
+
+/// How an answer went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub prompt_tokens: usize,
+    pub completion_tokens: usize,
+    pub finish: Finish,
+}
+
+enum Prompting {
+    Template(Box<Template>),
+    Own(Box<ChatTemplate>),
+}
+
+/// A model in memory, ready to answer.
+pub struct ChatModel {
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+    prompting: Prompting,
+    stop_ids: Vec<u32>,
+}
+
+impl ChatModel {
+    /// Loads model, adapters and template.
+    ///
+    /// # Errors
+    /// One sentence that names the file or setting that is wrong.
+    pub fn load(source: &ChatSource) -> Result<ChatModel> {
+        let files = weights::open(&source.model, None)?;
+        let mut adapters = Vec::new();
+        for folder in &source.adapters {
+            adapters.push(Adapter::open(folder)?);
+        }
+        let additional = adapters.iter().flat_map(|adapter| adapter.config.saved_modules.clone()).collect();
+        let mut decoder = files.build_with(&Tuning { additional, ..Tuning::default() }, &adapters)?;
+        // The last adapter stays beside the weights, which keeps their stored type exact.
+        if let Some((last, others)) = adapters.split_last() {
+            for adapter in others {
+                decoder.merge(|linear| adapter.update(linear))?;
+            }
+            decoder.attach(|linear| last.update(linear), 0.0)?;
+            last.check_against(&decoder)?;
+        }
+        let mut tokenizer = files.tokenizer()?;
+        let (prompting, mut stop_ids) = prompting(source, &mut tokenizer)?;
+        stop_ids.extend(generation_stops(&source.model));
+        Ok(ChatModel { decoder, tokenizer, prompting, stop_ids })
+    }
+
+    /// Tokens of a prompt and an answer together, at most.
+    pub fn context(&self) -> usize {
+        self.decoder.spec.max_positions
+    }
+
+    /// Answers a conversation; `take` gets the text as it comes and may break the answer off.
+    ///
+    /// # Errors
+    /// If the conversation does not fit the template or the model's context.
+    pub fn answer(
+        &self,
+        messages: &[ChatMessage],
+        sampling: &Sampling,
+        take: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        let prompt = self.prompt(messages)?;
+        let context = self.context();
+        if prompt.len() >= context {
+            let message = format!(
+                "the conversation has {} tokens, the model reads at most {context}; start a new one or shorten it",
+                prompt.len()
+            );
+            return Err(Error::Training(message));
+        }
+        let mut decoder = self.tokenizer.stream(true);
+        let mut count = 0;
+        let mut each = |token: u32| -> Result<ControlFlow<()>> {
+            count += 1;
+            let text = decoder.push(token)?;
+            Ok(if text.is_empty() { ControlFlow::Continue(()) } else { take(&text) })
+        };
+        let finish = generate(&self.decoder, &prompt, (sampling, context), &self.stop_ids, &mut each)?;
+        let rest = decoder.finish()?;
+        if !rest.is_empty() && finish != Finish::Cancelled {
+            let _ = take(&rest);
+        }
+        Ok(Answer { prompt_tokens: prompt.len(), completion_tokens: count, finish })
+    }
+
+    /// Token ids that ask for the next answer.
+    fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>> {
+        let ids = match &self.prompting {
+            Prompting::Template(template) => template.encode_prompt(&self.tokenizer, &dialogue(messages)?)?,
+            Prompting::Own(template) => {
+                let turn = |message: &ChatMessage| ChatTurn {
+                    role: message.role.clone(),
+                    content: message.content.clone(),
+                    ..ChatTurn::default()
+                };
+                let turns: Vec<ChatTurn> = messages.iter().map(turn).collect();
+                self.tokenizer.encode(&template.render(&turns, &Value::Null, true)?, false)?
+            }
+        };
+        let vocab = self.decoder.spec.vocab;
+        match ids.iter().find(|id| **id as usize >= vocab) {
+            Some(id) => {
+                let message = format!("the prompt needs token {id}, but the model's table has {vocab} rows");
+                Err(Error::recipe("template", message))
+            }
+            None => Ok(ids),
+        }
+    }
+}
+
+fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Prompting, Vec<u32>)> {
+    let template = match &source.template {
+        Some(name) => Template::named(name)?,
+        None => match ChatTemplate::of(tokenizer)? {
+            Some(own) => {
+                let stops = tokenizer.eos_id().into_iter().collect();
+                return Ok((Prompting::Own(Box::new(own)), stops));
+            }
+            None => Template::named("default")?,
+        },
+    };
+    template.fit_tokenizer(tokenizer);
+    let stops = template.stop_ids(tokenizer);
+    Ok((Prompting::Template(Box::new(template)), stops))
+}
+
+/// `eos_token_id` of the model's `generation_config.json`: one id or several.
+fn generation_stops(model: &Path) -> Vec<u32> {
+    let text = std::fs::read_to_string(model.join("generation_config.json")).unwrap_or_default();
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    let id = |value: &Value| value.as_u64().map(|id| id as u32);
+    match &value["eos_token_id"] {
+        Value::Array(ids) => ids.iter().filter_map(id).collect(),
+        one => id(one).into_iter().collect(),
+    }
+}
+
+/// A leading system message becomes the dialogue's system text; the rest must alternate and end with the user.
+fn dialogue(messages: &[ChatMessage]) -> Result<Dialogue> {
+    let mut dialogue = Dialogue::default();
+    for (index, message) in messages.iter().enumerate() {
+        let role = match message.role.as_str() {
+            "system" if index == 0 => {
+                dialogue.system.clone_from(&message.content);
+                continue;
+            }
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            other => {
+                let message =
+                    format!("message {} has the role `{other}`; allowed are user and assistant", index + 1);
+                return Err(Error::recipe("messages", message));
+            }
+        };
+        let expected = if dialogue.messages.len() % 2 == 0 { Role::User } else { Role::Assistant };
+        if role != expected {
+            let message =
+                format!("message {} must be from the other side: user and assistant take turns", index + 1);
+            return Err(Error::recipe("messages", message));
+        }
+        dialogue.messages.push(Message::new(role, message.content.clone()));
+    }
+    if dialogue.messages.len() % 2 == 0 {
+        return Err(Error::recipe("messages", "the last message must be the user's"));
+    }
+    Ok(dialogue)
+}
