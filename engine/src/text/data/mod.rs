@@ -57,7 +57,7 @@ impl Record {
     /// Why the record cannot serve as `kind`; `None` if it can.
     pub fn unfit(&self, kind: Kind) -> Option<String> {
         let answers = self.response.len();
-        if self.prompt.len() % 2 == 0 {
+        if self.prompt.len().is_multiple_of(2) {
             return Some(format!(
                 "the prompt has {} messages, but must end with a question",
                 self.prompt.len()
