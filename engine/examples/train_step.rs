@@ -1,0 +1,143 @@
+//! One process of the training benchmark: optimisation steps of the engine on random tokens.
+//!
+//! Takes the same arguments as `benches/torch_train.py` and prints the same line of JSON:
+//! `{"step_ms": [...], "peak_mb": ..., "losses": [...]}`.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use engine::autograd::{ParamGradients, Tape};
+use engine::families::{self, Config};
+use engine::model::{Batch, Decoder, LoraSettings, Pass, Tuning};
+use engine::optim::{AdamW, AdamWSettings};
+use engine::rng::Rng;
+use engine::weights::InitialSource;
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What is measured.
+struct Arguments {
+    shape: String,
+    batch: usize,
+    seq: usize,
+    steps: usize,
+    rank: usize,
+    full: bool,
+    checkpointing: bool,
+    bf16: bool,
+}
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    let mut arguments = Arguments {
+        shape: "135m".to_owned(),
+        batch: 2,
+        seq: 256,
+        steps: 6,
+        rank: 8,
+        full: false,
+        checkpointing: false,
+        bf16: false,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} wants a value"));
+        match word.as_str() {
+            "--shape" => arguments.shape = value()?,
+            "--batch" => arguments.batch = value()?.parse()?,
+            "--seq" => arguments.seq = value()?.parse()?,
+            "--steps" => arguments.steps = value()?.parse()?,
+            "--rank" => arguments.rank = value()?.parse()?,
+            "--full" => arguments.full = true,
+            "--checkpointing" => arguments.checkpointing = true,
+            "--dtype" => {
+                arguments.bf16 = match value()?.as_str() {
+                    "f32" => false,
+                    "bf16" => true,
+                    other => return Err(format!("--dtype {other}: give f32 or bf16").into()),
+                }
+            }
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    Ok(arguments)
+}
+
+fn config(shape: &str) -> Result<Value, String> {
+    let sizes = match shape {
+        "135m" => json!({
+            "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+            "num_attention_heads": 9, "num_key_value_heads": 3,
+        }),
+        "tiny" => json!({
+            "vocab_size": 512, "hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "num_key_value_heads": 2,
+        }),
+        other => return Err(format!("unknown shape {other}: give 135m or tiny")),
+    };
+    let common = json!({
+        "model_type": "llama", "max_position_embeddings": 4096, "tie_word_embeddings": true, "rms_norm_eps": 1e-5,
+    });
+    let (Value::Object(mut all), Value::Object(common)) = (sizes, common) else { return Err(String::new()) };
+    all.extend(common);
+    Ok(Value::Object(all))
+}
+
+fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
+    let Value::Object(values) = config(&arguments.shape)? else { return Err("no configuration".into()) };
+    let spec = families::read(&Config { path: PathBuf::from(&arguments.shape), values })?;
+    let tuning = Tuning { full: arguments.full, bf16: arguments.bf16, ..Tuning::default() };
+    let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;
+    if !arguments.full {
+        let targets = vec!["all".to_owned()];
+        decoder.add_lora(&LoraSettings { rank: arguments.rank, scale: 2.0, dropout: 0.0, targets }, 1)?;
+    }
+    Ok(decoder)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let decoder = build(&arguments)?;
+    let trainable = decoder.trainable();
+    let mut rng = Rng::new(2);
+    let mut batch = Batch::default();
+    for _ in 0..arguments.batch {
+        let ids: Vec<u32> = (0..arguments.seq).map(|_| rng.below(decoder.spec.vocab) as u32).collect();
+        let labels: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+        batch.push(&ids, &labels);
+    }
+    let settings = AdamWSettings { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+    let mut optimizer = AdamW::new(settings);
+    let mut grads = ParamGradients::default();
+    let (mut times, mut losses) = (Vec::new(), Vec::new());
+    for _ in 0..arguments.steps {
+        let begin = Instant::now();
+        grads.clear();
+        let tape = Tape::new();
+        let pass = Pass { checkpointing: arguments.checkpointing, dropout: None };
+        let hidden = decoder.hidden(&tape, &batch, pass)?;
+        let scale = 1.0 / batch.labels.len() as f32;
+        let output = decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, &mut grads)?;
+        losses.push(output.total() * f64::from(scale));
+        if let Some(seed) = output.d_hidden {
+            tape.backward(&hidden, seed, &mut grads, None)?;
+        }
+        let clip = (1.0 / (grads.global_norm()? + 1e-6)).min(1.0);
+        optimizer.step(&trainable, &grads, 1e-4, clip)?;
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("{}", json!({"step_ms": times, "peak_mb": peak_mb(), "losses": losses}));
+    Ok(())
+}
+
+/// The largest resident size so far.
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next())
+        .and_then(|kib| kib.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1024.0
+}
