@@ -70,3 +70,23 @@ fn sync(folder: &Path) -> Result<()> {
 fn sync_one(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io(path, error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full disk shows as an error while the folder is being filled.
+    #[test]
+    fn a_failed_replacement_leaves_the_old_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("checkpoint-5");
+        replace_folder(&folder, |folder| write_atomic(&folder.join("weights"), b"old")).unwrap();
+        let full = |folder: &Path| {
+            write_atomic(&folder.join("weights"), b"new")?;
+            Err(Error::io(folder, std::io::Error::from(std::io::ErrorKind::StorageFull)))
+        };
+        assert!(replace_folder(&folder, full).is_err());
+        assert_eq!(fs::read(folder.join("weights")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something half-written stayed");
+    }
+}

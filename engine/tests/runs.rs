@@ -1,0 +1,180 @@
+//! What a training run leaves behind, and how it goes on: checkpoints, resume, stop, bad input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine::train::{TrainSummary, train};
+use recipe::{EventBody, Outcome, Point, Recipe};
+use tempfile::TempDir;
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/data")
+}
+
+fn recipe(output: &Path, extra: &str) -> Recipe {
+    let text = format!(
+        "model_name_or_path: {data}/base\ndataset_dir: {data}\ndataset: alpaca\ntemplate: default\nstage: sft\n\
+         do_train: true\ncutoff_len: 64\nlearning_rate: 1.0e-3\nper_device_train_batch_size: 2\n\
+         gradient_accumulation_steps: 2\nlogging_steps: 1\nmax_steps: 8\noutput_dir: {output}\n{extra}",
+        data = data().display(),
+        output = output.display(),
+    );
+    Recipe::from_yaml(&text).unwrap()
+}
+
+/// Runs a recipe and stops it after step `stop_after`, if given.
+fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(TrainSummary, Vec<Point>), engine::Error> {
+    let stop = AtomicBool::new(false);
+    let mut points = Vec::new();
+    let mut sink = |event| {
+        if let EventBody::Point(point) = event {
+            if stop_after.is_some_and(|after| point.step >= after) {
+                stop.store(true, Ordering::Relaxed);
+            }
+            points.push(point);
+        }
+    };
+    let summary = train(recipe, &mut sink, &stop)?;
+    Ok((summary, points))
+}
+
+fn numbers(points: &[Point]) -> Vec<(u64, u64, u64, u64)> {
+    points
+        .iter()
+        .map(|p| (p.step, p.loss.to_bits(), p.grad_norm.to_bits(), p.learning_rate.to_bits()))
+        .collect()
+}
+
+/// The promise of a checkpoint: the same bits as a run that was never stopped.
+#[test]
+fn a_resumed_run_is_bit_equal() {
+    for method in ["finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n"] {
+        let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let (_, expected) = run(&recipe(whole.path(), method), None).unwrap();
+        let (stopped, first) = run(&recipe(parts.path(), method), Some(3)).unwrap();
+        assert_eq!(stopped.outcome, Outcome::Stopped);
+        assert_eq!(stopped.steps, 3);
+        let (finished, second) = run(&recipe(parts.path(), method), None).unwrap();
+        assert_eq!(finished.outcome, Outcome::Finished);
+        assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{method}");
+        let weights = if method.contains("lora") { "adapter_model.safetensors" } else { "model.safetensors" };
+        let read = |folder: &TempDir| fs::read(folder.path().join(weights)).unwrap();
+        assert!(read(&whole) == read(&parts), "{method}: weights differ");
+        let log = fs::read_to_string(parts.path().join("trainer_log.jsonl")).unwrap();
+        let steps: Vec<u64> = log
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|line| line.get("loss").is_some())
+            .map(|line| line["current_steps"].as_u64().unwrap())
+            .collect();
+        assert_eq!(steps, (1..=8).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn checkpoints_are_limited_and_a_broken_one_is_passed_over() {
+    let output = TempDir::new().unwrap();
+    let extra = "finetuning_type: lora\nsave_steps: 2\nsave_total_limit: 2\n";
+    run(&recipe(output.path(), extra), Some(7)).unwrap();
+    let found = |name: &str| output.path().join(name).exists();
+    assert!(
+        !found("checkpoint-2") && !found("checkpoint-4") && found("checkpoint-6") && found("checkpoint-7")
+    );
+    fs::write(output.path().join("checkpoint-7/chandler_state.json"), "{").unwrap();
+    let (_, points) = run(&recipe(output.path(), extra), None).unwrap();
+    assert_eq!(points.first().unwrap().step, 7);
+    for name in [
+        "adapter_config.json",
+        "tokenizer.json",
+        "trainer_state.json",
+        "all_results.json",
+        "train_results.json",
+    ] {
+        assert!(found(name), "{name} is missing");
+    }
+}
+
+#[test]
+fn results_are_not_overwritten_unasked() {
+    let output = TempDir::new().unwrap();
+    fs::write(output.path().join("notes.txt"), "mine").unwrap();
+    let error = run(&recipe(output.path(), "finetuning_type: lora\n"), None).unwrap_err().to_string();
+    assert!(error.contains("output_dir") && error.contains("overwrite_output_dir"), "{error}");
+    run(&recipe(output.path(), "finetuning_type: lora\noverwrite_output_dir: true\n"), None).unwrap();
+    assert_eq!(fs::read_to_string(output.path().join("notes.txt")).unwrap(), "mine");
+}
+
+/// A copy of the base model to break.
+fn broken(change: impl FnOnce(&Path)) -> String {
+    let (model, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for entry in fs::read_dir(data().join("base")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::write(model.path().join(path.file_name().unwrap()), fs::read(&path).unwrap()).unwrap();
+    }
+    change(model.path());
+    let mut recipe = recipe(output.path(), "finetuning_type: lora\n");
+    recipe.model_name_or_path = model.path().display().to_string();
+    let error = run(&recipe, None).unwrap_err().to_string();
+    assert!(!error.contains('\n'), "more than a sentence: {error}");
+    error
+}
+
+#[test]
+fn broken_models_are_named() {
+    let edit = |folder: &Path, from: &str, to: &str| {
+        let path = folder.join("config.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        fs::write(path, text.replace(from, to)).unwrap();
+    };
+    let error = broken(|folder| fs::remove_file(folder.join("config.json")).unwrap());
+    assert!(error.contains("config.json"), "{error}");
+    let error = broken(|folder| fs::write(folder.join("config.json"), "{\"model_type\": ").unwrap());
+    assert!(error.contains("config.json") && error.contains("JSON"), "{error}");
+    let error = broken(|folder| edit(folder, "\"model_type\": \"llama\"", "\"model_type\": \"mamba\""));
+    assert!(error.contains("mamba") && error.contains("llama"), "{error}");
+    let error = broken(|folder| edit(folder, "\"hidden_size\": 64", "\"hidden_size\": 96"));
+    assert!(error.contains("model.embed_tokens.weight") && error.contains("[600, 64]"), "{error}");
+    let error = broken(|folder| edit(folder, "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"));
+    assert!(error.contains("model.layers.4.") && error.contains("model.safetensors"), "{error}");
+    let error =
+        broken(|folder| edit(folder, "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"magic\"}"));
+    assert!(error.contains("magic") && error.contains("yarn"), "{error}");
+    let error = broken(|folder| fs::remove_file(folder.join("model.safetensors")).unwrap());
+    assert!(error.contains("model.safetensors"), "{error}");
+    let error = broken(|folder| {
+        let path = folder.join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    });
+    assert!(error.contains("model.safetensors"), "{error}");
+    let error = broken(|folder| {
+        fs::rename(folder.join("model.safetensors"), folder.join("pytorch_model.bin")).unwrap();
+    });
+    assert!(error.contains("pickle") && error.contains("safetensors"), "{error}");
+    let error = broken(|folder| fs::write(folder.join("tokenizer.json"), "[]").unwrap());
+    assert!(error.contains("tokenizer"), "{error}");
+}
+
+#[test]
+fn a_broken_gguf_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("model.gguf");
+    for bytes in
+        [&b""[..], b"GGUF", b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f", b"not a gguf file at all"]
+    {
+        fs::write(&path, bytes).unwrap();
+        let error = engine::weights::open(&path, None).err().unwrap().to_string();
+        assert!(error.contains("model.gguf"), "{error}");
+    }
+}
+
+#[test]
+fn unknown_targets_are_named() {
+    let output = TempDir::new().unwrap();
+    let error = run(&recipe(output.path(), "finetuning_type: lora\nlora_target: wqkv\n"), None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("wqkv") && error.contains("q_proj"), "{error}");
+}
