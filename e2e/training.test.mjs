@@ -7,13 +7,27 @@ import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
 
 const STEPS = 240;
 
-/** Launches through the form; answers with the run's id. */
+/** A recipe that trains long enough to be watched, on the bundled model. */
+const FIELDS = {
+  max_steps: STEPS,
+  per_device_train_batch_size: 2,
+  gradient_accumulation_steps: 1,
+  learning_rate: '2e-3',
+  cutoff_len: 256,
+  save_steps: 100,
+};
+
+/** Fills the form and launches; answers with the run's id. */
 async function launch(page, board, name) {
   await page.goto(`${board.url}/new`);
   await hydrated(page);
+  await part(page, 'field-model_name_or_path').selectOption('models/wick');
+  await page.locator('input[name="dataset"][value="identity"]').check();
   await part(page, 'run-name').fill(name);
-  await part(page, 'field-model_name_or_path').fill('models/wick');
-  await part(page, 'field-dataset').fill('identity');
+  await page.evaluate(() => document.querySelectorAll('details').forEach(fold => { fold.open = true; }));
+  for (const [key, value] of Object.entries(FIELDS)) await part(page, `field-${key}`).fill(`${value}`);
+  await part(page, 'form-state').and(page.locator('[data-problems="0"]')).waitFor();
+  assert.match(await part(page, 'yaml').innerText(), new RegExp(`max_steps: ${STEPS}`));
   await part(page, 'launch').click();
   await page.waitForURL(/\/runs\/[^/]+$/);
   return new URL(page.url()).pathname.split('/').at(-1);
@@ -125,5 +139,23 @@ test('a run goes on while the server is dead, and every point arrives once', asy
   await grows(page);
   await reaches(page, 'finished', 300);
   await agree(page, board, id, STEPS);
+  noComplaints(page);
+});
+
+test('the form says what is wrong at its field, and launches nothing', async t => {
+  const board = await Board.start(t);
+  const page = await pageOf(t, await open(t));
+  await page.goto(`${board.url}/new`);
+  await hydrated(page);
+  await part(page, 'field-learning_rate').fill('fast');
+  await part(page, 'problem-learning_rate').waitFor();
+  assert.match(await part(page, 'problem-learning_rate').innerText(), /fast/);
+  await part(page, 'launch').click();
+  await part(page, 'problem-dataset').waitFor();
+  assert.equal(new URL(page.url()).pathname, '/new');
+  await part(page, 'load-yaml').click();
+  await part(page, 'load-text').fill('stage: sft\nlerning_rate: 1.0\n');
+  await part(page, 'load-apply').click();
+  assert.match(await part(page, 'load-problems').innerText(), /lerning_rate/);
   noComplaints(page);
 });

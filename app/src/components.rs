@@ -6,6 +6,7 @@ pub mod copy_button;
 pub mod failure;
 pub mod icon;
 pub mod nav;
+pub mod navigate;
 pub mod sparkline;
 pub mod state_badge;
 pub mod switches;

@@ -1,5 +1,7 @@
 //! One page per route.
 
+pub mod chat;
+pub mod new_run;
 pub mod not_found;
 pub mod run;
 pub mod runs;

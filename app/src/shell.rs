@@ -9,6 +9,8 @@ use leptos_router::path;
 use crate::components::clock::provide_clock;
 use crate::components::nav::Nav;
 use crate::i18n::{tag, words};
+use crate::pages::chat::ChatPage;
+use crate::pages::new_run::NewRunPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::run::RunPage;
 use crate::pages::runs::RunsPage;
@@ -52,7 +54,9 @@ pub fn App() -> impl IntoView {
             <main id="content" tabindex="-1">
                 <Routes fallback=NotFoundPage>
                     <Route path=path!("") view=RunsPage ssr=SsrMode::Async/>
+                    <Route path=path!("new") view=NewRunPage ssr=SsrMode::Async/>
                     <Route path=path!("runs/:id") view=RunPage ssr=SsrMode::Async/>
+                    <Route path=path!("chat") view=ChatPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
         </Router>

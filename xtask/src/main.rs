@@ -47,11 +47,7 @@ enum Task {
         release: bool,
     },
     /// Format, lints, unit and golden tests, browser tests
-    Test {
-        /// The browser tests alone
-        #[arg(long)]
-        browser: bool,
-    },
+    Test(tests::Options),
     /// Bring a model that is not bundled into models/
     Model { name: Model },
     /// Measure, and print a table
@@ -93,8 +89,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Wasm { release } => wasm::build(Profile::release_unless(!release)),
-        Task::Test { browser: false } => tests::all(),
-        Task::Test { browser: true } => tests::browser(),
+        Task::Test(options) => tests::run(&options),
         Task::Model { name } => model::bring(name, Path::new("models")),
         Task::Bench(Bench::Train(options)) => bench::train::compare(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),

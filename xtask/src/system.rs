@@ -43,3 +43,18 @@ pub fn ensure_c_compiler() -> anyhow::Result<()> {
     }
     install(&["gcc", "libc6-dev"], "compiling SQLite, Oniguruma and mimalloc")
 }
+
+/// Components of the toolchain, such as rustfmt, which a minimal installation leaves out.
+pub fn ensure_components(names: &[&str]) -> anyhow::Result<()> {
+    let missing = |name: &&&str| {
+        let tool = if **name == "rustfmt" { "fmt" } else { name };
+        probe(&mut command("cargo", [tool, "--version"])).is_none()
+    };
+    let missing: Vec<&str> = names.iter().filter(missing).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    say(format!("adding {} to the Rust toolchain", missing.join(" and ")));
+    run(command("rustup", ["component", "add"]).args(&missing))
+        .with_context(|| format!("please install {} for this Rust toolchain", missing.join(" and ")))
+}

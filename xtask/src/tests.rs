@@ -9,32 +9,35 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use clap::Args;
 
 use crate::{
     browser,
-    process::{cargo, command, run, say, timed},
+    process::{self, cargo, command, say, timed},
     server, system,
     wasm::{self, Profile},
 };
 use tally::Tally;
 
-/// Runs every check, goes on after a failure, and closes with a line `N passed, N failed`.
-pub fn all() -> anyhow::Result<()> {
-    system::ensure_c_compiler()?;
+/// What to check, and on which build.
+#[derive(Args)]
+pub struct Options {
+    /// The browser tests alone
+    #[arg(long)]
+    browser: bool,
+    /// Browser tests on a quick build instead of the one that users run; pages weigh more then
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Runs what was asked for, and closes with a line `N passed, N failed`.
+pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut tally = Tally::default();
-    tally.check("formatting", || run(&mut cargo(["fmt", "--all", "--check"])));
-    tally.check("lints", || run(&mut clippy(&["--workspace", "--all-targets"])));
-    tally.check("lints of the browser's half", || {
-        let mut lint = ["--package", "app", "--no-default-features", "--features", "hydrate"].to_vec();
-        // Its features differ from the server's: a folder of its own keeps both caches warm.
-        lint.extend(["--target-dir", "target/front"]);
-        run(&mut clippy(&lint))
-    });
-    tally.suite("Rust tests", |tally| {
-        timed("Rust tests, building", || run(&mut cargo(["test", "--workspace", "--no-run"])))?;
-        follow(&mut cargo(["test", "--workspace", "--no-fail-fast"]), tally)
-    });
-    tally.suite("browser tests", in_browser);
+    if !options.browser {
+        of_rust(&mut tally)?;
+    }
+    let profile = Profile::release_unless(options.dev);
+    tally.suite("browser tests", |tally| in_browser(tally, profile));
     println!("{tally}");
     if tally.failures() > 0 {
         bail!("{} of the checks failed: {}", tally.failures(), tally.failed_names().join(", "));
@@ -42,12 +45,23 @@ pub fn all() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The browser tests alone.
-pub fn browser() -> anyhow::Result<()> {
-    let mut tally = Tally::default();
-    tally.suite("browser tests", in_browser);
-    println!("{tally}");
-    if tally.failures() > 0 { bail!("browser tests failed") } else { Ok(()) }
+/// Format, lints, unit and golden tests; a failure does not keep the next check from running.
+fn of_rust(tally: &mut Tally) -> anyhow::Result<()> {
+    system::ensure_c_compiler()?;
+    system::ensure_components(&["rustfmt", "clippy"])?;
+    tally.check("formatting", || process::run(&mut cargo(["fmt", "--all", "--check"])));
+    tally.check("lints", || process::run(&mut clippy(&["--locked", "--workspace", "--all-targets"])));
+    tally.check("lints of the browser's half", || {
+        let mut lint = ["--package", "app", "--no-default-features", "--features", "hydrate"].to_vec();
+        // Its features differ from the server's: a folder of its own keeps both caches warm.
+        lint.extend(["--target-dir", "target/front"]);
+        process::run(&mut clippy(&lint))
+    });
+    tally.suite("Rust tests", |tally| {
+        timed("Rust tests, building", || process::run(&mut cargo(["test", "--workspace", "--no-run"])))?;
+        follow(&mut cargo(["test", "--workspace", "--no-fail-fast"]), tally)
+    });
+    Ok(())
 }
 
 fn clippy(what: &[&str]) -> Command {
@@ -57,10 +71,10 @@ fn clippy(what: &[&str]) -> Command {
 }
 
 /// Both halves, then Playwright against the real server.
-fn in_browser(tally: &mut Tally) -> anyhow::Result<()> {
+fn in_browser(tally: &mut Tally, profile: Profile) -> anyhow::Result<()> {
     let browser = browser::ensure()?;
-    wasm::build(Profile::Dev)?;
-    let chandler = server::build(Profile::Dev)?.canonicalize()?;
+    wasm::build(profile)?;
+    let chandler = server::build(profile)?.canonicalize()?;
     let site = wasm::site().canonicalize()?;
     let mut files: Vec<_> = Path::new("e2e")
         .read_dir()
@@ -73,6 +87,10 @@ fn in_browser(tally: &mut Tally) -> anyhow::Result<()> {
         // One file after the other: each starts a server and trains on all cores.
         let mut node = command("node", ["--test", "--test-reporter=spec"]);
         node.arg(&file).env("CHANDLER", &chandler).env("LEPTOS_SITE_ROOT", &site).env("CHROMIUM", &browser);
+        if profile == Profile::Dev {
+            // The module is not built for size: what it weighs is not looked at.
+            node.env("CHANDLER_DEV", "1");
+        }
         follow(&mut node, tally)?;
     }
     Ok(())

@@ -121,7 +121,7 @@ impl Plot {
             raw: line(&samples),
             smooth: if weight > 0.0 { line(&average_line) } else { String::new() },
             evals: shown_evals.into_iter().filter_map(|eval| mark(eval, &x, &y)).collect(),
-            x_ticks: axes::whole_ticks(&x, (columns / 110).max(2)),
+            x_ticks: axes::whole_ticks(&x, (columns / 80).max(3)),
             y_ticks: axes::ticks(&y, 5),
             x,
             y,

@@ -91,7 +91,7 @@ pub fn LineChart(
     /// Name of the file that the points are saved to.
     #[prop(into)]
     file_name: String,
-) -> impl IntoView {
+) -> AnyView {
     let first = Look {
         metric: Metric::Loss,
         smoothing: 0.6,
@@ -134,6 +134,7 @@ pub fn LineChart(
             </div>
         </section>
     }
+    .into_any()
 }
 
 fn empty() -> AnyView {
@@ -141,7 +142,7 @@ fn empty() -> AnyView {
 }
 
 #[component]
-fn Controls(chart: Chart, points: Signal<Vec<Point>>, file_name: String) -> impl IntoView {
+fn Controls(chart: Chart, points: Signal<Vec<Point>>, file_name: String) -> AnyView {
     let w = words();
     let look = chart.look;
     let tab = move |metric: Metric| {
@@ -217,10 +218,11 @@ fn Controls(chart: Chart, points: Signal<Vec<Point>>, file_name: String) -> impl
             </span>
         </div>
     }
+    .into_any()
 }
 
 #[component]
-fn Drawing(chart: Chart) -> impl IntoView {
+fn Drawing(chart: Chart) -> AnyView {
     let w = words();
     let Chart { look, plot, hover, drag } = chart;
     let surface = NodeRef::<Div>::new();
@@ -287,6 +289,7 @@ fn Drawing(chart: Chart) -> impl IntoView {
             <p class="chart-legend"><span class="key-eval"></span>{w.chart_eval_loss}</p>
         })}
     }
+    .into_any()
 }
 
 fn grid(plot: &Plot, look: Look) -> AnyView {

@@ -17,7 +17,7 @@ pub fn Confirm(
     /// For browser tests: `data-test` of that button.
     test: &'static str,
     #[prop(into)] on_confirm: Callback<()>,
-) -> impl IntoView {
+) -> AnyView {
     let w = words();
     let dialog = NodeRef::<Dialog>::new();
     Effect::new(move |_| {
@@ -44,4 +44,5 @@ pub fn Confirm(
             </div>
         </dialog>
     }
+    .into_any()
 }

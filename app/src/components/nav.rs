@@ -8,7 +8,7 @@ use super::switches::{LanguageSwitch, ThemeSwitch};
 use crate::i18n::words;
 
 #[component]
-pub fn Nav() -> impl IntoView {
+pub fn Nav() -> AnyView {
     let w = words();
     view! {
         <header class="nav" data-test="nav">
@@ -38,4 +38,5 @@ pub fn Nav() -> impl IntoView {
             </div>
         </header>
     }
+    .into_any()
 }

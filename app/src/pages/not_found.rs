@@ -8,7 +8,7 @@ use crate::components::icon::Flame;
 use crate::i18n::words;
 
 #[component]
-pub fn NotFoundPage() -> impl IntoView {
+pub fn NotFoundPage() -> AnyView {
     #[cfg(feature = "ssr")]
     if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
         response.set_status(http::StatusCode::NOT_FOUND);
@@ -25,4 +25,5 @@ pub fn NotFoundPage() -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }

@@ -27,7 +27,7 @@ use panels::Panels;
 use progress::Progress;
 
 #[component]
-pub fn RunPage() -> impl IntoView {
+pub fn RunPage() -> AnyView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
     let detail = Resource::new(move || id.get(), calls::run);
@@ -42,10 +42,11 @@ pub fn RunPage() -> impl IntoView {
             })}
         </Suspense>
     }
+    .into_any()
 }
 
 #[component]
-fn RunView(detail: RunDetail) -> impl IntoView {
+fn RunView(detail: RunDetail) -> AnyView {
     let w = words();
     let id = detail.summary.id.clone();
     let fold = Fold::new(detail.clone());
@@ -90,6 +91,7 @@ fn RunView(detail: RunDetail) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// Whether the page hears from the server.

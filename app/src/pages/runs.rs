@@ -19,7 +19,7 @@ use filter::FilterBar;
 use list::RunsList;
 
 #[component]
-pub fn RunsPage() -> impl IntoView {
+pub fn RunsPage() -> AnyView {
     let w = words();
     let query = use_query_map();
     let filter = Memo::new(move |_| {
@@ -50,6 +50,7 @@ pub fn RunsPage() -> impl IntoView {
             </Transition>
         </div>
     }
+    .into_any()
 }
 
 #[component]

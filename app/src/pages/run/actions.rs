@@ -5,18 +5,18 @@ use std::future::Future;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
-use leptos_router::hooks::use_navigate;
 
 use crate::api::BoardError;
 use crate::calls;
 use crate::components::confirm::Confirm;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
-use crate::i18n::{fill, words};
+use crate::components::navigate::navigate;
+use crate::i18n::{Words, fill, words};
 use crate::live::Fold;
 
 #[component]
-pub fn Actions(fold: Fold) -> impl IntoView {
+pub fn Actions(fold: Fold) -> AnyView {
     let w = words();
     let summary = fold.summary;
     let id = StoredValue::new(summary.with_untracked(|run| run.id.clone()));
@@ -24,9 +24,9 @@ pub fn Actions(fold: Fold) -> impl IntoView {
     let error = RwSignal::new(None::<String>);
     let asks_cancel = RwSignal::new(false);
     let asks_delete = RwSignal::new(false);
-    let navigate = StoredValue::new_local(use_navigate());
+    let navigate = navigate();
 
-    let ask = Ask { busy, error };
+    let ask = Ask { words: w, busy, error };
     // The row of the run comes back over the websocket; asked for once more in case that is down.
     let refresh = move || {
         spawn_local(async move {
@@ -36,7 +36,7 @@ pub fn Actions(fold: Fold) -> impl IntoView {
         });
     };
     let delete = move |()| {
-        ask.of(calls::delete(id.get_value()), move || navigate.with_value(|go| go("/", Default::default())));
+        ask.of(calls::delete(id.get_value()), move || navigate.to("/"));
     };
     let state = Memo::new(move |_| summary.with(|run| run.state));
     let can_chat = Memo::new(move |_| {
@@ -127,18 +127,19 @@ pub fn Actions(fold: Fold) -> impl IntoView {
             on_confirm=delete
         />
     }
+    .into_any()
 }
 
 /// Asks the server for something; one thing at a time, errors shown.
 #[derive(Clone, Copy)]
 struct Ask {
+    words: &'static Words,
     busy: RwSignal<bool>,
     error: RwSignal<Option<String>>,
 }
 
 impl Ask {
     fn of(self, call: impl Future<Output = Result<(), BoardError>> + 'static, then: impl FnOnce() + 'static) {
-        let w = words();
         self.busy.set(true);
         self.error.set(None);
         spawn_local(async move {
@@ -146,7 +147,7 @@ impl Ask {
             self.busy.try_set(false);
             match answer {
                 Ok(()) => then(),
-                Err(error) => drop(self.error.try_set(Some(failure::message(&error, w)))),
+                Err(error) => drop(self.error.try_set(Some(failure::message(&error, self.words)))),
             }
         });
     }

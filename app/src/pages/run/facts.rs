@@ -8,7 +8,7 @@ use crate::format;
 use crate::i18n::{fill, method_name, stage_name, words};
 
 #[component]
-pub fn Facts(detail: RunDetail) -> impl IntoView {
+pub fn Facts(detail: RunDetail) -> AnyView {
     let w = words();
     let RunDetail { summary, output_dir, trainable_params, total_params, num_examples, .. } = detail;
     let trained = trainable_params.zip(total_params).map(|(trainable, total)| {
@@ -34,10 +34,11 @@ pub fn Facts(detail: RunDetail) -> impl IntoView {
             </dl>
         </section>
     }
+    .into_any()
 }
 
 #[component]
-pub fn CheckpointList(checkpoints: RwSignal<Vec<Checkpoint>>) -> impl IntoView {
+pub fn CheckpointList(checkpoints: RwSignal<Vec<Checkpoint>>) -> AnyView {
     let w = words();
     let items = move || {
         let newest_first = checkpoints.with(|kept| kept.iter().rev().cloned().collect::<Vec<_>>());
@@ -61,4 +62,5 @@ pub fn CheckpointList(checkpoints: RwSignal<Vec<Checkpoint>>) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }

@@ -7,7 +7,7 @@ use crate::browser;
 use crate::i18n::words;
 
 #[component]
-pub fn LogView(log: RwSignal<Vec<String>>) -> impl IntoView {
+pub fn LogView(log: RwSignal<Vec<String>>) -> AnyView {
     let w = words();
     let follow = RwSignal::new(true);
     let view = NodeRef::<Pre>::new();
@@ -45,4 +45,5 @@ pub fn LogView(log: RwSignal<Vec<String>>) -> impl IntoView {
             {move || if log.with(Vec::is_empty) { w.run_log_empty.to_owned() } else { text() }}
         </pre>
     }
+    .into_any()
 }

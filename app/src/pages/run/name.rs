@@ -12,7 +12,7 @@ use crate::components::icon::{Icon, IconName};
 use crate::i18n::words;
 
 #[component]
-pub fn RunName(summary: RwSignal<RunSummary>) -> impl IntoView {
+pub fn RunName(summary: RwSignal<RunSummary>) -> AnyView {
     let w = words();
     let editing = RwSignal::new(false);
     let error = RwSignal::new(None::<String>);
@@ -72,4 +72,5 @@ pub fn RunName(summary: RwSignal<RunSummary>) -> impl IntoView {
         }}
         {move || error.get().map(|text| view! { <small class="field-problem" role="alert">{text}</small> })}
     }
+    .into_any()
 }

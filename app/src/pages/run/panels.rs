@@ -7,7 +7,7 @@ use crate::components::copy_button::CopyButton;
 use crate::i18n::words;
 
 #[component]
-pub fn Panels(log: RwSignal<Vec<String>>, recipe: String) -> impl IntoView {
+pub fn Panels(log: RwSignal<Vec<String>>, recipe: String) -> AnyView {
     let w = words();
     let shows_config = RwSignal::new(false);
     let recipe = Signal::stored(recipe);
@@ -40,4 +40,5 @@ pub fn Panels(log: RwSignal<Vec<String>>, recipe: String) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }

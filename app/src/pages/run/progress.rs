@@ -9,7 +9,7 @@ use crate::i18n::{Words, words};
 use crate::live::Fold;
 
 #[component]
-pub fn Progress(fold: Fold) -> impl IntoView {
+pub fn Progress(fold: Fold) -> AnyView {
     let w = words();
     let summary = fold.summary;
     let now = clock::now();
@@ -69,6 +69,7 @@ pub fn Progress(fold: Fold) -> impl IntoView {
             </dl>
         </section>
     }
+    .into_any()
 }
 
 #[component]

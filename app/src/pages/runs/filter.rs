@@ -4,29 +4,24 @@ use std::time::Duration;
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
 use recipe::RunState;
 
 use crate::api::RunFilter;
 use crate::components::icon::{Icon, IconName};
+use crate::components::navigate::navigate;
 use crate::i18n::{state_name, words};
 
 /// Typing is over when nothing was typed for so long.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[component]
-pub fn FilterBar(filter: Memo<RunFilter>) -> impl IntoView {
+pub fn FilterBar(filter: Memo<RunFilter>) -> AnyView {
     let w = words();
     let search = RwSignal::new(filter.get_untracked().search);
     let state = RwSignal::new(filter.get_untracked().state);
-    let navigate = use_navigate();
-    let go = move || {
-        let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
-        navigate(&address(&search.get_untracked(), state.get_untracked()), options);
-    };
-    let go = StoredValue::new_local(go);
-    let mut typed = leptos::leptos_dom::helpers::debounce(PAUSE, move |()| go.with_value(|go| go()));
+    let navigate = navigate();
+    let go = move || navigate.stay_at(&address(&search.get_untracked(), state.get_untracked()));
+    let mut typed = leptos::leptos_dom::helpers::debounce(PAUSE, move |()| go());
     // The address may change otherwise: by the back button, or by a link that clears the filter.
     Effect::new(move |_| {
         let now = filter.get();
@@ -44,7 +39,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> impl IntoView {
     };
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
-        go.with_value(|go| go());
+        go();
     };
     view! {
         <form class="filter" method="get" action="/" role="search" on:submit=on_submit>
@@ -72,7 +67,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> impl IntoView {
                     data-test="state-filter"
                     on:change:target=move |event| {
                         state.set(RunState::from_name(&event.target().value()));
-                        go.with_value(|go| go());
+                        go();
                     }
                 >
                     <option value="" selected=move || state.get().is_none()>{w.runs_all_states}</option>
@@ -84,6 +79,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> impl IntoView {
             </noscript>
         </form>
     }
+    .into_any()
 }
 
 fn address(search: &str, state: Option<RunState>) -> String {

@@ -81,7 +81,7 @@ fn keep_fresh(rows: RwSignal<Vec<RunSummary>>, lost: RwSignal<bool>, filter: Run
 }
 
 #[component]
-fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> impl IntoView {
+fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> AnyView {
     let w = words();
     let visible = move || rows.with(|rows| rows.iter().take(shown.get()).cloned().collect::<Vec<_>>());
     view! {
@@ -107,6 +107,7 @@ fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> impl IntoVi
             </table>
         </div>
     }
+    .into_any()
 }
 
 /// What a row shows: it is drawn anew when (and only when) this changes.

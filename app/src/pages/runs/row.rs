@@ -11,7 +11,7 @@ use crate::format;
 use crate::i18n::{method_name, stage_name, words};
 
 #[component]
-pub fn RunRow(run: RunSummary) -> impl IntoView {
+pub fn RunRow(run: RunSummary) -> AnyView {
     let w = words();
     let under_way = !run.state.is_over() && run.total_steps > 0;
     let loss = run.last_loss.map_or_else(|| "–".into(), format::metric);
@@ -38,6 +38,7 @@ pub fn RunRow(run: RunSummary) -> impl IntoView {
             </td>
         </tr>
     }
+    .into_any()
 }
 
 /// The last part of a path: `models/wick` is shown as `wick`.

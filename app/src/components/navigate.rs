@@ -1,0 +1,39 @@
+//! Going to another page from a callback.
+
+use leptos_router::NavigateOptions;
+
+/// The router's way to go somewhere, which any callback can hold. On the server it leads nowhere.
+#[derive(Clone, Copy)]
+pub struct Navigate {
+    #[cfg(feature = "hydrate")]
+    go: leptos::prelude::StoredValue<Box<dyn Fn(&str, NavigateOptions)>, leptos::prelude::LocalStorage>,
+}
+
+/// Must be called while a component is made, below the router.
+pub fn navigate() -> Navigate {
+    Navigate {
+        #[cfg(feature = "hydrate")]
+        go: leptos::prelude::StoredValue::new_local(Box::new(leptos_router::hooks::use_navigate())),
+    }
+}
+
+impl Navigate {
+    /// Goes to a page, as a link does.
+    pub fn to(self, path: &str) {
+        self.with(path, NavigateOptions::default());
+    }
+
+    /// Changes the address of the page that is shown, without a new entry in the history.
+    pub fn stay_at(self, path: &str) {
+        self.with(path, NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() });
+    }
+
+    #[cfg(feature = "hydrate")]
+    fn with(self, path: &str, options: NavigateOptions) {
+        use leptos::prelude::WithValue;
+        self.go.try_with_value(|go| go(path, options));
+    }
+
+    #[cfg(not(feature = "hydrate"))]
+    fn with(self, _path: &str, _options: NavigateOptions) {}
+}

@@ -1,0 +1,74 @@
+//! `/chat`: a conversation with a base model, or with what a run has made of it.
+
+mod conversation;
+mod message;
+mod settings;
+#[cfg(feature = "hydrate")]
+mod stream;
+mod talk;
+mod target;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::api::{BoardError, ChatStatus, ChatTarget};
+use crate::calls;
+use crate::components::failure::BoardFailure;
+use crate::i18n::words;
+use conversation::Conversation;
+use settings::Settings;
+use talk::Talk;
+use target::TargetPanel;
+
+/// What the page needs to know at first.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Start {
+    targets: Vec<ChatTarget>,
+    status: ChatStatus,
+    templates: Vec<String>,
+}
+
+async fn start() -> Result<Start, BoardError> {
+    Ok(Start {
+        targets: calls::chat_targets().await?,
+        status: calls::chat_status().await?,
+        templates: calls::choices().await?.templates,
+    })
+}
+
+#[component]
+pub fn ChatPage() -> AnyView {
+    let w = words();
+    let start = Resource::new(|| (), |()| start());
+    view! {
+        <Title text=w.nav_chat/>
+        <div class="page chat-page" data-test="page-chat">
+            <h1 class="visually-hidden">{w.nav_chat}</h1>
+            <Suspense fallback=|| view! { <div class="skeleton block" aria-busy="true"></div> }>
+                {move || Suspend::new(async move {
+                    match start.await {
+                        Ok(start) => view! { <Chat start/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Chat(start: Start) -> AnyView {
+    let status = RwSignal::new(start.status);
+    let talk = Talk::new();
+    view! {
+        <div class="chat">
+            <aside class="chat-side">
+                <TargetPanel targets=start.targets templates=start.templates status/>
+                <Settings talk/>
+            </aside>
+            <Conversation talk status/>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,222 @@
+//! Which model is talked to: picked, loaded, unloaded. What is loaded is the server's truth, asked for
+//! again and again; the page only shows it.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_router::hooks::use_query_map;
+
+use crate::api::{ChatStatus, ChatTarget};
+use crate::browser;
+use crate::calls;
+use crate::components::failure::{self, Failure};
+use crate::i18n::{fill, words};
+
+/// How often the status is asked for while a model loads; otherwise every tenth time.
+const EVERY: Duration = Duration::from_secs(1);
+
+#[component]
+pub fn TargetPanel(
+    targets: Vec<ChatTarget>,
+    templates: Vec<String>,
+    status: RwSignal<ChatStatus>,
+) -> AnyView {
+    let w = words();
+    let query = use_query_map();
+    let wanted = query.with_untracked(|query| query.get("target"));
+    let targets = StoredValue::new(targets);
+    let first =
+        targets.with_value(|targets| preselected(targets, wanted.as_deref(), &status.get_untracked()));
+    let chosen = RwSignal::new(first.as_ref().map(|target| target.id.clone()).unwrap_or_default());
+    let template = RwSignal::new(first.and_then(|target| target.template).unwrap_or_default());
+    let error = RwSignal::new(None::<String>);
+    let label_of = move |id: &str| {
+        targets.with_value(|targets| {
+            targets
+                .iter()
+                .find(|target| target.id == id)
+                .map_or_else(|| id.to_owned(), |target| target.label.clone())
+        })
+    };
+    keep_asking(status);
+
+    let choose = move |id: String| {
+        let fits =
+            targets.with_value(|targets| targets.iter().find(|target| target.id == id)?.template.clone());
+        template.set(fits.unwrap_or_default());
+        chosen.set(id);
+    };
+    let load = move |_| {
+        let target = chosen.get_untracked();
+        let template = Some(template.get_untracked()).filter(|name| !name.is_empty());
+        error.set(None);
+        status.set(ChatStatus::Loading { target: target.clone() });
+        spawn_local(async move {
+            if let Err(refused) = calls::load_chat(target, template).await {
+                error.try_set(Some(failure::message(&refused, w)));
+            }
+            ask(status).await;
+        });
+    };
+    let unload = move |_| {
+        error.set(None);
+        spawn_local(async move {
+            if let Err(refused) = calls::unload_chat().await {
+                error.try_set(Some(failure::message(&refused, w)));
+            }
+            ask(status).await;
+        });
+    };
+    let is_loading = move || matches!(status.get(), ChatStatus::Loading { .. });
+    let loaded = move || match status.get() {
+        ChatStatus::Ready { target, .. } => Some(target),
+        _ => None,
+    };
+    let sentence = move || match status.get() {
+        ChatStatus::Unloaded => w.chat_unloaded.to_owned(),
+        ChatStatus::Loading { target } => fill(w.chat_loading, &[("label", &label_of(&target))]),
+        ChatStatus::Ready { label, .. } => fill(w.chat_ready, &[("label", &label)]),
+        ChatStatus::Failed { target, reason } => {
+            fill(w.chat_failed, &[("label", &label_of(&target)), ("reason", &reason)])
+        }
+    };
+    let group = move |label: &'static str, of_runs: bool| {
+        let members: Vec<ChatTarget> = targets.with_value(|targets| {
+            targets.iter().filter(|target| target.run.is_some() == of_runs).cloned().collect()
+        });
+        (!members.is_empty()).then(|| {
+            let options = members.into_iter().map(|target| {
+                let id = target.id.clone();
+                view! { <option value=target.id selected=move || chosen.get() == id>{target.label}</option> }
+            });
+            view! { <optgroup label=label>{options.collect_view()}</optgroup> }
+        })
+    };
+    let template_options = templates.into_iter().map(move |name| {
+        let (value, same) = (name.clone(), name.clone());
+        view! { <option value=value selected=move || template.get() == same>{name}</option> }
+    });
+    view! {
+        <section class="card chat-target">
+            <h2>{w.chat_model}</h2>
+            {targets.with_value(Vec::is_empty).then(|| view! { <p class="muted">{w.chat_no_targets}</p> })}
+            <label class="field">
+                <span class="field-label">{w.chat_target}</span>
+                <select
+                    name="target"
+                    data-test="chat-target"
+                    on:change:target=move |event| choose(event.target().value())
+                >
+                    <option value="" selected=move || chosen.with(String::is_empty)>{w.chat_target_choose}</option>
+                    {group(w.chat_base_models, false)}
+                    {group(w.chat_from_runs, true)}
+                </select>
+            </label>
+            <label class="field">
+                <span class="field-label">{w.chat_template}</span>
+                <select
+                    name="template"
+                    data-test="chat-template"
+                    on:change:target=move |event| template.set(event.target().value())
+                >
+                    <option value="" selected=move || template.with(String::is_empty)>{w.chat_template_own}</option>
+                    {template_options.collect_view()}
+                </select>
+            </label>
+            <div class="chat-load">
+                {move || {
+                    let same = loaded().is_some_and(|target| target == chosen.get());
+                    (!same).then(|| view! {
+                        <button
+                            type="button"
+                            class="button primary"
+                            data-test="load"
+                            disabled=move || is_loading() || chosen.with(String::is_empty)
+                            on:click=load
+                        >
+                            {if loaded().is_some() { w.chat_reload } else { w.chat_load }}
+                        </button>
+                    })
+                }}
+                {move || loaded().map(|_| view! {
+                    <button type="button" class="button" data-test="unload" on:click=unload>{w.chat_unload}</button>
+                })}
+            </div>
+            <p class="chat-status" role="status" data-test="chat-status" data-state=move || name_of(&status.get())>
+                {sentence}
+            </p>
+            {move || is_loading().then(|| view! { <progress aria-label=w.phase_loading_model></progress> })}
+            {move || error.get().map(|text| view! { <Failure text/> })}
+        </section>
+    }
+    .into_any()
+}
+
+/// The status in `data-state`.
+fn name_of(status: &ChatStatus) -> &'static str {
+    match status {
+        ChatStatus::Unloaded => "unloaded",
+        ChatStatus::Loading { .. } => "loading",
+        ChatStatus::Ready { .. } => "ready",
+        ChatStatus::Failed { .. } => "failed",
+    }
+}
+
+/// The target that the address names (by its id, or by its run's), else the one that is loaded.
+fn preselected(targets: &[ChatTarget], wanted: Option<&str>, status: &ChatStatus) -> Option<ChatTarget> {
+    let busy = match status {
+        ChatStatus::Unloaded => None,
+        ChatStatus::Loading { target }
+        | ChatStatus::Ready { target, .. }
+        | ChatStatus::Failed { target, .. } => Some(target.as_str()),
+    };
+    let wanted = wanted.or(busy)?;
+    let by_id = targets.iter().find(|target| target.id == wanted);
+    by_id.or_else(|| targets.iter().find(|target| target.run.as_deref() == Some(wanted))).cloned()
+}
+
+async fn ask(status: RwSignal<ChatStatus>) {
+    if let Ok(fresh) = calls::chat_status().await {
+        if status.try_with_untracked(|now| *now != fresh) == Some(true) {
+            status.try_set(fresh);
+        }
+    }
+}
+
+fn keep_asking(status: RwSignal<ChatStatus>) {
+    Effect::new(move |_| {
+        let turn = StoredValue::new(0u32);
+        let tick = move || {
+            turn.update_value(|turn| *turn += 1);
+            let loading = matches!(status.get_untracked(), ChatStatus::Loading { .. });
+            if browser::is_visible() && (loading || turn.get_value() % 10 == 0) {
+                spawn_local(ask(status));
+            }
+        };
+        if let Ok(handle) = set_interval_with_handle(tick, EVERY) {
+            on_cleanup(move || handle.clear());
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(id: &str, run: Option<&str>) -> ChatTarget {
+        ChatTarget { id: id.into(), label: id.into(), run: run.map(Into::into), template: None }
+    }
+
+    #[test]
+    fn the_address_picks_by_target_or_by_run() {
+        let targets = [target("base", None), target("run:a:1", Some("a")), target("run:a:2", Some("a"))];
+        let pick = |wanted| preselected(&targets, wanted, &ChatStatus::Unloaded).map(|target| target.id);
+        assert_eq!(pick(Some("run:a:2")).as_deref(), Some("run:a:2"));
+        assert_eq!(pick(Some("a")).as_deref(), Some("run:a:1"));
+        assert_eq!(pick(Some("gone")), None);
+        assert_eq!(pick(None), None);
+        let ready = ChatStatus::Ready { target: "base".into(), label: "b".into() };
+        assert_eq!(preselected(&targets, None, &ready).map(|target| target.id).as_deref(), Some("base"));
+    }
+}

@@ -1,0 +1,101 @@
+//! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run.
+
+mod field;
+mod form;
+mod group;
+mod launch;
+mod load;
+mod pickers;
+mod preview;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use crate::api::{BoardError, FormChoices, RunDetail};
+use crate::calls;
+use crate::components::failure::BoardFailure;
+use crate::i18n::{fill, words};
+use form::Form;
+use group::{Essentials, Groups};
+use launch::Launch;
+use load::LoadRecipe;
+use preview::Preview;
+
+/// What the form needs to know at first.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Start {
+    choices: FormChoices,
+    /// The run to start from.
+    original: Option<RunDetail>,
+}
+
+async fn start(clone: Option<String>) -> Result<Start, BoardError> {
+    let original = match clone {
+        Some(id) => Some(calls::run(id).await?),
+        None => None,
+    };
+    Ok(Start { choices: calls::choices().await?, original })
+}
+
+#[component]
+pub fn NewRunPage() -> AnyView {
+    let w = words();
+    let query = use_query_map();
+    let clone = Memo::new(move |_| query.with(|query| query.get("clone")));
+    let start = Resource::new(move || clone.get(), start);
+    view! {
+        <Title text=w.nav_new/>
+        <div class="page" data-test="page-new">
+            <Suspense fallback=|| view! { <div class="skeleton block" aria-busy="true"></div> }>
+                {move || Suspend::new(async move {
+                    match start.await {
+                        Ok(start) => view! { <RunForm start/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn RunForm(start: Start) -> AnyView {
+    let w = words();
+    let Start { choices, original } = start;
+    let form = Form::new(&choices);
+    let intro = match &original {
+        Some(original) => {
+            form.fill_from(&original.recipe);
+            form.name.set(original.summary.name.clone());
+            fill(w.new_clone_of, &[("name", &original.summary.name)])
+        }
+        None => w.new_intro.to_owned(),
+    };
+    let choices = StoredValue::new(choices);
+    let loads = RwSignal::new(false);
+    view! {
+        <header class="page-head">
+            <div>
+                <h1>{w.nav_new}</h1>
+                <p class="muted">{intro}</p>
+            </div>
+            <button type="button" class="button" data-test="load-yaml" on:click=move |_| loads.set(true)>
+                {w.new_load}
+            </button>
+        </header>
+        <form class="new-run" data-test="new-run" on:submit=move |event| event.prevent_default()>
+            <div class="form-groups">
+                <Essentials form choices/>
+                <Groups form choices/>
+            </div>
+            <aside class="form-side">
+                <Launch form/>
+                <Preview form/>
+            </aside>
+        </form>
+        <LoadRecipe form open=loads/>
+    }
+    .into_any()
+}

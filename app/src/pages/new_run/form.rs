@@ -1,0 +1,304 @@
+//! The state of the form: one text per argument, and what follows from them.
+
+use std::collections::BTreeSet;
+
+use leptos::prelude::*;
+use recipe::{Argument, Problem, Recipe, arguments};
+
+use crate::api::{FieldProblem, FormChoices};
+use crate::i18n::lang;
+
+/// Arguments that the board sets itself, and those that mean nothing while training.
+const NOT_ASKED: [&str; 7] = [
+    "do_train",
+    "output_dir",
+    "dataset_dir",
+    "overwrite_output_dir",
+    "resume_from_checkpoint",
+    "use_cpu",
+    "plot_loss",
+];
+
+/// What the board sets itself: each run has a folder of its own.
+const FIXED: [(&str, &str); 2] = [("do_train", "true"), ("output_dir", "output")];
+
+/// Where the form starts, where that is not the argument's default: LLaMA Board's values, for runs small
+/// enough to be watched.
+const FIRST: [(&str, &str); 8] = [
+    ("learning_rate", "1e-4"),
+    ("per_device_train_batch_size", "2"),
+    ("gradient_accumulation_steps", "4"),
+    ("lr_scheduler_type", "cosine"),
+    ("warmup_ratio", "0.1"),
+    ("cutoff_len", "1024"),
+    ("logging_steps", "1"),
+    ("save_steps", "100"),
+];
+
+/// Arguments with a place in the form.
+pub fn asked() -> impl Iterator<Item = &'static Argument> {
+    arguments()
+        .iter()
+        .filter(|argument| argument.group != recipe::Group::Generating && !NOT_ASKED.contains(&argument.key))
+}
+
+#[derive(Clone, Copy)]
+pub struct Form {
+    pub name: RwSignal<String>,
+    fields: StoredValue<Vec<(&'static str, RwSignal<String>)>>,
+    /// Keys without effect of a recipe that was loaded; they are kept.
+    without_effect: RwSignal<Vec<(String, String)>>,
+    /// Fields that were changed by hand: an empty one is no problem before.
+    touched: RwSignal<BTreeSet<&'static str>>,
+    /// A launch was tried: every problem is shown at its field.
+    pub tried: RwSignal<bool>,
+    /// Problems that only the server sees (a missing folder, a broken file).
+    pub from_server: RwSignal<Vec<FieldProblem>>,
+    /// The recipe as far as its fields can be read, and what is wrong with it.
+    read: Memo<(Recipe, Vec<Problem>)>,
+}
+
+impl Form {
+    pub fn new(choices: &FormChoices) -> Form {
+        let fields: Vec<_> =
+            asked().map(|argument| (argument.key, RwSignal::new(first_text(argument)))).collect();
+        let fields = StoredValue::new(fields);
+        let without_effect = RwSignal::new(Vec::new());
+        let read = Memo::new(move |_| fields.with_value(|fields| read(fields, without_effect.get())));
+        let form = Form {
+            name: RwSignal::new(String::new()),
+            fields,
+            without_effect,
+            touched: RwSignal::new(BTreeSet::new()),
+            tried: RwSignal::new(false),
+            from_server: RwSignal::new(Vec::new()),
+            read,
+        };
+        if let Some(model) = choices.models.iter().find(|model| model.present) {
+            form.field("model_name_or_path").set(model.path.clone());
+            form.field("template").set(model.template.clone().unwrap_or_default());
+        }
+        form
+    }
+
+    /// The text of an argument's field.
+    pub fn field(&self, key: &str) -> RwSignal<String> {
+        let found = self
+            .fields
+            .with_value(|fields| fields.iter().find(|(known, _)| *known == key).map(|(_, text)| *text));
+        // Only arguments with a field are asked for; a key without one gets a text nobody reads.
+        found.unwrap_or_default()
+    }
+
+    /// Notes that a field was changed by hand.
+    pub fn touch(&self, key: &'static str) {
+        if !self.touched.with_untracked(|touched| touched.contains(key)) {
+            self.touched.update(|touched| {
+                touched.insert(key);
+            });
+        }
+    }
+
+    /// Sets every field from a recipe. What cannot be read keeps its default; problems show it.
+    ///
+    /// # Errors
+    /// Nothing was changed: the text is not YAML, or has keys or values that are not understood.
+    pub fn load(&self, yaml: &str) -> Result<(), Vec<Problem>> {
+        let recipe = Recipe::parse_yaml(yaml, &[])?;
+        self.fields.with_value(|fields| {
+            for (key, text) in fields {
+                text.set(recipe.get(key).unwrap_or_default());
+            }
+        });
+        self.without_effect.set(recipe.without_effect);
+        Ok(())
+    }
+
+    /// The same for a recipe that was launched before, and so is known to be readable.
+    pub fn fill_from(&self, yaml: &str) {
+        if self.load(yaml).is_err() {
+            leptos::logging::warn!("the recipe of the run that is cloned cannot be read");
+        }
+    }
+
+    pub fn yaml(&self) -> String {
+        self.read.with(|(recipe, _)| recipe.to_yaml())
+    }
+
+    /// Whether an argument means something for the chosen stage and method.
+    pub fn applies(&self, argument: &Argument) -> bool {
+        self.read.with(|(recipe, _)| argument.applies_to(recipe.stage, recipe.finetuning_type))
+    }
+
+    /// Everything wrong: what the browser sees at once, and what the server has added.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let lang = lang();
+        let mut all: Vec<FieldProblem> = self.read.with(|(_, problems)| {
+            let here = problems.iter();
+            here.map(|problem| FieldProblem {
+                key: problem.key.clone(),
+                message: problem.text(lang).to_owned(),
+            })
+            .collect()
+        });
+        self.from_server.with(|more| {
+            for problem in more {
+                // The server says again, in English, what was seen here.
+                let known = all.iter().any(|seen| seen.key.is_some() && seen.key == problem.key);
+                if !known {
+                    all.push(problem.clone());
+                }
+            }
+        });
+        all
+    }
+
+    /// The problem to show at a field: not yet at one that nobody has come to.
+    pub fn problem_at(&self, key: &'static str) -> Option<String> {
+        let is_quiet = !self.tried.get()
+            && self.field(key).with(String::is_empty)
+            && !self.touched.with(|touched| touched.contains(key));
+        if is_quiet {
+            return None;
+        }
+        self.problems()
+            .into_iter()
+            .find(|problem| problem.key.as_deref() == Some(key))
+            .map(|problem| problem.message)
+    }
+
+    /// How many fields of a list differ from their defaults.
+    pub fn changed(&self, arguments: &[&'static Argument]) -> usize {
+        let differs = |argument: &&&Argument| {
+            let text = self.field(argument.key).get();
+            !text.is_empty() && text != argument.default_text() && self.applies(argument)
+        };
+        arguments.iter().filter(differs).count()
+    }
+}
+
+/// What a field holds at first.
+fn first_text(argument: &Argument) -> String {
+    let first = FIRST.iter().find(|(key, _)| *key == argument.key).map(|(_, text)| (*text).to_owned());
+    first.unwrap_or_else(|| argument.default_text())
+}
+
+/// Reads the fields that apply. An empty field stands for the default, one that cannot be read too.
+fn read(
+    fields: &[(&'static str, RwSignal<String>)],
+    without_effect: Vec<(String, String)>,
+) -> (Recipe, Vec<Problem>) {
+    let mut recipe = Recipe { without_effect, ..Recipe::default() };
+    let mut problems = Vec::new();
+    let mut set = |recipe: &mut Recipe, key: &str, text: &str| {
+        if !text.trim().is_empty() {
+            if let Err(problem) = recipe.set(key, text.trim()) {
+                problems.push(problem);
+            }
+        }
+    };
+    let text_of = |wanted: &str| {
+        fields.iter().find(|(key, _)| *key == wanted).map(|(_, text)| text.get()).unwrap_or_default()
+    };
+    // These two decide which of the others apply.
+    for key in ["stage", "finetuning_type"] {
+        set(&mut recipe, key, &text_of(key));
+    }
+    for (key, text) in fields {
+        let applies = recipe::args::find(key)
+            .is_some_and(|argument| argument.applies_to(recipe.stage, recipe.finetuning_type));
+        let text = text.get();
+        if applies && !["stage", "finetuning_type"].contains(key) {
+            set(&mut recipe, key, &text);
+        }
+    }
+    for (key, text) in FIXED {
+        set(&mut recipe, key, text);
+    }
+    let unreadable: Vec<_> = problems.iter().filter_map(|problem: &Problem| problem.key.clone()).collect();
+    let between = recipe.validate();
+    let fresh = between.into_iter().filter(|p| p.key.as_ref().is_none_or(|key| !unreadable.contains(key)));
+    problems.extend(fresh);
+    (recipe, problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ModelChoice;
+
+    fn form() -> (Owner, Form) {
+        let owner = Owner::new();
+        owner.set();
+        let model = ModelChoice {
+            path: "models/wick".into(),
+            label: "wick".into(),
+            template: Some("wick".into()),
+            parameters: None,
+            present: true,
+            hint: None,
+        };
+        let form = Form::new(&FormChoices { models: vec![model], ..FormChoices::default() });
+        (owner, form)
+    }
+
+    fn keys(form: &Form) -> Vec<String> {
+        form.problems().into_iter().filter_map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn a_fresh_form_lacks_the_data_alone() {
+        let (_owner, form) = form();
+        assert_eq!(keys(&form), ["dataset"]);
+        assert_eq!(form.problem_at("dataset"), None, "nobody has come to the field yet");
+        form.touch("dataset");
+        assert!(form.problem_at("dataset").is_some());
+    }
+
+    #[test]
+    fn form_to_yaml_to_form_changes_nothing() {
+        let (_owner, form) = form();
+        form.field("dataset").set("identity,stories".into());
+        form.field("lora_rank").set("16".into());
+        form.field("warmup_ratio").set("0.05".into());
+        assert!(form.problems().is_empty(), "{:?}", form.problems());
+        let yaml = form.yaml();
+        assert!(Recipe::from_yaml(&yaml).is_ok(), "{yaml}");
+        let (_owner, other) = self::form();
+        other.load(&yaml).unwrap();
+        assert_eq!(other.yaml(), yaml);
+    }
+
+    #[test]
+    fn what_does_not_apply_is_not_written() {
+        let (_owner, form) = form();
+        form.field("lora_rank").set("16".into());
+        assert!(form.yaml().contains("lora_rank: 16"));
+        form.field("finetuning_type").set("full".into());
+        assert!(!form.yaml().contains("lora_rank"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_once() {
+        let (_owner, form) = form();
+        form.field("dataset").set("identity".into());
+        form.field("learning_rate").set("fast".into());
+        assert_eq!(keys(&form), ["learning_rate"]);
+        assert!(form.problem_at("learning_rate").is_some());
+    }
+
+    #[test]
+    fn the_server_adds_what_only_it_sees() {
+        let (_owner, form) = form();
+        let problem = |key: &str| FieldProblem { key: Some(key.into()), message: "from the server".into() };
+        form.from_server.set(vec![problem("dataset"), problem("model_name_or_path")]);
+        assert_eq!(keys(&form), ["dataset", "model_name_or_path"]);
+    }
+
+    #[test]
+    fn every_starting_value_is_an_arguments() {
+        for (key, text) in FIRST.into_iter().chain(FIXED) {
+            assert!(Recipe::default().set(key, text).is_ok(), "{key}: {text}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The fields with something to pick from: model, template, data sets.
+
+use leptos::prelude::*;
+use recipe::Argument;
+
+use super::field::{Labelled, field_id};
+use super::form::Form;
+use crate::api::{DatasetChoice, FormChoices, ModelChoice};
+use crate::format;
+use crate::i18n::{fill, words};
+
+/// The value of the option that asks for a path instead.
+const OTHER: &str = "\u{2026}";
+
+#[component]
+pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
+    let w = words();
+    let path = form.field(argument.key);
+    let is_listed =
+        move |path: &str| choices.with_value(|choices| choices.models.iter().any(|model| model.path == path));
+    let other = RwSignal::new(path.with_untracked(|path| !path.is_empty() && !is_listed(path)));
+    // A recipe that is loaded may name a model that is not in the list.
+    Effect::new(move |_| {
+        let path = path.get();
+        if !path.is_empty() {
+            other.set(!is_listed(&path));
+        }
+    });
+    let choose = move |chosen: String| {
+        form.touch(argument.key);
+        other.set(chosen == OTHER);
+        if chosen == OTHER {
+            path.set(String::new());
+            return;
+        }
+        fill_template(form, choices, &chosen);
+        path.set(chosen);
+    };
+    let option = move |model: ModelChoice| {
+        let size = model.parameters.map(|count| format!(" · {}", format::large(count))).unwrap_or_default();
+        let value = model.path.clone();
+        view! {
+            <option
+                value=model.path
+                disabled=!model.present
+                selected=move || !other.get() && path.with(|path| *path == value)
+            >
+                {format!("{}{size}", model.label)}
+            </option>
+        }
+    };
+    let models = |present: bool| {
+        choices.with_value(|choices| {
+            choices.models.iter().filter(|model| model.present == present).cloned().collect::<Vec<_>>()
+        })
+    };
+    let (here, elsewhere) = (models(true), models(false));
+    let hints = elsewhere.clone().into_iter().filter_map(|model| model.hint.map(|hint| (model.label, hint)));
+    let hints = hints.map(|(label, hint)| view! { <li>{label} ": " <code>{hint}</code></li> }).collect_view();
+    view! {
+        <Labelled argument form>
+            <select
+                id=field_id(argument.key)
+                name=argument.key
+                data-test=field_id(argument.key)
+                on:change:target=move |event| choose(event.target().value())
+            >
+                <option value="" selected=move || !other.get() && path.with(String::is_empty)>{w.new_model_choose}</option>
+                <optgroup label=w.new_models_here>{here.into_iter().map(option).collect_view()}</optgroup>
+                {(!elsewhere.is_empty()).then(|| view! {
+                    <optgroup label=w.new_models_elsewhere>{elsewhere.into_iter().map(option).collect_view()}</optgroup>
+                })}
+                <option value=OTHER selected=move || other.get()>{w.new_model_other}</option>
+            </select>
+            <input
+                type="text"
+                data-test="model-path"
+                aria-label=w.new_model_path
+                placeholder=w.new_model_path
+                autocomplete="off"
+                spellcheck="false"
+                hidden=move || !other.get()
+                prop:value=move || path.get()
+                on:input:target=move |event| {
+                    let typed = event.target().value();
+                    fill_template(form, choices, &typed);
+                    path.set(typed);
+                    other.set(true);
+                }
+            />
+            <ul class="field-hints">{hints}</ul>
+        </Labelled>
+    }
+    .into_any()
+}
+
+/// Fills in the template that fits a model, where one is known.
+fn fill_template(form: Form, choices: StoredValue<FormChoices>, path: &str) {
+    let listed = choices
+        .with_value(|choices| choices.models.iter().find(|model| model.path == path)?.template.clone());
+    let known = listed.or_else(|| recipe::registry::template_for(path).map(str::to_owned));
+    if let Some(template) = known {
+        form.field("template").set(template);
+    }
+}
+
+#[component]
+pub fn TemplatePicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
+    let w = words();
+    let template = form.field(argument.key);
+    let names = choices.with_value(|choices| choices.templates.clone());
+    // A template that was loaded or filled in stays visible, whether it is in the list or not.
+    let unlisted = {
+        let names = names.clone();
+        move || template.with(|name| (!name.is_empty() && !names.contains(name)).then(|| name.clone()))
+    };
+    let options = names.into_iter().map(move |name| {
+        let (value, same) = (name.clone(), name.clone());
+        view! { <option value=value selected=move || template.with(|chosen| *chosen == same)>{name}</option> }
+    });
+    view! {
+        <Labelled argument form>
+            <select
+                id=field_id(argument.key)
+                name=argument.key
+                data-test=field_id(argument.key)
+                aria-invalid=move || form.problem_at(argument.key).is_some().to_string()
+                on:change:target=move |event| {
+                    form.touch(argument.key);
+                    template.set(event.target().value());
+                }
+            >
+                <option value="" selected=move || template.with(String::is_empty)>{w.new_template_choose}</option>
+                {move || unlisted().map(|name| view! { <option value=name.clone() selected=true>{name.clone()}</option> })}
+                {options.collect_view()}
+            </select>
+        </Labelled>
+    }
+    .into_any()
+}
+
+/// Data sets to tick. The field holds their names, with commas between.
+#[component]
+pub fn DatasetPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
+    let w = words();
+    let text = form.field(argument.key);
+    let is_chosen = move |name: &str| text.with(|text| names_in(text).any(|chosen| chosen == name));
+    let toggle = move |name: &str, on: bool| {
+        form.touch(argument.key);
+        text.update(|text| *text = with_name(text, name, on));
+    };
+    let mut datasets = choices.with_value(|choices| choices.datasets.clone());
+    if argument.key == "eval_dataset" {
+        // What is wrong with the others is said once, where the training data is picked.
+        datasets.retain(|dataset| dataset.problem.is_none() && !dataset.ranking);
+    }
+    let is_empty = datasets.is_empty();
+    let item = move |dataset: DatasetChoice| {
+        let DatasetChoice { name, rows, format: layout, ranking, problem } = dataset;
+        let usable = problem.is_none() && !ranking;
+        let rows = rows.map(|rows| fill(w.new_rows, &[("n", &format::count(rows))]));
+        let facts = [rows, Some(layout)].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        let trouble = problem.or_else(|| ranking.then(|| w.new_ranking.to_owned()));
+        let (value, ticked, changed) = (name.clone(), name.clone(), name.clone());
+        view! {
+            <li>
+                <label class="tick">
+                    <input
+                        type="checkbox"
+                        name=argument.key
+                data-test=field_id(argument.key)
+                        value=value
+                        disabled=!usable
+                        checked=untrack(|| is_chosen(&ticked))
+                        prop:checked=move || is_chosen(&ticked)
+                        on:change:target=move |event| toggle(&changed, event.target().checked())
+                    />
+                    <span class="tick-text">
+                        <strong>{name}</strong>
+                        <small class="muted number">{facts}</small>
+                        {trouble.map(|trouble| view! { <small class="field-problem">{trouble}</small> })}
+                    </span>
+                </label>
+            </li>
+        }
+    };
+    view! {
+        <Labelled argument form>
+            {is_empty.then(|| view! { <p class="muted">{w.new_no_datasets}</p> })}
+            <ul class="ticks" id=field_id(argument.key) data-test=field_id(argument.key)>{datasets.into_iter().map(item).collect_view()}</ul>
+        </Labelled>
+    }
+    .into_any()
+}
+
+fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// The list with a name put at its end, or taken out.
+fn with_name(text: &str, name: &str, on: bool) -> String {
+    let others = names_in(text).filter(|chosen| *chosen != name);
+    others.chain(on.then_some(name)).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_and_go_in_order() {
+        assert_eq!(with_name("", "a", true), "a");
+        assert_eq!(with_name("a, b", "c", true), "a,b,c");
+        assert_eq!(with_name("a,b,c", "b", false), "a,c");
+        assert_eq!(with_name("a,b", "a", true), "b,a");
+    }
+}

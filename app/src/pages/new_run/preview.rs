@@ -1,0 +1,33 @@
+//! The recipe as YAML, as the form stands.
+
+use leptos::prelude::*;
+
+use super::form::Form;
+use crate::browser;
+use crate::components::copy_button::CopyButton;
+use crate::components::icon::{Icon, IconName};
+use crate::i18n::words;
+
+#[component]
+pub fn Preview(form: Form) -> AnyView {
+    let w = words();
+    let yaml = Memo::new(move |_| form.yaml());
+    let save = move |_| browser::download("recipe.yaml", "application/yaml", &yaml.get_untracked());
+    view! {
+        <section class="card preview">
+            <div class="preview-head">
+                <h2>{w.new_preview}</h2>
+                <span>
+                    <CopyButton text=yaml/>
+                    <button type="button" class="button quiet small" data-test="download-yaml" on:click=save>
+                        <Icon name=IconName::Download/>
+                        {w.download}
+                    </button>
+                </span>
+            </div>
+            <p class="field-help">{w.new_preview_help}</p>
+            <pre class="code" tabindex="0" data-test="yaml">{move || yaml.get()}</pre>
+        </section>
+    }
+    .into_any()
+}
