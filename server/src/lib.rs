@@ -6,9 +6,13 @@
 //! `security` decides who may ask.
 #![recursion_limit = "512"]
 
+pub mod board;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod pool;
+pub mod routes;
 pub mod security;
+pub mod serve;
 pub mod store;
 pub mod worker;

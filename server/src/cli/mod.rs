@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod version;
+mod webui;
 
 use std::{
     io::{self, IsTerminal},
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the dashboard
+    Webui(webui::Args),
     /// Show the version, the commit and what of this CPU is used
     Version,
 }
@@ -36,6 +39,7 @@ pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Webui(args) => webui::run(args),
         Command::Version => version::run(),
     };
     match done {

@@ -12,7 +12,8 @@ mod sessions;
 
 pub use headers::{page_policy, set_headers};
 pub use login::{login, login_page, logout};
-pub use origin::Hosts;
+pub use origin::{Hosts, is_loopback};
+pub use sessions::random_word;
 
 use std::sync::Arc;
 

@@ -15,15 +15,17 @@ pub enum PathError {
 
 /// Resolves what a user named to an existing path inside one of `roots`, which are canonical.
 ///
-/// A relative path may begin in the working directory (`models/wick`) or in a root (`wick`). Symbolic
-/// links are followed, and must stay inside as well.
+/// A relative path may begin in the working directory, beside a root (`models/wick`) or in it (`wick`).
+/// Symbolic links are followed, and must stay inside as well.
 pub fn resolve(named: &str, roots: &[&Path]) -> Result<PathBuf, PathError> {
     let places = || roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(" or ");
     let path = Path::new(named.trim());
     if path.components().any(|part| part == Component::ParentDir) {
         return Err(PathError::Parent(named.to_owned(), places()));
     }
-    let candidates = std::iter::once(path.to_owned()).chain(roots.iter().map(|root| root.join(path)));
+    let beside = roots.iter().filter_map(|root| root.parent()).map(|parent| parent.join(path));
+    let inside = roots.iter().map(|root| root.join(path));
+    let candidates = std::iter::once(path.to_owned()).chain(inside).chain(beside);
     let mut outside = false;
     for candidate in candidates {
         let Ok(canonical) = candidate.canonicalize() else { continue };
@@ -57,11 +59,15 @@ mod tests {
         let resolve = |named: &str| resolve(named, &[&root]);
 
         let wick = root.join("org/wick");
-        for named in ["org/wick", "in", "./org//wick/", " org/wick ", wick.to_str().unwrap()] {
+        for named in
+            ["org/wick", "models/org/wick", "in", "./org//wick/", " org/wick ", wick.to_str().unwrap()]
+        {
             assert_eq!(resolve(named), Ok(wick.clone()), "{named}");
         }
         let sibling = base.join("models2/wick");
-        for named in ["out", "/etc/passwd", "/proc/self/mem", sibling.to_str().unwrap(), "/"] {
+        for named in
+            ["out", "secret", "models2/wick", "/etc/passwd", "/proc/self/mem", sibling.to_str().unwrap(), "/"]
+        {
             assert!(matches!(resolve(named), Err(PathError::Outside(..))), "{named}");
         }
         for named in ["..", "../secret", "org/../../secret", "/etc/../etc/passwd"] {

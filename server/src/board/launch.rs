@@ -1,0 +1,249 @@
+//! From the YAML of the form to a run: every path resolved inside its folder, everything named looked up.
+
+use std::path::Path;
+
+use recipe::{Kind, Problem, Recipe};
+
+use super::datasets::Catalogue;
+use crate::{
+    config::Folders,
+    security::{
+        paths::{self, PathError},
+        random_word,
+    },
+    store::{self, NewRun},
+};
+
+/// A recipe that can be run.
+pub struct Prepared {
+    /// As the user gave it.
+    yaml: String,
+    recipe: Recipe,
+    /// With absolute paths, as its worker will read it.
+    pub worker_yaml: String,
+}
+
+impl Prepared {
+    /// What a run is called that was not given a name.
+    pub fn default_name(&self) -> String {
+        format!("{} · {}", model_name(&self.recipe), self.recipe.dataset.join(", "))
+    }
+
+    pub fn run(&self, id: String, name: String) -> NewRun {
+        NewRun {
+            id,
+            name,
+            model: model_name(&self.recipe),
+            dataset: self.recipe.dataset.join(", "),
+            stage: self.recipe.stage.name().to_owned(),
+            method: self.recipe.finetuning_type.name().to_owned(),
+            template: self.recipe.template.clone(),
+            recipe: self.yaml.clone(),
+        }
+    }
+}
+
+fn model_name(recipe: &Recipe) -> String {
+    let path = Path::new(recipe.model_name_or_path.trim());
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Letters and digits of a time in milliseconds and four random ones: short, fit for URLs, and in
+/// alphabetical order of time.
+pub fn new_id() -> Result<String, getrandom::Error> {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut time = store::now();
+    let mut letters = [b'0'; 9];
+    for letter in letters.iter_mut().rev() {
+        *letter = DIGITS[(time % 32) as usize];
+        time /= 32;
+    }
+    Ok(format!("{}-{}", String::from_utf8_lossy(&letters), random_word(4)?))
+}
+
+/// Reads and checks a recipe whose results shall go to `output`.
+///
+/// # Errors
+/// Everything that keeps it from being run.
+pub fn prepare(
+    yaml: &str,
+    output: &Path,
+    folders: &Folders,
+    catalogue: &Catalogue,
+) -> Result<Prepared, Vec<Problem>> {
+    // The dashboard decides where results go; what the text says about it is for other places.
+    let output_dir = ("output_dir".to_owned(), output.display().to_string());
+    let mut worker = Recipe::from_yaml_with(yaml, &[output_dir])?;
+    let recipe = worker.clone();
+    // The output folder is the run's own: what is in it is there to be resumed.
+    worker.overwrite_output_dir = false;
+
+    let mut problems = Vec::new();
+    for argument in recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path) {
+        resolve(&mut worker, argument.key, folders, &mut problems);
+    }
+    let listed = catalogue.read(Path::new(&worker.dataset_dir));
+    for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
+        for name in names {
+            problems.extend(listed.check(name).err().map(|(en, zh)| Problem::of(key, en, zh)));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Prepared { yaml: yaml.to_owned(), worker_yaml: worker.to_yaml(), recipe })
+}
+
+/// Replaces the paths of one argument by what they lead to.
+fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: &mut Vec<Problem>) {
+    let (models, data, runs) = (&folders.models_dir, &folders.data_dir, &folders.runs_dir);
+    let mut within = |named: &str, roots: &[&Path]| match paths::resolve(named, roots) {
+        Ok(path) => path.display().to_string(),
+        Err(error) => {
+            problems.push(explain(key, &error));
+            named.to_owned()
+        }
+    };
+    match key {
+        "output_dir" => {}
+        "model_name_or_path" => {
+            recipe.model_name_or_path = within(&recipe.model_name_or_path, &[models, runs])
+        }
+        "adapter_name_or_path" => {
+            for adapter in &mut recipe.adapter_name_or_path {
+                *adapter = within(adapter, &[runs, models]);
+            }
+        }
+        // Recipes of LLaMA-Factory say `data`, wherever the data folder is.
+        "dataset_dir" if recipe.dataset_dir == Recipe::default().dataset_dir => {
+            recipe.dataset_dir = data.display().to_string();
+        }
+        "dataset_dir" => recipe.dataset_dir = within(&recipe.dataset_dir, &[data]),
+        "resume_from_checkpoint" => {
+            let named = recipe.resume_from_checkpoint.take();
+            recipe.resume_from_checkpoint = named.map(|named| match named.to_ascii_lowercase().as_str() {
+                "true" | "false" => named,
+                _ => within(&named, &[runs]),
+            });
+        }
+        // A path that nobody has thought about goes nowhere.
+        other => {
+            let default = Recipe::default().get(other);
+            if recipe.get(other) != default {
+                let en = format!("`{other}` cannot be given here; use the command line");
+                let zh = format!("此处不能指定 `{other}`，请使用命令行");
+                problems.push(Problem::of(other, en, zh));
+            }
+        }
+    }
+}
+
+fn explain(key: &str, error: &PathError) -> Problem {
+    let zh = match error {
+        PathError::Parent(named, places) => format!("`{named}` 含有 `..`：请给出 {places} 之内的路径"),
+        PathError::Missing(named, places) => format!("在 {places} 中找不到 `{named}`"),
+        PathError::Outside(named, places) => format!("`{named}` 指向 {places} 之外"),
+    };
+    Problem::of(key, format!("`{key}`: {error}"), format!("`{key}`：{zh}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        folders: Folders,
+    }
+
+    fn place() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let folders = Folders {
+            models_dir: root.join("models"),
+            data_dir: root.join("data"),
+            runs_dir: root.join("runs"),
+        };
+        fs::create_dir_all(folders.models_dir.join("wick")).unwrap();
+        fs::create_dir_all(&folders.data_dir).unwrap();
+        fs::create_dir_all(&folders.runs_dir).unwrap();
+        fs::write(folders.models_dir.join("wick/config.json"), "{}").unwrap();
+        fs::write(folders.data_dir.join("demo.json"), "[]").unwrap();
+        let info = r#"{"demo": {"file_name": "demo.json"}, "away": {"file_name": "../../etc/passwd"}}"#;
+        fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
+        fs::write(root.join("secret"), "").unwrap();
+        Place { dir, folders }
+    }
+
+    fn yaml(model: &str, more: &str) -> String {
+        format!(
+            "model_name_or_path: {model}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: wick\n{more}"
+        )
+    }
+
+    fn prepare(place: &Place, yaml: &str) -> Result<Prepared, Vec<Problem>> {
+        super::prepare(yaml, &place.folders.runs_dir.join("x/output"), &place.folders, &Catalogue::default())
+    }
+
+    #[test]
+    fn a_worker_gets_absolute_paths_and_its_own_output_folder() {
+        let place = place();
+        let text = yaml("wick", "dataset: demo\noutput_dir: /elsewhere\noverwrite_output_dir: true\n");
+        let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
+        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        assert_eq!(worker.model_name_or_path, place.folders.models_dir.join("wick").display().to_string());
+        assert_eq!(worker.dataset_dir, place.folders.data_dir.display().to_string());
+        assert_eq!(worker.output_dir, place.folders.runs_dir.join("x/output").display().to_string());
+        assert!(!worker.overwrite_output_dir);
+        let run = prepared.run("id".to_owned(), prepared.default_name());
+        assert_eq!((run.name.as_str(), run.method.as_str()), ("wick · demo", "lora"));
+        assert_eq!(run.recipe, text);
+    }
+
+    #[test]
+    fn nothing_outside_the_folders_can_be_named() {
+        let place = place();
+        let secret = place.dir.path().join("secret").display().to_string();
+        let cases = [
+            ("model_name_or_path", yaml("../secret", "dataset: demo\n")),
+            ("model_name_or_path", yaml(&secret, "dataset: demo\n")),
+            ("model_name_or_path", yaml("/etc", "dataset: demo\n")),
+            ("model_name_or_path", yaml("absent", "dataset: demo\n")),
+            ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: /etc\n")),
+            ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: ..\n")),
+            ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),
+            ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
+            ("dataset", yaml("wick", "dataset: absent\n")),
+            ("dataset", yaml("wick", "dataset: away\n")),
+            ("eval_dataset", yaml("wick", "dataset: demo\ndo_eval: true\neval_dataset: absent\n")),
+        ];
+        for (key, text) in cases {
+            let problems = prepare(&place, &text).err().unwrap_or_default();
+            assert!(problems.iter().any(|p| p.key.as_deref() == Some(key)), "{text}{problems:?}");
+        }
+    }
+
+    #[test]
+    fn every_path_argument_has_its_folder() {
+        let known = [
+            "model_name_or_path",
+            "adapter_name_or_path",
+            "dataset_dir",
+            "output_dir",
+            "resume_from_checkpoint",
+        ];
+        for argument in recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path) {
+            assert!(known.contains(&argument.key), "{} is a path without a rule", argument.key);
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        let first = new_id().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let second = new_id().unwrap();
+        assert!(first < second && first.len() == 14, "{first} {second}");
+    }
+}

@@ -1,0 +1,209 @@
+//! What the pages ask of the server: [`app::api::Board`] over pool, store, folders and chat.
+
+mod choices;
+mod datasets;
+mod launch;
+mod models;
+mod targets;
+
+use std::sync::Arc;
+
+use app::{
+    api::{
+        Board, BoardError, ChatStatus, ChatTarget, FieldProblem, FormChoices, RunDetail, RunFilter, RunId,
+        RunSummary,
+    },
+    prefs::Preferences,
+};
+use recipe::{Event, EventBody, LogLevel, Problem, RunState};
+
+use crate::{
+    chat::Chat,
+    config::Folders,
+    pool::{Pool, PoolError},
+    store::StoreError,
+    worker::{LOG_FILE, OUTPUT_DIR, last_log_lines},
+};
+use datasets::Catalogue;
+
+/// Stretches that the curve of a page's first paint is decimated to.
+const FIRST_PAINT: u64 = 250;
+/// Log lines of a page's first paint.
+const FIRST_LOG: u64 = 500;
+/// Lines of what a dead worker printed that are shown with its log.
+const LAST_WORDS: usize = 20;
+const LONGEST_NAME: usize = 120;
+
+/// The server's side of the pages.
+pub struct ServerBoard {
+    pool: Pool,
+    folders: Arc<Folders>,
+    catalogue: Arc<Catalogue>,
+    chat: Arc<Chat>,
+}
+
+impl ServerBoard {
+    pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>) -> ServerBoard {
+        ServerBoard { pool, folders: Arc::new(folders), catalogue: Arc::default(), chat }
+    }
+
+    async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
+        let store = self.pool.store();
+        let run = store.run(id).await.map_err(of_store)?;
+        let mut log: Vec<String> =
+            store.log(id, FIRST_LOG).await.map_err(of_store)?.into_iter().filter_map(log_line).collect();
+        if matches!(run.state, RunState::Failed | RunState::Interrupted) {
+            log.extend(last_log_lines(&self.pool.run_dir(id).join(LOG_FILE), LAST_WORDS));
+        }
+        Ok(RunDetail {
+            summary: run.summary(),
+            output_dir: self.pool.run_dir(id).join(OUTPUT_DIR).display().to_string(),
+            trainable_params: run.trainable_params,
+            total_params: run.total_params,
+            num_examples: run.num_examples,
+            points: store.curve(id, FIRST_PAINT).await.map_err(of_store)?,
+            evals: store.evals(id).await.map_err(of_store)?,
+            checkpoints: store.checkpoints(id).await.map_err(of_store)?,
+            log,
+            last_seq: run.last_seq,
+            recipe: run.recipe,
+        })
+    }
+
+    /// Runs file work away from the threads that answer requests.
+    async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BoardError> {
+        tokio::task::spawn_blocking(work).await.map_err(|e| BoardError::Internal(e.to_string()))
+    }
+
+    async fn prepare(&self, id: &str, yaml: String) -> Result<launch::Prepared, BoardError> {
+        let (folders, catalogue) = (self.folders.clone(), self.catalogue.clone());
+        let output = self.pool.run_dir(id).join(OUTPUT_DIR);
+        let lang = Preferences::current().lang;
+        let prepared = Self::blocking(move || launch::prepare(&yaml, &output, &folders, &catalogue)).await?;
+        prepared.map_err(|problems| {
+            BoardError::Invalid(problems.into_iter().map(|problem| field_problem(problem, lang)).collect())
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Board for ServerBoard {
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
+        let runs = self.pool.store().runs(&filter).await.map_err(of_store)?;
+        Ok(runs.iter().map(|run| run.summary()).collect())
+    }
+
+    async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
+        self.detail(id).await
+    }
+
+    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
+        let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
+        let prepared = self.prepare(&id, yaml).await?;
+        let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
+        self.pool.enqueue(&prepared.run(id.clone(), name), &prepared.worker_yaml).await.map_err(of_pool)?;
+        Ok(id)
+    }
+
+    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+        match self.prepare("new", yaml).await {
+            Ok(_) => Ok(Vec::new()),
+            Err(BoardError::Invalid(problems)) => Ok(problems),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), BoardError> {
+        self.pool.stop(id).await.map_err(of_pool)
+    }
+
+    async fn cancel(&self, id: &str) -> Result<(), BoardError> {
+        self.pool.cancel(id).await.map_err(of_pool)
+    }
+
+    async fn resume(&self, id: &str) -> Result<(), BoardError> {
+        self.pool.resume(id).await.map_err(of_pool)
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), BoardError> {
+        self.chat.unload_run(id);
+        self.pool.delete(id).await.map_err(of_pool)
+    }
+
+    async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {
+        let name = clean_name(&name).ok_or_else(|| BoardError::Refused("a run needs a name".to_owned()))?;
+        self.pool.rename(id, &name).await.map_err(of_pool)
+    }
+
+    async fn choices(&self) -> Result<FormChoices, BoardError> {
+        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let (folders, catalogue) = (self.folders.clone(), self.catalogue.clone());
+        Self::blocking(move || choices::choices(&folders, &catalogue, &runs)).await
+    }
+
+    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {
+        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let folders = self.folders.clone();
+        Self::blocking(move || targets::targets(&folders, &runs)).await
+    }
+
+    async fn chat_status(&self) -> Result<ChatStatus, BoardError> {
+        Ok(self.chat.status())
+    }
+
+    async fn load_chat(&self, target: String, template: Option<String>) -> Result<(), BoardError> {
+        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let folders = self.folders.clone();
+        let template = template.filter(|name| !name.trim().is_empty());
+        let source = Self::blocking(move || targets::source(&target, template, &folders, &runs)).await?;
+        self.chat.load(source.map_err(BoardError::Refused)?).map_err(|e| BoardError::Internal(e.to_string()))
+    }
+
+    async fn unload_chat(&self) -> Result<(), BoardError> {
+        self.chat.unload();
+        Ok(())
+    }
+}
+
+/// A log event as a line; as pages write live ones.
+fn log_line(event: Event) -> Option<String> {
+    match event.body {
+        EventBody::Log { level: LogLevel::Info, message } => Some(message),
+        EventBody::Log { level: LogLevel::Warning, message } => Some(format!("WARNING {message}")),
+        EventBody::Log { level: LogLevel::Error, message } => Some(format!("ERROR {message}")),
+        _ => None,
+    }
+}
+
+fn field_problem(problem: Problem, lang: recipe::Lang) -> FieldProblem {
+    FieldProblem { message: problem.text(lang).to_owned(), key: problem.key }
+}
+
+/// One line without control characters, not endless; `None` where nothing is left.
+fn clean_name(name: &str) -> Option<String> {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn of_store(error: StoreError) -> BoardError {
+    match error {
+        StoreError::NoRun(id) => BoardError::NotFound(id),
+        StoreError::Transition { .. } => BoardError::Refused(error.to_string()),
+        other => {
+            tracing::error!("{other}");
+            BoardError::Internal(other.to_string())
+        }
+    }
+}
+
+fn of_pool(error: PoolError) -> BoardError {
+    match error {
+        PoolError::Store(error) => of_store(error),
+        PoolError::Refused(why) => BoardError::Refused(why),
+        other => {
+            tracing::error!("{other}");
+            BoardError::Internal(other.to_string())
+        }
+    }
+}

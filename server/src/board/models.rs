@@ -1,0 +1,136 @@
+//! The models in the models folder.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use app::api::ModelChoice;
+use recipe::registry;
+
+/// A model on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Relative to the models folder, as `org/name` or `name`.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Hugging Face folders and GGUF files, directly in the folder or one level down (`org/name`).
+pub fn scan(models_dir: &Path) -> Vec<Model> {
+    let mut models = Vec::new();
+    for path in children(models_dir) {
+        if is_model(&path) {
+            models.push(path);
+        } else if path.is_dir() {
+            models.extend(children(&path).into_iter().filter(|path| is_model(path)));
+        }
+    }
+    models
+        .into_iter()
+        .filter_map(|path| {
+            let name = path.strip_prefix(models_dir).ok()?.to_str()?.to_owned();
+            Some(Model { name, path })
+        })
+        .collect()
+}
+
+/// Whether a path is something that weights can be loaded from.
+pub fn is_model(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.join("config.json").is_file();
+    }
+    path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+fn children(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let visible = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    let mut paths: Vec<PathBuf> = visible.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// A path as recipes name it: relative to the working directory where it is inside, so that the same
+/// recipe runs from the command line.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize());
+    let relative = here.as_deref().ok().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
+}
+
+impl Model {
+    pub fn choice(&self) -> ModelChoice {
+        ModelChoice {
+            path: shown(&self.path),
+            label: self.name.clone(),
+            template: registry::template_for(&self.name).map(str::to_owned),
+            parameters: parameters(&self.path),
+            present: true,
+            hint: None,
+        }
+    }
+}
+
+/// Parameters in the safetensors files of a folder, from their headers alone.
+pub fn parameters(folder: &Path) -> Option<u64> {
+    let files =
+        children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
+    let counts: Vec<u64> = files.map(|file| parameters_of(&file)).collect::<Option<_>>()?;
+    (!counts.is_empty()).then(|| counts.iter().sum())
+}
+
+fn parameters_of(file: &Path) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Tensor {
+        #[serde(default)]
+        shape: Vec<u64>,
+    }
+    const LONGEST_HEADER: u64 = 100 << 20;
+    let mut file = File::open(file).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER {
+        return None;
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).ok()?;
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&header).ok()?;
+    let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__");
+    let sizes = tensors.map(|(_, tensor)| {
+        let Tensor { shape } = serde_json::from_value(tensor).ok()?;
+        shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length))
+    });
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_folders_and_gguf_files_and_counts_parameters() {
+        let dir = tempfile::tempdir().unwrap();
+        let wick = dir.path().join("wick");
+        let deep = dir.path().join("org/deep");
+        for folder in [&wick, &deep, &dir.path().join("empty")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(wick.join("config.json"), "{}").unwrap();
+        fs::write(deep.join("config.json"), "{}").unwrap();
+        fs::write(dir.path().join("small.gguf"), "").unwrap();
+        fs::write(dir.path().join("README.md"), "").unwrap();
+        let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F32","shape":[4],"data_offsets":[24,40]}}"#;
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        fs::write(wick.join("model.safetensors"), file).unwrap();
+
+        let models = scan(dir.path());
+        let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
+        assert_eq!(names, ["org/deep", "small.gguf", "wick"]);
+        assert_eq!(models[2].choice().parameters, Some(10));
+        assert_eq!(models[0].choice().parameters, None);
+    }
+}

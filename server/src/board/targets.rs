@@ -1,0 +1,178 @@
+//! What a chat can be held with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use app::api::ChatTarget;
+use recipe::{Recipe, registry};
+
+use super::models;
+use crate::{
+    chat::Source,
+    config::Folders,
+    security::paths,
+    store::RunRow,
+    worker::{OUTPUT_DIR, RECIPE_FILE},
+};
+
+/// A target's id is `model:NAME`, or `run:ID:FOLDER` with the folder relative to the run's output
+/// (empty for the output itself).
+enum TargetId<'a> {
+    Model(&'a str),
+    Run { id: &'a str, folder: &'a str },
+}
+
+impl<'a> TargetId<'a> {
+    fn parse(id: &'a str) -> Option<TargetId<'a>> {
+        match id.split_once(':')? {
+            ("model", name) => Some(TargetId::Model(name)),
+            ("run", rest) => rest.split_once(':').map(|(id, folder)| TargetId::Run { id, folder }),
+            _ => None,
+        }
+    }
+}
+
+/// Names of the templates that prompts can be written in.
+pub fn templates() -> Vec<String> {
+    let offered = registry::OFFERED.iter().map(|offered| offered.template);
+    let known = registry::models().map(|model| model.template);
+    let mut names: Vec<String> = offered.chain(known).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Base models, then what runs have left: newest run first, its result before its checkpoints.
+pub fn targets(folders: &Folders, runs: &[RunRow]) -> Vec<ChatTarget> {
+    let base = models::scan(&folders.models_dir).into_iter().map(|model| ChatTarget {
+        id: format!("model:{}", model.name),
+        template: registry::template_for(&model.name).map(str::to_owned),
+        label: model.name,
+        run: None,
+    });
+    base.chain(runs.iter().flat_map(|run| targets_of(folders, run))).collect()
+}
+
+fn targets_of(folders: &Folders, run: &RunRow) -> Vec<ChatTarget> {
+    let output = folders.runs_dir.join(&run.id).join(OUTPUT_DIR);
+    let result = holds_model(&output).then(String::new);
+    result.into_iter().chain(checkpoints(&output)).map(|folder| target(run, &folder)).collect()
+}
+
+fn target(run: &RunRow, folder: &str) -> ChatTarget {
+    let label = if folder.is_empty() { run.name.clone() } else { format!("{} · {folder}", run.name) };
+    ChatTarget {
+        id: format!("run:{}:{folder}", run.id),
+        label,
+        run: Some(run.id.clone()),
+        template: run.template.clone(),
+    }
+}
+
+/// An adapter or a whole model; folders in the making have another name.
+fn holds_model(folder: &Path) -> bool {
+    is_adapter(folder) || folder.join("config.json").is_file()
+}
+
+fn is_adapter(folder: &Path) -> bool {
+    folder.join("adapter_config.json").is_file()
+}
+
+/// `checkpoint-STEP` folders, latest first.
+fn checkpoints(output: &Path) -> Vec<String> {
+    let entries = fs::read_dir(output).into_iter().flatten().flatten();
+    let mut found: Vec<(u64, String)> = entries
+        .filter(|entry| holds_model(&entry.path()))
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((name.strip_prefix("checkpoint-")?.parse().ok()?, name))
+        })
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Where the weights of a target are; a sentence where they are not.
+pub fn source(
+    target: &str,
+    template: Option<String>,
+    folders: &Folders,
+    runs: &[RunRow],
+) -> Result<Source, String> {
+    let gone = || format!("there is no `{target}` to chat with any more; reload the page");
+    let (chosen, model, adapter) = match TargetId::parse(target).ok_or_else(gone)? {
+        TargetId::Model(name) => {
+            let known =
+                targets(folders, &[]).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
+            let path =
+                paths::resolve(&folders.models_dir.join(name).display().to_string(), &[&folders.models_dir]);
+            (known, path.map_err(|e| e.to_string())?, None)
+        }
+        TargetId::Run { id, folder } => {
+            let run = runs.iter().find(|run| run.id == id).ok_or_else(gone)?;
+            let known =
+                targets_of(folders, run).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
+            let run_dir = folders.runs_dir.join(&run.id);
+            let weights = run_dir.join(OUTPUT_DIR).join(folder);
+            match is_adapter(&weights) {
+                true => (known, base_model(&run_dir, folders)?, Some(weights)),
+                false => (known, weights, None),
+            }
+        }
+    };
+    Ok(Source {
+        target: target.to_owned(),
+        run: chosen.run,
+        label: chosen.label,
+        model,
+        adapter,
+        template: template.or(chosen.template),
+    })
+}
+
+/// The model that a run's adapter belongs to, from the recipe its worker read.
+fn base_model(run_dir: &Path, folders: &Folders) -> Result<PathBuf, String> {
+    let path = run_dir.join(RECIPE_FILE);
+    let yaml = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let recipe = Recipe::parse_yaml(&yaml, &[]).map_err(|problems| {
+        format!("{}: {}", path.display(), problems.first().map(ToString::to_string).unwrap_or_default())
+    })?;
+    paths::resolve(&recipe.model_name_or_path, &[&folders.models_dir, &folders.runs_dir])
+        .map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_name_models_and_run_folders() {
+        assert!(matches!(TargetId::parse("model:org/wick"), Some(TargetId::Model("org/wick"))));
+        assert!(matches!(TargetId::parse("run:a:"), Some(TargetId::Run { id: "a", folder: "" })));
+        assert!(matches!(
+            TargetId::parse("run:a:checkpoint-5"),
+            Some(TargetId::Run { folder: "checkpoint-5", .. })
+        ));
+        assert!(TargetId::parse("/etc/passwd").is_none() && TargetId::parse("run:a").is_none());
+    }
+
+    #[test]
+    fn only_listed_targets_can_be_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let folder = |name: &str| root.join(name);
+        let folders =
+            Folders { models_dir: folder("models"), data_dir: folder("data"), runs_dir: folder("runs") };
+        fs::create_dir_all(folder("models/wick")).unwrap();
+        fs::create_dir_all(folder("secret")).unwrap();
+        fs::write(folder("models/wick/config.json"), "{}").unwrap();
+        fs::write(folder("secret/config.json"), "{}").unwrap();
+        let source = |id: &str| source(id, None, &folders, &[]);
+        assert_eq!(source("model:wick").unwrap().model, folder("models/wick"));
+        for id in ["model:../secret", "model:/etc", "run:x:", "run:x:../../secret", "wick", ""] {
+            assert!(source(id).is_err(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Asks the model's process over its socket.
+
+use std::{path::Path, time::Instant};
+
+use app::{
+    api::{ChatDelta, ChatRequest},
+    sse::Reader,
+};
+use axum::body::Body;
+use futures_util::{Stream, StreamExt};
+use http_body_util::BodyExt;
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use super::openai::{Chunk, Completions, Failure};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    #[error("no model is loaded; load one first")]
+    Unloaded,
+    #[error("the model is still being loaded")]
+    Loading,
+    #[error("{0}")]
+    Refused(String),
+    #[error("the model's process does not answer: {0}")]
+    Lost(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ChatError {
+    fn lost(error: impl std::error::Error + Send + Sync + 'static) -> ChatError {
+        ChatError::Lost(Box::new(error))
+    }
+}
+
+/// Whether the process answers.
+pub async fn health(socket: &Path) -> Result<(), ChatError> {
+    let request = Request::get("/health").body(Body::empty()).map_err(ChatError::lost)?;
+    send(socket, request).await.map(drop)
+}
+
+/// Asks for a streamed answer.
+pub async fn answer(
+    socket: &Path,
+    request: &ChatRequest,
+) -> Result<impl Stream<Item = ChatDelta> + use<>, ChatError> {
+    let body = serde_json::to_vec(&Completions::streamed(request)).map_err(ChatError::lost)?;
+    let request = Request::post("/v1/chat/completions")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .map_err(ChatError::lost)?;
+    let response = send(socket, request).await?;
+    Ok(deltas(response.into_body()))
+}
+
+async fn send(socket: &Path, mut request: Request<Body>) -> Result<Response<Incoming>, ChatError> {
+    request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
+    let stream = UnixStream::connect(socket).await.map_err(ChatError::lost)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(ChatError::lost)?;
+    tokio::spawn(async move {
+        // An answer that is dropped half-way ends its connection: that is how a generation is stopped.
+        if let Err(e) = connection.await {
+            tracing::debug!("connection to the model's process: {e}");
+        }
+    });
+    let response = sender.send_request(request).await.map_err(ChatError::lost)?;
+    if response.status() == StatusCode::OK {
+        return Ok(response);
+    }
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(ChatError::lost)?.to_bytes();
+    let message = match serde_json::from_slice::<Failure>(&body) {
+        Ok(failure) => failure.error.message,
+        Err(_) => format!("the model's process answers {status}"),
+    };
+    Err(ChatError::Refused(message))
+}
+
+/// Translates the process' events to the page's.
+fn deltas(body: Incoming) -> impl Stream<Item = ChatDelta> {
+    let mut reading =
+        Reading { events: Reader::default(), text: Utf8::default(), started: None, finish: None };
+    body.into_data_stream().flat_map(move |piece| {
+        let deltas = match piece {
+            Ok(bytes) => reading.take(&bytes),
+            Err(e) => vec![ChatDelta::Error { message: format!("the answer broke off: {e}") }],
+        };
+        futures_util::stream::iter(deltas)
+    })
+}
+
+struct Reading {
+    events: Reader,
+    text: Utf8,
+    /// When the first piece of text came.
+    started: Option<Instant>,
+    finish: Option<String>,
+}
+
+impl Reading {
+    fn take(&mut self, bytes: &[u8]) -> Vec<ChatDelta> {
+        let text = self.text.push(bytes);
+        let events = self.events.push(&text);
+        events
+            .iter()
+            .filter_map(|data| serde_json::from_str(data).ok())
+            .filter_map(|c| self.delta(c))
+            .collect()
+    }
+
+    fn delta(&mut self, chunk: Chunk) -> Option<ChatDelta> {
+        if let Some(error) = chunk.error {
+            return Some(ChatDelta::Error { message: error.message });
+        }
+        if let Some(usage) = chunk.usage {
+            let seconds = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+            let tokens = usage.completion_tokens;
+            return Some(ChatDelta::Done {
+                prompt_tokens: usage.prompt_tokens,
+                completion_tokens: tokens,
+                tokens_per_second: if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 },
+                finish_reason: self.finish.take().unwrap_or_else(|| "stop".to_owned()),
+            });
+        }
+        let choice = chunk.choices.into_iter().next()?;
+        if choice.finish_reason.is_some() {
+            self.finish = choice.finish_reason;
+        }
+        let text = choice.delta.content.filter(|text| !text.is_empty())?;
+        self.started.get_or_insert_with(Instant::now);
+        Some(ChatDelta::Text { text })
+    }
+}
+
+/// Characters from pieces that may end inside one.
+#[derive(Default)]
+struct Utf8 {
+    pending: Vec<u8>,
+}
+
+impl Utf8 {
+    fn push(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
+        let complete = match std::str::from_utf8(&self.pending) {
+            Ok(text) => text.len(),
+            Err(e) if e.error_len().is_none() => e.valid_up_to(),
+            Err(_) => self.pending.len(),
+        };
+        let bytes: Vec<u8> = self.pending.drain(..complete).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,230 @@
+//! The loaded model: a process of its own, so that unloading gives all its memory back and a crash
+//! stays its own.
+//!
+//! [`Chat`] starts and ends the process, `worker` is what runs in it, `client` asks it over a private
+//! Unix socket in OpenAI's format (`openai`).
+
+mod client;
+mod openai;
+mod worker;
+
+pub use client::ChatError;
+pub use worker::{Answer, Model, serve};
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use app::api::{ChatDelta, ChatRequest, ChatStatus, RunId};
+use futures_util::Stream;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStderr, Command},
+    task::AbortHandle,
+};
+
+use crate::{pool::WorkerCommand, security::random_word};
+
+/// How often a loading model is asked whether it is ready.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// What is to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The id that the page knows it by.
+    pub target: String,
+    pub label: String,
+    pub run: Option<RunId>,
+    pub model: PathBuf,
+    pub adapter: Option<PathBuf>,
+    pub template: Option<String>,
+}
+
+/// At most one model at a time.
+pub struct Chat {
+    command: WorkerCommand,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    status: ChatStatus,
+    source: Option<Source>,
+    socket: Option<Arc<SocketDir>>,
+    /// The task that holds the process; ending it ends the process.
+    keeper: Option<AbortHandle>,
+    /// Counts loads and unloads, so that a keeper knows whether it still speaks for the current one.
+    turn: u64,
+}
+
+impl Chat {
+    pub fn new(command: WorkerCommand) -> Arc<Chat> {
+        Arc::new(Chat { command, state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn status(&self) -> ChatStatus {
+        self.lock().status.clone()
+    }
+
+    /// Loads a model in place of the one that is loaded. Returns at once; [`Chat::status`] tells.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub fn load(self: &Arc<Self>, source: Source) -> io::Result<()> {
+        let mut state = self.lock();
+        state.clear();
+        let socket = Arc::new(SocketDir::new()?);
+        let child = self.spawn(&source, &socket.socket())?;
+        state.status = ChatStatus::Loading { target: source.target.clone() };
+        state.source = Some(source);
+        state.socket = Some(socket.clone());
+        let keeper = tokio::spawn(keep(self.clone(), child, socket, state.turn));
+        state.keeper = Some(keeper.abort_handle());
+        Ok(())
+    }
+
+    pub fn unload(&self) {
+        self.lock().clear();
+    }
+
+    /// Unloads what belongs to a run that is about to be deleted.
+    pub fn unload_run(&self, id: &str) {
+        let mut state = self.lock();
+        if state.source.as_ref().is_some_and(|source| source.run.as_deref() == Some(id)) {
+            state.clear();
+        }
+    }
+
+    /// Starts the process. It ends by itself when the pipe to its standard input closes: with the
+    /// server, however that ends.
+    fn spawn(&self, source: &Source, socket: &Path) -> io::Result<Child> {
+        let mut command = Command::new(&self.command.program);
+        command.arg0("chandler").args(&self.command.args).arg("serve-model");
+        command.arg("--socket").arg(socket).arg("--model").arg(&source.model);
+        if let Some(adapter) = &source.adapter {
+            command.arg("--adapter").arg(adapter);
+        }
+        if let Some(template) = &source.template {
+            command.arg("--template").arg(template);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+    }
+
+    /// Asks the loaded model for an answer. Dropping the stream ends the generation.
+    pub async fn answer(
+        &self,
+        request: &ChatRequest,
+    ) -> Result<impl Stream<Item = ChatDelta> + use<>, ChatError> {
+        let socket = {
+            let state = self.lock();
+            match (&state.status, &state.socket) {
+                (ChatStatus::Ready { .. }, Some(socket)) => socket.clone(),
+                (ChatStatus::Loading { .. }, _) => return Err(ChatError::Loading),
+                _ => return Err(ChatError::Unloaded),
+            }
+        };
+        client::answer(&socket.socket(), request).await
+    }
+
+    /// Changes the status, if `turn` is still the current one.
+    fn settle(&self, turn: u64, change: impl FnOnce(&Source) -> ChatStatus) {
+        let mut state = self.lock();
+        if state.turn != turn {
+            return;
+        }
+        if let Some(source) = &state.source {
+            state.status = change(source);
+        }
+    }
+}
+
+impl State {
+    fn clear(&mut self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+        *self = State { turn: self.turn + 1, ..State::default() };
+    }
+}
+
+/// Waits until the process is ready, then until it ends.
+async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u64) {
+    let words = tokio::spawn(last_words(child.stderr.take()));
+    let path = socket.socket();
+    let ended = tokio::select! {
+        ended = child.wait() => Some(ended),
+        () = ready(&path) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            chat.settle(turn, |source| ChatStatus::Ready {
+                target: source.target.clone(),
+                label: source.label.clone(),
+            });
+            child.wait().await
+        }
+    };
+    let words = words.await.unwrap_or_default();
+    let reason = match ended {
+        _ if !words.is_empty() => words,
+        Ok(status) => format!("the model's process ended: {status}"),
+        Err(e) => format!("the model's process is lost: {e}"),
+    };
+    chat.settle(turn, |source| ChatStatus::Failed { target: source.target.clone(), reason });
+}
+
+async fn ready(socket: &Path) {
+    while client::health(socket).await.is_err() {
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// The last line that the process printed as an error, without the label.
+async fn last_words(stderr: Option<ChildStderr>) -> String {
+    let Some(stderr) = stderr else { return String::new() };
+    let mut lines = BufReader::new(stderr).lines();
+    let mut last = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::debug!("model process: {line}");
+        if !line.trim().is_empty() {
+            last = line;
+        }
+    }
+    last.trim().trim_start_matches("error: ").chars().take(500).collect()
+}
+
+/// A folder that nobody else may look into, for the socket; removed in the end.
+struct SocketDir {
+    dir: PathBuf,
+}
+
+impl SocketDir {
+    fn new() -> io::Result<SocketDir> {
+        let name = random_word(16).map_err(io::Error::other)?;
+        let dir = std::env::temp_dir().join(format!("chandler-{name}"));
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        Ok(SocketDir { dir })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.join("model.sock")
+    }
+}
+
+impl Drop for SocketDir {
+    fn drop(&mut self) {
+        if let Err(e) = fs::remove_dir_all(&self.dir) {
+            tracing::warn!("cannot remove {}: {e}", self.dir.display());
+        }
+    }
+}

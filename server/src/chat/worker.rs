@@ -1,0 +1,225 @@
+//! What runs in the model's process: one model, one answer at a time, OpenAI's format on a Unix socket.
+
+use std::{
+    convert::Infallible,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender, TrySendError},
+    },
+};
+
+use app::api::{ChatMessage, Sampling};
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{self, KeepAlive},
+    },
+    routing::{get, post},
+};
+use tokio::{net::UnixListener, sync::mpsc as channel};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+use super::openai::{Choice, Chunk, ChunkChoice, Completion, Completions, Delta, ErrorBody, Failure, Usage};
+use crate::{security::random_word, store::now};
+
+/// Requests that may wait while one is answered.
+const WAITING: usize = 8;
+/// Pieces of text that may wait for a slow reader before the generation waits for it.
+const PIECES: usize = 256;
+const LARGEST_BODY: usize = 4 << 20;
+
+/// How an answer came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    /// `stop` or `length`.
+    pub finish_reason: String,
+}
+
+/// A model that answers.
+pub trait Model: Send + 'static {
+    /// Gives the answer piece by piece until it is complete or `on_text` breaks it off.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    fn answer(
+        &mut self,
+        messages: &[ChatMessage],
+        sampling: &Sampling,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Answer, String>;
+}
+
+enum Piece {
+    Text(String),
+    Done(Result<Answer, String>),
+}
+
+struct Job {
+    messages: Vec<ChatMessage>,
+    sampling: Sampling,
+    pieces: channel::Sender<Piece>,
+}
+
+type Jobs = Arc<SyncSender<Job>>;
+
+/// Serves `model` on a new socket at `path`, until the process ends.
+///
+/// # Errors
+/// The socket cannot be made.
+pub async fn serve(model: impl Model, path: &Path) -> std::io::Result<()> {
+    let listener = UnixListener::bind(path)?;
+    let router = Router::new()
+        .route("/health", get(async || "ok"))
+        .route("/v1/chat/completions", post(completions))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(start(model)?);
+    axum::serve(listener, router).await
+}
+
+/// A thread of its own answers one job after the other.
+fn start(mut model: impl Model) -> std::io::Result<Jobs> {
+    let (sender, jobs) = mpsc::sync_channel::<Job>(WAITING);
+    std::thread::Builder::new().name("model".to_owned()).spawn(move || {
+        for job in jobs {
+            // Whoever asked may have left while waiting.
+            if job.pieces.is_closed() {
+                continue;
+            }
+            let mut on_text = |text: &str| match job.pieces.blocking_send(Piece::Text(text.to_owned())) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            };
+            let answer = model.answer(&job.messages, &job.sampling, &mut on_text);
+            // Nobody listens any more: nothing to tell.
+            let _ = job.pieces.blocking_send(Piece::Done(answer));
+        }
+    })?;
+    Ok(Arc::new(sender))
+}
+
+async fn completions(State(jobs): State<Jobs>, Json(request): Json<Completions>) -> Response {
+    if let Err(why) = check(&request) {
+        return failure(StatusCode::BAD_REQUEST, why);
+    }
+    let (pieces, receiver) = channel::channel(PIECES);
+    let job = Job { sampling: request.sampling(), messages: request.messages, pieces };
+    match jobs.try_send(job) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => {
+            let busy = "the model is busy with other answers; try again in a moment";
+            return failure(StatusCode::SERVICE_UNAVAILABLE, busy);
+        }
+        Err(TrySendError::Disconnected(_)) => {
+            return failure(StatusCode::INTERNAL_SERVER_ERROR, "the model's thread ended");
+        }
+    }
+    let head = Head { id: random_word(24).unwrap_or_default(), created: now() / 1000, model: request.model };
+    if request.stream { streamed(head, receiver) } else { whole(head, receiver).await }
+}
+
+/// What the engine would only stumble over later.
+fn check(request: &Completions) -> Result<(), String> {
+    let sampling = request.sampling();
+    if request.messages.is_empty() {
+        return Err("`messages` is empty; give at least one".to_owned());
+    }
+    if let Some(message) =
+        request.messages.iter().find(|m| !matches!(&*m.role, "system" | "user" | "assistant"))
+    {
+        return Err(format!("the role `{}` is not known; use system, user or assistant", message.role));
+    }
+    let numbers = [
+        ("temperature", sampling.temperature, 0.0, 10.0),
+        ("top_p", sampling.top_p, 0.0, 1.0),
+        ("repetition_penalty", sampling.repetition_penalty, 0.01, 10.0),
+        ("max_tokens", sampling.max_new_tokens as f64, 1.0, 1e6),
+    ];
+    for (name, value, low, high) in numbers {
+        if !(low..=high).contains(&value) {
+            return Err(format!("`{name}` is {value}; give a number from {low} to {high}"));
+        }
+    }
+    Ok(())
+}
+
+fn failure(status: StatusCode, why: impl Into<String>) -> Response {
+    (status, Json(Failure::new(why))).into_response()
+}
+
+/// What every part of one answer carries.
+struct Head {
+    id: String,
+    created: u64,
+    model: String,
+}
+
+impl Head {
+    fn chunk(&self) -> Chunk {
+        Chunk {
+            id: format!("chatcmpl-{}", self.id),
+            object: "chat.completion.chunk".to_owned(),
+            created: self.created,
+            model: self.model.clone(),
+            ..Chunk::default()
+        }
+    }
+
+    fn choice(&self, delta: Delta, finish_reason: Option<String>) -> Chunk {
+        Chunk { choices: vec![ChunkChoice { index: 0, delta, finish_reason }], ..self.chunk() }
+    }
+
+    fn chunks(&self, piece: Piece) -> Vec<Chunk> {
+        match piece {
+            Piece::Text(text) => vec![self.choice(Delta { content: Some(text), role: None }, None)],
+            Piece::Done(Ok(answer)) => {
+                let usage = Usage::new(answer.prompt_tokens, answer.completion_tokens);
+                let end = self.choice(Delta::default(), Some(answer.finish_reason));
+                vec![end, Chunk { usage: Some(usage), ..self.chunk() }]
+            }
+            Piece::Done(Err(message)) => vec![Chunk { error: Some(ErrorBody { message }), ..self.chunk() }],
+        }
+    }
+}
+
+fn streamed(head: Head, pieces: channel::Receiver<Piece>) -> Response {
+    let role = Delta { role: Some("assistant".to_owned()), content: Some(String::new()) };
+    let first = tokio_stream::once(head.choice(role, None));
+    let chunks = ReceiverStream::new(pieces).map(move |piece| tokio_stream::iter(head.chunks(piece)));
+    let chunks = first.chain(futures_util::StreamExt::flatten(chunks));
+    let events = chunks.map(|chunk| {
+        Ok::<_, Infallible>(sse::Event::default().data(serde_json::to_string(&chunk).unwrap_or_default()))
+    });
+    let events = events.chain(tokio_stream::once(Ok(sse::Event::default().data("[DONE]"))));
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+async fn whole(head: Head, mut pieces: channel::Receiver<Piece>) -> Response {
+    let mut text = String::new();
+    while let Some(piece) = pieces.recv().await {
+        match piece {
+            Piece::Text(more) => text.push_str(&more),
+            Piece::Done(Err(why)) => return failure(StatusCode::INTERNAL_SERVER_ERROR, why),
+            Piece::Done(Ok(answer)) => {
+                let message = ChatMessage { role: "assistant".to_owned(), content: text };
+                let choice = Choice { index: 0, message, finish_reason: answer.finish_reason };
+                let completion = Completion {
+                    id: format!("chatcmpl-{}", head.id),
+                    object: "chat.completion",
+                    created: head.created,
+                    model: head.model,
+                    choices: [choice],
+                    usage: Usage::new(answer.prompt_tokens, answer.completion_tokens),
+                };
+                return Json(completion).into_response();
+            }
+        }
+    }
+    failure(StatusCode::INTERNAL_SERVER_ERROR, "the model's thread ended")
+}

@@ -1,0 +1,31 @@
+//! `POST /chat/stream`: an answer of the loaded model, as server-sent events of [`ChatDelta`].
+
+use std::{convert::Infallible, sync::Arc};
+
+use app::api::{ChatDelta, ChatRequest};
+use axum::{
+    Json,
+    extract::State,
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures_util::StreamExt;
+
+use crate::chat::Chat;
+
+/// Whoever leaves drops the stream, and with it the generation.
+pub async fn chat_stream(State(chat): State<Arc<Chat>>, Json(request): Json<ChatRequest>) -> Response {
+    match chat.answer(&request).await {
+        Ok(deltas) => Sse::new(deltas.map(event)).keep_alive(KeepAlive::default()).into_response(),
+        Err(e) => {
+            let only = futures_util::stream::iter([event(ChatDelta::Error { message: e.to_string() })]);
+            Sse::new(only).into_response()
+        }
+    }
+}
+
+fn event(delta: ChatDelta) -> Result<Event, Infallible> {
+    Ok(Event::default().data(serde_json::to_string(&delta).unwrap_or_default()))
+}

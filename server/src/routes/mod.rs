@@ -1,0 +1,71 @@
+//! The router: one route a file, and the layers around all of them.
+
+mod chat_stream;
+mod health;
+mod run_socket;
+
+use std::sync::Arc;
+
+use app::{App, api::Board, shell};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    http::header,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use leptos::prelude::{LeptosOptions, provide_context, use_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+
+use crate::{
+    chat::Chat,
+    pool::Pool,
+    security::{self, Gate},
+};
+
+/// Recipes and conversations are text; nothing larger is sent to the board.
+const LARGEST_BODY: usize = 2 << 20;
+
+/// What routes work with.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub options: LeptosOptions,
+    pub pool: Pool,
+    pub chat: Arc<Chat>,
+    pub gate: Arc<Gate>,
+    pub board: Arc<dyn Board>,
+}
+
+pub fn router(state: AppState) -> Router {
+    let context = page_context(state.board.clone());
+    let pages = generate_route_list(App);
+    let options = state.options.clone();
+    Router::new()
+        .route("/ws/runs/{id}", get(run_socket::run_socket))
+        .route("/chat/stream", post(chat_stream::chat_stream))
+        .route("/login", get(security::login_page).post(security::login))
+        .route("/logout", post(security::logout))
+        .route("/healthz", get(health::health))
+        .leptos_routes_with_context(&state, pages, context.clone(), move || shell(options.clone()))
+        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(context, shell))
+        .layer(CompressionLayer::new())
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn_with_state(state.gate.clone(), security::guard))
+        .layer(from_fn(security::set_headers))
+        .with_state(state)
+}
+
+/// What pages and server functions find in their context; sets the page's content policy on the way.
+fn page_context(board: Arc<dyn Board>) -> impl Fn() + Clone + Send + Sync + 'static {
+    move || {
+        provide_context(board.clone());
+        let nonce = leptos::nonce::use_nonce();
+        let policy = nonce.and_then(|nonce| security::page_policy(&nonce));
+        if let (Some(response), Some(policy)) = (use_context::<ResponseOptions>(), policy) {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}

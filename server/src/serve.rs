@@ -1,0 +1,177 @@
+//! Puts the server together and runs it.
+
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use leptos::prelude::LeptosOptions;
+use rustix::fs::FlockOperation;
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+
+use crate::{
+    board::ServerBoard,
+    chat::Chat,
+    config::{FolderError, Folders},
+    pool::{Pool, PoolConfig, PoolError, WorkerCommand},
+    routes::{self, AppState},
+    security::{self, Gate, Hosts},
+    store::{Store, StoreError},
+};
+
+/// Open requests get this long when the server is told to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How the dashboard is to be served.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    pub host: String,
+    pub port: u16,
+    /// Further host names that the board answers to.
+    pub allow_host: Vec<String>,
+    pub password: Option<String>,
+    pub folders: Folders,
+    pub slots: usize,
+}
+
+/// Why the dashboard cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("port {port} on {host} is taken, perhaps by another Chandler; choose another with --port")]
+    Taken { host: String, port: u16 },
+    #[error("cannot listen on {host} port {port}: {source}")]
+    Listen { host: String, port: u16, source: io::Error },
+    #[error("another Chandler works in {}; give this one a folder of its own with --runs-dir", .0.display())]
+    Busy(PathBuf),
+    #[error("cannot lock {path}: {source}", path = .path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    #[error("cannot make a password: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("the server broke: {0}")]
+    Serve(#[source] io::Error),
+}
+
+/// Serves the dashboard until the process is asked to end. Workers train on.
+pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
+    let (listener, address) = listen(&config).await?;
+    let folders = config.folders.prepare()?;
+    let _lock = lock(&folders.runs_dir)?;
+    let store = Store::open(&folders.runs_dir.join("chandler.db")).await?;
+    let worker = WorkerCommand::this_binary();
+    let pool_config =
+        PoolConfig { runs_dir: folders.runs_dir.clone(), slots: config.slots, worker: worker.clone() };
+    let pool = Pool::start(store, pool_config).await?;
+    let chat = Chat::new(worker);
+    let password = password(&config)?;
+    let gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
+    let state = AppState {
+        options: options(address),
+        pool: pool.clone(),
+        chat: chat.clone(),
+        gate: Arc::new(gate),
+        board: Arc::new(ServerBoard::new(pool.clone(), folders, chat.clone())),
+    };
+    let service = routes::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    println!("Chandler is ready at http://{}", reachable(&config.host, address));
+
+    let (ending, mut ended) = tokio::sync::watch::channel(());
+    let asked = async move {
+        asked_to_end().await;
+        drop(ending);
+    };
+    let serving = axum::serve(listener, service).with_graceful_shutdown(asked);
+    tokio::select! {
+        served = async { serving.await } => served.map_err(ServeError::Serve)?,
+        // Open pages would keep the server for as long as they are open.
+        () = async { let _ = ended.changed().await; tokio::time::sleep(GRACE).await } => {}
+    }
+    chat.unload();
+    pool.close().await;
+    Ok(())
+}
+
+async fn listen(config: &ServeConfig) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let host = config.host.trim_start_matches('[').trim_end_matches(']');
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ServeError::Taken { host: config.host.clone(), port: config.port },
+        _ => ServeError::Listen { host: config.host.clone(), port: config.port, source },
+    };
+    let listener = TcpListener::bind((host, config.port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Two servers in one folder would both write its runs. The system lets go of the lock however this
+/// process ends.
+fn lock(runs_dir: &Path) -> Result<File, ServeError> {
+    let path = runs_dir.join(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| ServeError::Lock { path: path.clone(), source })?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::Busy(runs_dir.to_owned())),
+        Err(e) => Err(ServeError::Lock { path, source: e.into() }),
+    }
+}
+
+/// The password given; on a network address without one, a new one that is printed once.
+fn password(config: &ServeConfig) -> Result<Option<String>, ServeError> {
+    if config.password.is_some() || security::is_loopback(&config.host) {
+        return Ok(config.password.clone());
+    }
+    let password = security::random_word(16)?;
+    println!("The board can be reached from the network. Its password: {password}");
+    println!("(Give your own with --password or CHANDLER_PASSWORD.)");
+    Ok(Some(password))
+}
+
+fn options(address: SocketAddr) -> LeptosOptions {
+    let site = site_root().display().to_string();
+    LeptosOptions::builder().output_name("chandler").site_root(site).site_addr(address).build()
+}
+
+/// Where the browser's half is: named by the environment, beside the binary, or as the build leaves it.
+fn site_root() -> PathBuf {
+    if let Some(root) = std::env::var_os("LEPTOS_SITE_ROOT") {
+        return root.into();
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("site")));
+    let candidates = beside.into_iter().chain([PathBuf::from("target/site")]);
+    let found = candidates.into_iter().find(|site| site.join("pkg").is_dir());
+    found.unwrap_or_else(|| {
+        tracing::warn!(
+            "the browser's half is not built: pages have neither style nor script; run `cargo xtask build`"
+        );
+        PathBuf::from("target/site")
+    })
+}
+
+/// An address that a browser on this machine can open.
+fn reachable(host: &str, address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", address.port()),
+        false if host.eq_ignore_ascii_case("localhost") => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
+}
+
+/// Resolves when the process is interrupted or terminated.
+async fn asked_to_end() {
+    let Ok(mut terminate) = tokio::signal::unix::signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
