@@ -3,7 +3,7 @@
 //! The file is the only channel from a worker to whoever watches it. It is append-only and survives
 //! both sides, so a watcher goes on from the byte offset it last read.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,14 @@ pub enum EventBody {
     /// A logged optimisation step.
     Point(Point),
     /// An evaluation over the held-out split after `step`.
-    Eval { step: u64, epoch: f64, eval_loss: f64, runtime_s: f64, accuracy: Option<f64> },
+    Eval {
+        step: u64,
+        epoch: f64,
+        #[serde(deserialize_with = "any_number")]
+        eval_loss: f64,
+        runtime_s: f64,
+        accuracy: Option<f64>,
+    },
     /// A checkpoint was completed at `path`, relative to the output folder.
     Checkpoint { step: u64, path: String },
     /// A line for the log.
@@ -43,15 +50,23 @@ pub enum EventBody {
 pub struct Point {
     pub step: u64,
     pub epoch: f64,
+    #[serde(deserialize_with = "any_number")]
     pub loss: f64,
     pub learning_rate: f64,
     /// Global L2 norm of the gradients before clipping.
+    #[serde(deserialize_with = "any_number")]
     pub grad_norm: f64,
     /// Tokens trained on since the run began.
     pub tokens: u64,
     pub tokens_per_second: f64,
     pub elapsed_s: f64,
+    #[serde(deserialize_with = "any_number")]
     pub remaining_s: f64,
+}
+
+/// JSON has no NaN and no infinity: they are written as `null`, and read as NaN.
+fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// What a worker is busy with.
@@ -81,4 +96,20 @@ pub enum Outcome {
     /// Asked to stop: a checkpoint was written, the run can be resumed.
     Stopped,
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_is_no_number_survives_the_file() {
+        let point = Point { step: 3, loss: f64::NAN, grad_norm: f64::INFINITY, ..Point::default() };
+        let event = Event { seq: 1, time: 2, body: EventBody::Point(point) };
+        let line = serde_json::to_string(&event).unwrap();
+        let Event { body: EventBody::Point(read), .. } = serde_json::from_str(&line).unwrap() else {
+            panic!("{line}")
+        };
+        assert!(read.loss.is_nan() && read.grad_norm.is_nan() && read.step == 3);
+    }
 }

@@ -3,10 +3,10 @@
 use app::api::{FormChoices, ModelChoice};
 use recipe::{RunState, registry};
 
-use super::{datasets::Catalogue, models};
+use super::{datasets::{self, RowCounts}, models};
 use crate::{config::Folders, store::RunRow, worker::OUTPUT_DIR};
 
-pub fn choices(folders: &Folders, catalogue: &Catalogue, runs: &[RunRow]) -> FormChoices {
+pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormChoices {
     let present = models::scan(&folders.models_dir);
     let absent = registry::OFFERED
         .iter()
@@ -23,7 +23,7 @@ pub fn choices(folders: &Folders, catalogue: &Catalogue, runs: &[RunRow]) -> For
     }));
     FormChoices {
         models,
-        datasets: catalogue.choices(&folders.data_dir),
+        datasets: datasets::choices(&folders.data_dir, counts),
         templates: super::targets::templates(),
     }
 }

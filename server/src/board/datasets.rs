@@ -10,115 +10,91 @@ use std::{
 };
 
 use app::api::DatasetChoice;
+use engine::text::data::{Catalog, DatasetInfo, Format};
 use serde::{Deserialize, Deserializer, de};
-use serde_json::{Map, Value};
 
 use crate::security::paths;
 
-const INFO: &str = "dataset_info.json";
 /// Larger files are offered without their number of rows.
 const COUNTED_BYTES: u64 = 256 << 20;
 
 /// Row counts, remembered for as long as a file stays as it is.
 #[derive(Default)]
-pub struct Catalogue {
-    rows: Mutex<HashMap<PathBuf, (SystemTime, u64, Option<u64>)>>,
+pub struct RowCounts {
+    known: Mutex<HashMap<PathBuf, Count>>,
 }
 
-/// What one `dataset_info.json` lists.
-pub struct Listed {
-    entries: Result<Map<String, Value>, String>,
-    dir: PathBuf,
+/// What was counted in a file as it then was.
+#[derive(Clone, Copy)]
+struct Count {
+    modified: SystemTime,
+    length: u64,
+    rows: Option<u64>,
 }
 
-impl Catalogue {
-    /// Reads the list of a data folder (a canonical path).
-    pub fn read(&self, dir: &Path) -> Listed {
-        let path = dir.join(INFO);
-        let entries = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()));
-        let entries = entries.and_then(|text| {
-            let parsed = serde_json::from_str(text.trim_start_matches('\u{feff}'));
-            parsed.map_err(|e| format!("{} is not a JSON object of datasets: {e}", path.display()))
-        });
-        Listed { entries, dir: dir.to_owned() }
+/// The datasets of a data folder (a canonical path). A list that cannot be read is one choice that says so.
+pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetChoice> {
+    match Catalog::open(dir) {
+        Ok(catalog) => catalog.names().map(|name| choice(&catalog, dir, name, counts)).collect(),
+        Err(e) => vec![broken("dataset_info.json", e.to_string())],
     }
+}
 
-    /// The choices of a data folder. A list that cannot be read is one choice that says so.
-    pub fn choices(&self, dir: &Path) -> Vec<DatasetChoice> {
-        let listed = self.read(dir);
-        match &listed.entries {
-            Ok(entries) => entries.keys().map(|name| self.choice(&listed, name)).collect(),
-            Err(problem) => vec![DatasetChoice {
-                name: INFO.to_owned(),
-                rows: None,
-                format: String::new(),
-                ranking: false,
-                problem: Some(problem.clone()),
-            }],
-        }
-    }
-
-    fn choice(&self, listed: &Listed, name: &str) -> DatasetChoice {
-        let file = listed.file(name);
-        let entry = listed.entry(name);
-        let text = |key: &str| entry.and_then(|entry| entry.get(key)).and_then(Value::as_str);
-        DatasetChoice {
+fn choice(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetChoice {
+    match find(catalog, dir, name) {
+        Ok((info, file)) => DatasetChoice {
             name: name.to_owned(),
-            rows: file.as_ref().ok().and_then(|file| self.rows(file)),
-            format: text("formatting").unwrap_or("alpaca").to_owned(),
-            ranking: entry.and_then(|entry| entry.get("ranking")).and_then(Value::as_bool).unwrap_or(false),
-            problem: file.err().map(|(en, _)| en),
-        }
+            rows: counts.of(&file),
+            format: format_name(info.format).to_owned(),
+            ranking: info.ranking,
+            problem: None,
+        },
+        Err(problem) => broken(name, problem),
     }
+}
 
-    fn rows(&self, file: &Path) -> Option<u64> {
+fn broken(name: &str, problem: String) -> DatasetChoice {
+    DatasetChoice {
+        name: name.to_owned(),
+        rows: None,
+        format: String::new(),
+        ranking: false,
+        problem: Some(problem),
+    }
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Alpaca => "alpaca",
+        Format::Sharegpt => "sharegpt",
+        Format::OpenAi => "openai",
+    }
+}
+
+/// The entry of a dataset and where its rows are: inside the data folder, and there.
+///
+/// # Errors
+/// A sentence about what is wrong.
+pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, PathBuf), String> {
+    let info = catalog.get(name).map_err(|e| e.to_string())?;
+    let file = paths::resolve(&info.path.display().to_string(), &[dir]);
+    let file = file.map_err(|e| format!("{}: \"{name}\": {e}", catalog.path().display()))?;
+    Ok((info, file))
+}
+
+impl RowCounts {
+    /// Rows of a file; `None` where they are not counted.
+    fn of(&self, file: &Path) -> Option<u64> {
         let metadata = fs::metadata(file).ok()?;
         let (modified, length) = (metadata.modified().ok()?, metadata.len());
-        let known = self.rows.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
-        if let Some((at, of, rows)) = known
-            && (at, of) == (modified, length)
-        {
-            return rows;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
+        if let Some(count) = known.filter(|count| count.modified == modified && count.length == length) {
+            return count.rows;
         }
         let rows = (metadata.is_file() && length <= COUNTED_BYTES).then(|| count_rows(file)).flatten();
-        let mut remembered = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.insert(file.to_owned(), (modified, length, rows));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(file.to_owned(), Count { modified, length, rows });
         rows
-    }
-}
-
-/// A sentence in English and the same in Chinese.
-type Sentence = (String, String);
-
-impl Listed {
-    fn entry(&self, name: &str) -> Option<&Value> {
-        self.entries.as_ref().ok()?.get(name)
-    }
-
-    /// Whether a dataset can be trained on, as far as its entry and its file's place tell.
-    pub fn check(&self, name: &str) -> Result<(), Sentence> {
-        self.file(name).map(drop)
-    }
-
-    fn file(&self, name: &str) -> Result<PathBuf, Sentence> {
-        let entries = self.entries.as_ref().map_err(|problem| (problem.clone(), problem.clone()))?;
-        let info = self.dir.join(INFO);
-        let info = info.display();
-        let entry = entries.get(name).ok_or_else(|| {
-            let known = entries.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            (
-                format!("`{name}` is not in {info}; it lists {known}"),
-                format!("{info} 中没有 `{name}`；已有：{known}"),
-            )
-        })?;
-        let file = entry.get("file_name").and_then(Value::as_str).ok_or_else(|| {
-            (
-                format!("`{name}` in {info} has no `file_name`; datasets are read from local files only"),
-                format!("{info} 中的 `{name}` 没有 `file_name`；只支持本地数据文件"),
-            )
-        })?;
-        paths::resolve(&self.dir.join(file).display().to_string(), &[&self.dir])
-            .map_err(|e| (format!("dataset `{name}`: {e}"), format!("数据集 `{name}`：{e}")))
     }
 }
 
@@ -178,9 +154,9 @@ mod tests {
         let info = r#"{"a": {"file_name": "a.json"},
             "b": {"file_name": "b.jsonl", "formatting": "sharegpt", "ranking": true},
             "gone": {"file_name": "gone.json"}, "hub": {"hf_hub_url": "x/y"}}"#;
-        fs::write(dir.join(INFO), info).unwrap();
-        let catalogue = Catalogue::default();
-        let choices = catalogue.choices(&dir);
+        fs::write(dir.join("dataset_info.json"), info).unwrap();
+        let counts = RowCounts::default();
+        let choices = choices(&dir, &counts);
         let rows: Vec<_> = choices.iter().map(|c| (c.name.as_str(), c.rows, c.problem.is_some())).collect();
         assert_eq!(
             rows,
@@ -189,17 +165,17 @@ mod tests {
         assert!(choices[1].ranking && choices[1].format == "sharegpt");
         // A changed file is counted anew.
         fs::write(dir.join("a.json"), "[1]").unwrap();
-        assert_eq!(catalogue.choices(&dir)[0].rows, Some(1));
+        assert_eq!(super::choices(&dir, &counts)[0].rows, Some(1));
     }
 
     #[test]
     fn a_broken_list_says_where_it_is_broken() {
         let dir = tempfile::tempdir().unwrap();
         let problem = |text: &str| {
-            fs::write(dir.path().join(INFO), text).unwrap();
-            Catalogue::default().choices(dir.path())[0].problem.clone().unwrap()
+            fs::write(dir.path().join("dataset_info.json"), text).unwrap();
+            choices(dir.path(), &RowCounts::default())[0].problem.clone().unwrap()
         };
-        assert!(problem("{\"a\": {},\n}").contains("line 2"));
-        assert!(problem("[]").contains(INFO));
+        assert!(problem("{\"a\": {},\n}").contains('2'));
+        assert!(problem("[]").contains("dataset_info.json"));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use engine::text::data::Catalog;
 use recipe::{Kind, Problem, Recipe};
 
-use super::datasets::Catalogue;
+use super::datasets;
 use crate::{
     config::Folders,
     security::{
@@ -65,12 +66,7 @@ pub fn new_id() -> Result<String, getrandom::Error> {
 ///
 /// # Errors
 /// Everything that keeps it from being run.
-pub fn prepare(
-    yaml: &str,
-    output: &Path,
-    folders: &Folders,
-    catalogue: &Catalogue,
-) -> Result<Prepared, Vec<Problem>> {
+pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared, Vec<Problem>> {
     // The dashboard decides where results go; what the text says about it is for other places.
     let output_dir = ("output_dir".to_owned(), output.display().to_string());
     let mut worker = Recipe::from_yaml_with(yaml, &[output_dir])?;
@@ -79,19 +75,36 @@ pub fn prepare(
     worker.overwrite_output_dir = false;
 
     let mut problems = Vec::new();
-    for argument in recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path) {
-        resolve(&mut worker, argument.key, folders, &mut problems);
+    for key in path_arguments() {
+        resolve(&mut worker, key, folders, &mut problems);
     }
-    let listed = catalogue.read(Path::new(&worker.dataset_dir));
-    for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
-        for name in names {
-            problems.extend(listed.check(name).err().map(|(en, zh)| Problem::of(key, en, zh)));
-        }
-    }
+    check_datasets(&worker, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     Ok(Prepared { yaml: yaml.to_owned(), worker_yaml: worker.to_yaml(), recipe })
+}
+
+/// Whether every dataset that is named can be found.
+fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let dir = Path::new(&recipe.dataset_dir);
+    let catalog = match Catalog::open(dir) {
+        Ok(catalog) => catalog,
+        Err(e) => return problems.push(Problem::of("dataset", e.to_string(), e.to_string())),
+    };
+    for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
+        for name in names {
+            if let Err(problem) = datasets::find(&catalog, dir, name) {
+                problems.push(Problem::of(key, problem.clone(), problem));
+            }
+        }
+    }
+}
+
+/// Arguments that name files: those of that kind, and the list of adapters.
+fn path_arguments() -> impl Iterator<Item = &'static str> {
+    let paths = recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path);
+    paths.map(|argument| argument.key).chain(["adapter_name_or_path"])
 }
 
 /// Replaces the paths of one argument by what they lead to.
@@ -184,7 +197,7 @@ mod tests {
     }
 
     fn prepare(place: &Place, yaml: &str) -> Result<Prepared, Vec<Problem>> {
-        super::prepare(yaml, &place.folders.runs_dir.join("x/output"), &place.folders, &Catalogue::default())
+        super::prepare(yaml, &place.folders.runs_dir.join("x/output"), &place.folders)
     }
 
     #[test]
@@ -219,23 +232,12 @@ mod tests {
             ("dataset", yaml("wick", "dataset: away\n")),
             ("eval_dataset", yaml("wick", "dataset: demo\ndo_eval: true\neval_dataset: absent\n")),
         ];
+        for key in path_arguments().filter(|key| *key != "output_dir") {
+            assert!(cases.iter().any(|(tested, _)| *tested == key), "{key} is not tested");
+        }
         for (key, text) in cases {
             let problems = prepare(&place, &text).err().unwrap_or_default();
             assert!(problems.iter().any(|p| p.key.as_deref() == Some(key)), "{text}{problems:?}");
-        }
-    }
-
-    #[test]
-    fn every_path_argument_has_its_folder() {
-        let known = [
-            "model_name_or_path",
-            "adapter_name_or_path",
-            "dataset_dir",
-            "output_dir",
-            "resume_from_checkpoint",
-        ];
-        for argument in recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path) {
-            assert!(known.contains(&argument.key), "{} is a path without a rule", argument.key);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
     store::StoreError,
     worker::{LOG_FILE, OUTPUT_DIR, last_log_lines},
 };
-use datasets::Catalogue;
+use datasets::RowCounts;
 
 /// Stretches that the curve of a page's first paint is decimated to.
 const FIRST_PAINT: u64 = 250;
@@ -38,13 +38,13 @@ const LONGEST_NAME: usize = 120;
 pub struct ServerBoard {
     pool: Pool,
     folders: Arc<Folders>,
-    catalogue: Arc<Catalogue>,
+    row_counts: Arc<RowCounts>,
     chat: Arc<Chat>,
 }
 
 impl ServerBoard {
     pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>) -> ServerBoard {
-        ServerBoard { pool, folders: Arc::new(folders), catalogue: Arc::default(), chat }
+        ServerBoard { pool, folders: Arc::new(folders), row_counts: Arc::default(), chat }
     }
 
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
@@ -76,10 +76,10 @@ impl ServerBoard {
     }
 
     async fn prepare(&self, id: &str, yaml: String) -> Result<launch::Prepared, BoardError> {
-        let (folders, catalogue) = (self.folders.clone(), self.catalogue.clone());
+        let folders = self.folders.clone();
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
         let lang = Preferences::current().lang;
-        let prepared = Self::blocking(move || launch::prepare(&yaml, &output, &folders, &catalogue)).await?;
+        let prepared = Self::blocking(move || launch::prepare(&yaml, &output, &folders)).await?;
         prepared.map_err(|problems| {
             BoardError::Invalid(problems.into_iter().map(|problem| field_problem(problem, lang)).collect())
         })
@@ -137,8 +137,8 @@ impl Board for ServerBoard {
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
         let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
-        let (folders, catalogue) = (self.folders.clone(), self.catalogue.clone());
-        Self::blocking(move || choices::choices(&folders, &catalogue, &runs)).await
+        let (folders, counts) = (self.folders.clone(), self.row_counts.clone());
+        Self::blocking(move || choices::choices(&folders, &counts, &runs)).await
     }
 
     async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {

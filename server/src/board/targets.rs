@@ -10,7 +10,7 @@ use recipe::{Recipe, registry};
 
 use super::models;
 use crate::{
-    chat::Source,
+    chat::{Source, Weights},
     config::Folders,
     security::paths,
     store::RunRow,
@@ -36,11 +36,8 @@ impl<'a> TargetId<'a> {
 
 /// Names of the templates that prompts can be written in.
 pub fn templates() -> Vec<String> {
-    let offered = registry::OFFERED.iter().map(|offered| offered.template);
-    let known = registry::models().map(|model| model.template);
-    let mut names: Vec<String> = offered.chain(known).map(str::to_owned).collect();
+    let mut names: Vec<String> = engine::text::Template::names().map(str::to_owned).collect();
     names.sort();
-    names.dedup();
     names
 }
 
@@ -126,9 +123,7 @@ pub fn source(
         target: target.to_owned(),
         run: chosen.run,
         label: chosen.label,
-        model,
-        adapter,
-        template: template.or(chosen.template),
+        weights: Weights { model, adapter, template: template.or(chosen.template) },
     })
 }
 
@@ -170,7 +165,7 @@ mod tests {
         fs::write(folder("models/wick/config.json"), "{}").unwrap();
         fs::write(folder("secret/config.json"), "{}").unwrap();
         let source = |id: &str| source(id, None, &folders, &[]);
-        assert_eq!(source("model:wick").unwrap().model, folder("models/wick"));
+        assert_eq!(source("model:wick").unwrap().weights.model, folder("models/wick"));
         for id in ["model:../secret", "model:/etc", "run:x:", "run:x:../../secret", "wick", ""] {
             assert!(source(id).is_err(), "{id}");
         }

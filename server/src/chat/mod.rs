@@ -40,8 +40,16 @@ pub struct Source {
     pub target: String,
     pub label: String,
     pub run: Option<RunId>,
+    pub weights: Weights,
+}
+
+/// Where a model's weights are, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// Model folder or GGUF file.
     pub model: PathBuf,
     pub adapter: Option<PathBuf>,
+    /// Name of a template; none: the model's own.
     pub template: Option<String>,
 }
 
@@ -107,13 +115,14 @@ impl Chat {
     /// Starts the process. It ends by itself when the pipe to its standard input closes: with the
     /// server, however that ends.
     fn spawn(&self, source: &Source, socket: &Path) -> io::Result<Child> {
+        let Weights { model, adapter, template } = &source.weights;
         let mut command = Command::new(&self.command.program);
         command.arg0("chandler").args(&self.command.args).arg("serve-model");
-        command.arg("--socket").arg(socket).arg("--model").arg(&source.model);
-        if let Some(adapter) = &source.adapter {
+        command.arg("--socket").arg(socket).arg("--model").arg(model);
+        if let Some(adapter) = adapter {
             command.arg("--adapter").arg(adapter);
         }
-        if let Some(template) = &source.template {
+        if let Some(template) = template {
             command.arg("--template").arg(template);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()

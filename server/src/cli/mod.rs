@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand.
 
+mod overrides;
+mod progress;
+mod train;
 mod version;
 mod webui;
 
@@ -28,6 +31,8 @@ struct Cli {
 enum Command {
     /// Serve the dashboard
     Webui(webui::Args),
+    /// Train as a recipe says
+    Train(train::Args),
     /// Show the version, the commit and what of this CPU is used
     Version,
 }
@@ -38,12 +43,14 @@ pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 /// Reads the command line and does what it says. Exit codes: 0 done, 1 failed, 2 not understood.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Webui(args) => webui::run(args),
-        Command::Version => version::run(),
+    let done = |()| ExitCode::SUCCESS;
+    let ended = match cli.command {
+        Command::Webui(args) => webui::run(args).map(done),
+        Command::Train(args) => train::run(args),
+        Command::Version => version::run().map(done),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match ended {
+        Ok(code) => code,
         Err(e) => {
             complain(&e.to_string());
             ExitCode::FAILURE

@@ -2,9 +2,11 @@
 
 mod events;
 mod lock;
+mod train;
 
 pub use events::EventWriter;
 pub use lock::{RunLock, holder};
+pub use train::{problems_text, run, work};
 
 use std::{
     fs::File,

@@ -1,0 +1,138 @@
+//! Events of a run as a progress bar, or as plain lines where there is no terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use recipe::{EventBody, LogLevel, Phase, Point};
+
+pub struct Progress {
+    /// Hidden where there is no terminal.
+    bar: ProgressBar,
+    terminal: bool,
+    total_steps: u64,
+}
+
+impl Progress {
+    pub fn new(terminal: bool) -> Progress {
+        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Progress { bar, terminal, total_steps: 0 }
+    }
+
+    pub fn show(&mut self, event: &EventBody) {
+        match event {
+            EventBody::Phase { phase: Phase::Training, .. } => {}
+            EventBody::Phase { phase, detail } => {
+                let detail = detail.as_deref().map(|detail| format!(" {detail}")).unwrap_or_default();
+                self.status(format!("{}{detail}", phase_name(*phase)));
+            }
+            EventBody::Start { start_step, total_steps, num_examples, trainable_params, total_params } => {
+                self.line(format!(
+                    "{num_examples} examples, {total_steps} steps, {} of {} parameters are trained",
+                    count(*trainable_params),
+                    count(*total_params),
+                ));
+                self.begin(*start_step, *total_steps);
+            }
+            EventBody::Point(point) => self.point(point),
+            EventBody::Eval { step, eval_loss, .. } => {
+                self.line(format!("step {step}: evaluation loss {eval_loss:.4}"));
+            }
+            EventBody::Checkpoint { step, path } => self.line(format!("step {step}: saved {path}")),
+            EventBody::Log { level: LogLevel::Info, message } => self.line(message.clone()),
+            EventBody::Log { level: LogLevel::Warning, message } => self.line(format!("warning: {message}")),
+            EventBody::Log { level: LogLevel::Error, message } => self.line(format!("error: {message}")),
+            EventBody::End { .. } => {}
+        }
+    }
+
+    /// Leaves the screen to whatever comes after.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn begin(&mut self, start_step: u64, total_steps: u64) {
+        self.total_steps = total_steps;
+        self.bar.set_length(total_steps);
+        self.bar.set_position(start_step);
+        // The template is constant; should it ever be wrong, the bar keeps its plain style.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24.yellow/dim} {pos}/{len}  {msg}") {
+            self.bar.set_style(style.progress_chars("━╸─"));
+        }
+    }
+
+    fn point(&mut self, point: &Point) {
+        let text = format!(
+            "loss {:.4}  lr {:.2e}  grad {:.3}  {:.0} tokens/s  {} left",
+            point.loss,
+            point.learning_rate,
+            point.grad_norm,
+            point.tokens_per_second,
+            clock(point.remaining_s),
+        );
+        if self.terminal {
+            self.bar.set_position(point.step);
+            self.bar.set_message(text);
+        } else {
+            eprintln!("step {}/{}  {text}", point.step, self.total_steps);
+        }
+    }
+
+    fn status(&self, text: String) {
+        if self.terminal {
+            self.bar.set_message(text);
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn line(&self, text: String) {
+        if self.terminal {
+            self.bar.suspend(|| eprintln!("{text}"));
+        } else {
+            eprintln!("{text}");
+        }
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::LoadingModel => "loading model",
+        Phase::EncodingData => "encoding data",
+        Phase::Training => "training",
+        Phase::Evaluating => "evaluating",
+        Phase::Saving => "saving",
+    }
+}
+
+/// `1.2k`, `135M`: three digits that tell.
+fn count(number: u64) -> String {
+    let units = [(1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")];
+    match units.into_iter().find(|(unit, _)| number >= *unit) {
+        Some((unit, name)) => format!("{:.1}{name}", number as f64 / unit as f64),
+        None => number.to_string(),
+    }
+}
+
+/// `0:07`, `12:34`, `1:02:03`.
+fn clock(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "?".to_owned();
+    }
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([clock(7.2), clock(754.0), clock(3723.0), clock(f64::NAN)], ["0:07", "12:34", "1:02:03", "?"]);
+        assert_eq!([count(999), count(1_200), count(134_515_008)], ["999", "1.2k", "134.5M"]);
+    }
+}

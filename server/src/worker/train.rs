@@ -1,0 +1,121 @@
+//! A training run inside this process: the engine, with its end told in words whatever happens.
+
+use std::{
+    any::Any,
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use recipe::{EventBody, Outcome, Problem, Recipe};
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use super::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RECIPE_FILE, RunLock};
+
+/// Why a worker cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error("another worker is at work in {}", .0.display())]
+    Busy(PathBuf),
+    #[error("cannot {what} {path}: {source}", path = .path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("{}", problems_text(.path, .problems))]
+    Recipe { path: PathBuf, problems: Vec<Problem> },
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl WorkerError {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WorkerError {
+        move |source| match source.kind() {
+            io::ErrorKind::WouldBlock => WorkerError::Busy(path.to_owned()),
+            _ => WorkerError::Io { what, path: path.to_owned(), source },
+        }
+    }
+}
+
+/// All problems of a recipe, one a line, each led by the file it stands in.
+pub fn problems_text(path: &Path, problems: &[Problem]) -> String {
+    let lines = problems.iter().map(|problem| format!("{}: {problem}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Works on a run folder: reads its recipe, appends to its events, goes on from its newest checkpoint.
+///
+/// # Errors
+/// The run failed; its last event says the same.
+pub fn work(run_dir: &Path) -> Result<(), WorkerError> {
+    // First of all, so that a request to stop never ends the process unasked.
+    let stop = Arc::new(AtomicBool::new(false));
+    let listen = || {
+        signal_hook::flag::register(SIGTERM, stop.clone())?;
+        // The terminal that the server was started from may go; the run goes on.
+        signal_hook::flag::register(SIGHUP, Arc::default())
+    };
+    listen().map_err(WorkerError::io("listen for signals in", run_dir))?;
+    let _lock = RunLock::take(run_dir).map_err(WorkerError::io("lock", run_dir))?;
+    let path = run_dir.join(EVENTS_FILE);
+    let mut events = EventWriter::open(&path).map_err(WorkerError::io("open", &path))?;
+
+    let mut lost = None;
+    let ended = read_recipe(run_dir).map(|recipe| {
+        let mut sink = |body| {
+            if let Err(e) = events.write(body) {
+                // Nobody could see the run go on; what it has learned can still be saved.
+                stop.store(true, Ordering::Relaxed);
+                lost.get_or_insert(e);
+            }
+        };
+        run(&recipe, &mut sink, &stop)
+    });
+    let (outcome, reason) = match (ended, lost) {
+        (Ok((Outcome::Finished, reason)), _) => (Outcome::Finished, reason),
+        (Ok((Outcome::Failed, reason)), _) => (Outcome::Failed, reason),
+        (Ok(_), Some(e)) => (Outcome::Failed, Some(WorkerError::io("write", &path)(e).to_string())),
+        (Ok(stopped), None) => stopped,
+        (Err(e), _) => (Outcome::Failed, Some(e.to_string())),
+    };
+    let end = EventBody::End { outcome, reason: reason.clone() };
+    events.write(end).map_err(WorkerError::io("write", &path))?;
+    match outcome {
+        Outcome::Failed => Err(WorkerError::Failed(reason.unwrap_or_default())),
+        Outcome::Finished | Outcome::Stopped => Ok(()),
+    }
+}
+
+fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {
+    let path = run_dir.join(RECIPE_FILE);
+    let yaml = fs::read_to_string(&path).map_err(WorkerError::io("read", &path))?;
+    let mut recipe = Recipe::from_yaml(&yaml).map_err(|problems| WorkerError::Recipe { path, problems })?;
+    // Where the run began matters for its first attempt only. The folder is the run's own: without a
+    // checkpoint what lies there is the rest of an attempt that came to nothing.
+    let resumes = holds_checkpoint(&run_dir.join(OUTPUT_DIR));
+    if resumes {
+        recipe.resume_from_checkpoint = None;
+    }
+    recipe.overwrite_output_dir = !resumes;
+    Ok(recipe)
+}
+
+fn holds_checkpoint(output: &Path) -> bool {
+    let entries = fs::read_dir(output).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("checkpoint-"))
+}
+
+/// Trains; a panic of the engine is a failure like any other.
+pub fn run(recipe: &Recipe, sink: &mut dyn FnMut(EventBody), stop: &AtomicBool) -> (Outcome, Option<String>) {
+    match catch_unwind(AssertUnwindSafe(|| engine::train::train(recipe, sink, stop))) {
+        Ok(Ok(summary)) => (summary.outcome, None),
+        Ok(Err(e)) => (Outcome::Failed, Some(e.to_string())),
+        Err(panic) => (Outcome::Failed, Some(format!("the engine broke: {}", panic_text(&*panic)))),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,248 @@
+//! The routes over real connections: who is let in, and what watchers get.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use app::api::Frame;
+use futures_util::StreamExt;
+use leptos::prelude::LeptosOptions;
+use recipe::{Event, EventBody, Point};
+use server::{
+    board::ServerBoard,
+    chat::Chat,
+    config::Folders,
+    pool::{Pool, PoolConfig, WorkerCommand},
+    routes::{AppState, router},
+    security::{Gate, Hosts},
+    store::{NewRun, Store},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_tungstenite::tungstenite;
+
+struct Board {
+    address: SocketAddr,
+    pool: Pool,
+    _dir: tempfile::TempDir,
+}
+
+impl Board {
+    async fn start(password: Option<&str>) -> Board {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let folders =
+            Folders { models_dir: root.join("models"), data_dir: root.join("data"), runs_dir: root.join("runs") };
+        let folders = folders.prepare().unwrap();
+        let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
+        // No worker is ever started here: the program cannot be.
+        let worker = WorkerCommand { program: PathBuf::from("/nonexistent"), args: Vec::new() };
+        let config = PoolConfig { runs_dir: folders.runs_dir.clone(), slots: 1, worker: worker.clone() };
+        let pool = Pool::start(store, config).await.unwrap();
+        let chat = Chat::new(worker);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let site = root.join("site");
+        std::fs::create_dir_all(site.join("pkg")).unwrap();
+        std::fs::write(site.join("pkg/chandler.css"), "body {}").unwrap();
+        let site = site.display().to_string();
+        let state = AppState {
+            options: LeptosOptions::builder().output_name("chandler").site_root(site).site_addr(address).build(),
+            pool: pool.clone(),
+            chat: chat.clone(),
+            gate: Arc::new(Gate::new(Hosts::new("127.0.0.1", &[]), password)),
+            board: Arc::new(ServerBoard::new(pool.clone(), folders, chat)),
+        };
+        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Board { address, pool, _dir: dir }
+    }
+
+    /// Status line, headers and body of the answer to a request with these header lines.
+    async fn ask(&self, request_line: &str, headers: &[&str], body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut request = format!("{request_line} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|header| header.to_ascii_lowercase().starts_with("host:")) {
+            request += &format!("Host: {}\r\n", self.address);
+        }
+        for header in headers {
+            request += &format!("{header}\r\n");
+        }
+        request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn status(&self, request_line: &str, headers: &[&str], body: &str) -> u16 {
+        let answer = self.ask(request_line, headers, body).await;
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// A run whose worker could not be started, with some events in its database.
+    async fn run_with_points(&self, id: &str, points: u64) {
+        let text = |text: &str| text.to_owned();
+        let run = NewRun {
+            id: text(id),
+            name: text("<script>alert(1)</script>"),
+            model: text("wick"),
+            dataset: text("demo"),
+            stage: text("sft"),
+            method: text("lora"),
+            template: None,
+            recipe: String::new(),
+        };
+        self.pool.enqueue(&run, "").await.unwrap();
+        self.take_in(id, 1..=points).await;
+    }
+
+    async fn take_in(&self, id: &str, steps: impl Iterator<Item = u64>) {
+        let events: Vec<Event> = steps
+            .map(|step| {
+                let loss = if step == 777 { 100.0 } else { 1.0 };
+                Event { seq: step, time: 0, body: EventBody::Point(Point { step, loss, ..Point::default() }) }
+            })
+            .collect();
+        self.pool.store().ingest(id, events, 0).await.unwrap();
+    }
+
+    async fn watch(&self, id: &str, after: u64) -> Watcher {
+        let url = format!("ws://{}/ws/runs/{id}?after={after}", self.address);
+        Watcher(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+}
+
+struct Watcher(tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>);
+
+impl Watcher {
+    async fn frame(&mut self) -> Frame {
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.unwrap();
+            if let tungstenite::Message::Text(text) = message.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    async fn backfill(&mut self) -> Vec<Event> {
+        match self.frame().await {
+            Frame::Backfill { events } => events,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn foreign_hosts_and_origins_are_refused_everywhere() {
+    let board = Board::start(None).await;
+    let own = format!("Origin: http://{}", board.address);
+    for path in ["/", "/runs/x", "/login", "/pkg/chandler.css", "/api/runs", "/ws/runs/x"] {
+        assert_eq!(board.status(&format!("GET {path}"), &["Host: evil.com"], "").await, 403, "{path}");
+    }
+    for path in ["/chat/stream", "/login", "/logout", "/api/stop", "/api/launch", "/anything"] {
+        let line = format!("POST {path}");
+        assert_eq!(board.status(&line, &["Origin: http://evil.com"], "").await, 403, "{path}");
+        assert_eq!(board.status(&line, &["Origin: null"], "").await, 403, "{path}");
+        assert_ne!(board.status(&line, &[&own], "").await, 403, "{path}");
+    }
+    let upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Origin: http://evil.com"];
+    assert_eq!(board.status("GET /ws/runs/x", &upgrade, "").await, 403);
+    assert_eq!(board.status("GET /healthz", &["Host: evil.com"], "").await, 200);
+}
+
+#[tokio::test]
+async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 3).await;
+    let page = board.ask("GET /", &["Accept: text/html"], "").await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let lower = page.to_lowercase();
+    for header in ["x-content-type-options: nosniff", "frame-ancestors 'none'", "referrer-policy: same-origin"] {
+        assert!(lower.contains(header), "{header} is missing:\n{page}");
+    }
+    let nonce = page.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    assert!(page.contains(&format!("nonce=\"{nonce}\"")), "the scripts do not carry the policy's nonce");
+    assert!(!page.contains("<script>alert(1)"));
+    let not_found = board.ask("GET /no/such/page", &["Accept: text/html"], "").await;
+    assert!(not_found.starts_with("HTTP/1.1 404"), "{not_found}");
+    assert!(not_found.to_lowercase().contains("content-security-policy"));
+    for path in ["/../chandler.db", "/pkg/../../chandler.db", "/%2e%2e/chandler.db", "/pkg/%2e%2e/%2e%2e/runs/chandler.db"] {
+        assert_ne!(board.status(&format!("GET {path}"), &[], "").await, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_asked_of_everyone_for_everything() {
+    let board = Board::start(Some("secret")).await;
+    board.run_with_points("r", 1).await;
+    for path in ["/", "/runs/r", "/api/runs", "/ws/runs/r", "/pkg/chandler.wasm", "/no/such/page"] {
+        assert_eq!(board.status(&format!("GET {path}"), &[], "").await, 401, "{path}");
+        let answer = board.ask(&format!("GET {path}"), &["Accept: text/html"], "").await;
+        assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /login?next="), "{answer}");
+    }
+    for path in ["/chat/stream", "/api/launch", "/api/stop"] {
+        assert_eq!(board.status(&format!("POST {path}"), &[], "").await, 401, "{path}");
+    }
+    for path in ["/login", "/healthz", "/pkg/chandler.css"] {
+        assert_eq!(board.status(&format!("GET {path}"), &[], "").await, 200, "{path}");
+    }
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    assert_eq!(board.status("POST /login", &[form], "password=guess&next=/").await, 401);
+    let answer = board.ask("POST /login", &[form], "password=secret&next=/runs/r").await;
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /runs/r"), "{answer}");
+    let cookie = answer.split("set-cookie: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    let cookie = format!("Cookie: {cookie}");
+    assert_eq!(board.status("GET /runs/r", &[&cookie], "").await, 200);
+    assert_eq!(board.status("POST /logout", &[&cookie], "").await, 303);
+    assert_eq!(board.status("GET /runs/r", &[&cookie], "").await, 401);
+}
+
+#[tokio::test]
+async fn large_bodies_are_refused() {
+    let board = Board::start(None).await;
+    let body = "x".repeat(3 << 20);
+    assert_eq!(board.status("POST /api/check", &["Content-Type: application/json"], &body).await, 413);
+    assert_eq!(board.status("POST /chat/stream", &["Content-Type: application/json"], &body).await, 413);
+}
+
+#[tokio::test]
+async fn watchers_are_filled_in_from_where_they_left() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 10).await;
+    let mut watcher = board.watch("r", 0).await;
+    assert_eq!(watcher.backfill().await.len(), 10);
+    assert!(matches!(watcher.frame().await, Frame::Run { .. }));
+    let mut back = board.watch("r", 7).await;
+    assert_eq!(back.backfill().await.iter().map(|event| event.seq).collect::<Vec<_>>(), [8, 9, 10]);
+    assert_eq!(board.status("GET /ws/runs/none", &["Upgrade: websocket"], "").await, 400);
+    let gone = tokio_tungstenite::connect_async(format!("ws://{}/ws/runs/none", board.address)).await;
+    assert!(matches!(gone, Err(tungstenite::Error::Http(answer)) if answer.status() == 404));
+}
+
+#[tokio::test]
+async fn long_curves_are_thinned_without_losing_spikes() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 20_000).await;
+    let mut watcher = board.watch("r", 0).await;
+    let events = watcher.backfill().await;
+    assert!(events.len() <= 4_001, "{}", events.len());
+    assert_eq!(events.last().unwrap().seq, 20_000);
+    assert!(events.iter().any(|event| event.seq == 777), "the spike is lost");
+    assert!(events.is_sorted_by(|a, b| a.seq < b.seq));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_start_says_why() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 0).await;
+    for _ in 0..500 {
+        let run = board.pool.store().run("r").await.unwrap();
+        if let Some(reason) = run.reason {
+            assert!(reason.contains("cannot start a worker"), "{reason}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the run is not settled");
+}

@@ -1,0 +1,404 @@
+//! The pool with real processes. The worker is this very test binary, called on its test
+//! [`worker_process`].
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use recipe::{Event, EventBody, LogLevel, Outcome, Point, RunState};
+use server::{
+    pool::{Pool, PoolConfig, PoolError, ProcessId, Update, WorkerCommand},
+    store::{NewRun, Store},
+    worker::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RunLock},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+// ---------------------------------------------------------------- the worker's side
+
+/// What the worker shall do stands in its recipe, `key=value` a line.
+struct Script(String);
+
+impl Script {
+    fn number(&self, key: &str) -> Option<u64> {
+        self.0.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.number(key).is_some()
+    }
+}
+
+/// Not a test but the worker: does nothing unless it was called with `train --run-dir DIR`.
+#[test]
+fn worker_process() {
+    let args: Vec<String> = std::env::args().collect();
+    let Some(at) = args.iter().position(|arg| arg == "--run-dir") else { return };
+    let code = train(Path::new(&args[at + 1]));
+    std::process::exit(code);
+}
+
+fn point(step: u64) -> EventBody {
+    EventBody::Point(Point { step, loss: 10.0 / step as f64, tokens: step * 100, ..Point::default() })
+}
+
+fn train(dir: &Path) -> i32 {
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, stop.clone()).unwrap();
+    let script = Script(fs::read_to_string(dir.join("recipe.yaml")).unwrap());
+    let _lock = RunLock::take(dir).unwrap();
+    let mut events = EventWriter::open(&dir.join(EVENTS_FILE)).unwrap();
+    let saved = dir.join(OUTPUT_DIR).join("step");
+    let start: u64 = fs::read_to_string(&saved).ok().and_then(|step| step.parse().ok()).unwrap_or(0);
+    let first_attempt = !dir.join("attempted").exists();
+    fs::write(dir.join("attempted"), "").unwrap();
+
+    if script.flag("grandchild") {
+        let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        fs::write(dir.join("grandchild"), child.id().to_string()).unwrap();
+    }
+    let total_steps = script.number("steps").unwrap_or(20);
+    let started =
+        EventBody::Start { start_step: start, total_steps, num_examples: 1, trainable_params: 2, total_params: 3 };
+    events.write(started).unwrap();
+    for step in start + 1..=total_steps {
+        events.write(point(step)).unwrap();
+        if first_attempt && script.number("panic") == Some(step) {
+            eprintln!("out of luck");
+            return 101;
+        }
+        if first_attempt && script.number("fail") == Some(step) {
+            let reason = Some("the loss is not a number".to_owned());
+            events.write(EventBody::End { outcome: Outcome::Failed, reason }).unwrap();
+            return 1;
+        }
+        if first_attempt && script.number("torn") == Some(step) {
+            use std::io::Write;
+            let mut file = fs::File::options().append(true).open(dir.join(EVENTS_FILE)).unwrap();
+            file.write_all(b"{\"seq\":99,\"time\":1,\"ty").unwrap();
+            return 101;
+        }
+        if step % 5 == 0 {
+            fs::create_dir_all(saved.parent().unwrap()).unwrap();
+            fs::write(&saved, step.to_string()).unwrap();
+            events.write(EventBody::Checkpoint { step, path: format!("checkpoint-{step}") }).unwrap();
+        }
+        if stop.load(Ordering::Relaxed) {
+            fs::create_dir_all(saved.parent().unwrap()).unwrap();
+            fs::write(&saved, step.to_string()).unwrap();
+            events.write(EventBody::End { outcome: Outcome::Stopped, reason: None }).unwrap();
+            return 0;
+        }
+        std::thread::sleep(Duration::from_millis(script.number("sleep").unwrap_or(0)));
+    }
+    events.write(EventBody::Log { level: LogLevel::Info, message: "done".to_owned() }).unwrap();
+    events.write(EventBody::End { outcome: Outcome::Finished, reason: None }).unwrap();
+    0
+}
+
+// ---------------------------------------------------------------- the server's side
+
+struct Place {
+    dir: PathBuf,
+    _temp: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let temp = tempfile::tempdir().unwrap();
+        Place { dir: temp.path().canonicalize().unwrap(), _temp: temp }
+    }
+
+    async fn pool(&self) -> Pool {
+        let args = ["--exact", "worker_process", "--nocapture", "--"].map(OsString::from).to_vec();
+        let worker = WorkerCommand { program: std::env::current_exe().unwrap(), args };
+        let config = PoolConfig { runs_dir: self.dir.clone(), slots: 1, worker };
+        let store = Store::open(&self.dir.join("chandler.db")).await.unwrap();
+        Pool::start(store, config).await.unwrap()
+    }
+
+    fn events(&self, id: &str) -> Vec<Event> {
+        let text = fs::read_to_string(self.dir.join(id).join(EVENTS_FILE)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn run(id: &str) -> NewRun {
+    let text = |text: &str| text.to_owned();
+    NewRun {
+        id: text(id),
+        name: text(id),
+        model: text("wick"),
+        dataset: text("demo"),
+        stage: text("sft"),
+        method: text("lora"),
+        template: None,
+        recipe: String::new(),
+    }
+}
+
+async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn until_state(pool: &Pool, id: &str, state: RunState) {
+    until(&format!("{id} is {}", state.name()), async || {
+        (pool.store().run(id).await.unwrap().state == state).then_some(())
+    })
+    .await;
+}
+
+async fn until_step(pool: &Pool, id: &str, step: u64) {
+    until(&format!("{id} is at step {step}"), async || {
+        (pool.store().run(id).await.unwrap().step >= step).then_some(())
+    })
+    .await;
+}
+
+/// Every step once, and nothing lost or doubled between file and database.
+async fn assert_whole(place: &Place, pool: &Pool, id: &str, steps: u64) {
+    let curve = pool.store().curve(id, 100_000).await.unwrap();
+    let found: Vec<u64> = curve.iter().map(|point| point.step).collect();
+    assert_eq!(found, (1..=steps).collect::<Vec<_>>());
+    let row = pool.store().run(id).await.unwrap();
+    assert_eq!(row.point_count, steps);
+    let file = place.events(id);
+    assert_eq!(row.last_seq, file.len() as u64);
+    assert!(file.iter().map(|event| event.seq).eq(1..=row.last_seq));
+}
+
+async fn states(pool: &Pool, id: &str) -> Vec<RunState> {
+    pool.store().transitions(id).await.unwrap().into_iter().map(|transition| transition.to).collect()
+}
+
+#[tokio::test]
+async fn runs_wait_for_a_slot_and_finish_in_order() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    for id in ["a", "b"] {
+        pool.enqueue(&run(id), "steps=30\nsleep=2").await.unwrap();
+    }
+    until_state(&pool, "b", RunState::Finished).await;
+    use RunState::{Finished, Preparing, Queued, Running};
+    assert_eq!(states(&pool, "a").await, [Queued, Preparing, Running, Finished]);
+    let entered = async |id, state| {
+        let transitions = pool.store().transitions(id).await.unwrap();
+        transitions.into_iter().find(|transition| transition.to == state).unwrap().time
+    };
+    assert!(entered("b", Preparing).await >= entered("a", Finished).await);
+    assert_whole(&place, &pool, "a", 30).await;
+    let row = pool.store().run("a").await.unwrap();
+    assert_eq!((row.total_steps, row.trainable_params, row.worker), (30, Some(2), None));
+    assert!(!row.sparkline.is_empty() && row.ended >= row.started);
+    assert_eq!(pool.store().log("a", 10).await.unwrap().len(), 1);
+    assert!(matches!(pool.delete("a").await, Ok(())));
+    assert!(!place.dir.join("a").exists());
+    assert!(pool.store().run("a").await.is_err());
+}
+
+#[tokio::test]
+async fn a_stopped_run_is_resumed_where_it_stopped() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=60\nsleep=10").await.unwrap();
+    until_step(&pool, "a", 7).await;
+    pool.stop("a").await.unwrap();
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    assert!(matches!(pool.stop("a").await, Err(PoolError::Refused(_))));
+    let stopped_at = pool.store().run("a").await.unwrap().step;
+    assert!(stopped_at < 60);
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    assert_whole(&place, &pool, "a", 60).await;
+    assert!(matches!(pool.resume("a").await, Err(PoolError::Refused(_))));
+    let starts = place.events("a").into_iter().filter_map(|event| match event.body {
+        EventBody::Start { start_step, .. } => Some(start_step),
+        _ => None,
+    });
+    assert_eq!(starts.collect::<Vec<_>>(), [0, stopped_at]);
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_whole_process_tree() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5\ngrandchild=1").await.unwrap();
+    until_step(&pool, "a", 2).await;
+    let pid: u32 = fs::read_to_string(place.dir.join("a/grandchild")).unwrap().parse().unwrap();
+    let grandchild = ProcessId::of(pid).unwrap();
+    let worker = pool.store().run("a").await.unwrap().worker.unwrap();
+    assert!(matches!(pool.delete("a").await, Err(PoolError::Refused(_))));
+    pool.cancel("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    assert!(!worker.is_alive());
+    until("the grandchild is gone", async || (!grandchild.is_alive()).then_some(())).await;
+    let reason = pool.store().run("a").await.unwrap().reason.unwrap();
+    assert!(reason.contains("cancelled"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_run_can_leave_the_queue() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5").await.unwrap();
+    pool.enqueue(&run("b"), "steps=5").await.unwrap();
+    until_state(&pool, "a", RunState::Running).await;
+    pool.stop("b").await.unwrap();
+    assert_eq!(pool.store().run("b").await.unwrap().state, RunState::Stopped);
+    pool.cancel("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    assert_eq!(pool.store().run("b").await.unwrap().state, RunState::Stopped);
+}
+
+#[tokio::test]
+async fn a_dead_worker_is_told_of_and_its_void_points_go() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    // Dies at step 8, three steps after its checkpoint at 5.
+    pool.enqueue(&run("a"), "steps=12\npanic=8").await.unwrap();
+    until_state(&pool, "a", RunState::Interrupted).await;
+    let row = pool.store().run("a").await.unwrap();
+    let reason = row.reason.unwrap();
+    assert!(reason.contains("101") && reason.contains("out of luck"), "{reason}");
+    assert_eq!(row.point_count, 8);
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    let curve = pool.store().curve("a", 1000).await.unwrap();
+    assert_eq!(curve.iter().map(|p| p.step).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_killed_worker_and_a_failed_one_say_why() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("killed"), "steps=100000\nsleep=5").await.unwrap();
+    until_step(&pool, "killed", 2).await;
+    pool.store().run("killed").await.unwrap().worker.unwrap().kill_group().unwrap();
+    until_state(&pool, "killed", RunState::Interrupted).await;
+    assert!(pool.store().run("killed").await.unwrap().reason.unwrap().contains("signal 9"));
+    pool.enqueue(&run("failed"), "steps=10\nfail=3").await.unwrap();
+    until_state(&pool, "failed", RunState::Failed).await;
+    let reason = pool.store().run("failed").await.unwrap().reason;
+    assert_eq!(reason.as_deref(), Some("the loss is not a number"));
+}
+
+#[tokio::test]
+async fn a_torn_last_line_is_neither_read_nor_built_upon() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=10\ntorn=7").await.unwrap();
+    until_state(&pool, "a", RunState::Interrupted).await;
+    assert_eq!(pool.store().run("a").await.unwrap().point_count, 7);
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    let file = place.events("a");
+    assert!(file.iter().map(|event| event.seq).eq(1..=file.len() as u64));
+    assert_eq!(pool.store().run("a").await.unwrap().point_count, 10);
+}
+
+#[tokio::test]
+async fn workers_outlive_the_server_and_are_found_again() {
+    let place = Place::new();
+    let mut pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=150\nsleep=10").await.unwrap();
+    until_step(&pool, "a", 3).await;
+    let worker = pool.store().run("a").await.unwrap().worker;
+    // Servers come and go at odd moments.
+    for pause in [3, 57, 111, 20] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        pool.close().await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        pool = place.pool().await;
+        assert_eq!(pool.store().run("a").await.unwrap().worker, worker);
+    }
+    until_state(&pool, "a", RunState::Finished).await;
+    assert_whole(&place, &pool, "a", 150).await;
+}
+
+#[tokio::test]
+async fn what_ended_while_the_server_was_away_is_settled() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("done"), "steps=30\nsleep=5").await.unwrap();
+    until_step(&pool, "done", 2).await;
+    pool.close().await;
+    until("the worker is done", async || {
+        let done = place.events("done").iter().any(|event| matches!(event.body, EventBody::End { .. }));
+        done.then_some(())
+    })
+    .await;
+    let pool = place.pool().await;
+    until_state(&pool, "done", RunState::Finished).await;
+    assert_whole(&place, &pool, "done", 30).await;
+
+    pool.enqueue(&run("killed"), "steps=100000\nsleep=5").await.unwrap();
+    until_step(&pool, "killed", 2).await;
+    let worker = pool.store().run("killed").await.unwrap().worker.unwrap();
+    pool.close().await;
+    worker.kill_group().unwrap();
+    until("the worker is gone", async || (!worker.is_alive()).then_some(())).await;
+    let pool = place.pool().await;
+    until_state(&pool, "killed", RunState::Interrupted).await;
+}
+
+#[tokio::test]
+async fn a_stop_asked_for_before_a_restart_is_not_forgotten() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5").await.unwrap();
+    until_step(&pool, "a", 2).await;
+    // The wish is noted, the signal not sent: as if the server had been killed in between.
+    pool.store().begin_stopping("a", server::store::Ending::Stop, "asked").await.unwrap();
+    pool.close().await;
+    let pool = place.pool().await;
+    until_state(&pool, "a", RunState::Stopped).await;
+}
+
+#[tokio::test]
+async fn watchers_hear_every_event_once_and_in_order() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    let mut updates = pool.subscribe("a");
+    pool.enqueue(&run("a"), "steps=40\nsleep=3").await.unwrap();
+    let (mut heard, mut last_state) = (Vec::new(), RunState::Queued);
+    while !last_state.is_over() {
+        match tokio::time::timeout(PATIENCE, updates.recv()).await.unwrap().unwrap() {
+            Update::Events(events) => heard.extend(events.iter().cloned()),
+            Update::Run(run) => last_state = run.state,
+        }
+    }
+    assert_eq!(heard, place.events("a"));
+    assert_eq!(pool.store().events_after("a", 0).await.unwrap(), heard);
+    let some = heard[10].seq;
+    assert_eq!(pool.store().events_after("a", some).await.unwrap(), heard[11..]);
+}
+
+#[tokio::test]
+async fn a_folder_that_leads_elsewhere_is_not_deleted() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=1").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("precious"), "").unwrap();
+    fs::remove_dir_all(place.dir.join("a")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), place.dir.join("a")).unwrap();
+    assert!(matches!(pool.delete("a").await, Err(PoolError::Refused(_))));
+    assert!(elsewhere.path().join("precious").exists());
+    assert!(pool.store().run("a").await.is_ok());
+}
