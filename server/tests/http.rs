@@ -1,5 +1,7 @@
 //! The routes over real connections: who is let in, and what watchers get.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use app::api::Frame;
@@ -31,8 +33,11 @@ impl Board {
     async fn start(password: Option<&str>) -> Board {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        let folders =
-            Folders { models_dir: root.join("models"), data_dir: root.join("data"), runs_dir: root.join("runs") };
+        let folders = Folders {
+            models_dir: root.join("models"),
+            data_dir: root.join("data"),
+            runs_dir: root.join("runs"),
+        };
         let folders = folders.prepare().unwrap();
         let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
         // No worker is ever started here: the program cannot be.
@@ -47,7 +52,11 @@ impl Board {
         std::fs::write(site.join("pkg/chandler.css"), "body {}").unwrap();
         let site = site.display().to_string();
         let state = AppState {
-            options: LeptosOptions::builder().output_name("chandler").site_root(site).site_addr(address).build(),
+            options: LeptosOptions::builder()
+                .output_name("chandler")
+                .site_root(site)
+                .site_addr(address)
+                .build(),
             pool: pool.clone(),
             chat: chat.clone(),
             gate: Arc::new(Gate::new(Hosts::new("127.0.0.1", &[]), password)),
@@ -158,7 +167,9 @@ async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
     let page = board.ask("GET /", &["Accept: text/html"], "").await;
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     let lower = page.to_lowercase();
-    for header in ["x-content-type-options: nosniff", "frame-ancestors 'none'", "referrer-policy: same-origin"] {
+    for header in
+        ["x-content-type-options: nosniff", "frame-ancestors 'none'", "referrer-policy: same-origin"]
+    {
         assert!(lower.contains(header), "{header} is missing:\n{page}");
     }
     let nonce = page.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
@@ -167,7 +178,12 @@ async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
     let not_found = board.ask("GET /no/such/page", &["Accept: text/html"], "").await;
     assert!(not_found.starts_with("HTTP/1.1 404"), "{not_found}");
     assert!(not_found.to_lowercase().contains("content-security-policy"));
-    for path in ["/../chandler.db", "/pkg/../../chandler.db", "/%2e%2e/chandler.db", "/pkg/%2e%2e/%2e%2e/runs/chandler.db"] {
+    for path in [
+        "/../chandler.db",
+        "/pkg/../../chandler.db",
+        "/%2e%2e/chandler.db",
+        "/pkg/%2e%2e/%2e%2e/runs/chandler.db",
+    ] {
         assert_ne!(board.status(&format!("GET {path}"), &[], "").await, 200, "{path}");
     }
 }

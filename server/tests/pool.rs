@@ -1,6 +1,8 @@
 //! The pool with real processes. The worker is this very test binary, called on its test
 //! [`worker_process`].
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::zombie_processes)]
+
 use std::{
     ffi::OsString,
     fs,
@@ -65,8 +67,13 @@ fn train(dir: &Path) -> i32 {
         fs::write(dir.join("grandchild"), child.id().to_string()).unwrap();
     }
     let total_steps = script.number("steps").unwrap_or(20);
-    let started =
-        EventBody::Start { start_step: start, total_steps, num_examples: 1, trainable_params: 2, total_params: 3 };
+    let started = EventBody::Start {
+        start_step: start,
+        total_steps,
+        num_examples: 1,
+        trainable_params: 2,
+        total_params: 3,
+    };
     events.write(started).unwrap();
     for step in start + 1..=total_steps {
         events.write(point(step)).unwrap();

@@ -3,7 +3,10 @@
 use app::api::{FormChoices, ModelChoice};
 use recipe::{RunState, registry};
 
-use super::{datasets::{self, RowCounts}, models};
+use super::{
+    datasets::{self, RowCounts},
+    models,
+};
 use crate::{config::Folders, store::RunRow, worker::OUTPUT_DIR};
 
 pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormChoices {

@@ -14,7 +14,7 @@ use crate::{
     config::Folders,
     security::paths,
     store::RunRow,
-    worker::{OUTPUT_DIR, RECIPE_FILE},
+    worker::{OUTPUT_DIR, RECIPE_FILE, problems_text},
 };
 
 /// A target's id is `model:NAME`, or `run:ID:FOLDER` with the folder relative to the run's output
@@ -99,13 +99,13 @@ pub fn source(
     runs: &[RunRow],
 ) -> Result<Source, String> {
     let gone = || format!("there is no `{target}` to chat with any more; reload the page");
-    let (chosen, model, adapter) = match TargetId::parse(target).ok_or_else(gone)? {
+    let (chosen, model, adapters) = match TargetId::parse(target).ok_or_else(gone)? {
         TargetId::Model(name) => {
             let known =
                 targets(folders, &[]).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
             let path =
                 paths::resolve(&folders.models_dir.join(name).display().to_string(), &[&folders.models_dir]);
-            (known, path.map_err(|e| e.to_string())?, None)
+            (known, path.map_err(|e| e.to_string())?, Vec::new())
         }
         TargetId::Run { id, folder } => {
             let run = runs.iter().find(|run| run.id == id).ok_or_else(gone)?;
@@ -113,9 +113,12 @@ pub fn source(
                 targets_of(folders, run).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
             let run_dir = folders.runs_dir.join(&run.id);
             let weights = run_dir.join(OUTPUT_DIR).join(folder);
-            match is_adapter(&weights) {
-                true => (known, base_model(&run_dir, folders)?, Some(weights)),
-                false => (known, weights, None),
+            if is_adapter(&weights) {
+                let (model, mut adapters) = base(&run_dir, folders)?;
+                adapters.push(weights);
+                (known, model, adapters)
+            } else {
+                (known, weights, Vec::new())
             }
         }
     };
@@ -123,19 +126,23 @@ pub fn source(
         target: target.to_owned(),
         run: chosen.run,
         label: chosen.label,
-        weights: Weights { model, adapter, template: template.or(chosen.template) },
+        weights: Weights { model, adapters, template: template.or(chosen.template) },
     })
 }
 
-/// The model that a run's adapter belongs to, from the recipe its worker read.
-fn base_model(run_dir: &Path, folders: &Folders) -> Result<PathBuf, String> {
+/// What a run's adapter stands on, from the recipe its worker read: the model, and adapters below it.
+fn base(run_dir: &Path, folders: &Folders) -> Result<(PathBuf, Vec<PathBuf>), String> {
     let path = run_dir.join(RECIPE_FILE);
     let yaml = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let recipe = Recipe::parse_yaml(&yaml, &[]).map_err(|problems| {
-        format!("{}: {}", path.display(), problems.first().map(ToString::to_string).unwrap_or_default())
-    })?;
-    paths::resolve(&recipe.model_name_or_path, &[&folders.models_dir, &folders.runs_dir])
-        .map_err(|e| e.to_string())
+    let recipe = Recipe::parse_yaml(&yaml, &[]).map_err(|problems| problems_text(&path, &problems))?;
+    let resolve = |named: &str| {
+        paths::resolve(named, &[&folders.models_dir, &folders.runs_dir]).map_err(|e| e.to_string())
+    };
+    // Without a new adapter the run went on with the last one, and its result stands in that one's place.
+    let given = &recipe.adapter_name_or_path;
+    let below = if recipe.create_new_adapter { given.len() } else { given.len().saturating_sub(1) };
+    let adapters = given[..below].iter().map(|adapter| resolve(adapter)).collect::<Result<_, _>>()?;
+    Ok((resolve(&recipe.model_name_or_path)?, adapters))
 }
 
 #[cfg(test)]

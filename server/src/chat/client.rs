@@ -80,8 +80,7 @@ async fn send(socket: &Path, mut request: Request<Body>) -> Result<Response<Inco
 
 /// Translates the process' events to the page's.
 fn deltas(body: Incoming) -> impl Stream<Item = ChatDelta> {
-    let mut reading =
-        Reading { events: Reader::default(), text: Utf8::default(), started: None, finish: None };
+    let mut reading = Reading { events: Reader::default(), started: None, finish: None };
     body.into_data_stream().flat_map(move |piece| {
         let deltas = match piece {
             Ok(bytes) => reading.take(&bytes),
@@ -93,7 +92,6 @@ fn deltas(body: Incoming) -> impl Stream<Item = ChatDelta> {
 
 struct Reading {
     events: Reader,
-    text: Utf8,
     /// When the first piece of text came.
     started: Option<Instant>,
     finish: Option<String>,
@@ -101,8 +99,7 @@ struct Reading {
 
 impl Reading {
     fn take(&mut self, bytes: &[u8]) -> Vec<ChatDelta> {
-        let text = self.text.push(bytes);
-        let events = self.events.push(&text);
+        let events = self.events.push(bytes);
         events
             .iter()
             .filter_map(|data| serde_json::from_str(data).ok())
@@ -131,24 +128,5 @@ impl Reading {
         let text = choice.delta.content.filter(|text| !text.is_empty())?;
         self.started.get_or_insert_with(Instant::now);
         Some(ChatDelta::Text { text })
-    }
-}
-
-/// Characters from pieces that may end inside one.
-#[derive(Default)]
-struct Utf8 {
-    pending: Vec<u8>,
-}
-
-impl Utf8 {
-    fn push(&mut self, bytes: &[u8]) -> String {
-        self.pending.extend_from_slice(bytes);
-        let complete = match std::str::from_utf8(&self.pending) {
-            Ok(text) => text.len(),
-            Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            Err(_) => self.pending.len(),
-        };
-        let bytes: Vec<u8> = self.pending.drain(..complete).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 }

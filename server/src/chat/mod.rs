@@ -5,10 +5,12 @@
 //! Unix socket in OpenAI's format (`openai`).
 
 mod client;
+mod engine;
 mod openai;
 mod worker;
 
 pub use client::ChatError;
+pub use engine::load;
 pub use worker::{Answer, Model, serve};
 
 use std::{
@@ -48,7 +50,8 @@ pub struct Source {
 pub struct Weights {
     /// Model folder or GGUF file.
     pub model: PathBuf,
-    pub adapter: Option<PathBuf>,
+    /// Adapter folders, applied one on the other.
+    pub adapters: Vec<PathBuf>,
     /// Name of a template; none: the model's own.
     pub template: Option<String>,
 }
@@ -115,11 +118,11 @@ impl Chat {
     /// Starts the process. It ends by itself when the pipe to its standard input closes: with the
     /// server, however that ends.
     fn spawn(&self, source: &Source, socket: &Path) -> io::Result<Child> {
-        let Weights { model, adapter, template } = &source.weights;
+        let Weights { model, adapters, template } = &source.weights;
         let mut command = Command::new(&self.command.program);
         command.arg0("chandler").args(&self.command.args).arg("serve-model");
         command.arg("--socket").arg(socket).arg("--model").arg(model);
-        if let Some(adapter) = adapter {
+        for adapter in adapters {
             command.arg("--adapter").arg(adapter);
         }
         if let Some(template) = template {

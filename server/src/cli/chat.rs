@@ -32,10 +32,10 @@ pub struct Args {
     /// Model folder or .gguf file
     #[arg(long, value_name = "PATH", conflicts_with_all = ["recipe", "overrides"])]
     model: Option<PathBuf>,
-    /// Adapter folder
-    #[arg(long, value_name = "DIR", requires = "model")]
-    adapter: Option<PathBuf>,
-    /// How prompts are written [default: the one that fits the model]
+    /// Adapter folder; several are applied one on the other
+    #[arg(long = "adapter", value_name = "DIR", requires = "model")]
+    adapters: Vec<PathBuf>,
+    /// How prompts are written [default: what fits the model's name, else its own chat template]
     #[arg(long, value_name = "NAME", requires = "model")]
     template: Option<String>,
     /// What the model is told before the conversation
@@ -69,21 +69,19 @@ impl Args {
     fn source(&self) -> Result<chat::Weights, CliError> {
         if let Some(model) = &self.model {
             let template = self.template.clone().or_else(|| fitting_template(model));
-            return Ok(chat::Weights { model: model.clone(), adapter: self.adapter.clone(), template });
+            return Ok(chat::Weights { model: model.clone(), adapters: self.adapters.clone(), template });
         }
         let Some(path) = &self.recipe else { return Err("give a recipe, or --model".into()) };
         let text = fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        let recipe = Recipe::parse_yaml(&text, &self.overrides).map_err(|problems| problems_text(path, &problems))?;
+        let recipe =
+            Recipe::parse_yaml(&text, &self.overrides).map_err(|problems| problems_text(path, &problems))?;
         if recipe.model_name_or_path.is_empty() {
             return Err(format!("{}: `model_name_or_path` is missing", path.display()).into());
         }
         let model = PathBuf::from(&recipe.model_name_or_path);
-        if recipe.adapter_name_or_path.len() > 1 {
-            return Err("a chat takes one adapter; merge the others into the model first".into());
-        }
-        let adapter = recipe.adapter_name_or_path.first().map(PathBuf::from);
+        let adapters = recipe.adapter_name_or_path.iter().map(PathBuf::from).collect();
         let template = recipe.template.or_else(|| fitting_template(&model));
-        Ok(chat::Weights { model, adapter, template })
+        Ok(chat::Weights { model, adapters, template })
     }
 }
 

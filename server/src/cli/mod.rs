@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand.
 
+mod chat;
 mod overrides;
 mod progress;
+mod serve_model;
 mod train;
 mod version;
 mod webui;
@@ -33,6 +35,11 @@ enum Command {
     Webui(webui::Args),
     /// Train as a recipe says
     Train(train::Args),
+    /// Talk to a model
+    Chat(chat::Args),
+    /// The process behind the dashboard's chat
+    #[command(hide = true)]
+    ServeModel(serve_model::Args),
     /// Show the version, the commit and what of this CPU is used
     Version,
 }
@@ -47,6 +54,8 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Webui(args) => webui::run(args).map(done),
         Command::Train(args) => train::run(args),
+        Command::Chat(args) => chat::run(args).map(done),
+        Command::ServeModel(args) => serve_model::run(args).map(done),
         Command::Version => version::run().map(done),
     };
     match ended {

@@ -132,7 +132,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([clock(7.2), clock(754.0), clock(3723.0), clock(f64::NAN)], ["0:07", "12:34", "1:02:03", "?"]);
+        assert_eq!(
+            [clock(7.2), clock(754.0), clock(3723.0), clock(f64::NAN)],
+            ["0:07", "12:34", "1:02:03", "?"]
+        );
         assert_eq!([count(999), count(1_200), count(134_515_008)], ["999", "1.2k", "134.5M"]);
     }
 }

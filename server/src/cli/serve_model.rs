@@ -11,15 +11,15 @@ pub struct Args {
     socket: PathBuf,
     #[arg(long)]
     model: PathBuf,
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[arg(long = "adapter")]
+    adapters: Vec<PathBuf>,
     #[arg(long)]
     template: Option<String>,
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
     end_with_parent()?;
-    let model = chat::load(&Weights { model: args.model, adapter: args.adapter, template: args.template })?;
+    let model = chat::load(&Weights { model: args.model, adapters: args.adapters, template: args.template })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(chat::serve(model, &args.socket))?;
     Ok(())

@@ -1,0 +1,47 @@
+//! The engine's chat as the [`Model`] that is served and talked to.
+
+use std::ops::ControlFlow;
+
+use app::api::{ChatMessage, Sampling};
+use engine::chat::{ChatModel, ChatSource};
+
+use super::{Answer, Model, Weights};
+
+/// Loads model, adapters and template.
+///
+/// # Errors
+/// One sentence that names what is wrong.
+pub fn load(weights: &Weights) -> Result<impl Model + use<>, engine::Error> {
+    let Weights { model, adapters, template } = weights.clone();
+    ChatModel::load(&ChatSource { model, adapters, template })
+}
+
+impl Model for ChatModel {
+    fn answer(
+        &mut self,
+        messages: &[ChatMessage],
+        sampling: &Sampling,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Answer, String> {
+        let messages: Vec<_> = messages
+            .iter()
+            .map(|ChatMessage { role, content }| engine::chat::ChatMessage {
+                role: role.clone(),
+                content: content.clone(),
+            })
+            .collect();
+        let answer = ChatModel::answer(self, &messages, &engine_sampling(sampling), on_text);
+        let answer = answer.map_err(|e| e.to_string())?;
+        Ok(Answer {
+            prompt_tokens: answer.prompt_tokens as u64,
+            completion_tokens: answer.completion_tokens as u64,
+            finish_reason: answer.finish.name().to_owned(),
+        })
+    }
+}
+
+fn engine_sampling(sampling: &Sampling) -> engine::chat::Sampling {
+    let Sampling { do_sample, temperature, top_p, top_k, max_new_tokens, repetition_penalty, seed } =
+        *sampling;
+    engine::chat::Sampling { do_sample, temperature, top_p, top_k, max_new_tokens, repetition_penalty, seed }
+}
