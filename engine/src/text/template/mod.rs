@@ -190,10 +190,10 @@ impl Template {
         if !stop_words.is_empty() {
             added.extend(tokenizer.add_special_tokens(stop_words));
         }
-        if tokenizer.chat_template().is_none() || self.replace_jinja_template {
-            if let Some(jinja) = self.jinja(tokenizer) {
-                tokenizer.set_chat_template(&jinja);
-            }
+        if (tokenizer.chat_template().is_none() || self.replace_jinja_template)
+            && let Some(jinja) = self.jinja(tokenizer)
+        {
+            tokenizer.set_chat_template(&jinja);
         }
         added
     }
