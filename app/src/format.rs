@@ -9,7 +9,7 @@ pub fn metric(value: f64) -> String {
     }
     match value.abs() {
         0.0 => "0".into(),
-        size if size >= 100_000.0 || size < 0.001 => scientific(value),
+        size if !(0.001..100_000.0).contains(&size) => scientific(value),
         size if size >= 1000.0 => format!("{value:.0}"),
         size if size >= 100.0 => format!("{value:.1}"),
         size if size >= 10.0 => format!("{value:.2}"),
@@ -34,7 +34,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);

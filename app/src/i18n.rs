@@ -177,6 +177,7 @@ words! {
     new_no,
     new_preview,
     new_preview_help,
+    new_without_effect,
     new_load,
     new_load_title,
     new_load_text,

@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::response::sse::{Event as SseEvent, Sse};
 use axum::routing::{get, post};
 use board::Memory;
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, generate_route_list};
 
@@ -41,13 +42,29 @@ async fn main() -> std::io::Result<()> {
         .route("/chat/stream", post(answer))
         .leptos_routes_with_context(&state, generate_route_list(app::App), context.clone(), {
             let options = options.clone();
-            move || app::shell(options.clone())
+            move || {
+                restrict_scripts();
+                app::shell(options.clone())
+            }
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(context, app::shell))
         .with_state(state);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{address}");
     axum::serve(listener, pages).await
+}
+
+/// The content policy of the product, so that what it forbids shows here too.
+fn restrict_scripts() {
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<leptos_axum::ResponseOptions>()) else {
+        return;
+    };
+    let policy = format!(
+        "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:"
+    );
+    if let Ok(policy) = policy.parse() {
+        response.insert_header(axum::http::header::CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 #[derive(serde::Deserialize)]

@@ -50,9 +50,9 @@ fn linear(min: f64, max: f64, wanted: usize) -> Vec<f64> {
 fn log(min: f64, max: f64, wanted: usize) -> Vec<f64> {
     let (first, last) = (min.log10().floor() as i32, max.log10().ceil() as i32);
     let inside = |value: &f64| *value >= min && *value <= max;
-    let decades = (last - first).max(1) as usize;
-    let every = decades.div_ceil(wanted.max(1));
-    let multiples: &[f64] = if decades <= wanted / 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let decades = (max / min).log10();
+    let every = (decades / wanted.max(1) as f64).ceil().max(1.0) as usize;
+    let multiples: &[f64] = if decades <= wanted as f64 / 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let values: Vec<f64> = (first..=last)
         .step_by(every)
         .flat_map(|power| multiples.iter().map(move |multiple| multiple * 10f64.powi(power)))
@@ -67,7 +67,7 @@ fn label(value: f64, step: f64, kind: Kind) -> String {
     if value == 0.0 {
         return "0".into();
     }
-    if size < 1e-3 || size >= 1e6 {
+    if !(1e-3..1e6).contains(&size) {
         return format::scientific(value);
     }
     let finest = if kind == Kind::Log { size } else { step };

@@ -35,7 +35,7 @@ impl Scale {
             Kind::Log => return None,
         };
         let share = (value - min) / (max - min);
-        share.is_finite().then(|| self.start + share * (self.end - self.start))
+        share.is_finite().then_some(self.start + share * (self.end - self.start))
     }
 
     /// The value at a pixel: the inverse of [`Scale::pixel`].

@@ -151,6 +151,7 @@ pub const EN: Words = Words {
     new_no: "Off",
     new_preview: "Recipe",
     new_preview_help: "The same YAML as LLaMA-Factory reads. It changes as you fill in the form.",
+    new_without_effect: "Without effect here",
     new_load: "Load YAML",
     new_load_title: "Load a recipe",
     new_load_text: "Paste a LLaMA-Factory or Chandler recipe, or choose a file.",

@@ -151,6 +151,7 @@ pub const ZH: Words = Words {
     new_no: "关",
     new_preview: "配方",
     new_preview_help: "与 LLaMA-Factory 兼容的 YAML，随表单实时更新。",
+    new_without_effect: "在此无效的参数",
     new_load: "载入 YAML",
     new_load_title: "载入配方",
     new_load_text: "粘贴 LLaMA-Factory 或 Chandler 的配方，或选择文件。",

@@ -58,9 +58,20 @@ impl Fold {
                 if run.state.is_over() {
                     self.phase.set(None);
                 }
-                self.summary.set(*run);
+                self.summary.set(self.up_to_date(*run));
             }
         }
+    }
+
+    /// The server's row may have been written before the last points that it sent.
+    fn up_to_date(&self, mut run: RunSummary) -> RunSummary {
+        self.points.with_untracked(|points| {
+            if let Some(last) = points.last().filter(|last| last.step > run.step) {
+                run.step = last.step;
+                run.last_loss = Some(last.loss);
+            }
+        });
+        run
     }
 
     /// Takes in a batch of events and lets those parts know that changed, once each.

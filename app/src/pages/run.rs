@@ -11,11 +11,13 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
+use recipe::RunState;
 
-use crate::api::{BoardError, RunDetail};
+use crate::api::{BoardError, RunDetail, RunSummary};
 use crate::calls;
 use crate::chart::LineChart;
 use crate::components::failure::BoardFailure;
+use crate::components::icon::{Icon, IconName};
 use crate::components::state_badge::StateBadge;
 use crate::i18n::words;
 use crate::live::{Connection, Fold};
@@ -73,9 +75,7 @@ fn RunView(detail: RunDetail) -> AnyView {
                 </div>
                 <Actions fold/>
             </header>
-            {move || summary.with(|run| run.reason.clone()).map(|reason| view! {
-                <p class="run-reason" data-test="reason">{reason}</p>
-            })}
+            <Reason summary/>
             <Progress fold/>
             <div class="run-columns">
                 <div class="run-main">
@@ -92,6 +92,23 @@ fn RunView(detail: RunDetail) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// Why the run is where it is; an error where it did not end as it should.
+#[component]
+fn Reason(summary: RwSignal<RunSummary>) -> impl IntoView {
+    let reason = Memo::new(move |_| summary.with(|run| run.reason.clone().map(|reason| (run.state, reason))));
+    move || {
+        let (state, reason) = reason.get()?;
+        let is_bad = matches!(state, RunState::Failed | RunState::Interrupted);
+        let icon = is_bad.then(|| view! { <Icon name=IconName::Alert/> });
+        Some(view! {
+            <div class="notice run-reason" class:error=is_bad role="status">
+                {icon}
+                <p data-test="reason">{reason}</p>
+            </div>
+        })
+    }
 }
 
 /// Whether the page hears from the server.

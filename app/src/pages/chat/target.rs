@@ -177,10 +177,10 @@ fn preselected(targets: &[ChatTarget], wanted: Option<&str>, status: &ChatStatus
 }
 
 async fn ask(status: RwSignal<ChatStatus>) {
-    if let Ok(fresh) = calls::chat_status().await {
-        if status.try_with_untracked(|now| *now != fresh) == Some(true) {
-            status.try_set(fresh);
-        }
+    if let Ok(fresh) = calls::chat_status().await
+        && status.try_with_untracked(|now| *now != fresh) == Some(true)
+    {
+        status.try_set(fresh);
     }
 }
 
@@ -190,7 +190,7 @@ fn keep_asking(status: RwSignal<ChatStatus>) {
         let tick = move || {
             turn.update_value(|turn| *turn += 1);
             let loading = matches!(status.get_untracked(), ChatStatus::Loading { .. });
-            if browser::is_visible() && (loading || turn.get_value() % 10 == 0) {
+            if browser::is_visible() && (loading || turn.get_value().is_multiple_of(10)) {
                 spawn_local(ask(status));
             }
         };

@@ -125,9 +125,22 @@ impl Form {
         self.read.with(|(recipe, _)| recipe.to_yaml())
     }
 
+    /// Keys of a loaded recipe that change nothing here, each with the reason.
+    pub fn notices(&self) -> Vec<(String, &'static str)> {
+        let lang = lang();
+        self.read.with(|(recipe, _)| {
+            recipe.notices().into_iter().map(|notice| (notice.key, notice.reason.get(lang))).collect()
+        })
+    }
+
     /// Whether an argument means something for the chosen stage and method.
     pub fn applies(&self, argument: &Argument) -> bool {
         self.read.with(|(recipe, _)| argument.applies_to(recipe.stage, recipe.finetuning_type))
+    }
+
+    /// Whether nothing is wrong as far as the browser sees.
+    pub fn is_complete(&self) -> bool {
+        self.read.with_untracked(|(_, problems)| problems.is_empty())
     }
 
     /// Everything wrong: what the browser sees at once, and what the server has added.
@@ -191,10 +204,11 @@ fn read(
     let mut recipe = Recipe { without_effect, ..Recipe::default() };
     let mut problems = Vec::new();
     let mut set = |recipe: &mut Recipe, key: &str, text: &str| {
-        if !text.trim().is_empty() {
-            if let Err(problem) = recipe.set(key, text.trim()) {
-                problems.push(problem);
-            }
+        if text.trim().is_empty() {
+            return;
+        }
+        if let Err(problem) = recipe.set(key, text.trim()) {
+            problems.push(problem);
         }
     };
     let text_of = |wanted: &str| {

@@ -16,7 +16,10 @@ const ESSENTIALS: [&str; 5] = ["model_name_or_path", "template", "stage", "finet
 #[component]
 pub fn Essentials(form: Form, choices: StoredValue<FormChoices>) -> AnyView {
     let w = words();
-    let fields = ESSENTIALS.iter().filter_map(|key| recipe::args::find(key)).map(|argument| pick(argument, form, choices));
+    let fields = ESSENTIALS
+        .iter()
+        .filter_map(|key| recipe::args::find(key))
+        .map(|argument| pick(argument, form, choices));
     view! {
         <section class="card essentials">
             {fields.collect_view()}

@@ -29,7 +29,8 @@ pub fn Launch(form: Form) -> AnyView {
 
     let launch = move |_| {
         form.tried.set(true);
-        if problems.with_untracked(|problems| !problems.is_empty()) {
+        // What the server found may be out of date by now; it looks again.
+        if !form.is_complete() {
             return;
         }
         launching.set(true);

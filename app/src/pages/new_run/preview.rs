@@ -26,8 +26,23 @@ pub fn Preview(form: Form) -> AnyView {
                 </span>
             </div>
             <p class="field-help">{w.new_preview_help}</p>
+            <Notices form/>
             <pre class="code" tabindex="0" data-test="yaml">{move || yaml.get()}</pre>
         </section>
     }
     .into_any()
+}
+
+/// Keys that are kept and change nothing, so that nobody relies on them.
+#[component]
+fn Notices(form: Form) -> impl IntoView {
+    let w = words();
+    let notices = Memo::new(move |_| form.notices());
+    let item = |(key, reason): (String, &'static str)| view! { <li><code>{key}</code> ": " {reason}</li> };
+    view! {
+        <div class="without-effect" data-test="without-effect" hidden=move || notices.with(Vec::is_empty)>
+            <h3>{w.new_without_effect}</h3>
+            <ul>{move || notices.get().into_iter().map(item).collect_view()}</ul>
+        </div>
+    }
 }

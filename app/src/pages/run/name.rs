@@ -19,6 +19,7 @@ pub fn RunName(summary: RwSignal<RunSummary>) -> AnyView {
     let input = NodeRef::<Input>::new();
     Effect::new(move |_| {
         if let Some(input) = input.get() {
+            let _ = input.focus();
             input.select();
         }
     });
@@ -49,7 +50,7 @@ pub fn RunName(summary: RwSignal<RunSummary>) -> AnyView {
         {move || if editing.get() {
             view! {
                 <form class="name-form" on:submit=save on:keydown=cancel>
-                    <input node_ref=input type="text" maxlength="120" autofocus value=name aria-label=w.run_name data-test="name-input"/>
+                    <input node_ref=input type="text" maxlength="120" value=name aria-label=w.run_name data-test="name-input"/>
                     <button type="submit" class="button primary small" data-test="name-save">{w.run_name_save}</button>
                 </form>
             }

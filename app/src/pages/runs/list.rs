@@ -59,7 +59,7 @@ fn keep_fresh(rows: RwSignal<Vec<RunSummary>>, lost: RwSignal<bool>, filter: Run
         let ask = move || {
             turn.update_value(|turn| *turn += 1);
             let live = rows.with_untracked(|rows| rows.iter().any(|run| !run.state.is_over()));
-            if busy.get_value() || !browser::is_visible() || !(live || turn.get_value() % 5 == 0) {
+            if busy.get_value() || !browser::is_visible() || !(live || turn.get_value().is_multiple_of(5)) {
                 return;
             }
             busy.set_value(true);

@@ -6,8 +6,6 @@ mod entry;
 mod files;
 mod load;
 mod messages;
-#[cfg(test)]
-mod tests;
 
 pub use catalog::Catalog;
 pub use entry::{Columns, DatasetInfo, Format, Tags};

@@ -7,7 +7,6 @@
 
 mod chat;
 mod date;
-mod export;
 mod groups;
 mod parse;
 mod render;
@@ -170,7 +169,7 @@ impl Template {
     }
 
     /// Fits the tokenizer to the template: EOS and stop words become special tokens, a missing EOS or padding token is
-    /// filled in, and a missing chat template too. Returns the tokens that the vocabulary lacked: the model has no rows for them.
+    /// filled in. Returns the tokens that the vocabulary lacked: the model has no rows for them.
     pub fn fit_tokenizer(&self, tokenizer: &mut Tokenizer) -> Vec<String> {
         let mut added = Vec::new();
         let mut stop_words = self.stop_words.as_slice();
@@ -189,11 +188,6 @@ impl Template {
         }
         if !stop_words.is_empty() {
             added.extend(tokenizer.add_special_tokens(stop_words));
-        }
-        if (tokenizer.chat_template().is_none() || self.replace_jinja_template)
-            && let Some(jinja) = self.jinja(tokenizer)
-        {
-            tokenizer.set_chat_template(&jinja);
         }
         added
     }

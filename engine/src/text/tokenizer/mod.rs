@@ -6,8 +6,6 @@
 mod files;
 mod gguf;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 pub use gguf::GgufTokenizer;
 pub use stream::StreamDecoder;
