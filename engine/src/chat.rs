@@ -21,7 +21,7 @@ pub struct ChatSource {
     pub model: PathBuf,
     /// Adapter folders, applied one on the other.
     pub adapters: Vec<PathBuf>,
-    /// A template by name; none takes the model's own chat template.
+    /// A template by name; none takes the model's own chat template, or what fits its name.
     pub template: Option<String>,
 }
 
@@ -153,7 +153,10 @@ fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Promptin
                 let stops = tokenizer.eos_id().into_iter().collect();
                 return Ok((Prompting::Own(Box::new(own)), stops));
             }
-            None => Template::named("default")?,
+            None => {
+                let fitting = recipe::registry::template_for(&source.model.display().to_string());
+                Template::named(fitting.unwrap_or("default"))?
+            }
         },
     };
     template.fit_tokenizer(tokenizer);

@@ -1,6 +1,7 @@
 //! Gradients of values on a tape, and of parameters.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
@@ -23,8 +24,8 @@ impl ParamGradients {
     /// Lets `add` add to the gradient of a parameter, which starts at zero.
     pub fn accumulate(&mut self, param: &Param, add: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
         let slot = match self.map.entry(param.id) {
-            std::collections::btree_map::Entry::Occupied(slot) => slot.into_mut(),
-            std::collections::btree_map::Entry::Vacant(slot) => {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(slot) => {
                 slot.insert(Tensor::zeros(param.tensor.shape(), DType::F32, param.tensor.device())?)
             }
         };

@@ -14,9 +14,11 @@ pub use spec::{DecoderSpec, Names};
 
 use crate::Result;
 
+/// Reads a family's configuration.
+type Family = fn(&Config) -> Result<DecoderSpec>;
+
 /// Families by `model_type`.
-const FAMILIES: &[(&str, fn(&Config) -> Result<DecoderSpec>)] =
-    &[("llama", llama::llama), ("smollm3", llama::smollm3)];
+const FAMILIES: &[(&str, Family)] = &[("llama", llama::llama), ("smollm3", llama::smollm3)];
 
 /// Reads a configuration.
 ///

@@ -1,6 +1,7 @@
 //! AdamW (Loshchilov & Hutter 2019): Adam with bias correction and decoupled weight decay, as torch does it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -48,11 +49,13 @@ impl AdamW {
             let Some(gradient) = grads.get(param.id) else { continue };
             let decays = param.tensor.dims().len() > 1;
             let update = self.update(lr, scale, if decays { self.settings.weight_decay } else { 0.0 });
-            if !self.moments.contains_key(&param.id) {
-                let zeros = || from_vec(vec![0.0; param.len()], param.tensor.shape());
-                self.moments.insert(param.id, Moments { first: zeros()?, second: zeros()? });
-            }
-            let Some(moments) = self.moments.get(&param.id) else { continue };
+            let moments = match self.moments.entry(param.id) {
+                Entry::Occupied(moments) => moments.into_mut(),
+                Entry::Vacant(place) => {
+                    let zeros = || from_vec(vec![0.0; param.len()], param.tensor.shape());
+                    place.insert(Moments { first: zeros()?, second: zeros()? })
+                }
+            };
             let gradient = view(gradient)?;
             let gradient = gradient.f32()?;
             mutate(&param.tensor, |p| {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use app::api::ChatTarget;
-use recipe::{Recipe, registry};
+use recipe::Recipe;
 
 use super::models;
 use crate::{
@@ -45,7 +45,8 @@ pub fn templates() -> Vec<String> {
 pub fn targets(folders: &Folders, runs: &[RunRow]) -> Vec<ChatTarget> {
     let base = models::scan(&folders.models_dir).into_iter().map(|model| ChatTarget {
         id: format!("model:{}", model.name),
-        template: registry::template_for(&model.name).map(str::to_owned),
+        // The model's own chat template, where it has one.
+        template: None,
         label: model.name,
         run: None,
     });

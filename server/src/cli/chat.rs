@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, BufRead, IsTerminal, Write},
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +12,7 @@ use std::{
 };
 
 use app::api::{ChatMessage, Sampling};
-use recipe::{Recipe, registry};
+use recipe::Recipe;
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
 use super::{CliError, overrides};
@@ -35,7 +35,7 @@ pub struct Args {
     /// Adapter folder; several are applied one on the other
     #[arg(long = "adapter", value_name = "DIR", requires = "model")]
     adapters: Vec<PathBuf>,
-    /// How prompts are written [default: what fits the model's name, else its own chat template]
+    /// How prompts are written [default: the model's own chat template]
     #[arg(long, value_name = "NAME", requires = "model")]
     template: Option<String>,
     /// What the model is told before the conversation
@@ -68,7 +68,7 @@ impl Args {
 
     fn source(&self) -> Result<chat::Weights, CliError> {
         if let Some(model) = &self.model {
-            let template = self.template.clone().or_else(|| fitting_template(model));
+            let template = self.template.clone();
             return Ok(chat::Weights { model: model.clone(), adapters: self.adapters.clone(), template });
         }
         let Some(path) = &self.recipe else { return Err("give a recipe, or --model".into()) };
@@ -80,13 +80,8 @@ impl Args {
         }
         let model = PathBuf::from(&recipe.model_name_or_path);
         let adapters = recipe.adapter_name_or_path.iter().map(PathBuf::from).collect();
-        let template = recipe.template.or_else(|| fitting_template(&model));
-        Ok(chat::Weights { model, adapters, template })
+        Ok(chat::Weights { model, adapters, template: recipe.template })
     }
-}
-
-fn fitting_template(model: &Path) -> Option<String> {
-    registry::template_for(&model.display().to_string()).map(str::to_owned)
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
