@@ -53,6 +53,7 @@ fn fitted(template: &str, expected: &Value, base: &Path) -> Outcome {
     let added: Map<String, Value> =
         tokenizer.added_tokens().into_iter().map(|(id, token)| (token, json!(id))).collect();
     same("added_tokens", &Value::Object(added), &expected["added_tokens"])?;
+    same("jinja", &json!(tokenizer.chat_template()), &expected["jinja"])?;
     same("stop_token_ids", &json!(template.stop_ids(&tokenizer)), &expected["stop_token_ids"])
 }
 
