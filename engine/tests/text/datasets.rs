@@ -20,8 +20,8 @@ pub fn find(cases: &mut Cases, index: &Value) {
         let (name, expected, base) = (template.clone(), expected.clone(), base.clone());
         cases.add(format!("datasets/tokenizer/{template}"), move || fitted(&name, &expected, &base));
     }
-    for case in items(&index["files"]).iter().cloned() {
-        let base = base.clone();
+    for case in items(&index["files"]) {
+        let (case, base) = (case.clone(), base.clone());
         cases.add(format!("datasets/{}", text(&case, "file")), move || rows(&case, &base));
     }
 }

@@ -19,7 +19,7 @@ type Outcome = Result<(), String>;
 
 /// The cases found so far.
 #[derive(Default)]
-struct Cases(Vec<(String, Box<dyn Fn() -> Outcome>)>);
+struct Cases(Vec<common::Case>);
 
 impl Cases {
     fn add(&mut self, name: impl Into<String>, run: impl Fn() -> Outcome + 'static) {
