@@ -29,9 +29,9 @@ pub enum Error {
     #[error("template \"{name}\": {message}")]
     Template { name: String, message: String },
 
-    /// A tool description or tool call is not valid.
-    #[error("{0}")]
-    Tool(String),
+    /// A tool description (`tools`) or tool call (`function_call`) is not valid.
+    #[error("{what}: {message}")]
+    Tool { what: &'static str, message: String },
 
     /// A recipe's argument does not fit the data or the tokenizer.
     #[error("{key}: {message}")]
@@ -69,6 +69,14 @@ impl Error {
             column: error.column(),
             message: format!("not valid JSON: {message}"),
         }
+    }
+
+    pub(crate) fn tools(message: impl Into<String>) -> Self {
+        Self::Tool { what: "tools", message: message.into() }
+    }
+
+    pub(crate) fn call(message: impl Into<String>) -> Self {
+        Self::Tool { what: "function_call", message: message.into() }
     }
 
     pub(crate) fn tokenizer(origin: &str, message: impl Into<String>) -> Self {

@@ -17,10 +17,13 @@ pub fn cases(folder: &Path, marker: &str) -> Vec<PathBuf> {
     cases
 }
 
+/// A case: its name, and why it fails if it does.
+pub type Case = (String, Box<dyn Fn() -> Result<(), String>>);
+
 /// Runs all cases, printing `pass CASE` or `FAIL CASE: why` for each, and ends the process.
 ///
 /// Arguments that do not start with a dash select cases by a part of their name.
-pub fn run(cases: Vec<(String, Box<dyn Fn() -> Result<(), String>>)>) -> ! {
+pub fn run(cases: Vec<Case>) -> ! {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let (mut passed, mut failed) = (0, 0);
     for (name, case) in cases {

@@ -20,8 +20,8 @@ pub fn find(cases: &mut Cases, index: &Value) {
         let (name, expected, base) = (template.clone(), expected.clone(), base.clone());
         cases.add(format!("datasets/tokenizer/{template}"), move || fitted(&name, &expected, &base));
     }
-    for case in items(&index["files"]).iter().cloned() {
-        let base = base.clone();
+    for case in items(&index["files"]) {
+        let (case, base) = (case.clone(), base.clone());
         cases.add(format!("datasets/{}", text(&case, "file")), move || rows(&case, &base));
     }
 }
@@ -53,6 +53,7 @@ fn fitted(template: &str, expected: &Value, base: &Path) -> Outcome {
     let added: Map<String, Value> =
         tokenizer.added_tokens().into_iter().map(|(id, token)| (token, json!(id))).collect();
     same("added_tokens", &Value::Object(added), &expected["added_tokens"])?;
+    same("jinja", &json!(tokenizer.chat_template()), &expected["jinja"])?;
     same("stop_token_ids", &json!(template.stop_ids(&tokenizer)), &expected["stop_token_ids"])
 }
 

@@ -6,6 +6,7 @@ mod common;
 
 mod chat_templates;
 mod datasets;
+mod exports;
 mod templates;
 mod tool_formats;
 
@@ -18,7 +19,7 @@ type Outcome = Result<(), String>;
 
 /// The cases found so far.
 #[derive(Default)]
-struct Cases(Vec<(String, Box<dyn Fn() -> Outcome>)>);
+struct Cases(Vec<common::Case>);
 
 impl Cases {
     fn add(&mut self, name: impl Into<String>, run: impl Fn() -> Outcome + 'static) {
@@ -48,6 +49,7 @@ fn main() {
         let path = folder.join(&name);
         match name.as_str() {
             "templates.json" => find(&mut cases, &path, templates::find),
+            "template_exports.json" => find(&mut cases, &path, exports::find),
             "tool_formats.json" => find(&mut cases, &path, tool_formats::find),
             "chat_templates.json" => find(&mut cases, &path, chat_templates::find),
             "datasets" => find(&mut cases, &path.join("index.json"), datasets::find),

@@ -49,7 +49,7 @@ pub fn find(cases: &mut Cases, file: &Value) {
 }
 
 /// Stands for a default system text that is too long for the file; the settings then hold its length.
-const LONG_SYSTEM: &str = "⟦long default system⟧";
+pub const LONG_SYSTEM: &str = "⟦long default system⟧";
 
 /// Reasoning templates have each dialogue once per way to think.
 fn is_variant(key: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod chat;
+mod health;
 mod overrides;
 mod progress;
 mod serve_model;
@@ -40,6 +41,8 @@ enum Command {
     /// The process behind the dashboard's chat
     #[command(hide = true)]
     ServeModel(serve_model::Args),
+    /// Ask the dashboard on this machine how it is; fails unless it is well
+    Health(health::Args),
     /// Show the version, the commit and what of this CPU is used
     Version,
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Chat(args) => chat::run(args).map(done),
         Command::ServeModel(args) => serve_model::run(args).map(done),
+        Command::Health(args) => health::run(&args).map(done),
         Command::Version => version::run().map(done),
     };
     match ended {

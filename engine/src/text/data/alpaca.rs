@@ -21,6 +21,7 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
         response: response(info, row)?,
         system: row.text(columns.system.as_deref())?.to_owned(),
         tools: row.text_or_json(columns.tools.as_deref())?,
+        origin: row.origin(),
     }))
 }
 

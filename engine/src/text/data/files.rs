@@ -1,6 +1,7 @@
 //! Rows of JSON, JSON lines and text files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use crate::text::error::{Error, Result};
 /// The rows of one file.
 #[derive(Clone, Debug)]
 pub struct Rows {
-    pub path: PathBuf,
+    pub path: Arc<PathBuf>,
     pub rows: Vec<Map<String, Value>>,
 }
 
@@ -81,7 +82,7 @@ fn read_file(path: &Path) -> Result<Rows> {
     if rows.is_empty() {
         return Err(broken(path, 0, "holds no rows"));
     }
-    Ok(Rows { path: path.to_owned(), rows })
+    Ok(Rows { path: Arc::new(path.to_owned()), rows })
 }
 
 fn array(path: &Path, text: &str) -> Result<Vec<Map<String, Value>>> {

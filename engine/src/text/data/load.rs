@@ -82,7 +82,7 @@ impl Catalog {
                 },
                 Converted::Skipped(key, reason) => (key, reason),
             };
-            skipped.push(Skipped { path: files[file].path.clone(), row: row + 1, key, reason });
+            skipped.push(Skipped { path: files[file].path.to_path_buf(), row: row + 1, key, reason });
         }
         if records.is_empty() {
             let first = skipped.first().map(|first| format!("; the first: {first}")).unwrap_or_default();

@@ -45,7 +45,7 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
         Err((key, reason)) => return Ok(Converted::Skipped(key, reason)),
     };
     let tools = row.text_or_json(info.columns.tools.as_deref())?;
-    Ok(Converted::Record(Record { prompt, response, system, tools }))
+    Ok(Converted::Record(Record { prompt, response, system, tools, origin: row.origin() }))
 }
 
 /// A text field of message number `number`.

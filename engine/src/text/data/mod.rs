@@ -6,13 +6,16 @@ mod entry;
 mod files;
 mod load;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::Catalog;
 pub use entry::{Columns, DatasetInfo, Format, Tags};
 pub use files::{Rows, read_rows};
 pub use load::{Dataset, Skipped};
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -36,6 +39,28 @@ pub struct Record {
     pub system: String,
     /// JSON list of tools; empty: none given.
     pub tools: String,
+    /// Where the row stands.
+    pub origin: Origin,
+}
+
+/// File and row of a record, for messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    pub path: Arc<PathBuf>,
+    /// Counted from 1.
+    pub row: usize,
+}
+
+impl Origin {
+    /// Names file and row where `error` is about tools that the record holds.
+    pub(super) fn blame(&self, error: Error) -> Error {
+        match error {
+            Error::Tool { what, message } => {
+                Error::Row { path: self.path.to_path_buf(), row: self.row, key: what.into(), message }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What a training stage needs its records to be.
@@ -83,15 +108,19 @@ enum Converted {
 
 /// A row with the place it came from, for messages.
 struct Row<'a> {
-    path: &'a Path,
+    path: &'a Arc<PathBuf>,
     number: usize,
     values: &'a Map<String, Value>,
 }
 
 impl<'a> Row<'a> {
+    fn origin(&self) -> Origin {
+        Origin { path: Arc::clone(self.path), row: self.number }
+    }
+
     fn error(&self, key: &str, message: impl Into<String>) -> Error {
         Error::Row {
-            path: self.path.to_owned(),
+            path: self.path.to_path_buf(),
             row: self.number,
             key: key.to_owned(),
             message: message.into(),

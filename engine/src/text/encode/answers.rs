@@ -28,9 +28,15 @@ pub struct Prompted {
     pub answer: Vec<u32>,
 }
 
-/// Prompt and answer of a conversation, the answer closed by EOS if the template leaves that to training.
-fn turn(template: &Template, tokenizer: &Tokenizer, dialogue: &Dialogue) -> Result<(Vec<u32>, Vec<u32>)> {
-    let (prompt, mut answer) = template.encode_oneturn(tokenizer, dialogue)?;
+/// Prompt and answer of a conversation of `record`, the answer closed by EOS if the template leaves that to training.
+fn turn(
+    record: &Record,
+    dialogue: &Dialogue,
+    template: &Template,
+    tokenizer: &Tokenizer,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    let turn = template.encode_oneturn(tokenizer, dialogue);
+    let (prompt, mut answer) = turn.map_err(|error| record.origin.blame(error))?;
     answer.extend(tokenizer.eos_id().filter(|_| template.efficient_eos));
     Ok((prompt, answer))
 }
@@ -45,8 +51,8 @@ pub fn pairwise(
     tokenizer: &Tokenizer,
     cutoff_len: usize,
 ) -> Result<Pair> {
-    let (prompt, chosen) = turn(template, tokenizer, &record.dialogue(0))?;
-    let (_, rejected) = turn(template, tokenizer, &record.dialogue(1))?;
+    let (prompt, chosen) = turn(record, &record.dialogue(0), template, tokenizer)?;
+    let (_, rejected) = turn(record, &record.dialogue(1), template, tokenizer)?;
     let (prompt_len, answer_len) = share_budget(prompt.len(), chosen.len().max(rejected.len()), cutoff_len);
     let example =
         |answer: &[u32]| Example::of_turn(&prompt[..prompt_len], &answer[..answer_len.min(answer.len())]);
@@ -66,8 +72,8 @@ pub fn feedback(
     let answer = |record: &Record| record.response.iter().find(|answer| !answer.content.is_empty()).cloned();
     let encode = |record: &Record, answer: Option<Message>| {
         let answer = answer.unwrap_or_else(|| Message::new(Role::Assistant, ""));
-        let record = Record { response: vec![answer], ..record.clone() };
-        let (prompt, answer) = turn(template, tokenizer, &record.dialogue(0))?;
+        let record = &Record { response: vec![answer], ..record.clone() };
+        let (prompt, answer) = turn(record, &record.dialogue(0), template, tokenizer)?;
         let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
         Ok(Example::of_turn(&prompt[..prompt_len], &answer[..answer_len]))
     };
@@ -98,7 +104,7 @@ pub fn prompted(
         [answer] => answer.clone(),
         _ => Message::new(Role::Assistant, ""),
     });
-    let (mut prompt, mut answer) = turn(template, tokenizer, &dialogue)?;
+    let (mut prompt, mut answer) = turn(record, &dialogue, template, tokenizer)?;
     let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
     prompt.truncate(prompt_len);
     answer.truncate(answer_len);

@@ -28,7 +28,8 @@ pub fn supervised(
     cutoff_len: usize,
 ) -> Result<Example> {
     let discard_history = masking.mask_history && !template.preserve_thinking;
-    let turns = template.encode_multiturn(tokenizer, &record.dialogue(0), discard_history)?;
+    let turns = template.encode_multiturn(tokenizer, &record.dialogue(0), discard_history);
+    let turns = turns.map_err(|error| record.origin.blame(error))?;
     let eos = tokenizer.eos_id().filter(|_| template.efficient_eos);
 
     let mut used = usize::from(template.efficient_eos);

@@ -7,6 +7,8 @@
 
 mod chat;
 mod date;
+mod draft;
+mod export;
 mod groups;
 mod parse;
 mod render;
@@ -152,9 +154,9 @@ impl Template {
     pub fn use_tool_format(&mut self, name: &str) -> Result<()> {
         self.tool_format = ToolFormat::named(name)?;
         self.raw_tools = None;
-        self.function = vec![text("{{content}}")];
+        self.function = vec![Piece::Text("{{content}}".into())];
         if !self.efficient_eos {
-            self.function.push(EOS);
+            self.function.push(Piece::Eos);
         }
         Ok(())
     }
@@ -169,7 +171,7 @@ impl Template {
     }
 
     /// Fits the tokenizer to the template: EOS and stop words become special tokens, a missing EOS or padding token is
-    /// filled in. Returns the tokens that the vocabulary lacked: the model has no rows for them.
+    /// filled in, and a missing chat template too. Returns the tokens that the vocabulary lacked: the model has no rows for them.
     pub fn fit_tokenizer(&self, tokenizer: &mut Tokenizer) -> Vec<String> {
         let mut added = Vec::new();
         let mut stop_words = self.stop_words.as_slice();
@@ -189,6 +191,11 @@ impl Template {
         if !stop_words.is_empty() {
             added.extend(tokenizer.add_special_tokens(stop_words));
         }
+        if (tokenizer.chat_template().is_none() || self.replace_jinja_template)
+            && let Some(jinja) = self.jinja(tokenizer)
+        {
+            tokenizer.set_chat_template(&jinja);
+        }
         added
     }
 }
@@ -204,183 +211,4 @@ fn suggestion(name: &str) -> String {
         .take(8)
         .collect();
     if near.is_empty() { String::new() } else { format!("; similar names: {}", near.join(", ")) }
-}
-
-// How the files in `groups/` are written.
-
-const BOS: Piece = Piece::Bos;
-const EOS: Piece = Piece::Eos;
-
-fn text(text: &str) -> Piece {
-    Piece::Text(text.to_owned())
-}
-
-fn token(token: &str) -> Piece {
-    Piece::Token(token.to_owned())
-}
-
-impl From<&str> for Piece {
-    fn from(value: &str) -> Self {
-        text(value)
-    }
-}
-
-/// What a slot of a template is made from: one text, or a list of pieces.
-struct Slots(Vec<Piece>);
-
-impl From<&str> for Slots {
-    fn from(value: &str) -> Self {
-        Self(vec![text(value)])
-    }
-}
-
-impl<const N: usize> From<[Piece; N]> for Slots {
-    fn from(value: [Piece; N]) -> Self {
-        Self(value.into())
-    }
-}
-
-/// A template in the making; [`Draft::build`] fills in what was left out.
-struct Draft {
-    template: Template,
-    assistant: Option<Vec<Piece>>,
-    function: Option<Vec<Piece>>,
-    observation: Option<Vec<Piece>>,
-}
-
-/// Starts a template whose user turns are `user`.
-fn template(name: &str, user: impl Into<Slots>) -> Draft {
-    let words = |open: &str, close: &str| (open.to_owned(), close.to_owned());
-    let template = Template {
-        name: name.to_owned(),
-        prefix: Vec::new(),
-        system: vec![text("{{content}}")],
-        user: user.into().0,
-        assistant: Vec::new(),
-        function: Vec::new(),
-        observation: Vec::new(),
-        tool_format: ToolFormat::Default,
-        raw_tools: None,
-        default_system: String::new(),
-        stop_words: Vec::new(),
-        thought_words: words("<think>\n", "\n</think>\n\n"),
-        tool_call_words: words("<tool_call>", "</tool_call>"),
-        efficient_eos: false,
-        replace_eos: false,
-        replace_jinja_template: false,
-        system_place: SystemPlace::OwnSegment,
-        reasoning: Reasoning::None,
-        enable_thinking: Some(true),
-        preserve_thinking: false,
-        today: None,
-    };
-    Draft { template, assistant: None, function: None, observation: None }
-}
-
-impl Draft {
-    /// The same template under another name.
-    fn renamed(mut self, name: &str) -> Self {
-        self.template.name = name.to_owned();
-        self
-    }
-
-    fn prefix(mut self, slots: impl Into<Slots>) -> Self {
-        self.template.prefix = slots.into().0;
-        self
-    }
-
-    fn system(mut self, slots: impl Into<Slots>) -> Self {
-        self.template.system = slots.into().0;
-        self
-    }
-
-    /// Default: the content, and EOS unless `efficient_eos`.
-    fn assistant(mut self, slots: impl Into<Slots>) -> Self {
-        self.assistant = Some(slots.into().0);
-        self
-    }
-
-    /// Default: as the assistant.
-    fn function(mut self, slots: impl Into<Slots>) -> Self {
-        self.function = Some(slots.into().0);
-        self
-    }
-
-    /// Default: as the user.
-    fn observation(mut self, slots: impl Into<Slots>) -> Self {
-        self.observation = Some(slots.into().0);
-        self
-    }
-
-    fn tools(mut self, format: ToolFormat) -> Self {
-        self.template.tool_format = format;
-        self
-    }
-
-    fn raw_tools(mut self, slot: &str) -> Self {
-        self.template.raw_tools = Some(slot.to_owned());
-        self
-    }
-
-    fn default_system(mut self, system: &str) -> Self {
-        self.template.default_system = system.to_owned();
-        self
-    }
-
-    fn stop<const N: usize>(mut self, words: [&str; N]) -> Self {
-        self.template.stop_words = words.map(str::to_owned).into();
-        self
-    }
-
-    fn thought(mut self, open: &str, close: &str) -> Self {
-        self.template.thought_words = (open.to_owned(), close.to_owned());
-        self
-    }
-
-    fn tool_call_words(mut self, open: &str, close: &str) -> Self {
-        self.template.tool_call_words = (open.to_owned(), close.to_owned());
-        self
-    }
-
-    fn efficient_eos(mut self) -> Self {
-        self.template.efficient_eos = true;
-        self
-    }
-
-    fn replace_eos(mut self) -> Self {
-        self.template.replace_eos = true;
-        self
-    }
-
-    fn replace_jinja(mut self) -> Self {
-        self.template.replace_jinja_template = true;
-        self
-    }
-
-    fn system_in_user(mut self) -> Self {
-        self.template.system_place = SystemPlace::FirstUserTurn;
-        self
-    }
-
-    fn reasoning(mut self) -> Self {
-        self.template.reasoning = Reasoning::EmptyThought;
-        self
-    }
-
-    fn closed_thought(mut self) -> Self {
-        self.template.reasoning = Reasoning::ClosedThought;
-        self
-    }
-
-    fn build(self) -> Template {
-        let mut template = self.template;
-        let mut answer = vec![text("{{content}}")];
-        if !template.efficient_eos {
-            answer.push(EOS);
-        }
-        template.assistant = self.assistant.unwrap_or(answer);
-        template.function = self.function.unwrap_or_else(|| template.assistant.clone());
-        template.observation = self.observation.unwrap_or_else(|| template.user.clone());
-        template
-    }
 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::chat::{ChatTemplate, ChatTurn};
-use super::{Reasoning, Template, template};
+use super::draft::template;
+use super::{Reasoning, Template};
 use crate::text::Tokenizer;
 use crate::text::error::Result;
 

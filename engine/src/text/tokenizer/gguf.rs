@@ -62,9 +62,10 @@ impl Tokenizer {
                 )));
             }
         };
+        let add_bos = source.add_bos.unwrap_or(source.model == "llama");
         let description = json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": source.added_tokens(),
-            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": decoder,
+            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": source.post_processor(add_bos), "decoder": decoder,
             "model": model,
         });
         let inner: tokenizers::Tokenizer =
@@ -76,7 +77,6 @@ impl Tokenizer {
             pad: token(source.pad),
             unk: token(source.unk),
         };
-        let add_bos = source.add_bos.unwrap_or(source.model == "llama");
         let mut config = Map::new();
         config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
         config.insert("add_bos_token".into(), json!(add_bos));
@@ -146,6 +146,21 @@ impl GgufTokenizer<'_> {
                 })
             })
             .collect()
+    }
+
+    /// Puts BOS before a text that asks for special tokens.
+    fn post_processor(&self, add_bos: bool) -> Value {
+        let Some((id, token)) =
+            self.bos.filter(|_| add_bos).and_then(|id| Some((id, self.tokens.get(id as usize)?)))
+        else {
+            return Value::Null;
+        };
+        let bos = json!({"SpecialToken": {"id": token, "type_id": 0}});
+        let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+        json!({
+            "type": "TemplateProcessing", "single": [bos, text("A")], "pair": [bos, text("A"), bos, text("B")],
+            "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
+        })
     }
 
     fn byte_level(&self) -> Result<Parts> {

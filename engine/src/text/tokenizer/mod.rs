@@ -6,6 +6,8 @@
 mod files;
 mod gguf;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use gguf::GgufTokenizer;
 pub use stream::StreamDecoder;

@@ -1,6 +1,7 @@
 //! DeepSeek, and others of its look.
 
-use super::super::{BOS, Template, template};
+use super::super::Template;
+use super::super::draft::{BOS, template};
 
 pub(super) fn templates() -> Vec<Template> {
     vec![

@@ -1,6 +1,7 @@
 //! Plain templates that belong to no family of models.
 
-use super::super::{BOS, EOS, Template, ToolFormat, template, text};
+use super::super::draft::{BOS, EOS, template, text};
+use super::super::{Template, ToolFormat};
 use super::{TOOL_TURN, chatml};
 
 pub(super) fn templates() -> Vec<Template> {

@@ -1,6 +1,7 @@
 //! ChatGLM and GLM.
 
-use super::super::{Draft, Template, ToolFormat, template, text, token};
+use super::super::draft::{Draft, template, text, token};
+use super::super::{Template, ToolFormat};
 
 pub(super) fn templates() -> Vec<Template> {
     vec![

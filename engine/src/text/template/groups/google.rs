@@ -1,6 +1,7 @@
 //! Gemma and PaliGemma.
 
-use super::super::{BOS, Draft, Template, ToolFormat, template};
+use super::super::draft::{BOS, Draft, template};
+use super::super::{Template, ToolFormat};
 
 pub(super) fn templates() -> Vec<Template> {
     vec![

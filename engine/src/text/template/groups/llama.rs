@@ -1,6 +1,7 @@
 //! Llama and what was tuned from it.
 
-use super::super::{BOS, Draft, EOS, Template, ToolFormat, template, text};
+use super::super::draft::{BOS, Draft, EOS, template, text};
+use super::super::{Template, ToolFormat};
 use super::{TOOL_RESPONSE, chatml};
 
 pub(super) fn templates() -> Vec<Template> {

@@ -1,6 +1,7 @@
 //! Mistral, and others that spell turns `[INST]`.
 
-use super::super::{BOS, Draft, EOS, Template, ToolFormat, template, text};
+use super::super::draft::{BOS, Draft, EOS, template, text};
+use super::super::{Template, ToolFormat};
 
 pub(super) fn templates() -> Vec<Template> {
     vec![

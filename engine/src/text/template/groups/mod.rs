@@ -14,7 +14,8 @@ mod others;
 mod qwen;
 mod small;
 
-use super::{Draft, Template, template};
+use super::Template;
+use super::draft::{Draft, template};
 
 /// ChatML: turns between `<|im_start|>` and `<|im_end|>`.
 fn chatml(name: &str) -> Draft {

@@ -1,6 +1,7 @@
 //! Everything else: Cohere, InternLM, MiniCPM, MiniMax, Seed, GPT-OSS, Yuan.
 
-use super::super::{BOS, Draft, EOS, Template, ToolFormat, template, text, token};
+use super::super::draft::{BOS, Draft, EOS, template, text, token};
+use super::super::{Template, ToolFormat};
 use super::{TOOL_TURN, chatml};
 
 pub(super) fn templates() -> Vec<Template> {

@@ -1,6 +1,7 @@
 //! Qwen and its relatives.
 
-use super::super::{Draft, Template, ToolFormat, template};
+use super::super::draft::{Draft, template};
+use super::super::{Template, ToolFormat};
 use super::{TOOL_RESPONSE, chatml};
 
 pub(super) fn templates() -> Vec<Template> {

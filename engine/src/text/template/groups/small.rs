@@ -1,6 +1,7 @@
 //! Models made to be small: SmolLM, Phi, Granite, Falcon, OLMo, LFM.
 
-use super::super::{BOS, Draft, EOS, Template, ToolFormat, template};
+use super::super::draft::{BOS, Draft, EOS, template};
+use super::super::{Template, ToolFormat};
 use super::{TOOL_TURN, chatml};
 
 pub(super) fn templates() -> Vec<Template> {

@@ -77,7 +77,7 @@ fn wrapped(tool: &Value) -> Value {
 fn name(tool: &Value) -> Result<&str> {
     tool.get("name")
         .and_then(Value::as_str)
-        .ok_or_else(|| Error::Tool(format!("a tool has no \"name\": {}", super::excerpt(&tool.to_string()))))
+        .ok_or_else(|| Error::tools(format!("a tool has no \"name\": {}", super::excerpt(&tool.to_string()))))
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

@@ -100,9 +100,9 @@ impl Template {
             return Ok(slot.replacen("{{content}}", tools, 1));
         }
         let parsed = serde_json::from_str(tools)
-            .map_err(|e| Error::Tool(format!("the tools are not valid JSON ({e}): {}", excerpt(tools))))?;
+            .map_err(|e| Error::tools(format!("not valid JSON ({e}): {}", excerpt(tools))))?;
         let Value::Array(list) = parsed else {
-            return Err(Error::Tool(format!("the tools should be a JSON list, not {}", excerpt(tools))));
+            return Err(Error::tools(format!("should be a JSON list, not {}", excerpt(tools))));
         };
         if list.is_empty() {
             return Ok(String::new());
@@ -135,15 +135,14 @@ fn cut<'a>(content: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a st
 }
 
 fn parse_calls(json: &str, content: &str) -> Result<Vec<ToolCall>> {
-    let bad = |why: &str| Error::Tool(format!("the function call {why}: {}", excerpt(content)));
+    let bad = |why: &str| Error::call(format!("{why}: {}", excerpt(content)));
     let value: Value =
-        serde_json::from_str(json.trim()).map_err(|e| bad(&format!("is not valid JSON ({e})")))?;
+        serde_json::from_str(json.trim()).map_err(|e| bad(&format!("not valid JSON ({e})")))?;
     let list = if let Value::Array(list) = value { list } else { vec![value] };
     list.into_iter()
         .map(|mut call| {
-            let name =
-                call.get("name").and_then(Value::as_str).ok_or_else(|| bad("has no \"name\""))?.to_owned();
-            let arguments = call.get_mut("arguments").ok_or_else(|| bad("has no \"arguments\""))?.take();
+            let name = call.get("name").and_then(Value::as_str).ok_or_else(|| bad("no \"name\""))?.to_owned();
+            let arguments = call.get_mut("arguments").ok_or_else(|| bad("no \"arguments\""))?.take();
             Ok(ToolCall { name, arguments })
         })
         .collect()

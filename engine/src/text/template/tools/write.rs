@@ -19,7 +19,7 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
         ToolFormat::Glm4 => match calls {
             [call] => format!("{}\n{}", call.name, dumps(&call.arguments)),
             _ => {
-                return Err(Error::Tool(format!(
+                return Err(Error::call(format!(
                     "the glm4 format writes one tool call at a time, not {}",
                     calls.len()
                 )));
