@@ -1,4 +1,5 @@
 //! What a training run leaves behind, and how it goes on: checkpoints, resume, stop, bad input.
+#![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
 use std::fs;
 use std::path::{Path, PathBuf};

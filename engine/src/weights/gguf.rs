@@ -156,11 +156,10 @@ impl GgufSource {
                            use the model's safetensors folder";
             return Err(Error::file(&self.path, message));
         }
-        if let Ok(kind) = self.text("llama.rope.scaling.type") {
-            if kind != "none" {
-                let factor = self.number("llama.rope.scaling.factor")?;
-                values.insert("rope_scaling".into(), json!({"rope_type": kind, "factor": factor}));
-            }
+        let kind = self.text("llama.rope.scaling.type").ok().filter(|kind| kind != "none");
+        if let Some(kind) = kind {
+            let factor = self.number("llama.rope.scaling.factor")?;
+            values.insert("rope_scaling".into(), json!({"rope_type": kind, "factor": factor}));
         }
         Ok(())
     }
