@@ -136,7 +136,7 @@ fn gradients(decoder: &Decoder, golden: &Golden, checkpointing: bool) -> Check {
         let (got, want) = (flat(got).map_err(say)?, flat(want).map_err(say)?);
         let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
         for (got, want) in got.iter().zip(&want) {
-            if !((got - want).abs() <= GRADIENT * largest) {
+            if !common::within(f64::from(*got), f64::from(*want), f64::from(GRADIENT * largest)) {
                 return Err(format!("gradient of {name}: {got}, expected {want} (largest {largest})"));
             }
         }

@@ -89,7 +89,7 @@ fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
             other => return Err(format!("step {step} has `{other}`, which is not compared")),
         };
         let got = got.ok_or_else(|| format!("step {step} reported no {key}"))?;
-        if !((got - want).abs() <= METRIC * want.abs()) {
+        if !common::within(got, want, METRIC * want.abs()) {
             return Err(format!("step {step}: {key} is {got}, expected {want}"));
         }
     }
@@ -117,13 +117,13 @@ fn weights(case: &Path, output: &Path) -> Check {
         let values = values.map_err(say)?;
         let want_sum = want["abs_sum"].as_f64().ok_or("no abs_sum")?;
         let sum: f64 = values.iter().map(|x| x.abs()).sum();
-        if !((sum - want_sum).abs() <= WEIGHTS * want_sum) {
+        if !common::within(sum, want_sum, WEIGHTS * want_sum) {
             return Err(format!("{name}: Σ|w| is {sum}, expected {want_sum}"));
         }
         let std = want["std"].as_f64().ok_or("no std")?.max(1e-3);
         let first = want["first"].as_array().ok_or("no first entries")?;
         for (got, want) in values.iter().zip(first.iter().filter_map(Value::as_f64)) {
-            if !((got - want).abs() <= 0.02 * std.max(want.abs())) {
+            if !common::within(*got, want, 0.02 * std.max(want.abs())) {
                 return Err(format!("{name} begins with {got}, expected {want}"));
             }
         }

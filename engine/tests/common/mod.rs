@@ -46,3 +46,8 @@ pub fn run(cases: Vec<Case>) -> ! {
     let ok = failed == 0 && (passed > 0 || !filters.is_empty());
     std::process::exit(if ok { 0 } else { 1 });
 }
+
+/// Whether two numbers differ by at most `tolerance`; never if one is not a number.
+pub fn within(got: f64, want: f64, tolerance: f64) -> bool {
+    (got - want).abs() <= tolerance
+}
