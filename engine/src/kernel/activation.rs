@@ -60,12 +60,39 @@ impl Activation {
     pub fn gated_forward(self, gate_up: &[f32], y: &mut [f32], width: usize) {
         let task = rows_per_task(3 * width);
         y.par_chunks_mut(width * task).zip(gate_up.par_chunks(2 * width * task)).for_each(|(y, gate_up)| {
-            simd(|| match self {
-                Activation::Silu => gated_rows(y, gate_up, width, |x| Activation::Silu.value(x)),
-                Activation::Gelu => gated_rows(y, gate_up, width, |x| Activation::Gelu.value(x)),
-                Activation::GeluTanh => gated_rows(y, gate_up, width, |x| Activation::GeluTanh.value(x)),
-                Activation::Relu => gated_rows(y, gate_up, width, |x| Activation::Relu.value(x)),
-            })
+            simd(
+                #[inline(always)]
+                || match self {
+                    Activation::Silu => gated_rows(
+                        y,
+                        gate_up,
+                        width,
+                        #[inline(always)]
+                        |x| Activation::Silu.value(x),
+                    ),
+                    Activation::Gelu => gated_rows(
+                        y,
+                        gate_up,
+                        width,
+                        #[inline(always)]
+                        |x| Activation::Gelu.value(x),
+                    ),
+                    Activation::GeluTanh => gated_rows(
+                        y,
+                        gate_up,
+                        width,
+                        #[inline(always)]
+                        |x| Activation::GeluTanh.value(x),
+                    ),
+                    Activation::Relu => gated_rows(
+                        y,
+                        gate_up,
+                        width,
+                        #[inline(always)]
+                        |x| Activation::Relu.value(x),
+                    ),
+                },
+            )
         });
     }
 
@@ -76,12 +103,15 @@ impl Activation {
             .par_chunks_mut(2 * width * task)
             .zip(gate_up.par_chunks(2 * width * task).zip(dy.par_chunks(width * task)))
             .for_each(|(out, (gate_up, dy))| {
-                simd(|| match self {
-                    Activation::Silu => gated_gradient(out, gate_up, dy, width, Activation::Silu),
-                    Activation::Gelu => gated_gradient(out, gate_up, dy, width, Activation::Gelu),
-                    Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, Activation::GeluTanh),
-                    Activation::Relu => gated_gradient(out, gate_up, dy, width, Activation::Relu),
-                })
+                simd(
+                    #[inline(always)]
+                    || match self {
+                        Activation::Silu => gated_gradient(out, gate_up, dy, width, Activation::Silu),
+                        Activation::Gelu => gated_gradient(out, gate_up, dy, width, Activation::Gelu),
+                        Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, Activation::GeluTanh),
+                        Activation::Relu => gated_gradient(out, gate_up, dy, width, Activation::Relu),
+                    },
+                )
             });
     }
 
@@ -89,7 +119,10 @@ impl Activation {
     pub fn forward(self, x: &[f32], y: &mut [f32]) {
         const BLOCK: usize = 8192;
         y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(y, x)| {
-            simd(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = self.value(*x)));
+            simd(
+                #[inline(always)]
+                || y.iter_mut().zip(x).for_each(|(y, x)| *y = self.value(*x)),
+            );
         });
     }
 
@@ -98,11 +131,14 @@ impl Activation {
         const BLOCK: usize = 8192;
         dx.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK).zip(dy.par_chunks(BLOCK))).for_each(
             |(dx, (x, dy))| {
-                simd(|| {
-                    dx.iter_mut()
-                        .zip(x.iter().zip(dy))
-                        .for_each(|(dx, (x, dy))| *dx = dy * self.derivative(*x))
-                });
+                simd(
+                    #[inline(always)]
+                    || {
+                        dx.iter_mut()
+                            .zip(x.iter().zip(dy))
+                            .for_each(|(dx, (x, dy))| *dx = dy * self.derivative(*x))
+                    },
+                );
             },
         );
     }

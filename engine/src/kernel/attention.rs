@@ -254,20 +254,23 @@ fn run(segments: &[Segment], heads: usize, size: usize, task: impl Fn(&Segment, 
 
 /// Rows of scores become probabilities; row i sees its first `past + i + 1` columns.
 fn softmax(scores: &mut [f32], seen: usize, past: usize, scale: f32, logs: &mut [f32]) {
-    simd(|| {
-        for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
-            let (visible, hidden) = row.split_at_mut(past + i + 1);
-            let top = max(visible) * scale;
-            for x in visible.iter_mut() {
-                *x = exp(*x * scale - top);
+    simd(
+        #[inline(always)]
+        || {
+            for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
+                let (visible, hidden) = row.split_at_mut(past + i + 1);
+                let top = max(visible) * scale;
+                for x in visible.iter_mut() {
+                    *x = exp(*x * scale - top);
+                }
+                let total = sum(visible, |x| x);
+                logs[i] = top + total.ln();
+                let inverse = 1.0 / total;
+                visible.iter_mut().for_each(|x| *x *= inverse);
+                hidden.fill(0.0);
             }
-            let total = sum(visible, |x| x);
-            logs[i] = top + total.ln();
-            let inverse = 1.0 / total;
-            visible.iter_mut().for_each(|x| *x *= inverse);
-            hidden.fill(0.0);
-        }
-    });
+        },
+    );
 }
 
 /// `p`: scores → probabilities; `ds`: dP → p · (dP − delta) · scale.
@@ -280,16 +283,19 @@ fn softmax_gradient(
     logs: &[f32],
     deltas: &[f32],
 ) {
-    simd(|| {
-        for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).enumerate() {
-            let visible = past + i + 1;
-            let (log, delta) = (logs[i], deltas[i]);
-            for (p, ds) in p[..visible].iter_mut().zip(&mut ds[..visible]) {
-                *p = exp(*p * scale - log);
-                *ds = *p * (*ds - delta) * scale;
+    simd(
+        #[inline(always)]
+        || {
+            for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).enumerate() {
+                let visible = past + i + 1;
+                let (log, delta) = (logs[i], deltas[i]);
+                for (p, ds) in p[..visible].iter_mut().zip(&mut ds[..visible]) {
+                    *p = exp(*p * scale - log);
+                    *ds = *p * (*ds - delta) * scale;
+                }
+                p[visible..].fill(0.0);
+                ds[visible..].fill(0.0);
             }
-            p[visible..].fill(0.0);
-            ds[visible..].fill(0.0);
-        }
-    });
+        },
+    );
 }

@@ -20,15 +20,18 @@ pub fn loss_and_gradient(logits: &mut [f32], vocab: usize, targets: &[u32], scal
         .par_chunks_mut(vocab)
         .zip(targets.par_iter())
         .map(|(row, target)| {
-            simd(|| {
-                let (result, top, total) = row_loss(row, *target);
-                let factor = scale / total;
-                for x in row.iter_mut() {
-                    *x = exp(*x - top) * factor;
-                }
-                row[*target as usize] -= scale;
-                result
-            })
+            simd(
+                #[inline(always)]
+                || {
+                    let (result, top, total) = row_loss(row, *target);
+                    let factor = scale / total;
+                    for x in row.iter_mut() {
+                        *x = exp(*x - top) * factor;
+                    }
+                    row[*target as usize] -= scale;
+                    result
+                },
+            )
         })
         .collect()
 }
@@ -38,7 +41,12 @@ pub fn loss(logits: &[f32], vocab: usize, targets: &[u32]) -> Vec<RowLoss> {
     logits
         .par_chunks(vocab)
         .zip(targets.par_iter())
-        .map(|(row, target)| simd(|| row_loss(row, *target).0))
+        .map(|(row, target)| {
+            simd(
+                #[inline(always)]
+                || row_loss(row, *target).0,
+            )
+        })
         .collect()
 }
 

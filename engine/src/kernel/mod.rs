@@ -42,6 +42,9 @@ pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
 }
 
 /// Runs `work` compiled for the widest instruction set this processor has.
+///
+/// The closure must be marked `#[inline(always)]`: one that stays a function of its own is compiled for the
+/// oldest processor.
 #[inline(always)]
 pub fn simd<R>(work: impl FnOnce() -> R) -> R {
     struct Call<F>(F);
@@ -69,7 +72,10 @@ pub fn column_sums(rows: usize, out: &mut [f32], add: impl Fn(usize, &mut [f32])
         .map(|block| {
             let mut total = vec![0.0; out.len()];
             let first = block * ROWS_PER_PARTIAL;
-            simd(|| (first..rows.min(first + ROWS_PER_PARTIAL)).for_each(|row| add(row, &mut total)));
+            simd(
+                #[inline(always)]
+                || (first..rows.min(first + ROWS_PER_PARTIAL)).for_each(|row| add(row, &mut total)),
+            );
             total
         })
         .collect();

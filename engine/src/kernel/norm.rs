@@ -43,18 +43,21 @@ impl NormKernel<'_> {
     pub fn forward(&self, x: &[f32], y: &mut [f32], cols: usize) {
         let task = rows_per_task(cols);
         y.par_chunks_mut(cols * task).zip(x.par_chunks(cols * task)).for_each(|(y, x)| {
-            simd(|| {
-                for (y, x) in y.chunks_exact_mut(cols).zip(x.chunks_exact(cols)) {
-                    let (mean, r) = self.statistics(x);
-                    match (self.weight, self.one_plus) {
-                        (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
-                        _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
+            simd(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(cols).zip(x.chunks_exact(cols)) {
+                        let (mean, r) = self.statistics(x);
+                        match (self.weight, self.one_plus) {
+                            (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
+                            _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
+                        }
+                        if let Some(bias) = self.bias {
+                            (0..cols).for_each(|j| y[j] += bias[j]);
+                        }
                     }
-                    if let Some(bias) = self.bias {
-                        (0..cols).for_each(|j| y[j] += bias[j]);
-                    }
-                }
-            })
+                },
+            )
         });
     }
 
@@ -66,39 +69,53 @@ impl NormKernel<'_> {
             .zip(x.par_chunks(cols * task))
             .zip(dy.par_chunks(cols * task))
             .for_each(|((dx, x), dy)| {
-                simd(|| {
-                    let mut g = uninit(cols);
-                    let rows = dx.chunks_exact_mut(cols).zip(x.chunks_exact(cols)).zip(dy.chunks_exact(cols));
-                    for ((dx, x), dy) in rows {
-                        let (mean, r) = self.statistics(x);
-                        for j in 0..cols {
-                            g[j] = dy[j] * self.scale(j);
+                simd(
+                    #[inline(always)]
+                    || {
+                        let mut g = uninit(cols);
+                        let rows =
+                            dx.chunks_exact_mut(cols).zip(x.chunks_exact(cols)).zip(dy.chunks_exact(cols));
+                        for ((dx, x), dy) in rows {
+                            let (mean, r) = self.statistics(x);
+                            for j in 0..cols {
+                                g[j] = dy[j] * self.scale(j);
+                            }
+                            let along = sum2(&g, x, |g, x| g * (x - mean)) * r * r / n;
+                            let shift = if self.center { sum(&g, |g| g) / n } else { 0.0 };
+                            for j in 0..cols {
+                                dx[j] += r * (g[j] - shift - (x[j] - mean) * along);
+                            }
                         }
-                        let along = sum2(&g, x, |g, x| g * (x - mean)) * r * r / n;
-                        let shift = if self.center { sum(&g, |g| g) / n } else { 0.0 };
-                        for j in 0..cols {
-                            dx[j] += r * (g[j] - shift - (x[j] - mean) * along);
-                        }
-                    }
-                })
+                    },
+                )
             });
     }
 
     /// dw += Σ over rows of dy · x̂
     pub fn weight_gradient(&self, dy: &[f32], x: &[f32], cols: usize, out: &mut [f32]) {
-        column_sums(x.len() / cols, out, |row, total| {
-            let (dy, x) = (&dy[row * cols..][..cols], &x[row * cols..][..cols]);
-            let (mean, r) = self.statistics(x);
-            for j in 0..cols {
-                total[j] += dy[j] * (x[j] - mean) * r;
-            }
-        });
+        column_sums(
+            x.len() / cols,
+            out,
+            #[inline(always)]
+            |row, total| {
+                let (dy, x) = (&dy[row * cols..][..cols], &x[row * cols..][..cols]);
+                let (mean, r) = self.statistics(x);
+                for j in 0..cols {
+                    total[j] += dy[j] * (x[j] - mean) * r;
+                }
+            },
+        );
     }
 
     /// db += Σ over rows of dy
     pub fn bias_gradient(&self, dy: &[f32], cols: usize, out: &mut [f32]) {
-        column_sums(dy.len() / cols, out, |row, total| {
-            total.iter_mut().zip(&dy[row * cols..]).for_each(|(total, dy)| *total += dy);
-        });
+        column_sums(
+            dy.len() / cols,
+            out,
+            #[inline(always)]
+            |row, total| {
+                total.iter_mut().zip(&dy[row * cols..]).for_each(|(total, dy)| *total += dy);
+            },
+        );
     }
 }

@@ -34,20 +34,23 @@ pub fn rotate(buffer: &mut [f32], layout: RopeLayout, cos: &[f32], sin: &[f32], 
         .par_chunks_mut(layout.stride * task)
         .zip(cos.par_chunks(half * task).zip(sin.par_chunks(half * task)))
         .for_each(|(rows, (cos, sin))| {
-            simd(|| {
-                let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
-                for (row, (cos, sin)) in rows.chunks_mut(layout.stride).zip(angles) {
-                    for head in 0..layout.heads {
-                        let start = layout.start + head * layout.head_dim;
-                        let head = &mut row[start..start + layout.rotary_dim];
-                        if layout.interleaved {
-                            rotate_neighbours(head, cos, sin, sign);
-                        } else {
-                            rotate_halves(head, cos, sin, sign);
+            simd(
+                #[inline(always)]
+                || {
+                    let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
+                    for (row, (cos, sin)) in rows.chunks_mut(layout.stride).zip(angles) {
+                        for head in 0..layout.heads {
+                            let start = layout.start + head * layout.head_dim;
+                            let head = &mut row[start..start + layout.rotary_dim];
+                            if layout.interleaved {
+                                rotate_neighbours(head, cos, sin, sign);
+                            } else {
+                                rotate_halves(head, cos, sin, sign);
+                            }
                         }
                     }
-                }
-            })
+                },
+            )
         });
 }
 

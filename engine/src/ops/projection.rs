@@ -273,10 +273,15 @@ impl Linear {
         }
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.trainable) {
             grads.accumulate(bias, |db| {
-                column_sums(rows, db, |row, total| {
-                    let dy = &dy[row * stride + column..row * stride + column + n];
-                    total.iter_mut().zip(dy).for_each(|(total, dy)| *total += dy);
-                });
+                column_sums(
+                    rows,
+                    db,
+                    #[inline(always)]
+                    |row, total| {
+                        let dy = &dy[row * stride + column..row * stride + column + n];
+                        total.iter_mut().zip(dy).for_each(|(total, dy)| *total += dy);
+                    },
+                );
             })?;
         }
         let Some((dx, accumulate)) = dx else { return Ok(()) };

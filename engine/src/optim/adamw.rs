@@ -112,14 +112,17 @@ impl Update {
             .zip(v.par_chunks_mut(BLOCK))
             .zip(g.par_chunks(BLOCK))
             .for_each(|(((p, m), v), g)| {
-                simd(|| {
-                    for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                        let g = g * self.scale;
-                        *m = self.beta1 * *m + self.rest1 * g;
-                        *v = self.beta2 * *v + self.rest2 * g * g;
-                        *p = *p * self.keep - self.rate * *m / (v.sqrt() * self.root + self.eps);
-                    }
-                })
+                simd(
+                    #[inline(always)]
+                    || {
+                        for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                            let g = g * self.scale;
+                            *m = self.beta1 * *m + self.rest1 * g;
+                            *v = self.beta2 * *v + self.rest2 * g * g;
+                            *p = *p * self.keep - self.rate * *m / (v.sqrt() * self.root + self.eps);
+                        }
+                    },
+                )
             });
     }
 }

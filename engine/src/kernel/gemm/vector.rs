@@ -61,13 +61,16 @@ fn column(a: &MatRef, b: &MatRef, j: usize) -> [f32; MAX_ROWS] {
     let start = b.offset + j * b.col_stride;
     let products = |weight: &[f32]| {
         let mut sums = [0.0; MAX_ROWS];
-        simd(|| {
-            for (i, sum) in sums.iter_mut().enumerate().take(a.rows) {
-                if let Elements::F32(data) = a.data {
-                    *sum = dot(&data[a.offset + i * a.row_stride..][..k], weight);
+        simd(
+            #[inline(always)]
+            || {
+                for (i, sum) in sums.iter_mut().enumerate().take(a.rows) {
+                    if let Elements::F32(data) = a.data {
+                        *sum = dot(&data[a.offset + i * a.row_stride..][..k], weight);
+                    }
                 }
-            }
-        });
+            },
+        );
         sums
     };
     match b.data {
