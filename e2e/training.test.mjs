@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Board, pointsOf, until } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
 
-const STEPS = 240;
+// Enough to be stopped, reloaded and killed on the way, on a quick machine too.
+const STEPS = 800;
 
 /** A recipe that trains long enough to be watched, on the bundled model. */
 const FIELDS = {
@@ -47,7 +48,11 @@ const reaches = (page, wanted, seconds) => until(`the state ${wanted}`, async ()
 /** Waits until the chart holds `more` points more than now. */
 async function grows(page, more = 3) {
   const before = await drawn(page);
-  await until('more points', async () => await drawn(page) >= before + more);
+  await until('more points', async () => {
+    if (await drawn(page) >= before + more) return true;
+    assert.notEqual(await state(page), 'finished', `the run ended after ${before} points`);
+    return false;
+  });
 }
 
 /** All events that the server has of a run, as its websocket sends them. */
@@ -96,6 +101,7 @@ test('launch, watch, reload, stop, resume, finish, chat', async t => {
   assert.equal(await drawn(page), kept, 'nothing more is trained');
 
   await part(page, 'resume').click();
+  await until('the run to be queued again', async () => await state(page) !== 'stopped');
   await reaches(page, 'running');
   await grows(page);
   await reaches(page, 'finished', 300);
@@ -109,7 +115,12 @@ test('launch, watch, reload, stop, resume, finish, chat', async t => {
   await part(page, 'chat-with').click();
   await page.waitForURL(/\/chat/);
   await part(page, 'load').click();
-  await part(page, 'chat-status').and(page.locator('[data-state="ready"]')).waitFor();
+  const status = part(page, 'chat-status');
+  await until('the model to be loaded', async () => {
+    const now = await status.getAttribute('data-state');
+    assert.notEqual(now, 'failed', await status.innerText());
+    return now === 'ready';
+  });
   await part(page, 'chat-input').fill('Who are you?');
   await part(page, 'send').click();
   const answer = part(page, 'message').and(page.locator('[data-role="assistant"]')).last();

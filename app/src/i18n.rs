@@ -182,6 +182,7 @@ words! {
     new_load_title,
     new_load_text,
     new_load_file,
+    new_load_line,
     new_load_apply,
     new_load_cancel,
     new_clone_of,

@@ -5,7 +5,7 @@ mod fold;
 #[cfg(feature = "hydrate")]
 mod socket;
 
-pub use fold::Fold;
+pub use fold::{Fold, Sizes};
 #[cfg(feature = "hydrate")]
 pub use socket::connect;
 

@@ -2,18 +2,21 @@
 
 use leptos_router::NavigateOptions;
 
+#[cfg(feature = "hydrate")]
+type Go = Box<dyn Fn(&str, NavigateOptions)>;
+
 /// The router's way to go somewhere, which any callback can hold. On the server it leads nowhere.
 #[derive(Clone, Copy)]
 pub struct Navigate {
     #[cfg(feature = "hydrate")]
-    go: leptos::prelude::StoredValue<Box<dyn Fn(&str, NavigateOptions)>, leptos::prelude::LocalStorage>,
+    go: leptos::prelude::StoredValue<Go, leptos::prelude::LocalStorage>,
 }
 
 /// Must be called while a component is made, below the router.
 pub fn navigate() -> Navigate {
     Navigate {
         #[cfg(feature = "hydrate")]
-        go: leptos::prelude::StoredValue::new_local(Box::new(leptos_router::hooks::use_navigate())),
+        go: leptos::prelude::StoredValue::new_local(Box::new(leptos_router::hooks::use_navigate()) as Go),
     }
 }
 

@@ -156,6 +156,7 @@ pub const EN: Words = Words {
     new_load_title: "Load a recipe",
     new_load_text: "Paste a LLaMA-Factory or Chandler recipe, or choose a file.",
     new_load_file: "Choose a file",
+    new_load_line: "Line {line}: {problem}",
     new_load_apply: "Fill in the form",
     new_load_cancel: "Close",
     new_clone_of: "A copy of “{name}”",

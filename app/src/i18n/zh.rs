@@ -156,6 +156,7 @@ pub const ZH: Words = Words {
     new_load_title: "载入配方",
     new_load_text: "粘贴 LLaMA-Factory 或 Chandler 的配方，或选择文件。",
     new_load_file: "选择文件",
+    new_load_line: "第 {line} 行：{problem}",
     new_load_apply: "填入表单",
     new_load_cancel: "关闭",
     new_clone_of: "“{name}”的副本",

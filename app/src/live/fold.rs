@@ -8,6 +8,14 @@ use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 /// Lines of log that a page keeps; the file has them all.
 const LOG_LINES: usize = 2000;
 
+/// How large the training is; known once it has started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    pub trainable_params: Option<u64>,
+    pub total_params: Option<u64>,
+    pub num_examples: Option<u64>,
+}
+
 /// The state of a run's page. Each part is a signal of its own, so that a new point redraws the chart alone.
 #[derive(Clone, Copy)]
 pub struct Fold {
@@ -17,6 +25,7 @@ pub struct Fold {
     pub checkpoints: RwSignal<Vec<Checkpoint>>,
     pub log: RwSignal<Vec<String>>,
     pub phase: RwSignal<Option<(Phase, Option<String>)>>,
+    pub sizes: RwSignal<Sizes>,
     /// Number of the newest event folded in; 0 until the first back-fill has replaced the decimated
     /// series that the page came with.
     seen: StoredValue<u64>,
@@ -26,7 +35,9 @@ pub struct Fold {
 
 impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
+        let RunDetail { trainable_params, total_params, num_examples, .. } = detail;
         Fold {
+            sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
             points: RwSignal::new(detail.points),
             evals: RwSignal::new(detail.evals),
@@ -98,7 +109,12 @@ impl Fold {
                 self.phase.update_untracked(|now| *now = Some((phase, detail)));
                 changed.phase = true;
             }
-            EventBody::Start { start_step, total_steps, .. } => {
+            EventBody::Start { start_step, total_steps, num_examples, trainable_params, total_params } => {
+                self.sizes.set(Sizes {
+                    trainable_params: Some(trainable_params),
+                    total_params: Some(total_params),
+                    num_examples: Some(num_examples),
+                });
                 // Later points of an earlier attempt are void: the run goes on from `start_step`.
                 self.points.update_untracked(|points| points.retain(|point| point.step <= start_step));
                 self.evals.update_untracked(|evals| evals.retain(|eval| eval.step <= start_step));

@@ -85,7 +85,7 @@ fn RunView(detail: RunDetail) -> AnyView {
                     <Panels log=fold.log recipe=detail.recipe.clone()/>
                 </div>
                 <aside class="run-side">
-                    <Facts detail=detail/>
+                    <Facts detail=detail sizes=fold.sizes/>
                     <CheckpointList checkpoints=fold.checkpoints/>
                 </aside>
             </div>

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::prelude::*;
 use recipe::{Argument, Problem, Recipe, arguments};
 
-use crate::api::{FieldProblem, FormChoices};
+use crate::api::{FieldProblem, FormChoices, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that mean nothing while training.
@@ -35,6 +35,20 @@ const FIRST: [(&str, &str); 8] = [
     ("save_steps", "100"),
 ];
 
+/// The same for a model of a few million parameters: it needs larger steps and more of them, and has no
+/// room for long texts.
+const FIRST_OF_SMALL: [(&str, &str); 6] = [
+    ("learning_rate", "2e-3"),
+    ("num_train_epochs", "15"),
+    ("per_device_train_batch_size", "4"),
+    ("gradient_accumulation_steps", "1"),
+    ("lora_rank", "16"),
+    ("cutoff_len", "512"),
+];
+
+/// Parameters below which a model counts as small.
+const SMALL: u64 = 20_000_000;
+
 /// Arguments with a place in the form.
 pub fn asked() -> impl Iterator<Item = &'static Argument> {
     arguments()
@@ -50,6 +64,8 @@ pub struct Form {
     without_effect: RwSignal<Vec<(String, String)>>,
     /// Fields that were changed by hand: an empty one is no problem before.
     touched: RwSignal<BTreeSet<&'static str>>,
+    /// The values come from a recipe, not from this form's own start.
+    is_loaded: StoredValue<bool>,
     /// A launch was tried: every problem is shown at its field.
     pub tried: RwSignal<bool>,
     /// Problems that only the server sees (a missing folder, a broken file).
@@ -60,8 +76,10 @@ pub struct Form {
 
 impl Form {
     pub fn new(choices: &FormChoices) -> Form {
+        let model = choices.models.iter().find(|model| model.present);
+        let is_small = model.is_some_and(is_small);
         let fields: Vec<_> =
-            asked().map(|argument| (argument.key, RwSignal::new(first_text(argument)))).collect();
+            asked().map(|argument| (argument.key, RwSignal::new(first_text(argument, is_small)))).collect();
         let fields = StoredValue::new(fields);
         let without_effect = RwSignal::new(Vec::new());
         let read = Memo::new(move |_| fields.with_value(|fields| read(fields, without_effect.get())));
@@ -70,11 +88,12 @@ impl Form {
             fields,
             without_effect,
             touched: RwSignal::new(BTreeSet::new()),
+            is_loaded: StoredValue::new(false),
             tried: RwSignal::new(false),
             from_server: RwSignal::new(Vec::new()),
             read,
         };
-        if let Some(model) = choices.models.iter().find(|model| model.present) {
+        if let Some(model) = model {
             form.field("model_name_or_path").set(model.path.clone());
             form.field("template").set(model.template.clone().unwrap_or_default());
         }
@@ -99,12 +118,27 @@ impl Form {
         }
     }
 
+    /// Starts from values that suit a model, in fields that nobody has changed.
+    pub fn suit(&self, model: &ModelChoice) {
+        if self.is_loaded.get_value() {
+            return;
+        }
+        let is_small = is_small(model);
+        for (key, _) in FIRST.iter().chain(&FIRST_OF_SMALL) {
+            let is_free = !self.touched.with_untracked(|touched| touched.contains(key));
+            if let (true, Some(argument)) = (is_free, recipe::args::find(key)) {
+                self.field(key).set(first_text(argument, is_small));
+            }
+        }
+    }
+
     /// Sets every field from a recipe. What cannot be read keeps its default; problems show it.
     ///
     /// # Errors
     /// Nothing was changed: the text is not YAML, or has keys or values that are not understood.
     pub fn load(&self, yaml: &str) -> Result<(), Vec<Problem>> {
         let recipe = Recipe::parse_yaml(yaml, &[])?;
+        self.is_loaded.set_value(true);
         self.fields.with_value(|fields| {
             for (key, text) in fields {
                 text.set(recipe.get(key).unwrap_or_default());
@@ -190,10 +224,15 @@ impl Form {
     }
 }
 
+fn is_small(model: &ModelChoice) -> bool {
+    model.parameters.is_some_and(|count| count < SMALL)
+}
+
 /// What a field holds at first.
-fn first_text(argument: &Argument) -> String {
-    let first = FIRST.iter().find(|(key, _)| *key == argument.key).map(|(_, text)| (*text).to_owned());
-    first.unwrap_or_else(|| argument.default_text())
+fn first_text(argument: &Argument, is_small: bool) -> String {
+    let of_small: &[_] = if is_small { &FIRST_OF_SMALL } else { &[] };
+    let first = of_small.iter().chain(&FIRST).find(|(key, _)| *key == argument.key);
+    first.map_or_else(|| argument.default_text(), |(_, text)| (*text).to_owned())
 }
 
 /// Reads the fields that apply. An empty field stands for the default, one that cannot be read too.
@@ -239,7 +278,6 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::ModelChoice;
 
     fn form() -> (Owner, Form) {
         let owner = Owner::new();
@@ -267,6 +305,28 @@ mod tests {
         assert_eq!(form.problem_at("dataset"), None, "nobody has come to the field yet");
         form.touch("dataset");
         assert!(form.problem_at("dataset").is_some());
+    }
+
+    #[test]
+    fn values_suit_the_model_until_they_are_changed() {
+        let (_owner, form) = form();
+        let model = |parameters| ModelChoice {
+            path: "m".into(),
+            label: "m".into(),
+            template: None,
+            parameters: Some(parameters),
+            present: true,
+            hint: None,
+        };
+        let rate = || form.field("learning_rate").get_untracked();
+        form.suit(&model(1_000_000));
+        assert_eq!(rate(), "2e-3");
+        form.suit(&model(7_000_000_000));
+        assert_eq!(rate(), "1e-4");
+        form.touch("learning_rate");
+        form.suit(&model(1_000_000));
+        assert_eq!(rate(), "1e-4");
+        assert_eq!(form.field("lora_rank").get_untracked(), "16");
     }
 
     #[test]
@@ -311,7 +371,7 @@ mod tests {
 
     #[test]
     fn every_starting_value_is_an_arguments() {
-        for (key, text) in FIRST.into_iter().chain(FIXED) {
+        for (key, text) in FIRST.into_iter().chain(FIRST_OF_SMALL).chain(FIXED) {
             assert!(Recipe::default().set(key, text).is_ok(), "{key}: {text}");
         }
     }

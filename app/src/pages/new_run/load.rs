@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 
 use super::form::Form;
 use crate::browser;
-use crate::i18n::{lang, words};
+use crate::i18n::{fill, lang, words};
 
 #[component]
 pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
@@ -27,7 +27,10 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
         }
         Err(found) => {
             let lines = found.iter().map(|problem| match problem.line {
-                Some(line) => format!("{line}: {}", problem.text(language)),
+                Some(line) => {
+                    let (line, text) = (line.to_string(), problem.text(language));
+                    fill(w.new_load_line, &[("line", &line), ("problem", text)])
+                }
                 None => problem.text(language).to_owned(),
             });
             problems.set(lines.collect());

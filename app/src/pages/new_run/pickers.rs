@@ -34,6 +34,11 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
             return;
         }
         fill_template(form, choices, &chosen);
+        choices.with_value(|choices| {
+            if let Some(model) = choices.models.iter().find(|model| model.path == chosen) {
+                form.suit(model);
+            }
+        });
         path.set(chosen);
     };
     let option = move |model: ModelChoice| {

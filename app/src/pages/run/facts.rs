@@ -6,15 +6,19 @@ use crate::api::{Checkpoint, RunDetail};
 use crate::components::clock::Ago;
 use crate::format;
 use crate::i18n::{fill, method_name, stage_name, words};
+use crate::live::Sizes;
 
 #[component]
-pub fn Facts(detail: RunDetail) -> AnyView {
+pub fn Facts(detail: RunDetail, sizes: RwSignal<Sizes>) -> AnyView {
     let w = words();
-    let RunDetail { summary, output_dir, trainable_params, total_params, num_examples, .. } = detail;
-    let trained = trainable_params.zip(total_params).map(|(trainable, total)| {
+    let RunDetail { summary, output_dir, .. } = detail;
+    let trained = move || {
+        let sizes = sizes.get();
+        let (trainable, total) = sizes.trainable_params.zip(sizes.total_params)?;
         let share = 100.0 * trainable as f64 / total.max(1) as f64;
-        format!("{} / {} ({share:.2}%)", format::large(trainable), format::large(total))
-    });
+        Some(format!("{} / {} ({share:.2}%)", format::large(trainable), format::large(total)))
+    };
+    let examples = move || sizes.get().num_examples.map(format::count);
     view! {
         <section class="card">
             <h2>{w.run_facts}</h2>
@@ -25,8 +29,8 @@ pub fn Facts(detail: RunDetail) -> AnyView {
                 <dd>{summary.dataset}</dd>
                 <dt>{w.runs_method}</dt>
                 <dd>{format!("{} · {}", stage_name(&summary.stage, w), method_name(&summary.method))}</dd>
-                {trained.map(|text| view! { <dt>{w.run_trainable}</dt><dd class="number">{text}</dd> })}
-                {num_examples.map(|count| view! { <dt>{w.run_examples}</dt><dd class="number">{format::count(count)}</dd> })}
+                {move || trained().map(|text| view! { <dt>{w.run_trainable}</dt><dd class="number">{text}</dd> })}
+                {move || examples().map(|text| view! { <dt>{w.run_examples}</dt><dd class="number">{text}</dd> })}
                 <dt>{w.run_created}</dt>
                 <dd><Ago time=summary.created/></dd>
                 <dt>{w.run_output}</dt>
