@@ -61,6 +61,7 @@ fn model_process() {
     let args: Vec<String> = std::env::args().collect();
     let value = |name: &str| args.iter().position(|arg| arg == name).map(|at| PathBuf::from(&args[at + 1]));
     let (Some(socket), Some(folder)) = (value("--socket"), value("--model")) else { return };
+    chat::end_with_parent(&socket).unwrap();
     if !folder.exists() {
         eprintln!("error: {} does not exist", folder.display());
         std::process::exit(1);
