@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::text::data::Catalog;
 use recipe::{Kind, Problem, Recipe};
 
-use super::datasets;
+use super::{datasets, models};
 use crate::{
     config::Folders,
     security::{
@@ -78,11 +78,24 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     for key in path_arguments() {
         resolve(&mut worker, key, folders, &mut problems);
     }
+    check_model(&worker, &mut problems);
     check_datasets(&worker, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     Ok(Prepared { yaml: yaml.to_owned(), worker_yaml: worker.to_yaml(), recipe })
+}
+
+/// Whether the model's path leads to something that can be loaded.
+fn check_model(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    const KEY: &str = "model_name_or_path";
+    let path = &recipe.model_name_or_path;
+    let blamed = problems.iter().any(|problem| problem.key.as_deref() == Some(KEY));
+    if !blamed && !models::is_model(Path::new(path)) {
+        let en = format!("`{path}` is neither a model folder (it has no config.json) nor a .gguf file");
+        let zh = format!("`{path}` 既不是模型文件夹（没有 config.json），也不是 .gguf 文件");
+        problems.push(Problem::of(KEY, en, zh));
+    }
 }
 
 /// Whether every dataset that is named can be found.
@@ -182,6 +195,7 @@ mod tests {
         fs::create_dir_all(folders.models_dir.join("wick")).unwrap();
         fs::create_dir_all(&folders.data_dir).unwrap();
         fs::create_dir_all(&folders.runs_dir).unwrap();
+        fs::create_dir_all(folders.models_dir.join("empty")).unwrap();
         fs::write(folders.models_dir.join("wick/config.json"), "{}").unwrap();
         fs::write(folders.data_dir.join("demo.json"), "[]").unwrap();
         let info = r#"{"demo": {"file_name": "demo.json"}, "away": {"file_name": "../../etc/passwd"}}"#;
@@ -224,6 +238,7 @@ mod tests {
             ("model_name_or_path", yaml(&secret, "dataset: demo\n")),
             ("model_name_or_path", yaml("/etc", "dataset: demo\n")),
             ("model_name_or_path", yaml("absent", "dataset: demo\n")),
+            ("model_name_or_path", yaml("empty", "dataset: demo\n")),
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: /etc\n")),
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: ..\n")),
             ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),

@@ -126,8 +126,9 @@ impl Board for ServerBoard {
     }
 
     async fn delete(&self, id: &str) -> Result<(), BoardError> {
+        self.pool.delete(id).await.map_err(of_pool)?;
         self.chat.unload_run(id);
-        self.pool.delete(id).await.map_err(of_pool)
+        Ok(())
     }
 
     async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {

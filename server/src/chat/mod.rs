@@ -11,7 +11,7 @@ mod worker;
 
 pub use client::ChatError;
 pub use engine::load;
-pub use worker::{Answer, Model, serve};
+pub use worker::{Answer, Model, end_with_parent, serve};
 
 use std::{
     fs, io,
@@ -170,6 +170,8 @@ impl State {
 
 /// Waits until the process is ready, then until it ends.
 async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u64) {
+    // Waiting for a child closes its input, which is what tells it to end: taken out before.
+    let _lifeline = child.stdin.take();
     let words = tokio::spawn(last_words(child.stderr.take()));
     let path = socket.socket();
     let ended = tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io::Read,
     ops::ControlFlow,
     path::Path,
     sync::{
@@ -81,6 +82,25 @@ pub async fn serve(model: impl Model, path: &Path) -> std::io::Result<()> {
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(start(model)?);
     axum::serve(listener, router).await
+}
+
+/// Ends this process with the server, however that ends, and removes the socket with its folder.
+///
+/// The standard input is a pipe that the server holds open and never writes to: it closes then.
+///
+/// # Errors
+/// No thread can be started.
+pub fn end_with_parent(socket: &Path) -> std::io::Result<()> {
+    let socket = socket.to_owned();
+    std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+        let mut byte = [0];
+        while std::io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
+        // A server that ended in order has removed them itself.
+        let _ = std::fs::remove_file(&socket);
+        let _ = socket.parent().map(std::fs::remove_dir);
+        std::process::exit(0);
+    })?;
+    Ok(())
 }
 
 /// A thread of its own answers one job after the other.

@@ -120,7 +120,10 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
 fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<String>) {
     match (&run.outcome, run.ending) {
         (Some((Outcome::Finished, reason)), _) => (RunState::Finished, reason.clone()),
-        (Some((Outcome::Stopped, reason)), _) => (RunState::Stopped, reason.clone()),
+        (Some((Outcome::Stopped, reason)), _) => {
+            let told = || format!("stopped after step {}, with a checkpoint", run.step);
+            (RunState::Stopped, Some(reason.clone().unwrap_or_else(told)))
+        }
         (Some((Outcome::Failed, reason)), _) => (RunState::Failed, reason.clone()),
         (None, Some(Ending::Cancel)) => {
             (RunState::Stopped, Some("cancelled: steps after the last checkpoint are lost".to_owned()))

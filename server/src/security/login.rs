@@ -2,12 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use app::prefs::Preferences;
 use axum::{
     Form,
     extract::{ConnectInfo, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
+
+use recipe::Lang;
 
 use super::{Gate, sessions::Attempt};
 
@@ -34,9 +37,7 @@ pub async fn login_page(
     headers: HeaderMap,
 ) -> Response {
     match &gate.sessions {
-        Some(sessions) if !sessions.admits(&headers) => {
-            page(Words::of(&headers), &next, None).into_response()
-        }
+        Some(sessions) if !sessions.admits(&headers) => page(&headers, &next, None).into_response(),
         _ => Redirect::to(inside(&next)).into_response(),
     }
 }
@@ -49,7 +50,6 @@ pub async fn login(
     Form(Given { password, next }): Form<Given>,
 ) -> Response {
     let Some(sessions) = &gate.sessions else { return Redirect::to(inside(&next)).into_response() };
-    let words = Words::of(&headers);
     match sessions.try_password(from.ip(), &password) {
         Attempt::Right => match sessions.open() {
             Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(inside(&next))).into_response(),
@@ -57,11 +57,12 @@ pub async fn login(
         },
         Attempt::Wrong => {
             tokio::time::sleep(DELAY).await;
-            (StatusCode::UNAUTHORIZED, page(words, &next, Some(words.wrong))).into_response()
+            (StatusCode::UNAUTHORIZED, page(&headers, &next, Some(|words| words.wrong))).into_response()
         }
         Attempt::Barred => {
             let retry = [(header::RETRY_AFTER, "60")];
-            (StatusCode::TOO_MANY_REQUESTS, retry, page(words, &next, Some(words.barred))).into_response()
+            (StatusCode::TOO_MANY_REQUESTS, retry, page(&headers, &next, Some(|words| words.barred)))
+                .into_response()
         }
     }
 }
@@ -86,7 +87,6 @@ fn inside(next: &str) -> &str {
 
 #[derive(Clone, Copy)]
 struct Words {
-    lang: &'static str,
     title: &'static str,
     password: &'static str,
     enter: &'static str,
@@ -95,7 +95,6 @@ struct Words {
 }
 
 const EN: Words = Words {
-    lang: "en",
     title: "Log in",
     password: "Password",
     enter: "Enter",
@@ -104,7 +103,6 @@ const EN: Words = Words {
 };
 
 const ZH: Words = Words {
-    lang: "zh",
     title: "登录",
     password: "密码",
     enter: "进入",
@@ -112,39 +110,44 @@ const ZH: Words = Words {
     barred: "密码错误次数过多，请一分钟后再试。",
 };
 
-impl Words {
-    fn of(headers: &HeaderMap) -> Words {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let chosen = text(header::COOKIE).split(';').find_map(|pair| pair.trim().strip_prefix("lang="));
-        let lang = chosen.unwrap_or_else(|| text(header::ACCEPT_LANGUAGE));
-        if lang.starts_with("zh") { ZH } else { EN }
-    }
+fn preferences(headers: &HeaderMap) -> Preferences {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Preferences::from_headers(text(header::COOKIE), text(header::ACCEPT_LANGUAGE))
 }
 
-fn page(words: Words, next: &str, problem: Option<&str>) -> Html<String> {
-    let Words { lang, title, password, enter, .. } = words;
-    let problem = problem.map(|text| format!(r#"<p class="problem" role="alert">{}</p>"#, escape(text)));
+/// The page, and above its button what `problem` picks from the words.
+fn page(headers: &HeaderMap, next: &str, problem: Option<fn(&Words) -> &'static str>) -> Html<String> {
+    let preferences = preferences(headers);
+    let words = match preferences.lang {
+        Lang::En => EN,
+        Lang::Zh => ZH,
+    };
+    let (lang, theme) = (app::i18n::tag(preferences.lang), preferences.theme.name());
+    let problem = problem.map(|pick| format!(r#"<p class="notice error" role="alert">{}</p>"#, pick(&words)));
     let problem = problem.unwrap_or_default();
+    let Words { title, password, enter, .. } = words;
     let next = escape(inside(next));
     Html(format!(
         r#"<!DOCTYPE html>
-<html lang="{lang}">
+<html lang="{lang}" data-theme="{theme}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title} · Chandler</title>
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/pkg/chandler.css">
 </head>
 <body class="login">
 <main>
+<img src="/favicon.svg" alt="" width="56" height="56">
 <h1>Chandler</h1>
 <form method="post" action="/login" class="card">
 <input type="hidden" name="next" value="{next}">
 <label for="password">{password}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
 {problem}
-<button type="submit" class="primary">{enter}</button>
+<button type="submit" class="button primary">{enter}</button>
 </form>
 </main>
 </body>
@@ -178,7 +181,7 @@ mod tests {
         ] {
             assert_eq!(inside(next), to, "{next:?}");
         }
-        let Html(page) = page(EN, "/\"><script>", None);
+        let Html(page) = page(&HeaderMap::new(), "/\"><script>", None);
         assert!(!page.contains("<script>"));
     }
 }

@@ -43,6 +43,7 @@ impl Gate {
 fn is_public(path: &str) -> bool {
     matches!(path, "/login" | "/healthz" | "/favicon.ico" | "/favicon.svg" | "/robots.txt")
         || path.strip_prefix("/pkg/").is_some_and(|file| file.ends_with(".css"))
+        || path.starts_with("/fonts/")
 }
 
 /// The outermost check of the router.

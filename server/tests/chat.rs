@@ -1,0 +1,188 @@
+//! The chat with a real process behind it. The model's process is this very test binary, called on its
+//! test [`model_process`].
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    ffi::OsString,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use app::api::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
+use futures_util::StreamExt;
+use server::{
+    chat::{self, Answer, Chat, Model, Source, Weights},
+    pool::WorkerCommand,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Repeats what was said, a word at a time; writes into its model folder how far it came.
+struct Parrot {
+    folder: PathBuf,
+}
+
+impl Model for Parrot {
+    fn answer(
+        &mut self,
+        messages: &[ChatMessage],
+        sampling: &Sampling,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Answer, String> {
+        let said = &messages.last().unwrap().content;
+        match said.as_str() {
+            "fail" => return Err("no idea".to_owned()),
+            "die" => {
+                eprintln!("error: out of luck");
+                std::process::exit(9);
+            }
+            _ => {}
+        }
+        let mut count = 0;
+        for word in said.split_inclusive(' ').cycle().take(sampling.max_new_tokens) {
+            count += 1;
+            if on_text(word).is_break() {
+                fs::write(self.folder.join("broken-off"), count.to_string()).unwrap();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Answer { prompt_tokens: 3, completion_tokens: count, finish_reason: "length".to_owned() })
+    }
+}
+
+/// Not a test but the model's process: does nothing unless it was called with `serve-model`.
+#[test]
+fn model_process() {
+    let args: Vec<String> = std::env::args().collect();
+    let value = |name: &str| args.iter().position(|arg| arg == name).map(|at| PathBuf::from(&args[at + 1]));
+    let (Some(socket), Some(folder)) = (value("--socket"), value("--model")) else { return };
+    chat::end_with_parent(&socket).unwrap();
+    if !folder.exists() {
+        eprintln!("error: {} does not exist", folder.display());
+        std::process::exit(1);
+    }
+    fs::write(folder.join("pid"), std::process::id().to_string()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(chat::serve(Parrot { folder }, &socket)).unwrap();
+}
+
+fn new_chat() -> Arc<Chat> {
+    let args = ["--exact", "model_process", "--nocapture", "--"].map(OsString::from).to_vec();
+    Chat::new(WorkerCommand { program: std::env::current_exe().unwrap(), args })
+}
+
+fn source(folder: &Path) -> Source {
+    Source {
+        target: "model:parrot".to_owned(),
+        label: "parrot".to_owned(),
+        run: Some("r".to_owned()),
+        weights: Weights { model: folder.to_owned(), adapters: Vec::new(), template: None },
+    }
+}
+
+fn say(text: &str, max_new_tokens: usize) -> ChatRequest {
+    let message = ChatMessage { role: "user".to_owned(), content: text.to_owned() };
+    ChatRequest { messages: vec![message], sampling: Sampling { max_new_tokens, ..Sampling::default() } }
+}
+
+async fn until(what: &str, found: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !found() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn ready(chat: &Arc<Chat>, folder: &Path) {
+    chat.load(source(folder)).unwrap();
+    until("the model is ready", || matches!(chat.status(), ChatStatus::Ready { .. })).await;
+}
+
+#[tokio::test]
+async fn answers_come_in_pieces_and_with_their_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    assert!(chat.answer(&say("a", 1)).await.is_err());
+    ready(&chat, folder.path()).await;
+    let deltas: Vec<ChatDelta> = chat.answer(&say("wick & wäx ", 5)).await.unwrap().collect().await;
+    let text: String = deltas
+        .iter()
+        .filter_map(|delta| match delta {
+            ChatDelta::Text { text } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(text, "wick & wäx wick & ");
+    let Some(ChatDelta::Done { prompt_tokens: 3, completion_tokens: 5, finish_reason, .. }) = deltas.last()
+    else {
+        panic!("{deltas:?}")
+    };
+    assert_eq!(finish_reason, "length");
+    let failed: Vec<ChatDelta> = chat.answer(&say("fail", 5)).await.unwrap().collect().await;
+    assert!(matches!(&failed[..], [ChatDelta::Error { message }] if message == "no idea"));
+}
+
+#[tokio::test]
+async fn whoever_leaves_ends_the_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, folder.path()).await;
+    let mut deltas = Box::pin(chat.answer(&say("on and ", 100_000)).await.unwrap());
+    assert!(matches!(deltas.next().await, Some(ChatDelta::Text { .. })));
+    drop(deltas);
+    until("the generation ends", || folder.path().join("broken-off").exists()).await;
+    // And the next one is answered.
+    assert!(chat.answer(&say("a", 1)).await.unwrap().count().await > 0);
+}
+
+#[tokio::test]
+async fn unloading_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, folder.path()).await;
+    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+    chat.unload_run("another");
+    assert!(matches!(chat.status(), ChatStatus::Ready { .. }));
+    chat.unload_run("r");
+    assert_eq!(chat.status(), ChatStatus::Unloaded);
+    until("the process is gone", || !Path::new(&format!("/proc/{pid}")).exists()).await;
+}
+
+#[tokio::test]
+async fn a_process_that_dies_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    chat.load(source(&folder.path().join("absent"))).unwrap();
+    until("the loading fails", || matches!(chat.status(), ChatStatus::Failed { .. })).await;
+    assert!(matches!(chat.status(), ChatStatus::Failed { reason, .. } if reason.ends_with("does not exist")));
+
+    ready(&chat, folder.path()).await;
+    let last = chat.answer(&say("die", 5)).await.unwrap().collect::<Vec<_>>().await.pop();
+    assert!(matches!(last, Some(ChatDelta::Error { .. })), "{last:?}");
+    until("the death is noticed", || matches!(chat.status(), ChatStatus::Failed { .. })).await;
+    assert!(matches!(chat.status(), ChatStatus::Failed { reason, .. } if reason == "out of luck"));
+}
+
+#[tokio::test]
+async fn senseless_requests_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, folder.path()).await;
+    let refused = async |request: ChatRequest| match chat.answer(&request).await {
+        Err(e) => e.to_string(),
+        Ok(_) => panic!("{request:?} was accepted"),
+    };
+    assert!(refused(ChatRequest { messages: Vec::new(), ..say("", 1) }).await.contains("messages"));
+    assert!(refused(say("a", 0)).await.contains("max_tokens"));
+    let mut odd = say("a", 1);
+    odd.sampling.top_p = 1.5;
+    assert!(refused(odd).await.contains("top_p"));
+    let mut stranger = say("a", 1);
+    stranger.messages[0].role = "oracle".to_owned();
+    assert!(refused(stranger).await.contains("oracle"));
+}
