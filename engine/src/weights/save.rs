@@ -75,7 +75,21 @@ pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
     safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|error| Error::file(path, format!("could not be written: {error}")))
+        .map_err(|error| Error::file(path, format!("could not be written: {error}")))?;
+    readable(path)
+}
+
+/// The file comes from a temporary one, which only its owner may read; weights are for other tools too.
+#[cfg(unix)]
+fn readable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(path, mode).map_err(|error| Error::io(path, error))
+}
+
+#[cfg(not(unix))]
+fn readable(_path: &Path) -> Result<()> {
+    Ok(())
 }
 
 /// Writes indented JSON.
