@@ -4,11 +4,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Board, pointsOf, until } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
+import { launch } from './form.mjs';
 
 // Enough to be stopped, reloaded and killed on the way, on a quick machine too.
 const STEPS = 800;
-
-/** A recipe that trains long enough to be watched, on the bundled model. */
 const FIELDS = {
   max_steps: STEPS,
   per_device_train_batch_size: 2,
@@ -17,22 +16,6 @@ const FIELDS = {
   cutoff_len: 256,
   save_steps: 100,
 };
-
-/** Fills the form and launches; answers with the run's id. */
-async function launch(page, board, name) {
-  await page.goto(`${board.url}/new`);
-  await hydrated(page);
-  await part(page, 'field-model_name_or_path').selectOption('models/wick');
-  await page.locator('input[name="dataset"][value="identity"]').check();
-  await part(page, 'run-name').fill(name);
-  await page.evaluate(() => document.querySelectorAll('details').forEach(fold => { fold.open = true; }));
-  for (const [key, value] of Object.entries(FIELDS)) await part(page, `field-${key}`).fill(`${value}`);
-  await part(page, 'form-state').and(page.locator('[data-problems="0"]')).waitFor();
-  assert.match(await part(page, 'yaml').innerText(), new RegExp(`max_steps: ${STEPS}`));
-  await part(page, 'launch').click();
-  await page.waitForURL(/\/runs\/[^/]+$/);
-  return new URL(page.url()).pathname.split('/').at(-1);
-}
 
 const drawn = async page => Number(await part(page, 'chart').getAttribute('data-points'));
 const state = page => part(page, 'state').first().getAttribute('data-state');
@@ -83,7 +66,7 @@ async function agree(page, board, id, total) {
 test('launch, watch, reload, stop, resume, finish, chat', async t => {
   const board = await Board.start(t);
   const page = await pageOf(t, await open(t));
-  const id = await launch(page, board, 'from the browser');
+  const id = await launch(page, board, 'from the browser', FIELDS);
 
   await isLive(page);
   await reaches(page, 'running');
@@ -133,7 +116,7 @@ test('launch, watch, reload, stop, resume, finish, chat', async t => {
 test('a run goes on while the server is dead, and every point arrives once', async t => {
   const board = await Board.start(t);
   const page = await pageOf(t, await open(t));
-  const id = await launch(page, board, 'outlives its server');
+  const id = await launch(page, board, 'outlives its server', FIELDS);
   await isLive(page);
   await reaches(page, 'running');
   await grows(page);
