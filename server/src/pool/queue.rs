@@ -1,17 +1,23 @@
 //! Starts queued runs while there are free slots, first queued first.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use recipe::RunState;
 
 use super::{Inner, Result, supervise};
 
+const RETRY: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(pool: Arc<Inner>) {
     loop {
-        if let Err(e) = fill_slots(&pool).await {
-            tracing::error!("the queue: {e}");
+        match fill_slots(&pool).await {
+            Ok(()) => pool.wake.notified().await,
+            // A full disk, most likely: nobody would wake the queue when there is room again.
+            Err(e) => {
+                tracing::error!("the queue: {e}; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
         }
-        pool.wake.notified().await;
     }
 }
 

@@ -18,7 +18,7 @@ const FIXED: [(HeaderName, HeaderValue); 5] = [
 
 /// For answers that run no scripts.
 const PLAIN: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
 /// Sets the headers that every answer has. Pages bring their own content policy.
