@@ -107,7 +107,7 @@ test('launch, watch, reload, stop, resume, finish, chat', async t => {
   await part(page, 'chat-input').fill('Who are you?');
   await part(page, 'send').click();
   const answer = part(page, 'message').and(page.locator('[data-role="assistant"]')).last();
-  await until('an answer', async () => await part(page, 'regenerate').count() > 0 && (await answer.innerText()).trim());
+  await until('an answer', async () => await part(page, 'regenerate').isVisible() && (await answer.innerText()).trim());
   await part(page, 'unload').click();
   await part(page, 'chat-status').and(page.locator('[data-state="unloaded"]')).waitFor();
   noComplaints(page);

@@ -1,6 +1,7 @@
 //! The browser's half: the `app` crate as a wasm module with its script, the styles and public files.
 
 mod bundle;
+mod prune;
 mod site;
 pub mod toolchain;
 

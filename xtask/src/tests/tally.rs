@@ -39,11 +39,12 @@ impl Tally {
         self.names.push(name.to_owned());
     }
 
-    /// Takes the counts from a runner's closing line: libtest's `test result: ok. 3 passed; 0 failed; …`
-    /// and node's `ℹ pass 3`, `ℹ fail 0`.
+    /// Takes the counts from a runner's closing line: libtest's `test result: ok. 3 passed; 0 failed; …`,
+    /// the golden tests' `3 passed, 0 failed`, and node's `ℹ pass 3`, `ℹ fail 0`.
     pub fn count(&mut self, line: &str) {
         let line = line.trim();
-        if let Some(result) = line.strip_prefix("test result:") {
+        let golden = line.ends_with(" failed") && line.starts_with(|c: char| c.is_ascii_digit());
+        if let Some(result) = line.strip_prefix("test result:").or(golden.then_some(line)) {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
         } else if let Some(passed) = line.strip_prefix("ℹ pass ") {
@@ -87,6 +88,8 @@ mod tests {
         for line in [
             "running 12 tests",
             "test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+            "5 passed, 1 failed",
+            "FAIL llama: 2 of 3 tensors failed",
             "ℹ tests 4",
             "ℹ pass 3",
             "ℹ fail 1",
@@ -94,7 +97,7 @@ mod tests {
         ] {
             tally.count(line);
         }
-        assert_eq!(tally.to_string(), "13 passed, 3 failed");
+        assert_eq!(tally.to_string(), "18 passed, 4 failed");
     }
 
     #[test]

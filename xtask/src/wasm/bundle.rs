@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::{BUNDLE, Profile, site};
+use super::{BUNDLE, Profile, prune::prune, site};
 
 /// Writes `pkg/chandler.js` and `pkg/chandler.wasm`, unless they were made from this very module.
 pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
@@ -21,11 +21,14 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
 
     fs::create_dir_all(&package).with_context(|| format!("cannot create {}", package.display()))?;
     let release = profile == Profile::Release;
+    let mut raw = fs::read(module)?;
+    if release {
+        raw = prune(&raw)?;
+    }
     Bindgen::new()
-        .input_path(module)
+        .input_bytes(BUNDLE, raw)
         .web(true)
         .map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?
-        .out_name(BUNDLE)
         .typescript(false)
         .remove_name_section(release)
         .remove_producers_section(release)
