@@ -159,7 +159,7 @@ fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Promptin
             }
         },
     };
-    template.fit_tokenizer(tokenizer);
+    template.fit_tokenizer(tokenizer)?;
     let stops = template.stop_ids(tokenizer);
     Ok((Prompting::Template(Box::new(template)), stops))
 }

@@ -77,7 +77,7 @@ pub fn prepare_tokenizer(
             template.name
         ));
     }
-    let added = template.fit_tokenizer(tokenizer);
+    let added = template.fit_tokenizer(tokenizer)?;
     if !added.is_empty() && !recipe.resize_vocab {
         log(format!(
             "The vocabulary lacked {}; set resize_vocab to give the model rows for them.",

@@ -45,7 +45,7 @@ fn rows(case: &Value, base: &Path) -> Outcome {
 fn fitted(template: &str, expected: &Value, base: &Path) -> Outcome {
     let mut tokenizer = Tokenizer::from_folder(base).map_err(|e| e.to_string())?;
     let template = Template::named(template).map_err(|e| e.to_string())?;
-    template.fit_tokenizer(&mut tokenizer);
+    template.fit_tokenizer(&mut tokenizer).map_err(|e| e.to_string())?;
     same("vocab_size", &json!(tokenizer.vocab_size()), &expected["vocab_size"])?;
     same("eos_token", &json!(tokenizer.special_tokens().eos), &expected["eos_token"])?;
     same("eos_token_id", &json!(tokenizer.eos_id()), &expected["eos_token_id"])?;

@@ -25,7 +25,7 @@ fn export(name: &str, expected: &Value, dialogues: &Value) -> Outcome {
         template.default_system = LONG_SYSTEM.to_owned();
     }
     let before = tokenizer.vocab_size() as u64;
-    template.fit_tokenizer(&mut tokenizer);
+    template.fit_tokenizer(&mut tokenizer).map_err(|e| e.to_string())?;
     same("eos_token", &json!(tokenizer.special_tokens().eos), &expected["eos_token"])?;
     same("vocab_size", &json!(tokenizer.vocab_size()), &expected["vocab_size"])?;
     let added = tokenizer.added_tokens().into_iter().filter(|(id, _)| u64::from(*id) >= before);

@@ -172,16 +172,19 @@ impl Template {
 
     /// Fits the tokenizer to the template: EOS and stop words become special tokens, a missing EOS or padding token is
     /// filled in, and a missing chat template too. Returns the tokens that the vocabulary lacked: the model has no rows for them.
-    pub fn fit_tokenizer(&self, tokenizer: &mut Tokenizer) -> Vec<String> {
+    ///
+    /// # Errors
+    /// If the tokenizer cannot take in a token.
+    pub fn fit_tokenizer(&self, tokenizer: &mut Tokenizer) -> Result<Vec<String>> {
         let mut added = Vec::new();
         let mut stop_words = self.stop_words.as_slice();
         if let (true, Some((eos, rest))) = (self.replace_eos, stop_words.split_first()) {
-            if tokenizer.set_eos(eos) {
+            if tokenizer.set_eos(eos)? {
                 added.push(eos.clone());
             }
             stop_words = rest;
         }
-        if tokenizer.eos_id().is_none() && tokenizer.set_eos(FALLBACK_EOS) {
+        if tokenizer.eos_id().is_none() && tokenizer.set_eos(FALLBACK_EOS)? {
             added.push(FALLBACK_EOS.to_owned());
         }
         if tokenizer.pad_id().is_none() {
@@ -189,14 +192,14 @@ impl Template {
             tokenizer.set_pad(eos.as_deref().unwrap_or(FALLBACK_EOS));
         }
         if !stop_words.is_empty() {
-            added.extend(tokenizer.add_special_tokens(stop_words));
+            added.extend(tokenizer.add_special_tokens(stop_words)?);
         }
         if (tokenizer.chat_template().is_none() || self.replace_jinja_template)
             && let Some(jinja) = self.jinja(tokenizer)
         {
             tokenizer.set_chat_template(&jinja);
         }
-        added
+        Ok(added)
     }
 }
 

@@ -98,11 +98,12 @@ impl Tokenizer {
         wanted.sort_by_key(|(id, _)| *id);
         for (id, token) in wanted {
             let content = token.content.clone();
-            if token.special {
-                self.inner.add_special_tokens(&[token]);
+            let added = if token.special {
+                self.inner.add_special_tokens([token])
             } else {
-                self.inner.add_tokens(&[token]);
-            }
+                self.inner.add_tokens([token])
+            };
+            added.map_err(|e| self.error(format!("added token \"{content}\": {e}")))?;
             if let Some(got) = self.inner.token_to_id(&content).filter(|got| u64::from(*got) != id) {
                 return Err(
                     self.error(format!("added token \"{content}\" should have id {id} but would get {got}"))

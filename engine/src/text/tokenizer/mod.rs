@@ -120,22 +120,27 @@ impl Tokenizer {
     }
 
     /// Makes `tokens` special, adding those the vocabulary lacks. Returns the ones it lacked.
-    pub fn add_special_tokens(&mut self, tokens: &[String]) -> Vec<String> {
+    ///
+    /// # Errors
+    /// If the tokenizer cannot take them in.
+    pub fn add_special_tokens(&mut self, tokens: &[String]) -> Result<Vec<String>> {
         let missing = tokens.iter().filter(|token| self.token_to_id(token).is_none()).cloned().collect();
-        let special: Vec<AddedToken> = tokens
-            .iter()
-            .filter(|token| !token.is_empty())
-            .map(|token| AddedToken::from(token.as_str(), true))
-            .collect();
-        self.inner.add_special_tokens(&special);
-        missing
+        let named = tokens.iter().filter(|token| !token.is_empty());
+        let special = named.map(|token| AddedToken::from(token.as_str(), true));
+        self.inner
+            .add_special_tokens(special)
+            .map_err(|e| self.error(format!("cannot take in {tokens:?} as special tokens: {e}")))?;
+        Ok(missing)
     }
 
     /// Makes `token` the end-of-text token; true if the vocabulary lacked it.
-    pub fn set_eos(&mut self, token: &str) -> bool {
-        let added = self.add_special_tokens(&[token.to_owned()]);
+    ///
+    /// # Errors
+    /// If the tokenizer cannot take it in.
+    pub fn set_eos(&mut self, token: &str) -> Result<bool> {
+        let added = self.add_special_tokens(&[token.to_owned()])?;
         self.special.eos = Some(token.to_owned());
-        !added.is_empty()
+        Ok(!added.is_empty())
     }
 
     pub fn set_pad(&mut self, token: &str) {

@@ -51,8 +51,9 @@ fn what_is_cut_inside_a_character_comes_out_at_the_end() {
 #[test]
 fn a_saved_tokenizer_reads_back_the_same() {
     let mut tokenizer = Tokenizer::from_folder(&base()).expect("the base tokenizer");
-    assert_eq!(tokenizer.add_special_tokens(&["<|new|>".into(), "<|user|>".into()]), ["<|new|>"]);
-    tokenizer.set_eos("<|im_end|>");
+    let added = tokenizer.add_special_tokens(&["<|new|>".into(), "<|user|>".into()]).expect("added");
+    assert_eq!(added, ["<|new|>"]);
+    tokenizer.set_eos("<|im_end|>").expect("set");
     tokenizer.set_chat_template("{{ messages }}");
     let folder = tempfile::tempdir().expect("a temporary folder");
     tokenizer.save(folder.path()).expect("saved");
