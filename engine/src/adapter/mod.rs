@@ -1,10 +1,11 @@
 //! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 
+mod config;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
-use serde_json::{Value, json};
 
 use crate::families::Config;
 use crate::model::{Decoder, WeightSource};
@@ -12,31 +13,11 @@ use crate::ops::Linear;
 use crate::weights::{FolderSource, save_tensors, write_json};
 use crate::{Error, Result};
 
+pub use config::{AdapterConfig, Patterns};
+
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const PREFIX: &str = "base_model.model.";
-
-/// What an adapter is, without its weights.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdapterConfig {
-    pub base: String,
-    pub rank: usize,
-    pub alpha: f64,
-    pub dropout: f64,
-    pub rank_stabilised: bool,
-    /// Ends of names of the modules with low-rank matrices.
-    pub targets: Vec<String>,
-    /// Modules that are trained whole.
-    pub saved_modules: Vec<String>,
-}
-
-impl AdapterConfig {
-    /// What multiplies B·A: alpha / rank, or alpha / √rank when rank-stabilised (Kalajdzievski 2023).
-    pub fn scale(&self) -> f64 {
-        let rank = self.rank as f64;
-        self.alpha / if self.rank_stabilised { rank.sqrt() } else { rank }
-    }
-}
 
 /// An adapter on disk.
 pub struct Adapter {
@@ -49,14 +30,14 @@ impl Adapter {
     /// Opens an adapter folder.
     ///
     /// # Errors
-    /// If it is no LoRA adapter, or of a kind (DoRA, per-layer ranks, …) that is not supported.
+    /// If it is no LoRA adapter, or of a kind that is not supported.
     pub fn open(folder: &Path) -> Result<Adapter> {
         let path = folder.join(CONFIG);
         if !path.exists() {
             return Err(Error::file(folder, format!("is not an adapter folder: it has no {CONFIG}")));
         }
         let json = Config::read(&path)?;
-        let config = read_config(&json)?;
+        let config = AdapterConfig::read(&json)?;
         let weights = folder.join(WEIGHTS);
         if !weights.exists() && folder.join("adapter_model.bin").exists() {
             let message =
@@ -66,16 +47,37 @@ impl Adapter {
         Ok(Adapter { folder: folder.to_owned(), config, weights: FolderSource::file(&weights)? })
     }
 
-    /// (A, B, scale) of a linear map, if the adapter has an update for it.
+    /// (A, B, scale) of a linear map, if the adapter has an update for it. One with magnitudes (DoRA) has none left:
+    /// it is part of the weights that [`WithAdapters`] gives.
     pub fn update(&self, linear: &Linear) -> Result<Option<(Tensor, Tensor, f32)>> {
-        let name = |part: &str| format!("{PREFIX}{}.lora_{part}.weight", linear.name);
+        if self.config.dora {
+            return Ok(None);
+        }
+        self.low_rank(&linear.name, linear.out_dim(), linear.in_dim())
+    }
+
+    fn low_rank(&self, module: &str, out: usize, dim: usize) -> Result<Option<(Tensor, Tensor, f32)>> {
+        let name = |part: &str| format!("{PREFIX}{module}.lora_{part}.weight");
         if !self.weights.has(&name("A")) {
             return Ok(None);
         }
-        let rank = self.config.rank;
-        let a = self.weights.tensor(&name("A"), &[rank, linear.in_dim()])?.to_dtype(DType::F32)?;
-        let b = self.weights.tensor(&name("B"), &[linear.out_dim(), rank])?.to_dtype(DType::F32)?;
-        Ok(Some((a, b, self.config.scale() as f32)))
+        let rank = self.config.rank_of(module);
+        let a = self.weights.tensor(&name("A"), &[rank, dim])?.to_dtype(DType::F32)?;
+        let b = self.weights.tensor(&name("B"), &[out, rank])?.to_dtype(DType::F32)?;
+        Ok(Some((a, b, self.config.scale_of(module) as f32)))
+    }
+
+    /// Refuses to train on magnitudes, which the low-rank update alone would leave out.
+    ///
+    /// # Errors
+    /// If this is a DoRA adapter.
+    pub fn check_trainable(&self) -> Result<()> {
+        if !self.config.dora {
+            return Ok(());
+        }
+        let message = "`use_dora` is true: such an adapter can be merged and talked to, but not trained on; \
+                       export it into the model, or set create_new_adapter";
+        Err(Error::file(self.folder.join(CONFIG), message))
     }
 
     /// Checks that every tensor of the file has found its place in a model.
@@ -86,8 +88,9 @@ impl Adapter {
         let mut known = BTreeSet::new();
         for linear in decoder.linears() {
             known.extend(["A", "B"].map(|part| format!("{PREFIX}{}.lora_{part}.weight", linear.name)));
+            known.insert(magnitude(&linear.name));
         }
-        known.extend(decoder.params().iter().map(|param| format!("{PREFIX}{}", param.name)));
+        known.extend(decoder.params().iter().flat_map(|param| saved_names(&param.name)));
         match self.weights.names().into_iter().find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(name) => {
@@ -100,57 +103,65 @@ impl Adapter {
     }
 }
 
-/// The weights of a base model, with whole modules replaced by an adapter's.
-pub struct WithSavedModules<'a> {
-    pub base: &'a dyn WeightSource,
-    pub adapters: &'a [Adapter],
+/// The weights of a base model with what adapters put in their place: modules saved whole, and the products of
+/// direction and magnitude of a DoRA adapter.
+pub struct WithAdapters<'a> {
+    base: &'a dyn WeightSource,
+    adapters: &'a [Adapter],
 }
 
-impl WeightSource for WithSavedModules<'_> {
+impl<'a> WithAdapters<'a> {
+    /// # Errors
+    /// If a DoRA adapter lies on top of another: its magnitudes are those of the merged weight, which is not
+    /// known while weights are read.
+    pub fn new(base: &'a dyn WeightSource, adapters: &'a [Adapter]) -> Result<Self> {
+        if let Some(upper) = adapters.iter().skip(1).find(|adapter| adapter.config.dora) {
+            let message = "`use_dora` is true, which is supported for the first of several adapters only; \
+                           export the model with the adapters before it first";
+            return Err(Error::file(upper.folder.join(CONFIG), message));
+        }
+        Ok(WithAdapters { base, adapters })
+    }
+
+    /// W' = m · (W + s·B·A) / ‖W + s·B·A‖ with the norm of each row (Liu et al. 2024, equation 5).
+    fn with_magnitude(&self, module: &str, weight: Tensor) -> Result<Tensor> {
+        let Some(adapter) = self.adapters.first().filter(|adapter| adapter.config.dora) else {
+            return Ok(weight);
+        };
+        let Ok((out, dim)) = weight.dims2() else { return Ok(weight) };
+        let Some((a, b, scale)) = adapter.low_rank(module, out, dim)? else { return Ok(weight) };
+        let magnitude = adapter.weights.tensor(&magnitude(module), &[out])?.to_dtype(DType::F32)?;
+        let direction = (weight.to_dtype(DType::F32)? + (b.matmul(&a)? * f64::from(scale))?)?;
+        let norm = direction.sqr()?.sum_keepdim(1)?.sqrt()?;
+        let merged = direction.broadcast_mul(&magnitude.unsqueeze(1)?.div(&norm)?)?;
+        Ok(merged.to_dtype(weight.dtype())?)
+    }
+}
+
+impl WeightSource for WithAdapters<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let saved = format!("{PREFIX}{name}");
-        match self.adapters.iter().rev().find(|adapter| adapter.weights.has(&saved)) {
-            Some(adapter) => adapter.weights.tensor(&saved, shape),
-            None => self.base.tensor(name, shape),
-        }
-    }
-}
-
-fn read_config(json: &Config) -> Result<AdapterConfig> {
-    let kind = json.text("peft_type")?;
-    if kind != "LORA" {
-        return Err(json.error("peft_type", format!("is `{kind}`; supported is LORA")));
-    }
-    for key in ["use_dora", "fan_in_fan_out", "lora_bias"] {
-        if json.flag_or(key, false)? {
-            return Err(json.error(key, "is true, which is not supported yet"));
-        }
-    }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        if json.object(key)?.is_some_and(|map| !map.values.is_empty()) {
-            return Err(json.error(key, "is not empty, which is not supported yet"));
-        }
-    }
-    let list = |key: &str| -> Result<Vec<String>> {
-        match json.get(key) {
-            None => Ok(Vec::new()),
-            Some(Value::String(one)) => Ok(vec![one.clone()]),
-            Some(value) => {
-                let names =
-                    value.as_array().map(|list| list.iter().filter_map(|x| x.as_str().map(str::to_owned)));
-                names.map(Iterator::collect).ok_or_else(|| json.error(key, "must be a list of names"))
+        let saved = saved_names(name);
+        for adapter in self.adapters.iter().rev() {
+            if let Some(saved) = saved.iter().find(|saved| adapter.weights.has(saved)) {
+                return adapter.weights.tensor(saved, shape);
             }
         }
-    };
-    Ok(AdapterConfig {
-        base: json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        rank: json.size("r")?,
-        alpha: json.number("lora_alpha")?,
-        dropout: json.number_or("lora_dropout", 0.0)?,
-        rank_stabilised: json.flag_or("use_rslora", false)?,
-        targets: list("target_modules")?,
-        saved_modules: list("modules_to_save")?,
-    })
+        let tensor = self.base.tensor(name, shape)?;
+        match name.strip_suffix(".weight") {
+            Some(module) => self.with_magnitude(module, tensor),
+            None => Ok(tensor),
+        }
+    }
+}
+
+/// The names under which PEFT may have saved a parameter whole; a bias stays within the layer that it wraps.
+fn saved_names(name: &str) -> [String; 2] {
+    let (module, part) = name.rsplit_once('.').unwrap_or(("", name));
+    [format!("{PREFIX}{name}"), format!("{PREFIX}{module}.base_layer.{part}")]
+}
+
+fn magnitude(module: &str) -> String {
+    format!("{PREFIX}{module}.lora_magnitude_vector")
 }
 
 /// Writes a decoder's adapter: all low-rank matrices, and modules that are trained whole.
@@ -174,35 +185,6 @@ pub fn save_adapter(decoder: &Decoder, config: &AdapterConfig, folder: &Path) ->
     }
     save_tensors(&tensors, &folder.join(WEIGHTS))?;
     write_json(&folder.join(CONFIG), &config.to_json())
-}
-
-impl AdapterConfig {
-    fn to_json(&self) -> Value {
-        let saved = (!self.saved_modules.is_empty()).then_some(&self.saved_modules);
-        json!({
-            "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": self.base,
-            "r": self.rank,
-            "lora_alpha": if self.alpha.fract() == 0.0 { json!(self.alpha as u64) } else { json!(self.alpha) },
-            "lora_dropout": self.dropout,
-            "target_modules": self.targets,
-            "modules_to_save": saved,
-            "bias": "none",
-            "fan_in_fan_out": false,
-            "inference_mode": true,
-            "init_lora_weights": true,
-            "use_rslora": self.rank_stabilised,
-            "use_dora": false,
-            "layers_to_transform": null,
-            "layers_pattern": null,
-            "rank_pattern": {},
-            "alpha_pattern": {},
-            "loftq_config": {},
-            "auto_mapping": null,
-            "revision": null,
-        })
-    }
 }
 
 /// Whether a folder holds an adapter.

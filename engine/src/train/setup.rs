@@ -83,6 +83,7 @@ fn continue_adapter(
     mut merged: Vec<Adapter>,
     adapter: Adapter,
 ) -> Result<Loaded> {
+    adapter.check_trainable()?;
     let additional = adapter.config.saved_modules.clone();
     let tuning = Tuning { full: false, additional, bf16: bf16(recipe) };
     let count = merged.len();
@@ -121,6 +122,7 @@ fn new_adapter(recipe: &Recipe, files: &ModelFiles, merged: Vec<Adapter>) -> Res
         rank_stabilised: recipe.use_rslora,
         targets,
         saved_modules: recipe.additional_target.clone(),
+        ..AdapterConfig::default()
     };
     Ok(Loaded { decoder, tokenizer: files.tokenizer()?, product: Product::Adapter(config) })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{FolderSource, GgufSource, InitialSource};
-use crate::adapter::{Adapter, WithSavedModules};
+use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
 use crate::model::{Decoder, Tuning, WeightSource};
 use crate::text::Tokenizer;
@@ -71,9 +71,9 @@ impl ModelFiles {
         self.build_with(tuning, &[])
     }
 
-    /// The same, with modules that adapters saved whole in place of the model's own.
+    /// The same, with what adapters put in place of the model's own weights.
     pub fn build_with(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
-        let source = WithSavedModules { base: self.weights.as_ref(), adapters };
+        let source = WithAdapters::new(self.weights.as_ref(), adapters)?;
         Decoder::build(self.spec.clone(), &source, tuning)
     }
 }

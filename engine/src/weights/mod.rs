@@ -9,7 +9,7 @@ mod save;
 
 pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;
-pub use gguf::GgufSource;
+pub use gguf::{GgufFile, GgufSource};
 pub use initial::InitialSource;
 pub use load::{ModelFiles, open};
 pub use save::{save_model, save_tensors, write_json};

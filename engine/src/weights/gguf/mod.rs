@@ -3,14 +3,13 @@
 //! Names and layouts are llama.cpp's; they are turned back into those of Hugging Face, so that everything
 //! else (adapters, exports) is the same whichever file a model came from.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+mod file;
+mod types;
 
-use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::{Device, Tensor};
-use serde_json::{Map, json};
+use std::path::Path;
+
+use candle_core::Tensor;
+use serde_json::{Map, Value, json};
 
 use super::check_shape;
 use crate::families::Config;
@@ -18,11 +17,11 @@ use crate::model::WeightSource;
 use crate::text::{GgufTokenizer, Tokenizer};
 use crate::{Error, Result};
 
+pub use file::GgufFile;
+
 /// Tensors of a GGUF file under their Hugging Face names.
 pub struct GgufSource {
-    path: PathBuf,
-    content: Content,
-    file: Mutex<File>,
+    file: GgufFile,
     heads: usize,
     kv_heads: usize,
 }
@@ -32,11 +31,7 @@ const ARCHITECTURES: &[&str] = &["llama"];
 
 impl GgufSource {
     pub fn open(path: &Path) -> Result<GgufSource> {
-        let mut file = File::open(path).map_err(|error| Error::io(path, error))?;
-        let content = Content::read(&mut file)
-            .map_err(|error| Error::file(path, format!("is not a readable GGUF file: {error}")))?;
-        let mut source =
-            GgufSource { path: path.to_owned(), content, file: Mutex::new(file), heads: 0, kv_heads: 0 };
+        let mut source = GgufSource { file: GgufFile::open(path)?, heads: 0, kv_heads: 0 };
         let architecture = source.text("general.architecture")?;
         if !ARCHITECTURES.contains(&architecture.as_str()) {
             let known = ARCHITECTURES.join(", ");
@@ -48,36 +43,19 @@ impl GgufSource {
         Ok(source)
     }
 
-    pub fn metadata(&self) -> &HashMap<String, Value> {
-        &self.content.metadata
-    }
-
     fn value(&self, key: &str) -> Result<&Value> {
-        let value = self.content.metadata.get(key);
-        value.ok_or_else(|| Error::file(&self.path, format!("its metadata has no `{key}`")))
+        let value = self.file.metadata().get(key);
+        value.ok_or_else(|| Error::file(self.file.path(), format!("its metadata has no `{key}`")))
     }
 
     fn text(&self, key: &str) -> Result<String> {
-        let value = self.value(key)?;
-        value
-            .to_string()
-            .cloned()
-            .map_err(|_| Error::file(&self.path, format!("metadata `{key}` must be a text")))
+        let text = self.value(key)?.as_str().map(str::to_owned);
+        text.ok_or_else(|| Error::file(self.file.path(), format!("metadata `{key}` must be a text")))
     }
 
     fn number(&self, key: &str) -> Result<f64> {
-        let number = match self.value(key)? {
-            Value::U8(x) => *x as f64,
-            Value::U16(x) => *x as f64,
-            Value::U32(x) => *x as f64,
-            Value::U64(x) => *x as f64,
-            Value::I32(x) => *x as f64,
-            Value::I64(x) => *x as f64,
-            Value::F32(x) => *x as f64,
-            Value::F64(x) => *x,
-            _ => return Err(Error::file(&self.path, format!("metadata `{key}` must be a number"))),
-        };
-        Ok(number)
+        let number = self.value(key)?.as_f64();
+        number.ok_or_else(|| Error::file(self.file.path(), format!("metadata `{key}` must be a number")))
     }
 
     /// The `config.json` that a Hugging Face folder of this model would hold.
@@ -98,7 +76,7 @@ impl GgufSource {
         if let Ok(dim) = size("attention.key_length") {
             values.insert("head_dim".into(), json!(dim as u64));
         }
-        let tied = !self.content.tensor_infos.contains_key("output.weight");
+        let tied = !self.file.has("output.weight");
         values.insert("tie_word_embeddings".into(), json!(tied));
         values.insert("vocab_size".into(), json!(self.table_rows()?));
         for (key, token) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
@@ -108,29 +86,34 @@ impl GgufSource {
         }
         values.insert("torch_dtype".into(), json!("float32"));
         self.scaling(&mut values)?;
-        Ok(Config { path: self.path.clone(), values })
+        Ok(Config { path: self.file.path().to_owned(), values })
     }
 
     /// The tokenizer that the metadata describe.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        let origin = self.path.display().to_string();
+        let origin = self.file.path().display().to_string();
         let model = self.text("tokenizer.ggml.model")?;
         let pre = self.text("tokenizer.ggml.pre").ok();
         let chat_template = self.text("tokenizer.chat_template").ok();
         let id =
             |token: &str| self.number(&format!("tokenizer.ggml.{token}_token_id")).ok().map(|id| id as u32);
-        let flag = |key: &str| self.content.metadata.get(key).and_then(|value| value.to_bool().ok());
+        let flag = |key: &str| self.file.metadata().get(key).and_then(Value::as_bool);
         let source = GgufTokenizer {
             origin: &origin,
             model: &model,
             pre: pre.as_deref(),
-            tokens: self.list("tokenizer.ggml.tokens", |value| value.to_string().ok().cloned())?,
-            scores: self.list("tokenizer.ggml.scores", |value| value.to_f32().ok()).unwrap_or_default(),
+            tokens: self.list("tokenizer.ggml.tokens", |value| value.as_str().map(str::to_owned))?,
+            // A score without a number is that of a token that is never chosen.
+            scores: self
+                .list("tokenizer.ggml.scores", |value| {
+                    Some(value.as_f64().map_or(f32::NEG_INFINITY, |score| score as f32))
+                })
+                .unwrap_or_default(),
             token_types: self
-                .list("tokenizer.ggml.token_type", |value| value.to_i32().ok())
+                .list("tokenizer.ggml.token_type", |value| value.as_i64().map(|kind| kind as i32))
                 .unwrap_or_default(),
             merges: self
-                .list("tokenizer.ggml.merges", |value| value.to_string().ok().cloned())
+                .list("tokenizer.ggml.merges", |value| value.as_str().map(str::to_owned))
                 .unwrap_or_default(),
             bos: id("bos"),
             eos: id("eos"),
@@ -144,17 +127,17 @@ impl GgufSource {
     }
 
     fn list<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>> {
-        let list = self.value(key)?.to_vec().ok().and_then(|list| list.iter().map(read).collect());
+        let list = self.value(key)?.as_array().and_then(|list| list.iter().map(read).collect());
         list.ok_or_else(|| {
-            Error::file(&self.path, format!("metadata `{key}` is not a list of the right type"))
+            Error::file(self.file.path(), format!("metadata `{key}` is not a list of the right type"))
         })
     }
 
-    fn scaling(&self, values: &mut Map<String, serde_json::Value>) -> Result<()> {
-        if self.content.tensor_infos.contains_key("rope_freqs.weight") {
+    fn scaling(&self, values: &mut Map<String, Value>) -> Result<()> {
+        if self.file.has("rope_freqs.weight") {
             let message = "carries its own rotary frequencies (rope_freqs), which are not supported; \
                            use the model's safetensors folder";
-            return Err(Error::file(&self.path, message));
+            return Err(Error::file(self.file.path(), message));
         }
         let kind = self.text("llama.rope.scaling.type").ok().filter(|kind| kind != "none");
         if let Some(kind) = kind {
@@ -165,9 +148,10 @@ impl GgufSource {
     }
 
     fn table_rows(&self) -> Result<usize> {
-        let info = self.content.tensor_infos.get("token_embd.weight");
-        let info = info.ok_or_else(|| Error::file(&self.path, "has no tensor `token_embd.weight`"))?;
-        Ok(info.shape.dims().first().copied().unwrap_or(0))
+        let shape = self.file.shape("token_embd.weight");
+        let shape =
+            shape.ok_or_else(|| Error::file(self.file.path(), "has no tensor `token_embd.weight`"))?;
+        Ok(shape.first().copied().unwrap_or(0))
     }
 
     /// llama.cpp stores q and k with each head's halves interleaved; this undoes it.
@@ -214,16 +198,11 @@ fn gguf_name(name: &str) -> Option<String> {
 
 impl WeightSource for GgufSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let stored = gguf_name(name).filter(|stored| self.content.tensor_infos.contains_key(stored));
+        let stored = gguf_name(name).filter(|stored| self.file.has(stored));
         let stored = stored.ok_or_else(|| {
-            Error::file(&self.path, format!("has no tensor `{name}`, which its configuration asks for"))
+            Error::file(self.file.path(), format!("has no tensor `{name}`, which its configuration asks for"))
         })?;
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tensor = self.content.tensor(&mut *file, &stored, &Device::Cpu);
-        let tensor = tensor.and_then(|tensor| tensor.dequantize(&Device::Cpu));
-        let tensor =
-            tensor.map_err(|error| Error::file(&self.path, format!("tensor `{stored}`: {error}")))?;
-        let tensor = check_shape(&self.path, name, tensor, shape)?;
+        let tensor = check_shape(self.file.path(), name, self.file.tensor(&stored)?, shape)?;
         match name {
             _ if name.contains(".q_proj.") => self.unpermute(tensor, self.heads),
             _ if name.contains(".k_proj.") => self.unpermute(tensor, self.kv_heads),
