@@ -13,6 +13,7 @@ pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod optim;
+pub mod quant;
 pub mod rng;
 pub mod tensor;
 pub mod text;
