@@ -8,6 +8,7 @@ pub mod chat;
 mod error;
 pub mod families;
 pub mod generate;
+pub mod hub;
 pub mod kernel;
 pub mod memory;
 pub mod model;

@@ -10,6 +10,7 @@
 pub mod data;
 pub mod encode;
 mod error;
+mod numpy;
 mod prepare;
 mod pyjson;
 pub mod template;

@@ -42,9 +42,9 @@ pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetChoice> {
 
 fn choice(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetChoice {
     match find(catalog, dir, name) {
-        Ok((info, file)) => DatasetChoice {
+        Ok((info, Some(file))) => DatasetChoice {
             name: name.to_owned(),
-            rows: counts.of(&file),
+            rows: file.as_deref().and_then(|file| counts.of(file)),
             format: format_name(info.format).to_owned(),
             ranking: info.ranking,
             problem: None,
@@ -71,15 +71,16 @@ fn format_name(format: Format) -> &'static str {
     }
 }
 
-/// The entry of a dataset and where its rows are: inside the data folder, and there.
+/// The entry of a dataset and where its rows are: inside the data folder, and there; `None` for data on a hub.
 ///
 /// # Errors
 /// A sentence about what is wrong.
-pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, PathBuf), String> {
+pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, Option<PathBuf>), String> {
     let info = catalog.get(name).map_err(|e| e.to_string())?;
-    let file = paths::resolve(&info.path.display().to_string(), &[dir]);
+    let Some(file) = info.file() else { return Ok((info, None)) };
+    let file = paths::resolve(&file.display().to_string(), &[dir]);
     let file = file.map_err(|e| format!("{}: \"{name}\": {e}", catalog.path().display()))?;
-    Ok((info, file))
+    Ok((info, Some(file)))
 }
 
 impl RowCounts {
@@ -160,7 +161,7 @@ mod tests {
         let rows: Vec<_> = choices.iter().map(|c| (c.name.as_str(), c.rows, c.problem.is_some())).collect();
         assert_eq!(
             rows,
-            [("a", Some(3), false), ("b", Some(2), false), ("gone", None, true), ("hub", None, true)]
+            [("a", Some(3), false), ("b", Some(2), false), ("gone", None, true), ("hub", None, false)]
         );
         assert!(choices[1].ranking && choices[1].format == "sharegpt");
         // A changed file is counted anew.

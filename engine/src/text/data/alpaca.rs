@@ -28,15 +28,16 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
 fn response(info: &DatasetInfo, row: &Row<'_>) -> Result<Vec<Message>> {
     let columns = &info.columns;
     let answer = |text: &str| Message::new(Role::Assistant, text);
-    if let Some(wanted) = row.get(columns.kto_tag.as_deref()).and_then(Value::as_bool) {
+    if let Some(wanted) = row.truth(columns.kto_tag.as_deref())? {
         let given = answer(row.text(columns.response.as_deref())?);
         return Ok(if wanted { vec![given, answer("")] } else { vec![answer(""), given] });
     }
     if info.ranking {
-        let pair = [&columns.chosen, &columns.rejected].map(|column| row.get(column.as_deref()));
-        if let [Some(Value::String(chosen)), Some(Value::String(rejected))] = pair {
-            return Ok(vec![answer(chosen), answer(rejected)]);
+        let (chosen, rejected) = (columns.chosen.as_deref(), columns.rejected.as_deref());
+        if row.get(chosen).is_some() && row.get(rejected).is_some() {
+            return Ok(vec![answer(row.text(chosen)?), answer(row.text(rejected)?)]);
         }
+        return Ok(Vec::new());
     }
     if row.get(columns.response.as_deref()).is_none() {
         return Ok(Vec::new());

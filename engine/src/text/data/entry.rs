@@ -51,8 +51,11 @@ pub struct Tags {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetInfo {
     pub name: String,
-    /// File or folder.
-    pub path: PathBuf,
+    pub source: Source,
+    /// Part of the data: the split of a hub's data set, and which of its rows.
+    pub split: Split,
+    /// SHA-1 that the file should have.
+    pub sha1: Option<String>,
     pub format: Format,
     /// The rows are pairs of a chosen and a rejected answer.
     pub ranking: bool,
@@ -64,13 +67,45 @@ pub struct DatasetInfo {
     pub notes: Vec<String>,
 }
 
-/// Keys of an entry that mean something here or in LLaMA-Factory.
-const KNOWN: [&str; 14] = [
+/// Where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file, or a folder of files of one kind.
+    File(PathBuf),
+    /// A repository of data on a hub.
+    Hub(HubSource),
+}
+
+/// A data set's names on the hubs, one of which is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubSource {
+    pub hugging_face: Option<String>,
+    pub model_scope: Option<String>,
+    /// One of the data sets that a repository holds.
+    pub subset: Option<String>,
+    /// Folder inside the repository.
+    pub folder: Option<String>,
+}
+
+/// `train`, or `train[10:500]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    pub name: String,
+    /// The first row, counted from 0, and the one behind the last.
+    pub rows: std::ops::Range<usize>,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { name: "train".into(), rows: 0..usize::MAX }
+    }
+}
+
+/// Keys of an entry that mean something.
+const KNOWN: [&str; 13] = [
     "hf_hub_url",
     "ms_hub_url",
     "om_hub_url",
-    "script_url",
-    "cloud_file_name",
     "file_name",
     "file_sha1",
     "subset",
@@ -80,23 +115,15 @@ const KNOWN: [&str; 14] = [
     "ranking",
     "formatting",
     "columns",
+    "tags",
 ];
-const REMOTE: [&str; 5] = ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"];
 
 /// Why an entry is wrong.
 type Parsed<T> = std::result::Result<T, String>;
 
 impl DatasetInfo {
     pub(super) fn parse(folder: &Path, name: &str, entry: &Map<String, Value>) -> Parsed<Self> {
-        if let Some(key) = REMOTE.iter().find(|key| entry.contains_key(**key)) {
-            return Err(format!(
-                "\"{key}\" names data outside this machine, which is not loaded; download it and name it with \"file_name\""
-            ));
-        }
-        let file = string(entry, "file_name")?.ok_or("has no \"file_name\"")?;
-        if Path::new(file).components().any(|part| matches!(part, Component::ParentDir)) {
-            return Err(format!("\"file_name\" is \"{file}\", which leaves the data folder"));
-        }
+        let source = source(folder, entry)?;
         let format = match string(entry, "formatting")? {
             None | Some("alpaca") => Format::Alpaca,
             Some("sharegpt") => Format::Sharegpt,
@@ -119,12 +146,17 @@ impl DatasetInfo {
                 Some(number.ok_or_else(|| format!("\"num_samples\" {}", wrong("a number above 0", value)))?)
             }
         };
-        let known = |key: &&String| key.as_str() == "tags" || KNOWN.contains(&key.as_str());
-        let notes = entry.keys().filter(|key| !known(key) && !key.starts_with('_'));
-        let notes = notes.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
+        let unknown = entry.keys().filter(|key| !KNOWN.contains(&key.as_str()) && !key.starts_with('_'));
+        let notes = unknown.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
+        let split = split(string(entry, "split")?)?;
+        if matches!(source, Source::File(_)) && split.name != "train" {
+            return Err(format!("\"split\" is \"{}\", but a file has the split train alone", split.name));
+        }
         Ok(Self {
             name: name.to_owned(),
-            path: folder.join(file),
+            source,
+            split,
+            sha1: string(entry, "file_sha1")?.map(str::to_lowercase),
             format,
             ranking,
             columns: columns(entry.get("columns"))?,
@@ -133,6 +165,82 @@ impl DatasetInfo {
             notes,
         })
     }
+}
+
+impl DatasetInfo {
+    /// The file or folder; `None` for data on a hub.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Hub(_) => None,
+        }
+    }
+}
+
+/// Where the rows are: on a hub if one is named, else in a file.
+fn source(folder: &Path, entry: &Map<String, Value>) -> Parsed<Source> {
+    let id = |key: &str| -> Parsed<Option<String>> {
+        let id = string(entry, key)?.map(str::trim);
+        match id.filter(|id| !crate::hub::is_repository_id(id)) {
+            Some(wrong) => Err(format!("\"{key}\" is \"{wrong}\", which is not a name like owner/name")),
+            None => Ok(id.map(str::to_owned)),
+        }
+    };
+    let (hugging_face, model_scope) = (id("hf_hub_url")?, id("ms_hub_url")?);
+    if hugging_face.is_some() || model_scope.is_some() {
+        let owned = |key| -> Parsed<Option<String>> { Ok(string(entry, key)?.map(str::to_owned)) };
+        let (subset, folder) = (owned("subset")?, owned("folder")?);
+        return Ok(Source::Hub(HubSource { hugging_face, model_scope, subset, folder }));
+    }
+    for (key, what) in [
+        (
+            "om_hub_url",
+            "data on the Modelers hub, which is not read; give its \"hf_hub_url\" or \"ms_hub_url\"",
+        ),
+        (
+            "script_url",
+            "a Python script, which is not run; load it there and name the rows with \"file_name\"",
+        ),
+        (
+            "cloud_file_name",
+            "data in a cloud store, which is not read; download it and name it with \"file_name\"",
+        ),
+    ] {
+        if entry.contains_key(key) {
+            return Err(format!("\"{key}\" names {what}"));
+        }
+    }
+    let file = string(entry, "file_name")?.ok_or("has no \"file_name\", \"hf_hub_url\" or \"ms_hub_url\"")?;
+    if file.is_empty() {
+        return Err("\"file_name\" is empty".into());
+    }
+    if Path::new(file).components().any(|part| matches!(part, Component::ParentDir)) {
+        return Err(format!("\"file_name\" is \"{file}\", which leaves the data folder"));
+    }
+    Ok(Source::File(folder.join(file)))
+}
+
+fn split(text: Option<&str>) -> Parsed<Split> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Split::default()) };
+    let wrong =
+        || format!("\"split\" is \"{text}\"; allowed are a name, and a name with rows, as in train[100:500]");
+    let (name, rows) = match text.split_once('[') {
+        None => (text, 0..usize::MAX),
+        Some((name, slice)) => {
+            let (from, to) =
+                slice.strip_suffix(']').and_then(|slice| slice.split_once(':')).ok_or_else(wrong)?;
+            let number = |text: &str, missing: usize| match text.trim() {
+                "" => Ok(missing),
+                digits => digits.parse().map_err(|_| wrong()),
+            };
+            (name, number(from, 0)?..number(to, usize::MAX)?)
+        }
+    };
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
+    if !is_name || rows.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Split { name: name.to_owned(), rows })
 }
 
 fn string<'a>(entry: &'a Map<String, Value>, key: &str) -> Parsed<Option<&'a str>> {

@@ -145,18 +145,21 @@ fn split(
 ) -> Result<std::result::Result<Parts, (String, String)>> {
     let columns = &info.columns;
     let nothing = || Message::new(Role::Assistant, "");
-    if let Some(wanted) = row.get(columns.kto_tag.as_deref()).and_then(Value::as_bool) {
+    if let Some(wanted) = row.truth(columns.kto_tag.as_deref())? {
         let answer = messages.pop().unwrap_or_else(nothing);
         let response = if wanted { vec![answer, nothing()] } else { vec![nothing(), answer] };
         return Ok(Ok((messages, response)));
     }
+    let (chosen, rejected) = (row.get(columns.chosen.as_deref()), row.get(columns.rejected.as_deref()));
     if info.ranking
-        && let (Some(chosen @ Value::Object(_)), Some(rejected @ Value::Object(_))) =
-            (row.get(columns.chosen.as_deref()), row.get(columns.rejected.as_deref()))
+        && let (Some(chosen), Some(rejected)) = (chosen, rejected)
     {
         let mut response = Vec::new();
         for (column, message) in [(&columns.chosen, chosen), (&columns.rejected, rejected)] {
             let column = column.as_deref().unwrap_or_default();
+            if !message.is_object() {
+                return Err(row.error(column, wrong("an object with role and content", message)));
+            }
             match read(info, row, column, 1, message)? {
                 Ok((role @ (Role::Assistant | Role::Function), content)) => {
                     response.push(Message { role, content })

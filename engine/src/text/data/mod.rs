@@ -3,16 +3,17 @@
 mod alpaca;
 mod catalog;
 mod entry;
-mod files;
+pub mod files;
 mod load;
 mod messages;
+pub mod mix;
 #[cfg(test)]
 mod tests;
 
 pub use catalog::Catalog;
-pub use entry::{Columns, DatasetInfo, Format, Tags};
-pub use files::{Rows, read_rows};
-pub use load::{Dataset, Skipped};
+pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
+pub use files::{RawRow, Rows};
+pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,6 +137,21 @@ impl<'a> Row<'a> {
     fn text(&self, column: Option<&str>) -> Result<&'a str> {
         let Some(value) = self.get(column) else { return Ok("") };
         value.as_str().ok_or_else(|| self.error(column.unwrap_or_default(), wrong("a text", value)))
+    }
+
+    /// True or false, also as 1 or 0, or written out (CSV has nothing else); missing is `None`.
+    fn truth(&self, column: Option<&str>) -> Result<Option<bool>> {
+        let Some(value) = self.get(column) else { return Ok(None) };
+        let text = match value {
+            Value::Bool(truth) => return Ok(Some(*truth)),
+            Value::String(text) => text.to_lowercase(),
+            other => other.to_string(),
+        };
+        match text.as_str() {
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            _ => Err(self.error(column.unwrap_or_default(), wrong("true or false", value))),
+        }
     }
 
     /// A text, or JSON that is then written as text.

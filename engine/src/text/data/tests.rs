@@ -46,7 +46,10 @@ fn a_broken_dataset_info_names_the_place() {
         (r#"{"d": {}}"#, "has no \"file_name\""),
         (r#"{"d": {"file_name": ["d.json"]}}"#, "\"file_name\" should be a text, not a list"),
         (r#"{"d": {"file_name": "../d.json"}}"#, "leaves the data folder"),
-        (r#"{"d": {"hf_hub_url": "some/set"}}"#, "\"hf_hub_url\" names data outside this machine"),
+        (
+            r#"{"d": {"hf_hub_url": "../set"}}"#,
+            "\"hf_hub_url\" is \"../set\", which is not a name like owner/name",
+        ),
         (r#"{"d": {"file_name": "d.json", "formatting": "chatty"}}"#, "allowed are alpaca, sharegpt, openai"),
         (
             r#"{"d": {"file_name": "d.json", "ranking": "yes"}}"#,
@@ -102,7 +105,7 @@ fn a_broken_file_names_the_line() {
     }
     let message =
         refusal(JSONL, "d.jsonl", "{\"instruction\": \"Q\", \"output\": \"A\"}\n\n{\"instruction\": 'Q'}\n");
-    assert!(message.contains("d.jsonl, line 3, column 17: not valid JSON"), "{message}");
+    assert!(message.contains("d.jsonl, line 3, column 17: row 2 is not valid JSON"), "{message}");
     let message = refusal(JSON, "d.json", b"[{\"instruction\":\n \"\xff\"}]");
     assert!(message.contains("d.json, line 2: the text is not UTF-8"), "{message}");
     let deep = format!("[{{\"instruction\": {}{}}}]", "[".repeat(100_000), "]".repeat(100_000));

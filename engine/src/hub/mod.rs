@@ -1,0 +1,222 @@
+//! Models and data from the Hugging Face hub and from ModelScope.
+//!
+//! What is fetched lies in the cache that the hub's own tools use, so that nothing is fetched twice:
+//! `models--owner--name/{blobs,refs,snapshots}` for Hugging Face, `models/owner/name` for ModelScope.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `HF_ENDPOINT` | mirror of the Hugging Face hub |
+//! | `HF_TOKEN`, or the file `HF_TOKEN_PATH` (`$HF_HOME/token`) | who asks |
+//! | `HF_HOME`, `HF_HUB_CACHE` | where the cache is |
+//! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: only what is in the cache |
+//! | `USE_MODELSCOPE_HUB` | `1`: ModelScope before Hugging Face |
+//! | `MODELSCOPE_DOMAIN`, `MODELSCOPE_CACHE`, `MODELSCOPE_API_TOKEN` | the same for ModelScope |
+//! | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |
+
+mod blob;
+mod error;
+mod http;
+mod hugging_face;
+mod model_scope;
+mod select;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use blob::hash;
+pub use error::{Error, Result};
+pub use hugging_face::HuggingFace;
+pub use model_scope::ModelScope;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::text::data::HubSource;
+
+/// What kind of repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepoKind {
+    Model,
+    Dataset,
+}
+
+impl RepoKind {
+    /// In URLs and names of folders.
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "data set",
+        }
+    }
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// Repository and path.
+    pub file: &'a str,
+    /// Bytes.
+    pub done: u64,
+    pub total: Option<u64>,
+}
+
+/// A file of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RemoteFile {
+    path: String,
+    size: Option<u64>,
+    /// SHA-256 of the contents, or SHA-1 of the git blob; also the blob's name in the Hugging Face cache.
+    etag: Option<String>,
+}
+
+/// The hubs, as the environment sets them up.
+#[derive(Clone, Debug)]
+pub struct Hubs {
+    pub hugging_face: HuggingFace,
+    pub model_scope: ModelScope,
+    /// ModelScope is asked for what both have.
+    pub prefer_model_scope: bool,
+}
+
+impl Hubs {
+    pub fn from_env() -> Self {
+        Self {
+            hugging_face: HuggingFace::from_env(),
+            model_scope: ModelScope::from_env(),
+            prefer_model_scope: is_set("USE_MODELSCOPE_HUB"),
+        }
+    }
+
+    /// The folder of model `id`, which is fetched as far as it is not there. `revision` is a branch, tag or commit.
+    ///
+    /// # Errors
+    /// If the repository cannot be had or holds no model that can be read.
+    pub fn model(
+        &self,
+        id: &str,
+        revision: Option<&str>,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<PathBuf> {
+        if self.prefer_model_scope {
+            self.model_scope.model(id, revision, watch)
+        } else {
+            self.hugging_face.model(id, revision, watch)
+        }
+    }
+
+    /// The files of a split of a data set.
+    ///
+    /// # Errors
+    /// If the repository cannot be had or holds no such data.
+    pub fn data_files(
+        &self,
+        source: &HubSource,
+        split: &str,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Vec<PathBuf>> {
+        let mut watch = announce(log);
+        match (&source.hugging_face, &source.model_scope) {
+            (hugging_face, Some(id)) if self.prefer_model_scope || hugging_face.is_none() => {
+                self.model_scope.data_files(id, source, split, &mut watch)
+            }
+            (Some(id), _) => self.hugging_face.data_files(id, source, split, &mut watch),
+            (None, _) => Err(Error::contents("the data set", "has no name on any hub")),
+        }
+    }
+}
+
+/// Whether `text` can be the name of a repository: `name` or `owner/name`.
+pub fn is_repository_id(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let is_name = |part: &&str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '-'])
+            && !part.contains("..")
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    (1..=2).contains(&parts.len()) && text.len() <= 96 && parts.iter().all(is_name)
+}
+
+/// A folder or file for a model's name: the path itself where something is, else the hub's model of that name.
+///
+/// # Errors
+/// If it is neither, or the hub does not have it.
+pub fn resolve_model(
+    name: &str,
+    revision: Option<&str>,
+    log: &mut dyn FnMut(String),
+) -> crate::Result<PathBuf> {
+    let path = Path::new(name);
+    if path.exists() || !name.contains('/') || !is_repository_id(name) {
+        return Ok(path.to_owned());
+    }
+    let folder = Hubs::from_env().model(name, revision, &mut announce(log));
+    folder.map_err(|error| {
+        let message = format!("there is no folder {name}, and as a model on a hub: {error}");
+        crate::Error::recipe("model_name_or_path", message)
+    })
+}
+
+/// Says how a download goes: when a file starts, and then every few seconds.
+pub fn announce(log: &mut dyn FnMut(String)) -> impl FnMut(&Progress) {
+    const EVERY: Duration = Duration::from_secs(5);
+    let mut file = String::new();
+    let mut last = Instant::now();
+    move |progress: &Progress| {
+        if progress.file == file && last.elapsed() < EVERY {
+            return;
+        }
+        progress.file.clone_into(&mut file);
+        last = Instant::now();
+        let mega = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
+        let of = progress.total.map(|total| format!(" of {}", mega(total))).unwrap_or_default();
+        log(format!("Downloading {}: {}{of} MB", progress.file, mega(progress.done)));
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_set(variable: &str) -> bool {
+    let value = std::env::var(variable).unwrap_or_default().to_lowercase();
+    ["1", "true", "yes", "on"].contains(&value.as_str())
+}
+
+/// A variable that is there and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// `$XDG_CACHE_HOME` or `~/.cache`.
+pub(crate) fn cache_home() -> PathBuf {
+    variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+}
+
+/// Paths of the files below a folder, relative to it.
+fn files_below(folder: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).map_err(|e| Error::io(&next, e))? {
+            let path = entry.map_err(|e| Error::io(&next, e))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(inside) = path.strip_prefix(folder) {
+                files.push(inside.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,250 @@
+//! Messages, tools, history, preference pairs and judged answers.
+
+use super::*;
+
+const GOOD: &str = r#"{"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}"#;
+const OPENAI: &str = r#""formatting": "openai", "columns": {"messages": "messages", "tools": "tools"}, "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}"#;
+const HISTORY: &str = r#""columns": {"prompt": "q", "response": "a", "history": "h", "system": "s", "tools": "t", "images": "i", "videos": "v", "audios": "u"}"#;
+const PAIRS: &str = r#""ranking": true, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}"#;
+const CHAT_PAIRS: &str = r#""ranking": true, "formatting": "sharegpt", "columns": {"messages": "m", "chosen": "c", "rejected": "r"}"#;
+const JUDGED: &str = r#""columns": {"prompt": "q", "response": "a", "kto_tag": "k"}"#;
+const CHAT_JUDGED: &str = r#""formatting": "sharegpt", "columns": {"messages": "m", "kto_tag": "k"}"#;
+
+pub fn inputs() -> Vec<Input> {
+    let mut inputs = roles();
+    inputs.extend(fields());
+    inputs.extend(tools());
+    inputs.extend(history());
+    inputs.extend(answers());
+    inputs
+}
+
+/// A conversation of these roles behind a good one.
+fn turns(roles: &[&str], expect: Expect) -> Input {
+    let messages: Vec<String> =
+        roles.iter().map(|role| format!(r#"{{"from": "{role}", "value": "x"}}"#)).collect();
+    chat(format!("[{GOOD}, {{\"conversations\": [{}]}}]", messages.join(", ")), expect)
+}
+
+fn roles() -> Vec<Input> {
+    vec![
+        turns(&["human", "gpt"], Loads(2)),
+        turns(&["system", "human", "gpt"], Loads(2)),
+        turns(&["human", "function_call", "observation", "gpt"], Loads(2)),
+        turns(&["human", "gpt", "human", "gpt"], Loads(2)),
+        turns(&["observation", "gpt"], Loads(2)),
+        turns(&[], LeavesOut(1, &["row 2, key \"conversations\""])),
+        turns(&["system"], LeavesOut(1, &["row 2, key \"conversations\""])),
+        turns(&["human"], LeavesOut(1, &["the last question has no answer"])),
+        turns(&["human", "gpt", "human"], LeavesOut(1, &["the last question has no answer"])),
+        turns(&["gpt"], LeavesOut(1, &["turn 1 should be a question"])),
+        turns(&["gpt", "human"], LeavesOut(1, &["turn 1 should be a question"])),
+        turns(&["human", "human"], LeavesOut(1, &["turn 2 should be an answer"])),
+        turns(&["human", "gpt", "gpt", "human"], LeavesOut(1, &["turn 3 should be a question"])),
+        turns(&["human", "observation"], LeavesOut(1, &["turn 2 should be an answer"])),
+        turns(&["human", "gpt", "system", "gpt"], LeavesOut(1, &["unknown role \"system\""])),
+        turns(&["robot", "gpt"], LeavesOut(1, &["unknown role \"robot\""])),
+        turns(&["Human", "gpt"], LeavesOut(1, &["unknown role \"Human\""])),
+        turns(&["", "gpt"], LeavesOut(1, &["unknown role \"\""])),
+        turns(&["user", "assistant"], LeavesOut(1, &["unknown role \"user\""])),
+    ]
+}
+
+fn fields() -> Vec<Input> {
+    let row = |row: &str, expect| chat(format!("[{GOOD}, {row}]"), expect);
+    let key = |parts: &'static [&'static str]| Refuses(parts);
+    vec![
+        row("{}", key(&["row 2, key \"conversations\": should be a list of messages, not null"])),
+        row(r#"{"conversations": null}"#, key(&["row 2, key \"conversations\"", "not null"])),
+        row(r#"{"conversations": "hello"}"#, key(&["row 2, key \"conversations\"", "not a text"])),
+        row(r#"{"conversations": {}}"#, key(&["row 2, key \"conversations\"", "not an object"])),
+        row(r#"{"conversations": 1}"#, key(&["row 2, key \"conversations\"", "not a number"])),
+        row(r#"{"conversations": ["hello"]}"#, key(&["row 2", "message 1 should be an object, not a text"])),
+        row(r#"{"conversations": [null]}"#, key(&["row 2", "message 1 should be an object, not null"])),
+        row(r#"{"conversations": [[]]}"#, key(&["row 2", "message 1 should be an object, not a list"])),
+        row(r#"{"conversations": [{}]}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        row(r#"{"conversations": [{"from": "human"}]}"#, key(&["row 2", "message 1: \"value\" is missing"])),
+        row(r#"{"conversations": [{"value": "Q"}]}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        row(
+            r#"{"conversations": [{"from": 1, "value": "Q"}]}"#,
+            key(&["row 2", "message 1: \"from\" should be a text, not a number"]),
+        ),
+        row(
+            r#"{"conversations": [{"from": "human", "value": null}]}"#,
+            key(&["row 2", "\"value\" should be a text, not null"]),
+        ),
+        row(
+            r#"{"conversations": [{"from": "human", "value": ["Q"]}]}"#,
+            key(&["row 2", "\"value\" should be a text, not a list"]),
+        ),
+        row(
+            r#"{"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": 4}]}"#,
+            key(&["row 2", "message 2: \"value\" should be a text"]),
+        ),
+        row(
+            r#"{"conversations": [{"from": "system", "value": 4}]}"#,
+            key(&["row 2", "message 1: \"value\" should be a text"]),
+        ),
+        row(
+            r#"{"conversations": [{"role": "user", "content": "Q"}]}"#,
+            key(&["row 2", "message 1: \"from\" is missing"]),
+        ),
+        row(r#"{"conversations": [{"from": "human", "value": ""}, {"from": "gpt", "value": ""}]}"#, Loads(2)),
+        row(
+            r#"{"conversations": [{"from": "human", "from": "gpt", "value": "Q"}]}"#,
+            key(&["row 2 has the key \"from\" twice"]),
+        ),
+        chat(r#"[{"messages": []}]"#, Refuses(&["row 1, key \"conversations\""])),
+        chat(r#"[{"conversations": []}]"#, Refuses(&["no row can be used", "row 1"])),
+    ]
+}
+
+fn tools() -> Vec<Input> {
+    let row = |messages: &str, tools: &str, expect| {
+        with(OPENAI, "d.json", format!(r#"[{{"messages": [{messages}], "tools": {tools}}}]"#), expect)
+    };
+    let user = r#"{"role": "user", "content": "Q"}"#;
+    let answer = r#"{"role": "assistant", "content": "A"}"#;
+    let call =
+        |calls: &str| format!(r#"{user}, {{"role": "assistant", "content": "", "tool_calls": {calls}}}"#);
+    let good = r#"[{"type": "function", "function": {"name": "f", "arguments": {}}}]"#;
+    vec![
+        row(&format!("{user}, {answer}"), "[]", Loads(1)),
+        row(&format!("{user}, {answer}"), "null", Loads(1)),
+        row(&format!("{user}, {answer}"), r#"[{"name": "f"}]"#, Loads(1)),
+        row(
+            &format!("{user}, {answer}"),
+            "7",
+            Refuses(&["row 1, key \"tools\": should be a text, not a number"]),
+        ),
+        row(&format!("{user}, {answer}"), "true", Refuses(&["row 1, key \"tools\""])),
+        row(&call(good), "[]", Loads(1)),
+        row(&call("[]"), "[]", Loads(1)),
+        row(&call("null"), "[]", Loads(1)),
+        row(
+            &call(r#"[{"type": "function"}]"#),
+            "[]",
+            Refuses(&["row 1", "message 2: a tool call has no \"function\""]),
+        ),
+        row(&call("[3]"), "[]", Refuses(&["row 1", "message 2: a tool call has no \"function\""])),
+        row(
+            &format!(
+                "{}, {{\"role\": \"tool\", \"content\": \"1\"}}, {{\"role\": \"tool\", \"content\": \"2\"}}, {answer}",
+                call(good)
+            ),
+            "[]",
+            Loads(1),
+        ),
+        row(
+            &format!("{}, {{\"role\": \"tool\", \"content\": null}}, {answer}", call(good)),
+            "[]",
+            Refuses(&["row 1", "message 3: \"content\" should be a text"]),
+        ),
+        row(
+            &format!("{user}, {{\"role\": \"assistant\", \"content\": null}}"),
+            "[]",
+            Refuses(&["row 1", "message 2: \"content\" should be a text, not null"]),
+        ),
+        row(
+            &format!(
+                "{user}, {{\"role\": \"assistant\", \"content\": [{{\"type\": \"text\", \"text\": \"A\"}}]}}"
+            ),
+            "[]",
+            Refuses(&["row 1", "message 2: \"content\" should be a text, not a list"]),
+        ),
+    ]
+}
+
+fn history() -> Vec<Input> {
+    let row =
+        |more: &str, expect| with(HISTORY, "d.json", format!(r#"[{{"q": "Q", "a": "A", {more}}}]"#), expect);
+    let pairs = "should be a list of [question, answer] pairs";
+    let refuses = move || Refuses(&["row 1, key \"h\": should be a list of [question, answer] pairs"]);
+    assert!(matches!(refuses(), Refuses([part]) if part.contains(pairs)));
+    vec![
+        row(r#""h": []"#, Loads(1)),
+        row(r#""h": null"#, Loads(1)),
+        row(r#""h": [["a", "b"], ["c", "d"]]"#, Loads(1)),
+        row(r#""h": [["only"]]"#, refuses()),
+        row(r#""h": [["a", "b", "c"]]"#, refuses()),
+        row(r#""h": [["a", null]]"#, refuses()),
+        row(r#""h": ["a", "b"]"#, refuses()),
+        row(r#""h": "a""#, refuses()),
+        row(r#""h": {"a": "b"}"#, refuses()),
+        row(r#""h": 0"#, refuses()),
+        row(r#""s": 5"#, Refuses(&["row 1, key \"s\": should be a text"])),
+        row(r#""s": null"#, Loads(1)),
+        row(r#""s": "S""#, Loads(1)),
+        row(r#""i": ["1.jpg"]"#, Refuses(&["row 1, key \"i\": has media; only text can be trained on"])),
+        row(r#""i": "1.jpg""#, Refuses(&["row 1, key \"i\": has media"])),
+        row(r#""v": ["1.mp4"]"#, Refuses(&["row 1, key \"v\": has media"])),
+        row(r#""u": ["1.wav"]"#, Refuses(&["row 1, key \"u\": has media"])),
+        row(r#""i": [], "v": null"#, Loads(1)),
+    ]
+}
+
+fn answers() -> Vec<Input> {
+    let pair = |row: &str, expect| {
+        with(PAIRS, "d.json", format!(r#"[{{"q": "Q", "c": "A", "r": "B"}}, {row}]"#), expect)
+    };
+    let chat_pair = |row: &str, expect| {
+        let good = r#"{"m": [{"from": "human", "value": "Q"}], "c": {"from": "gpt", "value": "A"}, "r": {"from": "gpt", "value": "B"}}"#;
+        with(CHAT_PAIRS, "d.json", format!("[{good}, {row}]"), expect)
+    };
+    let judged = |row: &str, expect| {
+        with(JUDGED, "d.json", format!(r#"[{{"q": "Q", "a": "A", "k": true}}, {row}]"#), expect)
+    };
+    vec![
+        pair(r#"{"q": "Q", "c": "A", "r": "B"}"#, Loads(2)),
+        pair(r#"{"q": "Q", "c": "A"}"#, LeavesOut(1, &["needs a chosen and a rejected answer"])),
+        pair(r#"{"q": "Q", "c": "A", "r": null}"#, LeavesOut(1, &["needs a chosen and a rejected answer"])),
+        pair(r#"{"q": "Q", "c": "", "r": ""}"#, Loads(2)),
+        pair(r#"{"q": "Q", "c": 1, "r": "B"}"#, Refuses(&["row 2, key \"c\": should be a text"])),
+        pair(r#"{"q": "Q", "c": "A", "r": ["B"]}"#, Refuses(&["row 2, key \"r\": should be a text"])),
+        with(
+            PAIRS,
+            "d.json",
+            r#"[{"q": "Q", "c": "A"}]"#,
+            Refuses(&["no row has the column \"r\" (rejected)"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}], "c": {"from": "gpt", "value": "A"}, "r": {"from": "gpt", "value": "B"}}"#,
+            LeavesOut(1, &["must end with a question"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}], "c": {"from": "human", "value": "A"}, "r": {"from": "gpt", "value": "B"}}"#,
+            LeavesOut(1, &["key \"c\": should be an answer"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}], "c": {"from": "gpt"}, "r": {"from": "gpt", "value": "B"}}"#,
+            Refuses(&["row 2, key \"c\"", "\"value\" is missing"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}], "c": "A", "r": "B"}"#,
+            Refuses(&["row 2, key \"c\": should be an object"]),
+        ),
+        judged(r#"{"q": "Q", "a": "A", "k": false}"#, Loads(2)),
+        judged(r#"{"q": "Q", "a": "A", "k": "False"}"#, Loads(2)),
+        judged(r#"{"q": "Q", "a": "A", "k": 1}"#, Loads(2)),
+        judged(
+            r#"{"q": "Q", "a": "A", "k": "maybe"}"#,
+            Refuses(&["row 2, key \"k\": should be true or false, not a text: \"maybe\""]),
+        ),
+        judged(r#"{"q": "Q", "a": "A", "k": 2}"#, Refuses(&["row 2, key \"k\": should be true or false"])),
+        judged(r#"{"q": "Q", "a": "A", "k": []}"#, Refuses(&["row 2, key \"k\": should be true or false"])),
+        judged(r#"{"q": "Q", "a": "A"}"#, LeavesOut(1, &["needs an answer and whether it is wanted"])),
+        judged(r#"{"q": "Q", "a": 1, "k": true}"#, Refuses(&["row 2, key \"a\": should be a text"])),
+        with(
+            JUDGED,
+            "d.json",
+            r#"[{"q": "Q", "a": "A"}]"#,
+            Refuses(&["no row has the column \"k\" (kto_tag)"]),
+        ),
+        with(
+            CHAT_JUDGED,
+            "d.json",
+            r#"[{"m": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}], "k": false}]"#,
+            Loads(1),
+        ),
+    ]
+}
