@@ -10,6 +10,7 @@
 pub mod data;
 pub mod encode;
 mod error;
+#[allow(dead_code)]
 mod numpy;
 mod prepare;
 mod pyjson;

@@ -107,7 +107,7 @@ fn a_broken_file_names_the_line() {
         refusal(JSONL, "d.jsonl", "{\"instruction\": \"Q\", \"output\": \"A\"}\n\n{\"instruction\": 'Q'}\n");
     assert!(message.contains("d.jsonl, line 3, column 17: row 2 is not valid JSON"), "{message}");
     let message = refusal(JSON, "d.json", b"[{\"instruction\":\n \"\xff\"}]");
-    assert!(message.contains("d.json, line 2: the text is not UTF-8"), "{message}");
+    assert!(message.contains("d.json, line 2: row 1 is not UTF-8"), "{message}");
     let deep = format!("[{{\"instruction\": {}{}}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert!(refusal(JSON, "d.json", deep).contains("recursion limit"));
     let message = refusal(r#"{"d": {"file_name": "d.xlsx"}}"#, "d.xlsx", "PK");
