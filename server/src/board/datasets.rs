@@ -42,7 +42,7 @@ pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetChoice> {
 
 fn choice(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetChoice {
     match find(catalog, dir, name) {
-        Ok((info, Some(file))) => DatasetChoice {
+        Ok((info, file)) => DatasetChoice {
             name: name.to_owned(),
             rows: file.as_deref().and_then(|file| counts.of(file)),
             format: format_name(info.format).to_owned(),
