@@ -4,10 +4,12 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::{ParamGradients, Tape};
 use engine::model::{Batch, Cache, Decoder, Pass, Tuning};
+use engine::ops::Balance;
 use engine::weights;
 
 type Check<T = ()> = Result<T, String>;
@@ -42,22 +44,28 @@ impl Golden {
     }
 }
 
-/// A padded batch as ragged sequences, with the place of each row in the padded one.
+/// A padded batch as ragged sequences, with the place of each real row in the padded one.
 struct Rows {
     batch: Batch,
     places: Vec<(usize, usize)>,
+    /// Rows of the ragged batch that are not padding.
+    real: Vec<u32>,
 }
 
 fn rows(golden: &Golden, prefix: &str) -> Check<Rows> {
     let ids = golden.rows(&format!("{prefix}input_ids"))?;
     let mask = golden.rows(&format!("{prefix}attention_mask"))?;
-    let mut rows = Rows { batch: Batch::default(), places: Vec::new() };
+    let mut rows = Rows { batch: Batch::default(), places: Vec::new(), real: Vec::new() };
     for (r, (ids, mask)) in ids.iter().zip(&mask).enumerate() {
-        let kept: Vec<usize> = (0..ids.len()).filter(|i| mask[*i] == 1).collect();
-        let tokens: Vec<u32> = kept.iter().map(|i| ids[*i] as u32).collect();
-        let labels: Vec<i64> = kept.iter().map(|i| ids[*i]).collect();
-        rows.batch.push(&tokens, &labels);
-        rows.places.extend(kept.into_iter().map(|i| (r, i)));
+        // Padding on the right is left out; on the left it stays, hidden from attention.
+        let end = mask.iter().rposition(|m| *m == 1).map_or(0, |last| last + 1);
+        let padding = mask.iter().position(|m| *m == 1).unwrap_or(0);
+        let tokens: Vec<u32> = ids[..end].iter().map(|id| *id as u32).collect();
+        let labels: Vec<i64> = (0..end).map(|i| if i > padding { ids[i] } else { -100 }).collect();
+        let start = rows.batch.tokens();
+        rows.batch.push_padded(&tokens, &labels, padding);
+        rows.places.extend((padding..end).map(|i| (r, i)));
+        rows.real.extend((padding..end).map(|i| (start + i) as u32));
     }
     Ok(rows)
 }
@@ -73,14 +81,14 @@ fn check(case: &Path) -> Check {
     for checkpointing in [false, true] {
         gradients(&decoder, &golden, checkpointing)?;
     }
+    router_losses(&decoder, &golden)?;
     greedy(&decoder, &golden)
 }
 
 fn forward(decoder: &Decoder, golden: &Golden, prefix: &str) -> Check {
     let rows = rows(golden, prefix)?;
     let hidden = decoder.hidden(&Tape::off(), &rows.batch, Pass::default()).map_err(say)?.tensor;
-    let all: Vec<u32> = (0..rows.batch.tokens() as u32).collect();
-    let logits = decoder.head.logits(&hidden, &all).map_err(say)?;
+    let logits = decoder.head.logits(&hidden, &rows.real).map_err(say)?;
     let want = golden.get(&format!("{prefix}logits"))?.to_vec3::<f32>().map_err(say)?;
     let mut worst = 0f32;
     for (row, (r, i)) in logits.chunks_exact(decoder.head.vocab()).zip(&rows.places) {
@@ -99,13 +107,23 @@ fn forward(decoder: &Decoder, golden: &Golden, prefix: &str) -> Check {
     }
     let output = decoder.head.loss(&hidden, &rows.batch.labels).map_err(say)?;
     let loss = output.total() / rows.batch.labels.len() as f64;
-    // The left-padded reference also predicts the first real token from padding, which a ragged batch has
-    // none of: its loss is that of the right-padded one.
-    close(&format!("{prefix}loss"), loss, golden.get("loss")?)
+    // The left-padded reference also predicts the first real token from padding; that loss is left out.
+    let mut expected = 0.0;
+    for label in &rows.batch.labels {
+        let place = rows.real.iter().position(|row| *row == label.row).ok_or("a label in padding")?;
+        let (r, i) = rows.places[place];
+        let total: f64 = want[r][i].iter().map(|x| f64::from(*x).exp()).sum();
+        expected += total.ln() - f64::from(want[r][i][label.token as usize]);
+    }
+    near(&format!("{prefix}loss"), loss, expected / rows.batch.labels.len() as f64)?;
+    if prefix.is_empty() { close("loss", loss, golden.get("loss")?) } else { Ok(()) }
 }
 
 fn close(what: &str, got: f64, want: &Tensor) -> Check {
-    let want = want.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(say)?[0] as f64;
+    near(what, got, want.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(say)?[0] as f64)
+}
+
+fn near(what: &str, got: f64, want: f64) -> Check {
     if (got - want).abs() <= LOSS * want.abs().max(1.0) {
         Ok(())
     } else {
@@ -115,19 +133,26 @@ fn close(what: &str, got: f64, want: &Tensor) -> Check {
 
 fn gradients(decoder: &Decoder, golden: &Golden, checkpointing: bool) -> Check {
     let rows = rows(golden, "")?;
+    let pass = Pass { checkpointing, ..Pass::default() };
+    compare_gradients(decoder, golden, &rows, pass, "grad.")
+}
+
+fn compare_gradients(decoder: &Decoder, golden: &Golden, rows: &Rows, pass: Pass, prefix: &str) -> Check {
     let tape = Tape::new();
-    let hidden = decoder.hidden(&tape, &rows.batch, Pass { checkpointing, dropout: None }).map_err(say)?;
+    let hidden = decoder.hidden(&tape, &rows.batch, pass).map_err(say)?;
     let mut grads = ParamGradients::default();
     let scale = 1.0 / rows.batch.labels.len() as f32;
-    let output =
-        decoder.head.loss_and_gradient(&hidden.tensor, &rows.batch.labels, scale, &mut grads).map_err(say)?;
+    let output = decoder
+        .head
+        .loss_and_gradient(&hidden.tensor, &rows.batch.labels, scale, &mut grads, None)
+        .map_err(say)?;
     close("training loss", output.total() * scale as f64, golden.get("loss")?)?;
     let seed = output.d_hidden.ok_or("no gradient of the hidden states")?;
     tape.backward(&hidden, seed, &mut grads, None).map_err(say)?;
     let params = decoder.params();
     let mut compared = 0;
     for (name, want) in &golden.0 {
-        let Some(name) = name.strip_prefix("grad.") else { continue };
+        let Some(name) = name.strip_prefix(prefix) else { continue };
         let param = params.iter().find(|param| param.name == name).ok_or(format!("no parameter `{name}`"))?;
         let got = grads.get(param.id).ok_or(format!("no gradient of `{name}`"))?;
         let flat = |t: &Tensor| {
@@ -143,6 +168,32 @@ fn gradients(decoder: &Decoder, golden: &Golden, checkpointing: bool) -> Check {
         compared += 1;
     }
     if compared == 0 { Err("the golden file has no gradients".to_owned()) } else { Ok(()) }
+}
+
+/// The auxiliary losses of mixtures of experts, and gradients through them where the reference has some.
+fn router_losses(decoder: &Decoder, golden: &Golden) -> Check {
+    let Some(experts) = &decoder.spec.experts else { return Ok(()) };
+    let rows = rows(golden, "")?;
+    let balance = |rows: &Rows| {
+        let spans = rows.batch.spans.clone();
+        Arc::new(Balance::new(experts.balance, experts.balance_coefficient, spans))
+    };
+    if golden.0.contains_key("aux_loss") {
+        let balance = balance(&rows);
+        let pass = Pass { balance: Some(balance.clone()), ..Pass::default() };
+        decoder.hidden(&Tape::off(), &rows.batch, pass).map_err(say)?;
+        close("auxiliary loss", balance.loss(), golden.get("aux_loss")?)?;
+        let loss = golden.get("loss")?.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(say)?[0];
+        let total = f64::from(loss) + f64::from(balance.coefficient()) * balance.loss();
+        close("loss with the auxiliary one", total, golden.get("loss_with_aux")?)?;
+    }
+    if golden.0.keys().any(|name| name.starts_with("grad_aux.")) {
+        for checkpointing in [false, true] {
+            let pass = Pass { checkpointing, balance: Some(balance(&rows)), ..Pass::default() };
+            compare_gradients(decoder, golden, &rows, pass, "grad_aux.")?;
+        }
+    }
+    Ok(())
 }
 
 /// Continues the first row with the cache.

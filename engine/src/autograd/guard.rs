@@ -11,6 +11,8 @@ use crate::{Error, Result};
 pub struct GradientGuard {
     /// Parameters whose gradient is zero at the first step by construction (LoRA A while B = 0).
     zero_at_first: Vec<super::ParamId>,
+    /// Parameters that a step may leave out (experts).
+    optional: std::collections::BTreeSet<super::ParamId>,
 }
 
 impl GradientGuard {
@@ -20,12 +22,22 @@ impl GradientGuard {
         self
     }
 
+    /// Accepts that these parameters have no gradient, or none but zero.
+    pub fn allow_none(mut self, params: impl IntoIterator<Item = super::ParamId>) -> Self {
+        self.optional.extend(params);
+        self
+    }
+
     /// # Errors
     /// Names every trainable parameter that has no gradient, a non-finite one, or one that is zero all over.
     pub fn check(&self, trainable: &[Arc<Param>], grads: &ParamGradients) -> Result<()> {
         let mut problems = Vec::new();
         for param in trainable {
+            let optional = self.optional.contains(&param.id);
             let Some(gradient) = grads.get(param.id) else {
+                if optional {
+                    continue;
+                }
                 problems.push(format!("{} has no gradient", param.name));
                 continue;
             };
@@ -33,7 +45,10 @@ impl GradientGuard {
             let gradient = gradient.f32()?;
             if gradient.iter().any(|x| !x.is_finite()) {
                 problems.push(format!("{} has a gradient that is not finite", param.name));
-            } else if gradient.iter().all(|x| *x == 0.0) && !self.zero_at_first.contains(&param.id) {
+            } else if gradient.iter().all(|x| *x == 0.0)
+                && !optional
+                && !self.zero_at_first.contains(&param.id)
+            {
                 problems.push(format!("the gradient of {} is zero", param.name));
             }
         }

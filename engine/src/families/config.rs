@@ -63,6 +63,22 @@ impl Config {
         if self.get(key).is_some() { self.number(key) } else { Ok(default) }
     }
 
+    /// A list of texts, if present.
+    pub fn texts(&self, key: &str) -> Result<Option<Vec<&str>>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let texts: Option<Vec<&str>> =
+            value.as_array().and_then(|list| list.iter().map(|item| item.as_str()).collect());
+        texts.map(Some).ok_or_else(|| self.error(key, format!("must be a list of texts, found {value}")))
+    }
+
+    /// A list of numbers.
+    pub fn numbers(&self, key: &str) -> Result<Vec<f64>> {
+        let value = self.required(key)?;
+        let numbers: Option<Vec<f64>> =
+            value.as_array().and_then(|list| list.iter().map(|item| item.as_f64()).collect());
+        numbers.ok_or_else(|| self.error(key, format!("must be a list of numbers, found {value}")))
+    }
+
     pub fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
         match self.get(key) {
             Some(value) => value

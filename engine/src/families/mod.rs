@@ -1,16 +1,33 @@
 //! Model families as data.
 //!
-//! A family reads its `config.json` into a [`DecoderSpec`] and says how its tensors are named. The
+//! A family reads its `config.json` into a [`DecoderSpec`], which also says how its tensors are named. The
 //! forward pass is the one in [`crate::model`]; what a family needs of it is a field of the spec.
 
+mod baichuan;
+mod bloom;
+mod cohere;
+mod common;
 mod config;
+mod deepseek;
+mod falcon;
+mod gemma;
+mod glm;
+mod gpt;
+mod internlm;
 mod llama;
+mod mistral;
+mod olmo;
+mod phi;
+mod qwen;
+mod qwen2;
 mod rope;
-mod spec;
+pub mod spec;
+mod starcoder;
+mod yuan;
 
 pub use config::Config;
 pub use rope::{RopeScaling, RopeSpec};
-pub use spec::{DecoderSpec, Names};
+pub use spec::DecoderSpec;
 
 use crate::Result;
 
@@ -18,7 +35,42 @@ use crate::Result;
 type Family = fn(&Config) -> Result<DecoderSpec>;
 
 /// Families by `model_type`.
-const FAMILIES: &[(&str, Family)] = &[("llama", llama::llama), ("smollm3", llama::smollm3)];
+const FAMILIES: &[(&str, Family)] = &[
+    ("baichuan", baichuan::baichuan),
+    ("bloom", bloom::bloom),
+    ("chatglm", glm::chatglm),
+    ("cohere", cohere::cohere),
+    ("deepseek", deepseek::deepseek),
+    ("deepseek_v2", deepseek::deepseek_v2),
+    ("deepseek_v3", deepseek::deepseek_v3),
+    ("falcon", falcon::falcon),
+    ("gemma", gemma::gemma),
+    ("gemma2", gemma::gemma2),
+    ("gemma3_text", gemma::gemma3),
+    ("glm", glm::glm),
+    ("glm4", glm::glm4),
+    ("gpt2", gpt::gpt2),
+    ("gpt_neox", gpt::gpt_neox),
+    ("granite", llama::granite),
+    ("hf_olmo", olmo::hf_olmo),
+    ("internlm2", internlm::internlm2),
+    ("llama", llama::llama),
+    ("mistral", mistral::mistral),
+    ("mixtral", mistral::mixtral),
+    ("olmo", olmo::olmo),
+    ("olmo2", olmo::olmo2),
+    ("phi", phi::phi),
+    ("phi3", phi::phi3),
+    ("qwen", qwen::qwen),
+    ("qwen2", qwen2::qwen2),
+    ("qwen2_moe", qwen2::qwen2_moe),
+    ("qwen3", qwen2::qwen3),
+    ("qwen3_moe", qwen2::qwen3_moe),
+    ("smollm3", llama::smollm3),
+    ("starcoder2", starcoder::starcoder2),
+    ("xverse", llama::xverse),
+    ("yuan", yuan::yuan),
+];
 
 /// Reads a configuration.
 ///

@@ -47,6 +47,18 @@ pub enum RopeScaling {
         attention: f64,
         truncate: bool,
     },
+    /// LongRoPE (Ding et al. 2024): a divisor per frequency, other ones beyond the original context.
+    Long {
+        short: Vec<f64>,
+        long: Vec<f64>,
+        original: usize,
+        attention: f64,
+    },
+    /// NTK-aware base that doubles with each sequence's own length beyond `original`, outside of training
+    /// (Qwen 1).
+    Doubling {
+        original: usize,
+    },
 }
 
 impl RopeSpec {
@@ -58,10 +70,25 @@ impl RopeSpec {
             _ => config.number_or("rope_theta", 10_000.0)?,
         };
         let scaling = match config.object("rope_scaling")?.or(newer) {
-            Some(scaling) => RopeScaling::read(&scaling, max_positions)?,
+            Some(scaling) => RopeScaling::read(&scaling, config, rotary_dim, max_positions)?,
             None => RopeScaling::None,
         };
         Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling })
+    }
+
+    /// Plain frequencies.
+    pub fn plain(theta: f64, rotary_dim: usize) -> RopeSpec {
+        RopeSpec { theta, rotary_dim, interleaved: false, scaling: RopeScaling::None }
+    }
+
+    /// Pairs are neighbours instead of halves.
+    pub fn interleaved(self) -> RopeSpec {
+        RopeSpec { interleaved: true, ..self }
+    }
+
+    /// Whether each sequence has frequencies of its own, by its length.
+    pub fn is_per_sequence(&self) -> bool {
+        matches!(self.scaling, RopeScaling::Doubling { .. })
     }
 
     /// Angles per position of the pairs, for a pass whose largest position is `length - 1`; and the factor
@@ -96,6 +123,16 @@ impl RopeSpec {
                     }
                 };
                 (plain(self.theta).into_iter().map(stretch).collect(), 1.0)
+            }
+            RopeScaling::Long { short, long, original, attention } => {
+                let divisors = if length > *original { long } else { short };
+                (plain(self.theta).iter().zip(divisors).map(|(f, divisor)| f / divisor).collect(), *attention)
+            }
+            RopeScaling::Doubling { original } => {
+                let dim = self.rotary_dim as f64;
+                let doublings = (length as f64 / *original as f64).log2() + 1.0;
+                let alpha = (doublings.ceil().exp2() - 1.0).max(1.0);
+                (plain(self.theta * alpha.powf(dim / (dim - 2.0))), 1.0)
             }
             RopeScaling::Yarn { factor, beta_fast, beta_slow, original, attention, truncate } => (
                 self.yarn(plain(self.theta), *factor, (*beta_fast, *beta_slow), *original, *truncate),
@@ -134,7 +171,8 @@ impl RopeSpec {
 }
 
 impl RopeScaling {
-    fn read(config: &Config, max_positions: usize) -> Result<RopeScaling> {
+    /// Reads the object `rope_scaling` of the configuration `model`.
+    fn read(config: &Config, model: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeScaling> {
         let key = if config.get("rope_type").is_some() { "rope_type" } else { "type" };
         if config.get(key).is_none() {
             return Ok(RopeScaling::None);
@@ -161,12 +199,45 @@ impl RopeScaling {
                     truncate: config.flag_or("truncate", true)?,
                 }
             }
+            "longrope" | "su" => long(config, model, rotary_dim, max_positions)?,
             other => {
-                let message = format!("is `{other}`; supported are default, linear, dynamic, llama3, yarn");
+                let message =
+                    format!("is `{other}`; supported are default, linear, dynamic, llama3, yarn, longrope");
                 return Err(config.error(&format!("rope_scaling.{key}"), message));
             }
         })
     }
+}
+
+/// `longrope`, whose original context stands beside `rope_scaling` in published configurations.
+fn long(config: &Config, model: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeScaling> {
+    let divisors = |key: &str| -> Result<Vec<f64>> {
+        let list = config.numbers(key)?;
+        if list.len() == rotary_dim / 2 {
+            return Ok(list);
+        }
+        let message = format!("has {} entries, but {} frequencies are rotated", list.len(), rotary_dim / 2);
+        Err(config.error(&format!("rope_scaling.{key}"), message))
+    };
+    let key = "original_max_position_embeddings";
+    let place = if model.get(key).is_some() { model } else { config };
+    let original = place.size_or(key, max_positions)?;
+    let factor = if place.get(key).is_some() {
+        max_positions as f64 / original as f64
+    } else {
+        config.number_or("factor", 1.0)?
+    };
+    let attention = match config.get("attention_factor") {
+        Some(_) => config.number("attention_factor")?,
+        None if factor <= 1.0 => 1.0,
+        None => (1.0 + factor.ln() / (original as f64).ln()).sqrt(),
+    };
+    Ok(RopeScaling::Long {
+        short: divisors("short_factor")?,
+        long: divisors("long_factor")?,
+        original,
+        attention,
+    })
 }
 
 fn factor(config: &Config) -> Result<f64> {

@@ -1,77 +1,406 @@
 //! What a decoder is made of.
 
 use crate::Result;
-use crate::kernel::activation::Activation;
+use crate::kernel::activation::{Activation, GateOrder};
+use crate::ops::{BalanceKind, Routing};
 
 use super::{Config, RopeSpec};
+
+/// A module's name in the checkpoint; within a block, relative to it.
+pub type Name = &'static str;
 
 /// A decoder-only transformer: everything the forward pass needs to know.
 #[derive(Clone, Debug)]
 pub struct DecoderSpec {
     pub vocab: usize,
     pub hidden: usize,
-    /// Width of the feed-forward part.
-    pub mlp: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
-    pub activation: Activation,
-    pub norm_eps: f64,
-    /// Biases on q, k, v and on the attention's output.
-    pub qkv_bias: bool,
-    pub output_bias: bool,
-    pub mlp_bias: bool,
-    /// The output matrix is the token table.
-    pub tied: bool,
-    pub rope: RopeSpec,
-    /// Layers that rotate queries and keys.
-    pub rotates: Vec<bool>,
     pub max_positions: usize,
     /// Deviation of freshly initialised weights.
     pub initializer_range: f64,
-    pub names: Names,
+    pub embedding: EmbeddingSpec,
+    pub block: BlockSpec,
+    pub attention: AttentionKind,
+    pub feed_forward: FeedForwardSpec,
+    /// The feed-forward part of layers that have experts.
+    pub experts: Option<ExpertsSpec>,
+    pub layers: Vec<LayerSpec>,
+    pub ropes: Vec<RopeSpec>,
+    pub final_norm: NormSpec,
+    pub head: HeadSpec,
 }
 
-/// How a family names its modules.
+/// What differs from layer to layer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayerSpec {
+    /// Which of the spec's rotations; none for a layer without.
+    pub rope: Option<usize>,
+    /// Positions that are visible, if not all.
+    pub window: Option<usize>,
+    /// Whether the feed-forward part is one of experts.
+    pub experts: bool,
+}
+
+/// Token table, and what is done with its rows.
 #[derive(Clone, Debug)]
-pub struct Names {
-    pub embedding: &'static str,
-    /// Prefix of a block; `{}` is its number.
-    pub block: &'static str,
-    pub attention_norm: &'static str,
-    pub qkv: [&'static str; 3],
-    pub output: &'static str,
-    pub mlp_norm: &'static str,
-    pub gate: &'static str,
-    pub up: &'static str,
-    pub down: &'static str,
-    pub final_norm: &'static str,
-    pub head: &'static str,
+pub struct EmbeddingSpec {
+    pub table: Name,
+    /// Factor on the rows.
+    pub scale: f32,
+    /// Table of learned positions.
+    pub positions: Option<Name>,
+    pub norm: Option<NormSpec>,
 }
 
-impl Names {
+impl EmbeddingSpec {
+    pub fn new(table: Name) -> Self {
+        EmbeddingSpec { table, scale: 1.0, positions: None, norm: None }
+    }
+}
+
+/// A norm and its parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct NormSpec {
+    pub name: Name,
+    /// LayerNorm instead of RMSNorm.
+    pub center: bool,
+    pub weight: bool,
+    pub bias: bool,
+    /// The weight is stored as its difference from one.
+    pub one_plus: bool,
+    pub eps: f64,
+}
+
+impl NormSpec {
+    /// RMSNorm with a weight.
+    pub fn rms(name: Name, eps: f64) -> Self {
+        NormSpec { name, center: false, weight: true, bias: false, one_plus: false, eps }
+    }
+
+    /// LayerNorm with weight and bias.
+    pub fn layer(name: Name, eps: f64) -> Self {
+        NormSpec { name, center: true, weight: true, bias: true, one_plus: false, eps }
+    }
+
+    pub fn named(self, name: Name) -> Self {
+        NormSpec { name, ..self }
+    }
+}
+
+/// How a block's parts are wired.
+#[derive(Clone, Debug)]
+pub struct BlockSpec {
+    /// Prefix of a block; `{}` is its number.
+    pub prefix: Name,
+    pub attention_norm: Option<NormSpec>,
+    /// On the output of attention, before it is added.
+    pub attention_post_norm: Option<NormSpec>,
+    /// The same name as `attention_norm` means the same norm.
+    pub feed_forward_norm: Option<NormSpec>,
+    pub feed_forward_post_norm: Option<NormSpec>,
+    /// Attention and feed-forward both read the block's input.
+    pub parallel: bool,
+    /// Factor on what is added to the residual.
+    pub residual_scale: f32,
+}
+
+impl BlockSpec {
+    /// Norm, attention, add; norm, feed-forward, add.
+    pub fn sequential(prefix: Name, attention_norm: NormSpec, feed_forward_norm: NormSpec) -> Self {
+        BlockSpec {
+            prefix,
+            attention_norm: Some(attention_norm),
+            attention_post_norm: None,
+            feed_forward_norm: Some(feed_forward_norm),
+            feed_forward_post_norm: None,
+            parallel: false,
+            residual_scale: 1.0,
+        }
+    }
+
     /// Full module name of a part of block `layer`.
-    pub fn in_block(&self, layer: usize, part: &str) -> String {
-        format!("{}.{part}", self.block.replace("{}", &layer.to_string()))
+    pub fn name(&self, layer: usize, part: &str) -> String {
+        format!("{}.{part}", self.prefix.replace("{}", &layer.to_string()))
+    }
+}
+
+/// A linear map's module.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearSpec {
+    pub name: Name,
+    pub bias: bool,
+    /// The weight is stored as [in, out].
+    pub transposed: bool,
+}
+
+impl LinearSpec {
+    pub fn new(name: Name, bias: bool) -> Self {
+        LinearSpec { name, bias, transposed: false }
+    }
+
+    pub fn transposed(name: Name) -> Self {
+        LinearSpec { name, bias: true, transposed: true }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum AttentionKind {
+    Heads(HeadsSpec),
+    Latent(LatentSpec),
+}
+
+/// Grouped-query attention.
+#[derive(Clone, Debug)]
+pub struct HeadsSpec {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// Factor on the scores.
+    pub scale: f32,
+    /// Maps to queries, keys and values; one if they are joint.
+    pub maps: Vec<LinearSpec>,
+    pub order: HeadOrder,
+    pub output: LinearSpec,
+    /// Queries, keys and values are cut off at ± this.
+    pub clip: Option<f32>,
+    /// Cap on the scores.
+    pub cap: Option<f32>,
+    /// Linear position biases, their slopes times this factor.
+    pub alibi: Option<f32>,
+    pub norm: Option<HeadNormSpec>,
+    /// Queries and keys read the input through a filter over the two positions before.
+    pub filter: Option<FilterSpec>,
+    /// Queries beyond this position are scaled by the logarithm of theirs to this base, outside of
+    /// training (Qwen 1).
+    pub log_n: Option<usize>,
+}
+
+impl HeadsSpec {
+    /// Attention scaled by 1/√head_dim, without any extras.
+    pub fn new(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
+        HeadsSpec {
+            heads,
+            kv_heads,
+            head_dim,
+            scale: 1.0 / (head_dim as f32).sqrt(),
+            maps: Vec::new(),
+            order: HeadOrder::Split,
+            output: LinearSpec::new("", false),
+            clip: None,
+            cap: None,
+            alibi: None,
+            norm: None,
+            filter: None,
+            log_n: None,
+        }
+    }
+
+    /// Separate maps.
+    pub fn separate(mut self, [q, k, v]: [Name; 3], bias: bool, output: LinearSpec) -> Self {
+        self.maps = [q, k, v].map(|name| LinearSpec::new(name, bias)).into();
+        self.output = output;
+        self
+    }
+
+    /// One joint map.
+    pub fn joint(mut self, map: LinearSpec, order: HeadOrder, output: LinearSpec) -> Self {
+        self.maps = vec![map];
+        self.order = order;
+        self.output = output;
+        self
+    }
+}
+
+/// In which order the columns of queries, keys and values lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadOrder {
+    /// All queries, all keys, all values.
+    Split,
+    /// Per key/value head: its queries, its key, its value.
+    Grouped,
+    /// Per head its query and its key; then all values (Yuan).
+    QueryKeyPairs,
+}
+
+/// Norms of queries and keys.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadNormSpec {
+    pub q: NormSpec,
+    pub k: NormSpec,
+    pub span: HeadNormSpan,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNormSpan {
+    /// Each head, with the same weights.
+    Head,
+    /// Each head, with weights of its own.
+    OwnHead,
+    /// All heads as one vector.
+    All,
+}
+
+/// Localised filtering-based attention (Yuan 2.0): two causal convolutions of width two, and a norm.
+#[derive(Clone, Copy, Debug)]
+pub struct FilterSpec {
+    pub first: Name,
+    pub second: Name,
+    pub norm: NormSpec,
+}
+
+/// Multi-head latent attention (DeepSeek-V2).
+#[derive(Clone, Debug)]
+pub struct LatentSpec {
+    pub heads: usize,
+    /// Dimensions of a head without and with positions, and of its values.
+    pub plain: usize,
+    pub rotary: usize,
+    pub value: usize,
+    /// Rank of the queries' latent; none if they are projected directly.
+    pub q_rank: Option<usize>,
+    pub kv_rank: usize,
+    pub scale: f32,
+    pub bias: bool,
+    pub eps: f64,
+}
+
+#[derive(Clone, Debug)]
+pub struct FeedForwardSpec {
+    /// Width of the inner layer.
+    pub width: usize,
+    pub activation: Activation,
+    pub input: InputMaps,
+    pub down: LinearSpec,
+}
+
+#[derive(Clone, Debug)]
+pub enum InputMaps {
+    /// act(up x)
+    Plain(LinearSpec),
+    /// act(gate x) · up x, by separate maps.
+    Gated(LinearSpec, LinearSpec),
+    /// The same by one map.
+    Joint(LinearSpec, GateOrder),
+}
+
+impl FeedForwardSpec {
+    /// act(gate x) · up x, then down; without biases.
+    pub fn gated(width: usize, activation: Activation, [gate, up, down]: [Name; 3]) -> Self {
+        let input = InputMaps::Gated(LinearSpec::new(gate, false), LinearSpec::new(up, false));
+        FeedForwardSpec { width, activation, input, down: LinearSpec::new(down, false) }
+    }
+
+    /// Every map with a bias.
+    pub fn with_bias(mut self) -> Self {
+        match &mut self.input {
+            InputMaps::Plain(map) | InputMaps::Joint(map, _) => map.bias = true,
+            InputMaps::Gated(gate, up) => (gate.bias, up.bias) = (true, true),
+        }
+        self.down.bias = true;
+        self
+    }
+
+    /// act(up x), then down.
+    pub fn plain(width: usize, activation: Activation, up: LinearSpec, down: LinearSpec) -> Self {
+        FeedForwardSpec { width, activation, input: InputMaps::Plain(up), down }
+    }
+}
+
+/// A mixture of experts.
+#[derive(Clone, Debug)]
+pub struct ExpertsSpec {
+    pub routing: Routing,
+    pub router: Name,
+    /// Tensor that is added to the scores for the choice alone.
+    pub correction: Option<Name>,
+    /// Prefix of an expert within a block; `{}` is its number.
+    pub prefix: Name,
+    pub expert: FeedForwardSpec,
+    /// What every token goes through besides.
+    pub shared: Option<FeedForwardSpec>,
+    /// A sigmoid gate on the shared part.
+    pub shared_gate: Option<Name>,
+    /// How the auxiliary loss is averaged, and its coefficient.
+    pub balance: BalanceKind,
+    pub balance_coefficient: f32,
+    /// The auxiliary loss is part of training even where nobody asks for it.
+    pub always_balanced: bool,
+    /// The auxiliary loss is part of the reported loss.
+    pub balance_reported: bool,
+    /// `all` linear maps include the router, and those of the experts.
+    pub adaptable_router: bool,
+    pub adaptable_experts: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct HeadSpec {
+    pub name: Name,
+    /// The output matrix is the token table.
+    pub tied: bool,
+    pub bias: bool,
+    /// Factor on the logits.
+    pub scale: f32,
+    pub cap: Option<f32>,
+    /// Rows of the matrix are scaled to length one.
+    pub unit_rows: bool,
+    /// `all` linear maps include this one.
+    pub adaptable: bool,
+}
+
+impl HeadSpec {
+    pub fn new(name: Name, tied: bool) -> Self {
+        HeadSpec { name, tied, bias: false, scale: 1.0, cap: None, unit_rows: false, adaptable: false }
     }
 }
 
 impl DecoderSpec {
+    /// (query heads, key/value heads, dimensions of a key, of a value)
+    pub fn head_sizes(&self) -> (usize, usize, usize, usize) {
+        match &self.attention {
+            AttentionKind::Heads(heads) => (heads.heads, heads.kv_heads, heads.head_dim, heads.head_dim),
+            AttentionKind::Latent(latent) => {
+                (latent.heads, latent.heads, latent.plain + latent.rotary, latent.value)
+            }
+        }
+    }
+
+    /// Floats per token that a forward pass keeps for the backward one, about.
+    pub fn activation_floats(&self) -> usize {
+        let (heads, kv_heads, dim, value) = self.head_sizes();
+        let qkv = heads * dim + kv_heads * (dim + value);
+        let attention = 2 * self.hidden + qkv + heads * (value + 1);
+        let width = |part: &FeedForwardSpec| 2 * part.width;
+        let layer = |layer: &LayerSpec| match &self.experts {
+            Some(experts) if layer.experts => {
+                let routed = experts.routing.top_k * (width(&experts.expert) + 2 * self.hidden);
+                attention + routed + experts.shared.as_ref().map_or(0, width) + self.hidden
+            }
+            _ => attention + width(&self.feed_forward),
+        };
+        self.layers.iter().map(layer).sum()
+    }
+
     /// Whether the numbers fit each other.
     pub(super) fn check(&self, config: &Config) -> Result<()> {
-        if !self.heads.is_multiple_of(self.kv_heads) {
-            let message =
-                format!("is {}, which does not divide {} attention heads", self.kv_heads, self.heads);
+        let (heads, kv_heads, head_dim, _) = self.head_sizes();
+        if !heads.is_multiple_of(kv_heads) {
+            let message = format!("is {kv_heads}, which does not divide {heads} attention heads");
             return Err(config.error("num_key_value_heads", message));
         }
-        if !self.rope.rotary_dim.is_multiple_of(2) || self.rope.rotary_dim > self.head_dim {
-            let message = format!("gives {} rotated of {} dimensions", self.rope.rotary_dim, self.head_dim);
-            return Err(config.error("head_dim", message));
+        for rope in &self.ropes {
+            if !rope.rotary_dim.is_multiple_of(2) || rope.rotary_dim > head_dim {
+                let message = format!("gives {} rotated of {head_dim} dimensions", rope.rotary_dim);
+                return Err(config.error("head_dim", message));
+            }
         }
-        if self.rotates.len() != self.layers {
-            let message = format!("has {} entries for {} layers", self.rotates.len(), self.layers);
-            return Err(config.error("no_rope_layers", message));
+        if let Some(experts) = &self.experts {
+            let Routing { experts: count, top_k, groups, .. } = experts.routing;
+            if top_k > count {
+                let message = format!("is {top_k}, but there are {count} experts");
+                return Err(config.error("num_experts_per_tok", message));
+            }
+            if groups.is_some_and(|groups| !count.is_multiple_of(groups.count)) {
+                return Err(config.error("n_group", format!("does not divide {count} experts")));
+            }
         }
         Ok(())
     }

@@ -17,6 +17,25 @@ pub enum Activation {
     Relu,
 }
 
+/// How gate and up lie side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GateOrder {
+    #[default]
+    GateUp,
+    UpGate,
+}
+
+impl GateOrder {
+    /// (gate, up) of the two halves of a row.
+    #[inline(always)]
+    fn pair<T>(self, (first, second): (T, T)) -> (T, T) {
+        match self {
+            GateOrder::GateUp => (first, second),
+            GateOrder::UpGate => (second, first),
+        }
+    }
+}
+
 const SQRT_2_OVER_PI: f32 = 0.797_884_6;
 const CUBIC: f32 = 0.044_715;
 
@@ -56,48 +75,31 @@ impl Activation {
         }
     }
 
-    /// y = act(gate) · up, where each row of `gate_up` holds gate then up, `width` each.
-    pub fn gated_forward(self, gate_up: &[f32], y: &mut [f32], width: usize) {
+    /// y = act(gate) · up, where each row of `gate_up` holds gate and up, `width` each, in the given order.
+    pub fn gated_forward(self, order: GateOrder, gate_up: &[f32], y: &mut [f32], width: usize) {
         let task = rows_per_task(3 * width);
         y.par_chunks_mut(width * task).zip(gate_up.par_chunks(2 * width * task)).for_each(|(y, gate_up)| {
             simd(
                 #[inline(always)]
                 || match self {
-                    Activation::Silu => gated_rows(
-                        y,
-                        gate_up,
-                        width,
-                        #[inline(always)]
-                        |x| Activation::Silu.value(x),
-                    ),
-                    Activation::Gelu => gated_rows(
-                        y,
-                        gate_up,
-                        width,
-                        #[inline(always)]
-                        |x| Activation::Gelu.value(x),
-                    ),
-                    Activation::GeluTanh => gated_rows(
-                        y,
-                        gate_up,
-                        width,
-                        #[inline(always)]
-                        |x| Activation::GeluTanh.value(x),
-                    ),
-                    Activation::Relu => gated_rows(
-                        y,
-                        gate_up,
-                        width,
-                        #[inline(always)]
-                        |x| Activation::Relu.value(x),
-                    ),
+                    Activation::Silu => gated_rows(y, gate_up, width, order, Activation::Silu),
+                    Activation::Gelu => gated_rows(y, gate_up, width, order, Activation::Gelu),
+                    Activation::GeluTanh => gated_rows(y, gate_up, width, order, Activation::GeluTanh),
+                    Activation::Relu => gated_rows(y, gate_up, width, order, Activation::Relu),
                 },
             )
         });
     }
 
     /// d gate = dy · up · act′(gate), d up = dy · act(gate), laid out as `gate_up`.
-    pub fn gated_backward(self, dy: &[f32], gate_up: &[f32], d_gate_up: &mut [f32], width: usize) {
+    pub fn gated_backward(
+        self,
+        order: GateOrder,
+        dy: &[f32],
+        gate_up: &[f32],
+        d_gate_up: &mut [f32],
+        width: usize,
+    ) {
         let task = rows_per_task(5 * width);
         d_gate_up
             .par_chunks_mut(2 * width * task)
@@ -106,10 +108,10 @@ impl Activation {
                 simd(
                     #[inline(always)]
                     || match self {
-                        Activation::Silu => gated_gradient(out, gate_up, dy, width, Activation::Silu),
-                        Activation::Gelu => gated_gradient(out, gate_up, dy, width, Activation::Gelu),
-                        Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, Activation::GeluTanh),
-                        Activation::Relu => gated_gradient(out, gate_up, dy, width, Activation::Relu),
+                        Activation::Silu => gated_gradient(out, gate_up, dy, width, order, Activation::Silu),
+                        Activation::Gelu => gated_gradient(out, gate_up, dy, width, order, Activation::Gelu),
+                        Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, order, Activation::GeluTanh),
+                        Activation::Relu => gated_gradient(out, gate_up, dy, width, order, Activation::Relu),
                     },
                 )
             });
@@ -145,22 +147,29 @@ impl Activation {
 }
 
 #[inline(always)]
-fn gated_rows(y: &mut [f32], gate_up: &[f32], width: usize, act: impl Fn(f32) -> f32) {
+fn gated_rows(y: &mut [f32], gate_up: &[f32], width: usize, order: GateOrder, act: Activation) {
     for (y, row) in y.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
-        let (gate, up) = row.split_at(width);
+        let (gate, up) = order.pair(row.split_at(width));
         for j in 0..width {
-            y[j] = act(gate[j]) * up[j];
+            y[j] = act.value(gate[j]) * up[j];
         }
     }
 }
 
 #[inline(always)]
-fn gated_gradient(out: &mut [f32], gate_up: &[f32], dy: &[f32], width: usize, act: Activation) {
+fn gated_gradient(
+    out: &mut [f32],
+    gate_up: &[f32],
+    dy: &[f32],
+    width: usize,
+    order: GateOrder,
+    act: Activation,
+) {
     let rows =
         out.chunks_exact_mut(2 * width).zip(gate_up.chunks_exact(2 * width)).zip(dy.chunks_exact(width));
     for ((out, row), dy) in rows {
-        let (gate, up) = row.split_at(width);
-        let (d_gate, d_up) = out.split_at_mut(width);
+        let (gate, up) = order.pair(row.split_at(width));
+        let (d_gate, d_up) = order.pair(out.split_at_mut(width));
         for j in 0..width {
             d_gate[j] = dy[j] * up[j] * act.derivative(gate[j]);
             d_up[j] = dy[j] * act.value(gate[j]);

@@ -39,6 +39,51 @@ impl NormKernel<'_> {
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
+    /// [`NormKernel::forward`] of one row.
+    #[inline(always)]
+    pub fn row(&self, x: &[f32], y: &mut [f32]) {
+        let cols = x.len();
+        let (mean, r) = self.statistics(x);
+        match (self.weight, self.one_plus) {
+            (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
+            _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
+        }
+        if let Some(bias) = self.bias {
+            (0..cols).for_each(|j| y[j] += bias[j]);
+        }
+    }
+
+    /// [`NormKernel::backward`] of one row, written over dy; `g` is a work area of the row's length.
+    #[inline(always)]
+    pub fn row_gradient_in_place(&self, dy: &mut [f32], x: &[f32], g: &mut [f32]) {
+        let (mean, r) = self.statistics(x);
+        let (along, shift) = self.gradient_sums(dy, x, mean, r, g);
+        for j in 0..x.len() {
+            dy[j] = r * (g[j] - shift - (x[j] - mean) * along);
+        }
+    }
+
+    /// g = dy · weight; answers with (mean(g · x̂) · r, mean(g) or 0).
+    #[inline(always)]
+    fn gradient_sums(&self, dy: &[f32], x: &[f32], mean: f32, r: f32, g: &mut [f32]) -> (f32, f32) {
+        let n = x.len() as f32;
+        for j in 0..x.len() {
+            g[j] = dy[j] * self.scale(j);
+        }
+        let along = sum2(g, x, |g, x| g * (x - mean)) * r * r / n;
+        let shift = if self.center { sum(g, |g| g) / n } else { 0.0 };
+        (along, shift)
+    }
+
+    /// Adds dy · x̂ of one row to `total`.
+    #[inline(always)]
+    pub fn add_weight_gradient(&self, dy: &[f32], x: &[f32], total: &mut [f32]) {
+        let (mean, r) = self.statistics(x);
+        for j in 0..x.len() {
+            total[j] += dy[j] * (x[j] - mean) * r;
+        }
+    }
+
     /// y = (x − mean) · r · weight + bias with r = 1/√(mean((x − mean)²) + eps); mean = 0 for RMSNorm.
     pub fn forward(&self, x: &[f32], y: &mut [f32], cols: usize) {
         let task = rows_per_task(cols);
@@ -47,14 +92,7 @@ impl NormKernel<'_> {
                 #[inline(always)]
                 || {
                     for (y, x) in y.chunks_exact_mut(cols).zip(x.chunks_exact(cols)) {
-                        let (mean, r) = self.statistics(x);
-                        match (self.weight, self.one_plus) {
-                            (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
-                            _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
-                        }
-                        if let Some(bias) = self.bias {
-                            (0..cols).for_each(|j| y[j] += bias[j]);
-                        }
+                        self.row(x, y);
                     }
                 },
             )
@@ -64,7 +102,6 @@ impl NormKernel<'_> {
     /// dx += r · (g − mean(g)·[center] − x̂ · mean(g·x̂)) with g = dy · weight and x̂ = (x − mean) · r.
     pub fn backward(&self, dy: &[f32], x: &[f32], dx: &mut [f32], cols: usize) {
         let task = rows_per_task(cols);
-        let n = cols as f32;
         dx.par_chunks_mut(cols * task)
             .zip(x.par_chunks(cols * task))
             .zip(dy.par_chunks(cols * task))
@@ -77,11 +114,7 @@ impl NormKernel<'_> {
                             dx.chunks_exact_mut(cols).zip(x.chunks_exact(cols)).zip(dy.chunks_exact(cols));
                         for ((dx, x), dy) in rows {
                             let (mean, r) = self.statistics(x);
-                            for j in 0..cols {
-                                g[j] = dy[j] * self.scale(j);
-                            }
-                            let along = sum2(&g, x, |g, x| g * (x - mean)) * r * r / n;
-                            let shift = if self.center { sum(&g, |g| g) / n } else { 0.0 };
+                            let (along, shift) = self.gradient_sums(dy, x, mean, r, &mut g);
                             for j in 0..cols {
                                 dx[j] += r * (g[j] - shift - (x[j] - mean) * along);
                             }
@@ -98,11 +131,7 @@ impl NormKernel<'_> {
             out,
             #[inline(always)]
             |row, total| {
-                let (dy, x) = (&dy[row * cols..][..cols], &x[row * cols..][..cols]);
-                let (mean, r) = self.statistics(x);
-                for j in 0..cols {
-                    total[j] += dy[j] * (x[j] - mean) * r;
-                }
+                self.add_weight_gradient(&dy[row * cols..][..cols], &x[row * cols..][..cols], total);
             },
         );
     }

@@ -6,15 +6,12 @@ use super::{rows_per_task, simd};
 
 /// Which columns of a buffer are rotated and how pairs are formed.
 #[derive(Clone, Copy, Debug)]
-pub struct RopeLayout {
+pub struct RopeLayout<'a> {
     /// Row length of the buffer.
     pub stride: usize,
-    /// First column of the first head.
-    pub start: usize,
-    pub heads: usize,
-    /// Distance of two heads.
-    pub head_dim: usize,
-    /// Leading dimensions of each head that are rotated.
+    /// First rotated column of each head.
+    pub starts: &'a [usize],
+    /// Rotated columns of each head.
     pub rotary_dim: usize,
     /// Pairs are neighbours (2i, 2i+1) instead of halves (i, i + d/2).
     pub interleaved: bool,
@@ -28,7 +25,7 @@ pub fn rotate(buffer: &mut [f32], layout: RopeLayout, cos: &[f32], sin: &[f32], 
     if half == 0 {
         return;
     }
-    let task = rows_per_task(layout.heads * layout.head_dim);
+    let task = rows_per_task(layout.starts.len() * layout.rotary_dim);
     let sign = if inverse { -1.0 } else { 1.0 };
     buffer
         .par_chunks_mut(layout.stride * task)
@@ -39,9 +36,8 @@ pub fn rotate(buffer: &mut [f32], layout: RopeLayout, cos: &[f32], sin: &[f32], 
                 || {
                     let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
                     for (row, (cos, sin)) in rows.chunks_mut(layout.stride).zip(angles) {
-                        for head in 0..layout.heads {
-                            let start = layout.start + head * layout.head_dim;
-                            let head = &mut row[start..start + layout.rotary_dim];
+                        for start in layout.starts {
+                            let head = &mut row[*start..start + layout.rotary_dim];
                             if layout.interleaved {
                                 rotate_neighbours(head, cos, sin, sign);
                             } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::kernel::attention::Span;
 use crate::ops::head::Label;
-use crate::ops::{Dropout, Rotation};
+use crate::ops::{Balance, Dropout, Rotation};
 
 /// Sequences that are computed together.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +22,16 @@ pub struct Batch {
 impl Batch {
     /// Appends a sequence; `labels[i]` says whether token i counts when it is predicted (−100 does not).
     pub fn push(&mut self, ids: &[u32], labels: &[i64]) {
+        self.push_padded(ids, labels, 0);
+    }
+
+    /// The same for a sequence whose first `padding` tokens only fill it up: nothing attends to them, and
+    /// positions count from the first other one. What they are still matters to a filter over neighbours.
+    pub fn push_padded(&mut self, ids: &[u32], labels: &[i64], padding: usize) {
         let start = self.ids.len();
         self.ids.extend_from_slice(ids);
-        self.positions.extend(0..ids.len() as u32);
-        Arc::make_mut(&mut self.spans).push(Span { start, len: ids.len() });
+        self.positions.extend((0..ids.len()).map(|i| i.saturating_sub(padding) as u32));
+        Arc::make_mut(&mut self.spans).push(Span { start, len: ids.len(), padding });
         for (i, label) in labels.iter().enumerate().skip(1) {
             if let Ok(token) = u32::try_from(*label) {
                 self.labels.push(Label { row: (start + i - 1) as u32, token });
@@ -46,9 +52,11 @@ impl Batch {
 }
 
 /// What every block needs of a pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Context {
-    pub rotation: Rotation,
+    /// Of each of the model's rotations; the last one rotates nothing.
+    pub rotations: Vec<Rotation>,
     pub spans: Arc<Vec<Span>>,
     pub dropout: Dropout,
+    pub balance: Option<Arc<Balance>>,
 }

@@ -1,83 +1,96 @@
-//! A decoder block: x + attention(norm x), then x + feed-forward(norm x).
+//! A decoder block: x + attention(norm x), then x + feed-forward(norm x), or what a family makes of that.
 
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::attention::Attention;
 use super::batch::Context;
 use super::cache::LayerCache;
+use super::feed_forward::FeedForward;
 use crate::Result;
 use crate::autograd::{Param, Segment, Tape, Var};
-use crate::kernel::attention::{self as kernel, Heads, Segment as Range, Span};
-use crate::kernel::uninit;
-use crate::ops::{AttentionSpec, Projection, attention};
-use crate::tensor::{from_vec, mutate, view};
+use crate::ops::elementwise::{add_scaled, normalise};
+use crate::ops::{Norm, Projection};
 
 /// Parts of a block; each [`Projection`] carries the norm or activation in front of it.
 #[derive(Debug, Clone)]
 pub struct Block {
-    pub qkv: Arc<Projection>,
-    pub attention: AttentionSpec,
+    pub attention: Attention,
     pub output: Arc<Projection>,
-    pub gate_up: Arc<Projection>,
-    pub down: Arc<Projection>,
+    pub feed_forward: FeedForward,
+    /// Norms of what attention and feed-forward add.
+    pub post_norms: [Option<Arc<Norm>>; 2],
+    /// Both read the block's input.
+    pub parallel: bool,
+    /// Factor on what is added.
+    pub residual_scale: f32,
 }
 
 impl Block {
-    pub fn projections(&self) -> [&Arc<Projection>; 4] {
-        [&self.qkv, &self.output, &self.gate_up, &self.down]
+    pub fn projections(&self) -> Vec<&Arc<Projection>> {
+        let mut all = self.attention.input.projections();
+        all.push(&self.output);
+        all.extend(self.feed_forward.projections());
+        all
     }
 
-    pub fn projections_mut(&mut self) -> [&mut Arc<Projection>; 4] {
-        [&mut self.qkv, &mut self.output, &mut self.gate_up, &mut self.down]
+    pub fn projections_mut(&mut self) -> Vec<&mut Arc<Projection>> {
+        let mut all = self.attention.input.projections_mut();
+        all.push(&mut self.output);
+        all.extend(self.feed_forward.projections_mut());
+        all
     }
 
+    /// Every parameter; one that two parts share comes twice.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        self.projections().into_iter().flat_map(|projection| projection.params())
+        let posts = self.post_norms.iter().flatten().flat_map(|norm| norm.params());
+        let norms = self.attention.input.norm_params().into_iter().chain(self.feed_forward.norm_params());
+        self.projections().into_iter().flat_map(|projection| projection.params()).chain(norms).chain(posts)
     }
 
     /// The block over whole sequences.
     pub fn forward(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
-        let qkv = self.qkv.forward(tape, x.clone(), None, context.dropout)?;
-        let mixed = attention(tape, &self.attention, qkv, &context.rotation, &context.spans)?;
-        let x = self.output.forward(tape, mixed, Some(&x), context.dropout)?;
-        self.feed_forward(tape, x, context)
+        let mixed = self.attention.forward(tape, x.clone(), context)?;
+        self.finish(tape, x, mixed, context)
     }
 
-    fn feed_forward(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
-        let gate_up = self.gate_up.forward(tape, x.clone(), None, context.dropout)?;
-        self.down.forward(tape, gate_up, Some(&x), context.dropout)
-    }
-
-    /// The block over new rows of one sequence, whose earlier keys and values are in `cache`.
+    /// The block over new rows of one sequence, whose past is in `cache`.
     pub fn extend(&self, x: Tensor, context: &Context, cache: &mut LayerCache) -> Result<Tensor> {
-        let tape = Tape::off();
         let x = Var::constant(x);
-        let qkv = self.qkv.forward(&tape, x.clone(), None, None)?.tensor;
-        mutate(&qkv, |qkv| self.attention.rotate(qkv, &context.rotation, false))?;
-        let mixed = self.attend(&qkv, cache)?;
-        let x = self.output.forward(&tape, Var::constant(mixed), Some(&x), None)?;
-        Ok(self.feed_forward(&tape, x, context)?.tensor)
+        let mixed = Var::constant(self.attention.extend(x.clone(), context, cache)?);
+        Ok(self.finish(&Tape::off(), x, mixed, context)?.tensor)
     }
 
-    /// Appends the new keys and values and attends over all.
-    fn attend(&self, qkv: &Tensor, cache: &mut LayerCache) -> Result<Tensor> {
-        let shape = self.attention.shape;
-        let (rows, stride) = (qkv.dims()[0], self.attention.width());
-        let (q, kv) = (shape.query_width(), shape.kv_width());
-        let data = view(qkv)?;
-        let data = data.f32()?;
-        for row in data.chunks_exact(stride) {
-            cache.keys.extend_from_slice(&row[q..q + kv]);
-            cache.values.extend_from_slice(&row[q + kv..]);
+    /// Everything after attention.
+    fn finish(&self, tape: &Tape, x: Var, mixed: Var, context: &Context) -> Result<Var> {
+        let [attention_norm, feed_forward_norm] = &self.post_norms;
+        let after = self.add(tape, &x, attention_norm, |residual| {
+            self.output.forward(tape, mixed, residual, context.dropout)
+        })?;
+        let input = if self.parallel { x } else { after.clone() };
+        self.add(tape, &after, feed_forward_norm, |residual| {
+            self.feed_forward.forward(tape, input, residual, context)
+        })
+    }
+
+    /// x + scale · norm(part); without norm and scale the part itself adds x.
+    fn add(
+        &self,
+        tape: &Tape,
+        x: &Var,
+        norm: &Option<Arc<Norm>>,
+        part: impl FnOnce(Option<&Var>) -> Result<Var>,
+    ) -> Result<Var> {
+        if norm.is_none() && self.residual_scale == 1.0 {
+            return part(Some(x));
         }
-        let keys = Span { start: 0, len: cache.keys.len() / kv };
-        let range = Range { queries: Span { start: 0, len: rows }, keys };
-        let cached = |data| Heads { data, stride: kv, start: 0 };
-        let heads = (Heads { data, stride, start: 0 }, cached(&cache.keys), cached(&cache.values));
-        let mut out = uninit(rows * q);
-        kernel::forward(shape, &[range], heads, &mut out, None);
-        from_vec(out, (rows, q))
+        let y = part(None)?;
+        let y = match norm {
+            Some(norm) => normalise(tape, norm, &y)?,
+            None => y,
+        };
+        add_scaled(tape, x, &y, self.residual_scale)
     }
 }
 

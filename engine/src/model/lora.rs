@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::decoder::Decoder;
 use crate::autograd::Param;
-use crate::ops::{Linear, Lora, Projection};
+use crate::ops::projection::Adaptable;
+use crate::ops::{Linear, Lora};
 use crate::rng::Rng;
 use crate::tensor::from_vec;
 use crate::{Error, Result};
@@ -23,11 +24,11 @@ pub struct LoraSettings {
     pub targets: Vec<String>,
 }
 
-/// Last parts of the names of all linear maps in the blocks: what `lora_target: all` stands for.
+/// Last parts of the names of the linear maps that `lora_target: all` stands for.
 pub fn linear_names(decoder: &Decoder) -> BTreeSet<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let projections = decoder.blocks.iter().flat_map(|block| block.projections());
-    projections.flat_map(|projection| projection.linears.iter().map(|linear| last(&linear.name))).collect()
+    let linears = decoder.linears().filter(|linear| linear.adaptable == Adaptable::Always);
+    linears.map(|linear| last(&linear.name)).collect()
 }
 
 /// Whether a module is meant by a target: the whole name or its end.
@@ -35,9 +36,18 @@ pub fn is_target(module: &str, target: &str) -> bool {
     module == target || module.ends_with(&format!(".{target}"))
 }
 
+/// Whether a target, a name or `all`, means a linear map.
+fn means(target: &str, linear: &Linear) -> bool {
+    match linear.adaptable {
+        Adaptable::Always => target == "all" || is_target(&linear.name, target),
+        Adaptable::ByName => is_target(&linear.name, target),
+        Adaptable::Never => false,
+    }
+}
+
 impl LoraSettings {
-    fn matches(&self, module: &str) -> bool {
-        self.targets.iter().any(|target| target == "all" || is_target(module, target))
+    fn matches(&self, linear: &Linear) -> bool {
+        self.targets.iter().any(|target| means(target, linear))
     }
 }
 
@@ -47,21 +57,18 @@ impl Decoder {
     /// # Errors
     /// If no module matches a target; the message lists the names there are.
     pub fn add_lora(&mut self, settings: &LoraSettings, seed: u64) -> Result<()> {
-        let names = linear_names(self);
-        let unknown = settings.targets.iter().find(|target| {
-            let modules = self.blocks.iter().flat_map(|block| block.projections());
-            let mut linears = modules.flat_map(|projection| &projection.linears);
-            *target != "all" && !linears.any(|linear| is_target(&linear.name, target))
-        });
-        if let Some(unknown) = unknown {
-            let names: Vec<_> = names.into_iter().collect();
-            let message = format!("no linear layer is called `{unknown}`; there are {}", names.join(", "));
+        let meant = |target: &str| self.linears().any(|linear| means(target, linear));
+        if let Some(unknown) = settings.targets.iter().find(|target| !meant(target)) {
+            let last = |linear: &Linear| linear.name.rsplit('.').next().unwrap_or_default().to_owned();
+            let there = self.linears().filter(|linear| linear.adaptable != Adaptable::Never).map(last);
+            let there: Vec<String> = there.collect::<BTreeSet<_>>().into_iter().collect();
+            let message = format!("no linear layer is called `{unknown}`; there are {}", there.join(", "));
             return Err(Error::recipe("lora_target", message));
         }
         let mut rng = Rng::new(seed);
         self.attach(
             |linear| {
-                if !settings.matches(&linear.name) {
+                if !settings.matches(linear) {
                     return Ok(None);
                 }
                 let (out, dim) = (linear.out_dim(), linear.in_dim());
@@ -84,27 +91,34 @@ impl Decoder {
         dropout: f32,
     ) -> Result<()> {
         let mut key = 0;
+        self.change_linears(|linear| {
+            key += 1;
+            if let Some((a, b, scale)) = weights(linear)? {
+                let param = |tensor, part| -> Result<_> {
+                    Ok(Arc::new(Param::new(format!("{}.{part}.weight", linear.name), tensor, true)?))
+                };
+                let (a, b) = (param(a, "lora_A")?, param(b, "lora_B")?);
+                linear.lora = Some(Lora { a, b, scale, dropout, key });
+            }
+            Ok(())
+        })
+    }
+
+    fn change_linears(&mut self, mut change: impl FnMut(&mut Linear) -> Result<()>) -> Result<()> {
         for block in &mut self.blocks {
             for projection in Arc::make_mut(block).projections_mut() {
-                for linear in &mut Arc::<Projection>::make_mut(projection).linears {
-                    key += 1;
-                    if let Some((a, b, scale)) = weights(linear)? {
-                        let param = |tensor, part| -> Result<_> {
-                            Ok(Arc::new(Param::new(format!("{}.{part}.weight", linear.name), tensor, true)?))
-                        };
-                        let (a, b) = (param(a, "lora_A")?, param(b, "lora_B")?);
-                        linear.lora = Some(Lora { a, b, scale, dropout, key });
-                    }
+                for linear in &mut Arc::make_mut(projection).linears {
+                    change(linear)?;
                 }
             }
         }
-        Ok(())
+        change(&mut self.head.linear)
     }
 
-    /// Every linear map in the blocks.
+    /// Every linear map: those of the blocks, and the output matrix.
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
         let projections = self.blocks.iter().flat_map(|block| block.projections());
-        projections.flat_map(|projection| projection.linears.iter())
+        projections.flat_map(|projection| projection.linears.iter()).chain([&self.head.linear])
     }
 
     /// Adds s·B·A to each weight that `weights` has an update for, and keeps the weight's type.
@@ -112,19 +126,18 @@ impl Decoder {
         &mut self,
         mut weights: impl FnMut(&Linear) -> Result<Option<(Tensor, Tensor, f32)>>,
     ) -> Result<()> {
-        for block in &mut self.blocks {
-            for projection in Arc::make_mut(block).projections_mut() {
-                for linear in &mut Arc::<Projection>::make_mut(projection).linears {
-                    if let Some((a, b, scale)) = weights(linear)? {
-                        let old = &linear.weight;
-                        let update = (b.matmul(&a)? * scale as f64)?;
-                        let merged = (old.tensor.to_dtype(candle_core::DType::F32)? + update)?;
-                        let merged = merged.to_dtype(old.tensor.dtype())?;
-                        linear.weight = Arc::new(Param::new(old.name.clone(), merged, old.trainable)?);
-                    }
+        self.change_linears(|linear| {
+            if let Some((a, b, scale)) = weights(linear)? {
+                let old = &linear.weight;
+                let mut update = (b.matmul(&a)? * scale as f64)?;
+                if linear.transposed {
+                    update = update.t()?;
                 }
+                let merged = (old.tensor.to_dtype(DType::F32)? + update.reshape(old.tensor.shape())?)?;
+                let merged = merged.to_dtype(old.tensor.dtype())?;
+                linear.weight = Arc::new(Param::new(old.name.clone(), merged, old.trainable)?);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

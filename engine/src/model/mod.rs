@@ -1,10 +1,12 @@
 //! One decoder for every family.
 
+mod attention;
 mod batch;
 mod block;
 mod build;
 mod cache;
 mod decoder;
+mod feed_forward;
 mod lora;
 
 pub use batch::{Batch, Context};

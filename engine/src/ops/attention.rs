@@ -2,48 +2,92 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
-use crate::kernel::attention::{self as kernel, AttentionShape, Heads, Segment, Span};
+use crate::kernel::attention::{self as kernel, AttentionShape, Columns, Heads, Segment, Span};
 use crate::kernel::rope::{RopeLayout, rotate};
-use crate::kernel::uninit;
+use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, mutate, view};
 
 /// How a layer attends.
 #[derive(Clone, Debug)]
 pub struct AttentionSpec {
     pub shape: AttentionShape,
-    /// Leading dimensions of each head that are rotated; 0 for a layer without rotary positions.
-    pub rotary_dim: usize,
+    /// Where queries, keys and values lie in a row.
+    pub columns: [Columns; 3],
+    pub rotary: Rotary,
+    /// Slopes of linear position biases, one per head.
+    pub slopes: Option<Arc<Vec<f32>>>,
+}
+
+/// The part of each head that is rotated; nothing of it in a layer without rotary positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotary {
+    /// First rotated dimension of a head.
+    pub start: usize,
+    pub dim: usize,
+    /// Pairs are neighbours instead of halves.
     pub interleaved: bool,
 }
 
-/// Angles of the rows of a batch: cos and sin, each [rows, rotary_dim / 2].
+/// Angles of the rows of a batch: cos and sin, each [rows, rotary dim / 2].
 #[derive(Clone, Debug, Default)]
 pub struct Rotation {
     pub cos: Arc<Vec<f32>>,
     pub sin: Arc<Vec<f32>>,
+    /// Factor on each row's queries.
+    pub query_factors: Option<Arc<Vec<f32>>>,
 }
 
 impl AttentionSpec {
-    /// Columns of a row of queries, keys and values side by side.
+    /// Queries, then keys, then values.
+    pub fn adjacent(shape: AttentionShape) -> [Columns; 3] {
+        let (q, k) = (shape.query_width(), shape.key_width());
+        let dim = shape.head_dim;
+        [
+            Columns::adjacent(0, dim),
+            Columns::adjacent(q, dim),
+            Columns::adjacent(q + k, shape.value_dim),
+        ]
+    }
+
+    /// Columns of a row of queries, keys and values.
     pub fn width(&self) -> usize {
-        self.shape.query_width() + 2 * self.shape.kv_width()
+        self.shape.query_width() + self.shape.key_width() + self.shape.value_width()
     }
 
     /// Rotates queries and keys of a [rows, width] buffer, or undoes it.
     pub fn rotate(&self, qkv: &mut [f32], rotation: &Rotation, inverse: bool) {
+        let [q, k, _] = self.columns;
+        let starts = (0..self.shape.heads).map(|head| q.of(head));
+        let starts = starts.chain((0..self.shape.kv_heads).map(|head| k.of(head)));
+        let starts: Vec<usize> = starts.map(|start| start + self.rotary.start).collect();
         let layout = RopeLayout {
             stride: self.width(),
-            start: 0,
-            heads: self.shape.heads + self.shape.kv_heads,
-            head_dim: self.shape.head_dim,
-            rotary_dim: self.rotary_dim,
-            interleaved: self.interleaved,
+            starts: &starts,
+            rotary_dim: self.rotary.dim,
+            interleaved: self.rotary.interleaved,
         };
         rotate(qkv, layout, &rotation.cos, &rotation.sin, inverse);
+        if let Some(factors) = &rotation.query_factors {
+            self.scale_queries(qkv, factors);
+        }
+    }
+
+    fn scale_queries(&self, qkv: &mut [f32], factors: &[f32]) {
+        let width = self.width();
+        let task = rows_per_task(width);
+        qkv.par_chunks_mut(width * task).zip(factors.par_chunks(task)).for_each(|(rows, factors)| {
+            for (row, factor) in rows.chunks_exact_mut(width).zip(factors) {
+                for head in 0..self.shape.heads {
+                    let start = self.columns[0].of(head);
+                    row[start..start + self.shape.head_dim].iter_mut().for_each(|x| *x *= factor);
+                }
+            }
+        });
     }
 }
 
@@ -58,7 +102,7 @@ struct AttentionNode {
     log_sums: Vec<f32>,
 }
 
-/// out [rows, heads · head_dim] of `qkv` [rows, width], which is consumed: queries and keys are rotated in
+/// out [rows, heads · value dim] of `qkv` [rows, width], which is consumed: queries and keys are rotated in
 /// place.
 pub fn attention(
     tape: &Tape,
@@ -70,17 +114,17 @@ pub fn attention(
     let rows = qkv.tensor.dims()[0];
     let stride = spec.width();
     mutate(&qkv.tensor, |qkv| spec.rotate(qkv, rotation, false))?;
-    let mut out = uninit(rows * spec.shape.query_width());
+    let mut out = uninit(rows * spec.shape.out_width());
     let mut log_sums = uninit(spec.shape.heads * rows);
     {
         let data = view(&qkv.tensor)?;
         let data = data.f32()?;
         let segments: Vec<Segment> = spans.iter().map(|span| Segment::causal(*span)).collect();
-        let heads = |start| Heads { data, stride, start };
-        let (k, v) = (spec.shape.query_width(), spec.shape.query_width() + spec.shape.kv_width());
-        kernel::forward(spec.shape, &segments, (heads(0), heads(k), heads(v)), &mut out, Some(&mut log_sums));
+        let [q, k, v] = spec.columns.map(|columns| Heads { data, stride, columns });
+        let slopes = spec.slopes.as_ref().map(|slopes| &slopes[..]);
+        kernel::forward(spec.shape, slopes, &segments, (q, k, v), &mut out, Some(&mut log_sums));
     }
-    let out = from_vec(out, (rows, spec.shape.query_width()))?;
+    let out = from_vec(out, (rows, spec.shape.out_width()))?;
     Ok(tape.record(out.clone(), qkv.needs_grad(), || {
         Box::new(AttentionNode {
             spec: spec.clone(),
@@ -101,8 +145,9 @@ impl Backward for AttentionNode {
             let (qkv, out, d_out) = (view(&self.qkv)?, view(&self.out)?, view(&d_out)?);
             kernel::backward(
                 self.spec.shape,
+                self.spec.slopes.as_ref().map(|slopes| &slopes[..]),
                 &self.spans,
-                (qkv.f32()?, self.spec.width()),
+                (qkv.f32()?, self.spec.width(), self.spec.columns),
                 (out.f32()?, &self.log_sums, d_out.f32()?),
                 &mut d_qkv,
             );
@@ -112,54 +157,12 @@ impl Backward for AttentionNode {
     }
 }
 
-/// The same from candle's differentiable operations, head by head.
-pub fn plain(spec: &AttentionSpec, qkv: &Tensor, rotation: &Rotation, spans: &[Span]) -> Result<Tensor> {
-    let shape = spec.shape;
-    let dim = shape.head_dim;
-    let half = spec.rotary_dim / 2;
-    let rows = qkv.dims()[0];
-    let turn = |x: &Tensor| -> Result<Tensor> {
-        if half == 0 {
-            return Ok(x.clone());
-        }
-        let cos = Tensor::from_slice(&rotation.cos, (rows, half), x.device())?;
-        let sin = Tensor::from_slice(&rotation.sin, (rows, half), x.device())?;
-        let turned = x.narrow(1, 0, spec.rotary_dim)?;
-        let rest = x.narrow(1, spec.rotary_dim, dim - spec.rotary_dim)?;
-        let (low, high) = if spec.interleaved {
-            let pairs = turned.reshape((rows, half, 2))?;
-            (pairs.narrow(2, 0, 1)?.squeeze(2)?, pairs.narrow(2, 1, 1)?.squeeze(2)?)
-        } else {
-            (turned.narrow(1, 0, half)?, turned.narrow(1, half, half)?)
-        };
-        let new_low = ((&low * &cos)? - (&high * &sin)?)?;
-        let new_high = ((&high * &cos)? + (&low * &sin)?)?;
-        let turned = if spec.interleaved {
-            Tensor::stack(&[new_low, new_high], 2)?.reshape((rows, spec.rotary_dim))?
-        } else {
-            Tensor::cat(&[new_low, new_high], 1)?
-        };
-        Ok(Tensor::cat(&[turned, rest], 1)?)
-    };
-    let mut heads = Vec::new();
-    for head in 0..shape.heads {
-        let kv = head / (shape.heads / shape.kv_heads);
-        let q = turn(&qkv.narrow(1, head * dim, dim)?)?;
-        let k = turn(&qkv.narrow(1, shape.query_width() + kv * dim, dim)?)?;
-        let v = qkv.narrow(1, shape.query_width() + shape.kv_width() + kv * dim, dim)?;
-        let mut outputs = Vec::new();
-        for Span { start, len } in spans {
-            let part = |x: &Tensor| x.narrow(0, *start, *len);
-            let scores = (part(&q)?.matmul(&part(&k)?.t()?)? * shape.scale as f64)?;
-            let hidden: Vec<f32> =
-                (0..len * len).map(|i| if i % len > i / len { f32::NEG_INFINITY } else { 0.0 }).collect();
-            let scores = (scores + Tensor::from_vec(hidden, (*len, *len), qkv.device())?)?;
-            let top = scores.max_keepdim(D::Minus1)?.detach();
-            let weights = scores.broadcast_sub(&top)?.exp()?;
-            let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?;
-            outputs.push(weights.matmul(&part(&v)?)?);
-        }
-        heads.push(Tensor::cat(&outputs, 0)?);
-    }
-    Ok(Tensor::cat(&heads, 1)?)
+/// Slopes of ALiBi (Press et al. 2021): 2^(−8 i / n) for n heads, n a power of two; else those of the next
+/// lower power, and every second of the next higher one.
+pub fn alibi_slopes(heads: usize) -> Vec<f32> {
+    let power = if heads.is_power_of_two() { heads } else { heads.next_power_of_two() / 2 };
+    let slope = |count: usize, i: usize| 2f64.powf(-8.0 * i as f64 / count as f64) as f32;
+    let lower = (1..=power).map(|i| slope(power, i));
+    let higher = (1..=2 * power).step_by(2).map(|i| slope(2 * power, i));
+    lower.chain(higher).take(heads).collect()
 }

@@ -1,4 +1,4 @@
-//! Rows of the token table.
+//! Rows of the token table, and of the table of positions where a model has one.
 
 use std::sync::Arc;
 
@@ -9,40 +9,86 @@ use crate::autograd::{Backward, Gradients, Param, Tape, Var};
 use crate::kernel::uninit;
 use crate::tensor::{from_vec, view};
 
-struct EmbeddingNode {
-    table: Arc<Param>,
-    ids: Vec<u32>,
+/// Tables of a model.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// [vocab, dim]
+    pub tokens: Arc<Param>,
+    /// [positions, dim]
+    pub positions: Option<Arc<Param>>,
+    /// Factor on the tokens' rows.
+    pub scale: f32,
 }
 
-/// x [ids, dim]: rows of `table` [vocab, dim].
-///
-/// # Panics
-/// If an id is not below the table's size; ids are checked when a batch is made.
-pub fn embedding(tape: &Tape, table: &Arc<Param>, ids: &[u32]) -> Result<Var> {
-    let dim = table.tensor.dims()[1];
-    let mut x = uninit(ids.len() * dim);
-    {
-        let table = view(&table.tensor)?;
-        let table = table.elements()?;
-        for (row, id) in x.chunks_exact_mut(dim).zip(ids) {
-            table.copy_to(*id as usize * dim, row);
-        }
+struct EmbeddingNode {
+    tables: Embedding,
+    ids: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+impl Embedding {
+    pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
+        std::iter::once(&self.tokens).chain(&self.positions)
     }
-    let x = from_vec(x, (ids.len(), dim))?;
-    Ok(tape
-        .record(x, table.trainable, || Box::new(EmbeddingNode { table: table.clone(), ids: ids.to_vec() })))
+
+    /// x [ids, dim]: rows of the tables.
+    ///
+    /// # Panics
+    /// If an id or position is beyond its table; both are checked when a batch is made.
+    pub fn forward(&self, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
+        let dim = self.tokens.tensor.dims()[1];
+        let mut x = uninit(ids.len() * dim);
+        rows_of(&self.tokens, ids, &mut x)?;
+        if self.scale != 1.0 {
+            x.iter_mut().for_each(|x| *x *= self.scale);
+        }
+        if let Some(table) = &self.positions {
+            let mut places = uninit(x.len());
+            rows_of(table, positions, &mut places)?;
+            x.iter_mut().zip(places).for_each(|(x, place)| *x += place);
+        }
+        let x = from_vec(x, (ids.len(), dim))?;
+        let trains = self.params().any(|param| param.trainable);
+        Ok(tape.record(x, trains, || {
+            Box::new(EmbeddingNode {
+                tables: self.clone(),
+                ids: ids.to_vec(),
+                positions: positions.to_vec(),
+            })
+        }))
+    }
+}
+
+fn rows_of(table: &Param, rows: &[u32], out: &mut [f32]) -> Result<()> {
+    let dim = table.tensor.dims()[1];
+    let table = view(&table.tensor)?;
+    let table = table.elements()?;
+    for (out, row) in out.chunks_exact_mut(dim).zip(rows) {
+        table.copy_to(*row as usize * dim, out);
+    }
+    Ok(())
 }
 
 impl Backward for EmbeddingNode {
     fn backward(self: Box<Self>, dx: Tensor, grads: &mut Gradients) -> Result<()> {
-        let dim = self.table.tensor.dims()[1];
         let dx = view(&dx)?;
         let dx = dx.f32()?;
-        grads.params.accumulate(&self.table, |out| {
-            for (row, id) in dx.chunks_exact(dim).zip(&self.ids) {
-                let out = &mut out[*id as usize * dim..][..dim];
-                out.iter_mut().zip(row).for_each(|(out, dx)| *out += dx);
+        let mut scatter = |table: &Param, rows: &[u32], scale: f32| -> Result<()> {
+            let dim = table.tensor.dims()[1];
+            if !table.trainable {
+                return Ok(());
             }
-        })
+            grads.params.accumulate(table, |out| {
+                for (dx, row) in dx.chunks_exact(dim).zip(rows) {
+                    let out = &mut out[*row as usize * dim..][..dim];
+                    out.iter_mut().zip(dx).for_each(|(out, dx)| *out += scale * dx);
+                }
+            })
+        };
+        scatter(&self.tables.tokens, &self.ids, self.tables.scale)?;
+        match &self.tables.positions {
+            Some(table) => scatter(table, &self.positions, 1.0),
+            None => Ok(()),
+        }
     }
 }

@@ -3,17 +3,19 @@
 //! Logits are computed where a label needs them and for a block of rows at a time; a block's gradient is
 //! taken while its logits are there, so neither logits nor their gradients of a whole batch ever exist.
 
-use std::sync::Arc;
-
-use candle_core::{D, DType, Tensor};
+use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::norm::Norm;
+use super::projection::Linear;
 use crate::Result;
 use crate::autograd::{Param, ParamGradients};
 use crate::kernel::cross_entropy::{RowLoss, loss, loss_and_gradient};
-use crate::kernel::gemm::{MatMut, MatRef, Options, gemm};
-use crate::kernel::uninit;
+use crate::kernel::lanes::{dot, tanh};
+use crate::kernel::{simd, uninit};
+use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
+use std::sync::Arc;
 
 /// Floats of logits in a block.
 const BLOCK_FLOATS: usize = 4 << 20;
@@ -22,8 +24,14 @@ const BLOCK_FLOATS: usize = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct Head {
     pub norm: Option<Norm>,
-    /// [vocab, hidden]; the token table itself where they are tied.
-    pub weight: Arc<Param>,
+    /// [vocab, hidden]; the weight is the token table itself where they are tied.
+    pub linear: Linear,
+    /// Factor on the logits.
+    pub scale: f32,
+    /// Logits are squeezed into (−cap, cap) by cap · tanh(logit / cap).
+    pub cap: Option<f32>,
+    /// Rows of the matrix are scaled to length one (Baichuan 2's NormHead).
+    pub unit_rows: bool,
     pub bf16: bool,
 }
 
@@ -51,17 +59,32 @@ impl HeadOutput {
     }
 }
 
+/// Labels' rows on their way through the head.
+struct Rows {
+    /// Before and after the norm.
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    logits: Vec<f32>,
+    /// s·x·Aᵀ of an adapter.
+    adapter: Option<Vec<f32>>,
+}
+
 impl Head {
+    /// The output matrix.
+    pub fn weight(&self) -> &Arc<Param> {
+        &self.linear.weight
+    }
+
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        self.norm.iter().flat_map(Norm::params).chain(std::iter::once(&self.weight))
+        self.norm.iter().flat_map(Norm::params).chain(self.linear.params())
     }
 
     pub fn vocab(&self) -> usize {
-        self.weight.tensor.dims()[0]
+        self.linear.out_dim()
     }
 
     fn hidden_dim(&self) -> usize {
-        self.weight.tensor.dims()[1]
+        self.linear.in_dim()
     }
 
     fn block_rows(&self) -> usize {
@@ -70,11 +93,11 @@ impl Head {
 
     /// Losses of the labels, without gradients.
     pub fn loss(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+        let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
         for block in labels.chunks(self.block_rows()) {
-            let (_, normed) = self.gather(hidden, block)?;
-            let logits = self.product(&normed, block.len())?;
-            rows.extend(loss(&logits, self.vocab(), &tokens(block)));
+            let block_rows = self.run(hidden, block, factors.as_deref(), None)?;
+            rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block)));
         }
         Ok(HeadOutput { rows, d_hidden: None })
     }
@@ -86,34 +109,37 @@ impl Head {
         labels: &[Label],
         scale: f32,
         grads: &mut ParamGradients,
+        dropout: Dropout,
     ) -> Result<HeadOutput> {
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
+        let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = vec![0.0; hidden.elem_count()];
         for block in labels.chunks(self.block_rows()) {
-            let (x, normed) = self.gather(hidden, block)?;
-            let mut logits = self.product(&normed, block.len())?;
-            rows.extend(loss_and_gradient(&mut logits, vocab, &tokens(block), scale));
-            let d_logits = MatRef::f32(&logits, block.len(), vocab);
-            if self.weight.trainable {
-                grads.accumulate(&self.weight, |dw| {
-                    let add = Options { accumulate: true, bf16: self.bf16, ..Options::default() };
-                    let normed = MatRef::f32(&normed, block.len(), dim);
-                    gemm(MatMut::f32(dw, vocab, dim), d_logits.t(), normed, add);
-                })?;
+            let mut block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
+            let kept = (self.cap.is_some() || self.unit_rows).then(|| block_rows.logits.clone());
+            rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), scale));
+            let d_logits = &mut block_rows.logits;
+            self.shape_gradient(d_logits, kept.as_deref(), factors.as_deref());
+            if let (Some(logits), Some(factors)) = (&kept, &factors) {
+                self.unit_gradient(d_logits, logits, factors, grads)?;
             }
             let mut d_normed = uninit(block.len() * dim);
-            {
-                let weight = view(&self.weight.tensor)?;
-                let weight = MatRef::new(weight.elements()?, vocab, dim, dim);
-                let out = MatMut::f32(&mut d_normed, block.len(), dim);
-                gemm(out, d_logits, weight, Options { bf16: self.bf16, ..Options::default() });
-            }
+            self.linear.backward(
+                &block_rows.normed,
+                block.len(),
+                (d_logits, 0, vocab),
+                block_rows.adapter.as_deref(),
+                Some((&mut d_normed, false)),
+                grads,
+                dropout,
+                self.bf16,
+            )?;
             let dx = match &self.norm {
                 Some(norm) => {
-                    norm.parameter_gradients(&d_normed, &x, dim, grads)?;
-                    let mut dx = vec![0.0; x.len()];
-                    norm.backward(&d_normed, &x, &mut dx, dim)?;
+                    norm.parameter_gradients(&d_normed, &block_rows.x, dim, grads)?;
+                    let mut dx = vec![0.0; block_rows.x.len()];
+                    norm.backward(&d_normed, &block_rows.x, &mut dx, dim)?;
                     dx
                 }
                 None => d_normed,
@@ -129,8 +155,39 @@ impl Head {
     /// Logits [rows, vocab] of the given rows of the hidden states.
     pub fn logits(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
         let labels: Vec<Label> = rows.iter().map(|row| Label { row: *row, token: 0 }).collect();
-        let (_, normed) = self.gather(hidden, &labels)?;
-        self.product(&normed, rows.len())
+        Ok(self.run(hidden, &labels, self.factors()?.as_deref(), None)?.logits)
+    }
+
+    /// Of each token, what its logit is multiplied by: the reciprocal length of its row.
+    fn factors(&self) -> Result<Option<Vec<f32>>> {
+        if !self.unit_rows {
+            return Ok(None);
+        }
+        let dim = self.hidden_dim();
+        let weight = view(&self.linear.weight.tensor)?;
+        let weight = weight.elements()?;
+        let length = |token: usize| {
+            let mut row = uninit(dim);
+            weight.copy_to(token * dim, &mut row);
+            1.0 / dot(&row, &row).sqrt().max(1e-12)
+        };
+        Ok(Some((0..self.vocab()).into_par_iter().map(length).collect()))
+    }
+
+    fn run(
+        &self,
+        hidden: &Tensor,
+        labels: &[Label],
+        factors: Option<&[f32]>,
+        dropout: Dropout,
+    ) -> Result<Rows> {
+        let (x, normed) = self.gather(hidden, labels)?;
+        let vocab = self.vocab();
+        let mut logits = uninit(labels.len() * vocab);
+        let out = (&mut logits[..], 0, vocab);
+        let adapter = self.linear.apply(&normed, labels.len(), out, None, dropout, self.bf16)?;
+        self.shape_logits(&mut logits, factors);
+        Ok(Rows { x, normed, logits, adapter })
     }
 
     /// The labels' hidden states, before and after the norm.
@@ -153,34 +210,77 @@ impl Head {
         Ok((x, normed))
     }
 
-    fn product(&self, normed: &[f32], rows: usize) -> Result<Vec<f32>> {
-        let (dim, vocab) = (self.hidden_dim(), self.vocab());
-        let mut logits = uninit(rows * vocab);
-        let weight = view(&self.weight.tensor)?;
-        gemm(
-            MatMut::f32(&mut logits, rows, vocab),
-            MatRef::f32(normed, rows, dim),
-            MatRef::new(weight.elements()?, vocab, dim, dim).t(),
-            Options { bf16: self.bf16, ..Options::default() },
-        );
-        Ok(logits)
+    /// Factors and the cap on raw products.
+    fn shape_logits(&self, logits: &mut [f32], factors: Option<&[f32]>) {
+        let (scale, cap) = (self.scale, self.cap);
+        if let Some(factors) = factors {
+            multiply_columns(logits, factors);
+        }
+        if scale == 1.0 && cap.is_none() {
+            return;
+        }
+        logits.par_chunks_mut(8192).for_each(|part| {
+            simd(
+                #[inline(always)]
+                || match cap {
+                    Some(cap) => part.iter_mut().for_each(|x| *x = cap * tanh(*x * scale / cap)),
+                    None => part.iter_mut().for_each(|x| *x *= scale),
+                },
+            );
+        });
     }
 
-    /// Σ of the losses from candle's differentiable operations.
-    pub fn plain(&self, hidden: &Tensor, labels: &[Label]) -> Result<Tensor> {
-        let index: Vec<u32> = labels.iter().map(|label| label.row).collect();
-        let x = hidden.index_select(&Tensor::new(index, hidden.device())?, 0)?;
-        let x = match &self.norm {
-            Some(norm) => norm.plain(&x)?,
-            None => x,
-        };
-        let logits = x.matmul(&self.weight.tensor.to_dtype(DType::F32)?.t()?)?;
-        let top = logits.max_keepdim(D::Minus1)?.detach();
-        let shifted = logits.broadcast_sub(&top)?;
-        let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-        let own = shifted.gather(&Tensor::new(tokens(labels), hidden.device())?.unsqueeze(1)?, 1)?;
-        Ok((normaliser - own)?.sum_all()?)
+    /// The gradient by the raw products from that by the `logits`.
+    fn shape_gradient(&self, d: &mut [f32], logits: Option<&[f32]>, factors: Option<&[f32]>) {
+        if let (Some(cap), Some(logits)) = (self.cap, logits) {
+            d.par_iter_mut().zip(logits).with_min_len(8192).for_each(|(d, z)| *d *= 1.0 - (z / cap).powi(2));
+        }
+        if self.scale != 1.0 {
+            d.par_iter_mut().with_min_len(8192).for_each(|d| *d *= self.scale);
+        }
+        if let Some(factors) = factors {
+            multiply_columns(d, factors);
+        }
     }
+
+    /// The part of the matrix's gradient that goes through the lengths of its rows:
+    /// dW[j] −= Σᵢ d[i, j] · (xᵢ·wⱼ) · wⱼ / |wⱼ|², d being the gradient by the raw products.
+    fn unit_gradient(
+        &self,
+        d: &[f32],
+        logits: &[f32],
+        factors: &[f32],
+        grads: &mut ParamGradients,
+    ) -> Result<()> {
+        let (dim, vocab) = (self.hidden_dim(), self.vocab());
+        let weight = &self.linear.weight;
+        if !weight.trainable {
+            return Ok(());
+        }
+        let mut along = vec![0.0; vocab];
+        for (d, z) in d.chunks_exact(vocab).zip(logits.chunks_exact(vocab)) {
+            for j in 0..vocab {
+                along[j] += d[j] * z[j] / (factors[j] * self.scale);
+            }
+        }
+        let values = view(&weight.tensor)?;
+        let values = values.f32()?;
+        grads.accumulate(weight, |dw| {
+            dw.par_chunks_exact_mut(dim).zip(values.par_chunks_exact(dim)).enumerate().for_each(
+                |(j, (dw, w))| {
+                    let factor = along[j] * factors[j] * factors[j];
+                    dw.iter_mut().zip(w).for_each(|(dw, w)| *dw -= factor * w);
+                },
+            );
+        })
+    }
+}
+
+/// Multiplies each column of rows by its factor.
+fn multiply_columns(rows: &mut [f32], factors: &[f32]) {
+    rows.par_chunks_exact_mut(factors.len()).for_each(|row| {
+        row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+    });
 }
 
 fn tokens(labels: &[Label]) -> Vec<u32> {

@@ -1,21 +1,33 @@
 //! Differentiable operations with hand-written backward passes.
 //!
-//! Each file: what it computes, the pass forward and backward on CPU kernels, and the same thing from
-//! plain candle operations (`plain`), which candle can differentiate: the oracle of the tests.
+//! Each file: what it computes, and the pass forward and backward on CPU kernels. `plain` has the same
+//! things from plain candle operations, which candle can differentiate: the oracle of the tests.
 
 pub mod attention;
+pub mod balance;
+pub mod dispatch;
 pub mod dropout;
+pub mod elementwise;
 pub mod embedding;
 pub mod head;
+pub mod head_norm;
+pub mod latent;
 pub mod norm;
 pub mod projection;
+pub mod routing;
+pub mod shift;
 
-pub use attention::{AttentionSpec, Rotation, attention};
+pub use attention::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention};
+pub use balance::{Balance, BalanceInLayer, BalanceKind};
 pub use dropout::Dropout;
-pub use embedding::embedding;
+pub use embedding::Embedding;
 pub use head::{Head, HeadOutput, Label};
+pub use head_norm::{ColumnNorm, HeadNorm};
 pub use norm::Norm;
 pub use projection::{Linear, Lora, Projection, Prologue};
+pub use routing::{GroupScore, Groups, Routing, Scoring};
 
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ impl Norm {
         self.params().any(|param| param.trainable)
     }
 
-    fn with_kernel<R>(&self, run: impl FnOnce(NormKernel) -> R) -> Result<R> {
+    pub(super) fn with_kernel<R>(&self, run: impl FnOnce(NormKernel) -> R) -> Result<R> {
         let read = |param: &Option<Arc<Param>>| match param {
             Some(param) => param.to_f32().map(Some),
             None => Ok(None),

@@ -7,15 +7,15 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::dropout::{self, Dropout};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, ParamGradients, Tape, Var};
-use crate::kernel::activation::Activation;
-use crate::kernel::gemm::{MatMut, MatRef, Options, gemm};
+use crate::kernel::activation::{Activation, GateOrder};
+use crate::kernel::gemm::{Elements, MatMut, MatRef, Options, gemm};
 use crate::kernel::{column_sums, rows_per_task, uninit};
 use crate::tensor::{from_vec, view};
 
@@ -25,18 +25,32 @@ pub enum Prologue {
     Identity,
     Norm(Norm),
     /// act(gate) · up of an input that holds gate and up side by side.
-    Gated(Activation),
+    Gated(Activation, GateOrder),
     Plain(Activation),
 }
 
-/// One linear map, W [out, in].
+/// One linear map.
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// Module name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj`.
     pub name: String,
+    /// [out, in]; what follows the first dimension counts as one.
     pub weight: Arc<Param>,
     pub bias: Option<Arc<Param>>,
     pub lora: Option<Lora>,
+    /// The weight is stored as [in, out] (GPT-2).
+    pub transposed: bool,
+    pub adaptable: Adaptable,
+}
+
+/// Which names of an adapter's targets can mean a linear map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adaptable {
+    /// Its own, and `all`.
+    Always,
+    ByName,
+    /// None: the reference implementation has no linear module there.
+    Never,
 }
 
 /// A low-rank update s·B·A of a weight (Hu et al. 2021).
@@ -54,11 +68,18 @@ pub struct Lora {
 
 impl Linear {
     pub fn out_dim(&self) -> usize {
-        self.weight.tensor.dims()[0]
+        let first = self.weight.tensor.dims()[0];
+        if self.transposed { self.weight.len() / first } else { first }
     }
 
     pub fn in_dim(&self) -> usize {
-        self.weight.tensor.dims()[1]
+        self.weight.len() / self.out_dim()
+    }
+
+    /// The weight as [out, in].
+    fn matrix<'a>(&self, elements: Elements<'a>) -> MatRef<'a> {
+        let (n, k) = (self.out_dim(), self.in_dim());
+        if self.transposed { MatRef::new(elements, k, n, n).t() } else { MatRef::new(elements, n, k, k) }
     }
 
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
@@ -97,7 +118,7 @@ impl Projection {
     /// Columns of the input that the prologue reads.
     fn input_width(&self) -> usize {
         match self.prologue {
-            Prologue::Gated(_) => 2 * self.in_dim(),
+            Prologue::Gated(..) => 2 * self.in_dim(),
             _ => self.in_dim(),
         }
     }
@@ -155,9 +176,9 @@ impl Projection {
                 norm.forward(x, &mut y, width)?;
                 run(&y)
             }
-            Prologue::Gated(activation) => {
+            Prologue::Gated(activation, order) => {
                 let mut y = uninit(rows * width);
-                activation.gated_forward(x, &mut y, width);
+                activation.gated_forward(*order, x, &mut y, width);
                 run(&y)
             }
             Prologue::Plain(activation) => {
@@ -167,53 +188,14 @@ impl Projection {
             }
         })
     }
-
-    /// The same from candle's differentiable operations.
-    pub fn plain(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        let input = match &self.prologue {
-            Prologue::Identity => x.clone(),
-            Prologue::Norm(norm) => norm.plain(x)?,
-            Prologue::Gated(activation) => {
-                let width = self.in_dim();
-                (plain_activation(*activation, &x.narrow(1, 0, width)?)? * x.narrow(1, width, width)?)?
-            }
-            Prologue::Plain(activation) => plain_activation(*activation, x)?,
-        };
-        let mut outputs = Vec::new();
-        for linear in &self.linears {
-            let mut y = input.matmul(&linear.weight.tensor.to_dtype(DType::F32)?.t()?)?;
-            if let Some(bias) = &linear.bias {
-                y = y.broadcast_add(&bias.tensor.to_dtype(DType::F32)?)?;
-            }
-            if let Some(lora) = &linear.lora {
-                let update = input.matmul(&lora.a.tensor.t()?)?.matmul(&lora.b.tensor.t()?)?;
-                y = (y + (update * lora.scale as f64)?)?;
-            }
-            outputs.push(y);
-        }
-        let y = Tensor::cat(&outputs, 1)?;
-        Ok(match residual {
-            Some(residual) => (y + residual)?,
-            None => y,
-        })
-    }
-}
-
-fn plain_activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
-    Ok(match activation {
-        Activation::Silu => x.silu()?,
-        Activation::Gelu => x.gelu_erf()?,
-        Activation::GeluTanh => x.gelu()?,
-        Activation::Relu => x.relu()?,
-    })
 }
 
 /// Output columns `1`.. of a buffer with rows of `2`.
-type Out<'a> = (&'a mut [f32], usize, usize);
+pub(super) type Out<'a> = (&'a mut [f32], usize, usize);
 
 impl Linear {
     /// Writes this map's columns; answers with the LoRA's s·x·Aᵀ.
-    fn apply(
+    pub(super) fn apply(
         &self,
         x: &[f32],
         rows: usize,
@@ -240,7 +222,7 @@ impl Linear {
         gemm(
             MatMut::columns(y, rows, stride, column, n),
             MatRef::f32(x, rows, k),
-            MatRef::new(weight.elements()?, n, k, k).t(),
+            self.matrix(weight.elements()?).t(),
             Options { accumulate, extra, bf16 },
         );
         Ok(hidden)
@@ -248,7 +230,7 @@ impl Linear {
 
     /// Adds dx = dy·W + du·A to `dx`, and the gradients of what is trainable to `grads`.
     #[allow(clippy::too_many_arguments)]
-    fn backward(
+    pub(super) fn backward(
         &self,
         x: &[f32],
         rows: usize,
@@ -268,7 +250,12 @@ impl Linear {
         if self.weight.trainable {
             grads.accumulate(&self.weight, |dw| {
                 let add = Options { accumulate: true, bf16, ..Options::default() };
-                gemm(MatMut::f32(dw, n, k), dy_matrix.t(), MatRef::f32(x, rows, k), add);
+                let x = MatRef::f32(x, rows, k);
+                if self.transposed {
+                    gemm(MatMut::f32(dw, k, n), x.t(), dy_matrix, add);
+                } else {
+                    gemm(MatMut::f32(dw, n, k), dy_matrix.t(), x, add);
+                }
             })?;
         }
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.trainable) {
@@ -297,7 +284,7 @@ impl Linear {
         gemm(
             MatMut::f32(dx, rows, k),
             dy_matrix,
-            MatRef::new(weight.elements()?, n, k, k),
+            self.matrix(weight.elements()?),
             Options { accumulate, extra, bf16 },
         );
         if let (Some(lora), Some(du), Some(mask)) = (&self.lora, &du, &mask) {
@@ -474,9 +461,9 @@ impl ProjectionNode {
                     .accumulate(self.x.node, &self.x.tensor, |dx| norm.backward(&d_input, x, dx, width))?;
                 kernel_result.unwrap_or(Ok(()))
             }
-            Prologue::Gated(activation) => {
+            Prologue::Gated(activation, order) => {
                 let mut dx = uninit(x.len());
-                activation.gated_backward(&d_input, x, &mut dx, width);
+                activation.gated_backward(*order, &d_input, x, &mut dx, width);
                 grads.add(self.x.node, from_vec(dx, self.x.tensor.shape())?)
             }
             Prologue::Plain(activation) => {

@@ -42,12 +42,12 @@ impl AdamW {
 
     /// Moves each parameter that has a gradient; `scale` multiplies the gradients (clipping).
     ///
-    /// Matrices decay; norms and biases (one dimension) do not, as in transformers' parameter groups.
+    /// Matrices decay; norms and biases do not, as in transformers' parameter groups.
     pub fn step(&mut self, params: &[Arc<Param>], grads: &ParamGradients, lr: f64, scale: f64) -> Result<()> {
         self.steps += 1;
         for param in params {
             let Some(gradient) = grads.get(param.id) else { continue };
-            let decays = param.tensor.dims().len() > 1;
+            let decays = param.tensor.dims().len() > 1 && !param.name.contains("norm");
             let update = self.update(lr, scale, if decays { self.settings.weight_decay } else { 0.0 });
             let moments = match self.moments.entry(param.id) {
                 Entry::Occupied(moments) => moments.into_mut(),

@@ -19,6 +19,7 @@ use crate::autograd::{GradientGuard, Param, ParamGradients, Tape};
 use crate::kernel::attention::Span;
 use crate::memory;
 use crate::model::{Batch, Pass};
+use crate::ops::Balance;
 use crate::ops::head::Label;
 use crate::optim::{AdamW, AdamWSettings, Schedule};
 use crate::text::{Example, Prepared};
@@ -169,14 +170,24 @@ impl<'a> Trainer<'a> {
             self.state.tokens += batch.tokens() as u64;
             let seed = self.recipe.seed
                 ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let pass = Pass { checkpointing: self.checkpoints(&batch), dropout: Some(seed) };
+            let balance = self.balance(&batch);
+            let pass = Pass {
+                checkpointing: self.checkpoints(&batch),
+                dropout: Some(seed),
+                training: true,
+                balance: balance.as_ref().map(|(balance, _)| balance.clone()),
+            };
             let tape = Tape::new();
             let hidden = self.loaded.decoder.hidden(&tape, &batch, pass)?;
+            if let Some((balance, true)) = &balance {
+                loss += balance.coefficient() as f64 * balance.loss();
+            }
             let output = self.loaded.decoder.head.loss_and_gradient(
                 &hidden.tensor,
                 &batch.labels,
                 scale as f32,
                 &mut self.grads,
+                Some(seed),
             )?;
             loss += output.total() * scale;
             if let Some(seed) = output.d_hidden {
@@ -204,18 +215,31 @@ impl<'a> Trainer<'a> {
 
     /// Whether the batch's activations are too large to keep.
     fn checkpoints(&self, batch: &Batch) -> bool {
-        let spec = &self.loaded.decoder.spec;
-        let (q, kv) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim);
-        let per_row = 2 * spec.hidden + 2 * q + 2 * kv + 2 * spec.mlp + spec.heads;
-        let bytes = batch.tokens() * spec.layers * per_row * size_of::<f32>();
+        let bytes = batch.tokens() * self.loaded.decoder.spec.activation_floats() * size_of::<f32>();
         !self.recipe.disable_gradient_checkpointing && bytes > self.activation_budget
+    }
+
+    /// The routers' auxiliary loss of a batch, and whether it is part of the reported one; none for a model
+    /// without experts, or where neither the recipe nor the model asks for it.
+    fn balance(&self, batch: &Batch) -> Option<(Arc<Balance>, bool)> {
+        let experts = self.loaded.decoder.spec.experts.as_ref()?;
+        let coefficient = match self.recipe.moe_aux_loss_coef {
+            Some(coefficient) => coefficient as f32,
+            None if experts.always_balanced => experts.balance_coefficient,
+            None => return None,
+        };
+        let balance = Balance::new(experts.balance, coefficient, batch.spans.clone());
+        Some((Arc::new(balance), experts.balance_reported))
     }
 
     /// Refuses to go on if something that claims to train gets no gradient.
     fn guard(&self) -> Result<()> {
         let loras = self.loaded.decoder.linears().filter_map(|linear| linear.lora.as_ref());
         let zero = loras.filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
-        GradientGuard::default().allow_zero(zero.map(|lora| lora.a.id)).check(&self.trainable, &self.grads)
+        // An expert that no token has chosen gets no gradient.
+        let experts = self.loaded.decoder.expert_params().map(|param| param.id);
+        let guard = GradientGuard::default().allow_zero(zero.map(|lora| lora.a.id)).allow_none(experts);
+        guard.check(&self.trainable, &self.grads)
     }
 
     fn logs(&self, done: u64) -> bool {
@@ -421,11 +445,11 @@ pub fn batch_of<'e>(examples: impl Iterator<Item = &'e Example>) -> Batch {
             Some(packed) if packed.isolated => {
                 let mut at = start;
                 for len in &packed.lengths {
-                    spans.push(Span { start: at, len: *len });
+                    spans.push(Span::new(at, *len));
                     at += len;
                 }
             }
-            _ => spans.push(Span { start, len: length }),
+            _ => spans.push(Span::new(start, length)),
         }
         for (i, label) in example.labels[..length].iter().enumerate().skip(1) {
             if let Ok(token) = u32::try_from(*label) {

@@ -33,4 +33,9 @@ impl WeightSource for InitialSource {
         let count: usize = shape.iter().product();
         from_vec((0..count).map(|_| (rng.normal() * self.deviation) as f32).collect(), shape)
     }
+
+    fn norm_weight(&self, _name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
+        let one = if one_plus { 0.0 } else { 1.0 };
+        Ok(Tensor::full(one as f32, shape, &Device::Cpu)?)
+    }
 }

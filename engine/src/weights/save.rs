@@ -22,7 +22,7 @@ pub fn save_model(
     dtype: DType,
     folder: &Path,
 ) -> Result<()> {
-    let params = decoder.params();
+    let params = decoder.params().into_iter().chain(decoder.buffers().cloned());
     let size = |param: &Arc<Param>| param.len() * dtype.size_in_bytes();
     let mut shards: Vec<Vec<Arc<Param>>> = vec![Vec::new()];
     let mut used = 0;

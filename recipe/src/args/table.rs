@@ -330,6 +330,10 @@ argument_table! {
         /// Gradients are scaled down to this norm; 0 = off.
         max_grad_norm: f64 = 1.0
             => entry("Max gradient norm", "最大梯度范数", "梯度超过该范数时按比例缩小；0 为关闭。").at_least(0.0).step(0.1);
+        /// Weight of the loss that keeps the experts of a mixture evenly used.
+        moe_aux_loss_coef: Option<f64> = None
+            => entry("MoE balance loss", "专家均衡损失", "使混合专家模型各专家负载均衡的辅助损失的系数。")
+                .at_least(0.0).step(0.001).advanced().placeholder("off", "关闭");
         /// Pull of the weights towards 0, apart from biases and norms.
         weight_decay: f64 = 0.0
             => entry("Weight decay", "权重衰减", "使权重趋向 0 的力度（偏置与归一化层除外）。").at_least(0.0).step(0.01).advanced();

@@ -39,7 +39,6 @@ static FEATURES: &[(&str, &[&str])] = &[
     ("LongLoRA", &["shift_attn=false"]),
     ("mixture of depths", &["mixture_of_depths"]),
     ("Unsloth", &["use_unsloth=false"]),
-    ("mixture of experts", &["moe_aux_loss_coef"]),
     ("offloading", &["offload_folder=offload"]),
     ("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",

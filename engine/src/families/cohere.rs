@@ -1,0 +1,28 @@
+//! Command-R: parallel blocks, LayerNorm without bias, interleaved rotation, scaled logits.
+
+use crate::Result;
+
+use super::llama::llama;
+use super::spec::*;
+use super::{Config, DecoderSpec};
+
+pub fn cohere(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = llama(config)?;
+    let eps = config.number_or("layer_norm_eps", 1e-5)?;
+    let norm = |name| NormSpec { bias: false, ..NormSpec::layer(name, eps) };
+    spec.block = BlockSpec {
+        parallel: true,
+        ..BlockSpec::sequential("model.layers.{}", norm("input_layernorm"), norm("input_layernorm"))
+    };
+    spec.final_norm = norm("model.norm");
+    spec.head.tied = config.flag_or("tie_word_embeddings", true)?;
+    spec.head.scale = config.number_or("logit_scale", 0.0625)? as f32;
+    spec.ropes.iter_mut().for_each(|rope| rope.interleaved = true);
+    let norms = HeadNormSpec {
+        q: norm("self_attn.q_norm"),
+        k: norm("self_attn.k_norm"),
+        span: HeadNormSpan::OwnHead,
+    };
+    let normed = config.flag_or("use_qk_norm", false)?;
+    Ok(spec.with_heads(|heads| heads.norm = normed.then_some(norms)))
+}

@@ -1,0 +1,135 @@
+//! What many families' configurations share.
+
+use crate::Result;
+use crate::kernel::activation::Activation;
+
+use super::spec::*;
+use super::{Config, DecoderSpec, RopeSpec};
+
+/// Names of the modules that Llama's relatives share.
+pub const QKV: [Name; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
+pub const GATED: [Name; 3] = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
+
+/// Sizes under their usual keys.
+pub struct Sizes {
+    pub vocab: usize,
+    pub hidden: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub max_positions: usize,
+}
+
+impl Sizes {
+    pub fn read(config: &Config) -> Result<Sizes> {
+        let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
+        Ok(Sizes {
+            vocab: config.size("vocab_size")?,
+            hidden,
+            layers: config.size("num_hidden_layers")?,
+            heads,
+            kv_heads: config.size_or("num_key_value_heads", heads)?,
+            head_dim: config.size_or("head_dim", hidden / heads)?,
+            max_positions: config.size_or("max_position_embeddings", 2048)?,
+        })
+    }
+}
+
+/// The activation under `key`.
+pub fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
+    let name = if config.get(key).is_some() { config.text(key)? } else { default };
+    Ok(match name {
+        "silu" | "swish" => Activation::Silu,
+        "gelu" => Activation::Gelu,
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Activation::GeluTanh,
+        "relu" => Activation::Relu,
+        other => {
+            let message =
+                format!("is `{other}`; supported are silu, swish, gelu, gelu_new, gelu_pytorch_tanh, relu");
+            return Err(config.error(key, message));
+        }
+    })
+}
+
+/// Refuses a setting that changes the model in a way that is not built.
+pub fn refuse(config: &Config, key: &str) -> Result<()> {
+    if config.flag_or(key, false)? {
+        return Err(config.error(key, "is true, which is not supported for this model type"));
+    }
+    Ok(())
+}
+
+/// `layers` layers that all rotate by the first of the spec's rotations.
+pub fn rotating(layers: usize) -> Vec<LayerSpec> {
+    vec![LayerSpec { rope: Some(0), ..LayerSpec::default() }; layers]
+}
+
+/// Llama and all that differ from it in few points: RMSNorm before, rotary positions, grouped queries,
+/// SwiGLU (Touvron et al. 2023).
+pub fn llama_like(config: &Config) -> Result<DecoderSpec> {
+    let sizes = Sizes::read(config)?;
+    let eps = config.number_or("rms_norm_eps", 1e-6)?;
+    let norm = |name| NormSpec::rms(name, eps);
+    let output = LinearSpec::new("self_attn.o_proj", false);
+    let heads = HeadsSpec::new(sizes.heads, sizes.kv_heads, sizes.head_dim);
+    Ok(DecoderSpec {
+        vocab: sizes.vocab,
+        hidden: sizes.hidden,
+        max_positions: sizes.max_positions,
+        initializer_range: config.number_or("initializer_range", 0.02)?,
+        embedding: EmbeddingSpec::new("model.embed_tokens"),
+        block: BlockSpec::sequential(
+            "model.layers.{}",
+            norm("input_layernorm"),
+            norm("post_attention_layernorm"),
+        ),
+        attention: AttentionKind::Heads(heads.separate(QKV, false, output)),
+        feed_forward: FeedForwardSpec::gated(
+            config.size("intermediate_size")?,
+            activation(config, "hidden_act", "silu")?,
+            GATED,
+        ),
+        experts: None,
+        layers: rotating(sizes.layers),
+        ropes: vec![RopeSpec::read(config, sizes.head_dim, sizes.max_positions)?],
+        final_norm: norm("model.norm"),
+        head: HeadSpec::new("lm_head", config.flag_or("tie_word_embeddings", false)?),
+    })
+}
+
+impl DecoderSpec {
+    /// The attention of a family that was built with heads.
+    pub(super) fn heads_mut(&mut self) -> Option<&mut HeadsSpec> {
+        match &mut self.attention {
+            AttentionKind::Heads(heads) => Some(heads),
+            AttentionKind::Latent(_) => None,
+        }
+    }
+
+    /// Changes the heads.
+    pub(super) fn with_heads(mut self, change: impl FnOnce(&mut HeadsSpec)) -> Self {
+        if let Some(heads) = self.heads_mut() {
+            change(heads);
+        }
+        self
+    }
+
+    /// Biases on queries, keys and values.
+    pub(super) fn with_qkv_bias(self, bias: bool) -> Self {
+        self.with_heads(|heads| heads.maps.iter_mut().for_each(|map| map.bias = bias))
+    }
+
+    /// The same window in every layer that `slides` says.
+    pub(super) fn with_window(mut self, window: Option<usize>, slides: impl Fn(usize) -> bool) -> Self {
+        for (layer, spec) in self.layers.iter_mut().enumerate() {
+            spec.window = window.filter(|_| slides(layer));
+        }
+        self
+    }
+}
+
+/// A window's size under `key`, if it is set.
+pub fn window(config: &Config, key: &str) -> Result<Option<usize>> {
+    config.get(key).map(|_| config.size(key)).transpose()
+}

@@ -1,0 +1,131 @@
+//! DeepSeekMoE (Dai et al. 2024), and DeepSeek-V2 and V3 with latent attention.
+
+use crate::Result;
+use crate::ops::{BalanceKind, GroupScore, Groups, Routing, Scoring};
+
+use super::common::{GATED, activation, llama_like};
+use super::llama::llama;
+use super::spec::*;
+use super::{Config, DecoderSpec, RopeScaling, RopeSpec};
+
+/// The first generation: Llama's attention, fine-grained and shared experts.
+pub fn deepseek(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = llama(config)?;
+    let mut experts = experts(config)?;
+    experts.routing.normalise = config.flag_or("norm_topk_prob", false)?;
+    let sequence = config.flag_or("seq_aux", true)?;
+    experts.balance = if sequence { BalanceKind::Sequence } else { BalanceKind::Layer };
+    experts.balance_coefficient = config.number_or("aux_loss_alpha", 0.001)? as f32;
+    experts.always_balanced = experts.balance_coefficient > 0.0;
+    experts.balance_reported = false;
+    experts.adaptable_experts = true;
+    place(config, &mut spec, experts)?;
+    Ok(spec)
+}
+
+pub fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
+    let mut experts = experts(config)?;
+    let method = if config.get("topk_method").is_some() { config.text("topk_method")? } else { "greedy" };
+    experts.routing.scale = config.number_or("routed_scaling_factor", 1.0)? as f32;
+    experts.adaptable_router = true;
+    match method {
+        "greedy" => {}
+        "group_limited_greedy" => experts.routing.groups = Some(groups(config, GroupScore::Best)?),
+        other => {
+            let message = format!("is `{other}`; supported are greedy, group_limited_greedy");
+            return Err(config.error("topk_method", message));
+        }
+    }
+    latent(config, experts)
+}
+
+/// Sigmoid scores, chosen with a correction that balances without a loss.
+pub fn deepseek_v3(config: &Config) -> Result<DecoderSpec> {
+    let mut experts = experts(config)?;
+    experts.routing = Routing {
+        scoring: Scoring::Sigmoid,
+        normalise: config.flag_or("norm_topk_prob", true)?,
+        scale: config.number_or("routed_scaling_factor", 2.5)? as f32,
+        groups: Some(groups(config, GroupScore::TwoBest)?),
+        ..experts.routing
+    };
+    experts.correction = Some("mlp.gate.e_score_correction_bias");
+    latent(config, experts)
+}
+
+fn groups(config: &Config, score: GroupScore) -> Result<Groups> {
+    Ok(Groups { count: config.size_or("n_group", 1)?, top: config.size_or("topk_group", 1)?, score })
+}
+
+fn experts(config: &Config) -> Result<ExpertsSpec> {
+    let width = config.size("moe_intermediate_size")?;
+    let act = activation(config, "hidden_act", "silu")?;
+    let shared = config.size_or("n_shared_experts", 1)?;
+    let names = ["mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj", "mlp.shared_experts.down_proj"];
+    Ok(ExpertsSpec {
+        routing: Routing {
+            experts: config.size("n_routed_experts")?,
+            top_k: config.size("num_experts_per_tok")?,
+            scoring: Scoring::Softmax,
+            normalise: false,
+            scale: 1.0,
+            groups: None,
+        },
+        router: "mlp.gate",
+        correction: None,
+        prefix: "mlp.experts.{}",
+        expert: FeedForwardSpec::gated(width, act, GATED.map(|name| &name["mlp.".len()..])),
+        shared: config
+            .get("n_shared_experts")
+            .map(|_| FeedForwardSpec::gated(shared * width, act, names)),
+        shared_gate: None,
+        balance: BalanceKind::Sequence,
+        balance_coefficient: 0.0,
+        always_balanced: false,
+        balance_reported: false,
+        adaptable_router: false,
+        adaptable_experts: false,
+    })
+}
+
+/// Which layers have the experts.
+fn place(config: &Config, spec: &mut DecoderSpec, experts: ExpertsSpec) -> Result<()> {
+    let dense = config.number_or("first_k_dense_replace", 0.0)? as usize;
+    let every = config.size_or("moe_layer_freq", 1)?;
+    for (layer, place) in spec.layers.iter_mut().enumerate() {
+        place.experts = layer >= dense && layer.is_multiple_of(every);
+    }
+    spec.experts = Some(experts);
+    Ok(())
+}
+
+fn latent(config: &Config, experts: ExpertsSpec) -> Result<DecoderSpec> {
+    let mut spec = llama_like(config)?;
+    let (plain, rotary) = (config.size("qk_nope_head_dim")?, config.size("qk_rope_head_dim")?);
+    let rope = RopeSpec::read(config, rotary, spec.max_positions)?;
+    let mut scale = 1.0 / ((plain + rotary) as f64).sqrt();
+    // YaRN lowers attention's temperature here, too.
+    if let RopeScaling::Yarn { factor, .. } = rope.scaling
+        && let Some(scaling) = config.object("rope_scaling")?
+    {
+        let all = scaling.number_or("mscale_all_dim", 0.0)?;
+        if all != 0.0 && factor > 1.0 {
+            scale *= (0.1 * all * factor.ln() + 1.0).powi(2);
+        }
+    }
+    spec.ropes =
+        vec![if config.flag_or("rope_interleave", true)? { rope.interleaved() } else { rope }];
+    spec.attention = AttentionKind::Latent(LatentSpec {
+        heads: config.size("num_attention_heads")?,
+        plain,
+        rotary,
+        value: config.size("v_head_dim")?,
+        q_rank: config.get("q_lora_rank").map(|_| config.size("q_lora_rank")).transpose()?,
+        kv_rank: config.size("kv_lora_rank")?,
+        scale: scale as f32,
+        bias: config.flag_or("attention_bias", false)?,
+        eps: config.number_or("rms_norm_eps", 1e-6)?,
+    });
+    place(config, &mut spec, experts)?;
+    Ok(spec)
+}

@@ -1,0 +1,63 @@
+//! Phi-1.5 and 2; Phi-3 and 4.
+
+use crate::Result;
+use crate::kernel::activation::GateOrder;
+
+use super::common::{QKV, Sizes, activation, llama_like, rotating, window};
+use super::spec::*;
+use super::{Config, DecoderSpec, RopeSpec};
+
+/// Parallel blocks with one LayerNorm, biases everywhere, a part of each head rotated.
+pub fn phi(config: &Config) -> Result<DecoderSpec> {
+    let sizes = Sizes::read(config)?;
+    let eps = config.number_or("layer_norm_eps", 1e-5)?;
+    let norm = |name| NormSpec::layer(name, eps);
+    let rotary = (sizes.head_dim as f64 * config.number_or("partial_rotary_factor", 0.5)?) as usize;
+    let mut attention = HeadsSpec::new(sizes.heads, sizes.kv_heads, sizes.head_dim).separate(
+        QKV,
+        true,
+        LinearSpec::new("self_attn.dense", true),
+    );
+    if config.flag_or("qk_layernorm", false)? {
+        attention.norm = Some(HeadNormSpec {
+            q: norm("self_attn.q_layernorm"),
+            k: norm("self_attn.k_layernorm"),
+            span: HeadNormSpan::Head,
+        });
+    }
+    let block =
+        BlockSpec::sequential("model.layers.{}", norm("input_layernorm"), norm("input_layernorm"));
+    let head = HeadSpec::new("lm_head", config.flag_or("tie_word_embeddings", false)?);
+    Ok(DecoderSpec {
+        vocab: sizes.vocab,
+        hidden: sizes.hidden,
+        max_positions: sizes.max_positions,
+        initializer_range: config.number_or("initializer_range", 0.02)?,
+        embedding: EmbeddingSpec::new("model.embed_tokens"),
+        block: BlockSpec { parallel: true, ..block },
+        attention: AttentionKind::Heads(attention),
+        feed_forward: FeedForwardSpec::plain(
+            config.size_or("intermediate_size", 4 * sizes.hidden)?,
+            activation(config, "hidden_act", "gelu_new")?,
+            LinearSpec::new("mlp.fc1", true),
+            LinearSpec::new("mlp.fc2", true),
+        ),
+        experts: None,
+        layers: rotating(sizes.layers),
+        ropes: vec![RopeSpec::read(config, rotary, sizes.max_positions)?],
+        final_norm: norm("model.final_layernorm"),
+        head: HeadSpec { bias: true, ..head },
+    })
+}
+
+/// Llama with joint maps, a window and LongRoPE.
+pub fn phi3(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = llama_like(config)?.with_window(window(config, "sliding_window")?, |_| true);
+    let head_dim = spec.head_sizes().2;
+    let rotary = (head_dim as f64 * config.number_or("partial_rotary_factor", 1.0)?) as usize;
+    spec.ropes = vec![RopeSpec::read(config, rotary, spec.max_positions)?];
+    spec.feed_forward.input =
+        InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
+    let map = LinearSpec::new("self_attn.qkv_proj", false);
+    Ok(spec.with_heads(|heads| *heads = heads.clone().joint(map, HeadOrder::Split, heads.output)))
+}

@@ -1,0 +1,200 @@
+//! Attention within a block: from the block's input to the mixed values.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::batch::Context;
+use super::cache::LayerCache;
+use crate::Result;
+use crate::autograd::{Param, Tape, Var};
+use crate::kernel::attention::{self as kernel, Columns, Heads, Segment, Span};
+use crate::kernel::uninit;
+use crate::ops::elementwise::{clamp, columns, join, normalise};
+use crate::ops::latent::{LatentHeads, assemble};
+use crate::ops::shift::with_previous;
+use crate::ops::{AttentionSpec, HeadNorm, Norm, Projection, attention};
+use crate::tensor::{from_vec, mutate, view};
+
+/// Attention without the map that follows it.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    pub input: AttentionInput,
+    pub spec: AttentionSpec,
+    /// Which of the pass's rotations.
+    pub rotation: usize,
+}
+
+/// How queries, keys and values come about.
+#[derive(Debug, Clone)]
+pub enum AttentionInput {
+    Heads {
+        map: Arc<Projection>,
+        clip: Option<f32>,
+        norm: Option<Arc<HeadNorm>>,
+    },
+    Filtered(Filter),
+    Latent {
+        /// Queries or their latent, the latent of keys and values, and the shared part of the keys.
+        down: Arc<Projection>,
+        /// Queries from their latent.
+        queries: Option<Arc<Projection>>,
+        /// Keys and values from theirs.
+        expand: Arc<Projection>,
+        sizes: LatentHeads,
+    },
+}
+
+/// A local filter before queries and keys (Yuan 2.0): h = x + conv(conv(x)), x being the normalised input.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    pub norm: Arc<Norm>,
+    pub convolutions: [Arc<Projection>; 2],
+    /// Queries and keys, of the filter's normalised output.
+    pub qk: Arc<Projection>,
+    /// Values, of the unfiltered input.
+    pub v: Arc<Projection>,
+}
+
+impl Filter {
+    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<&mut LayerCache>) -> Result<Var> {
+        let x = normalise(tape, &self.norm, &x)?;
+        let starts = if past.is_some() {
+            vec![0]
+        } else {
+            context.spans.iter().map(|span| span.start).collect()
+        };
+        let [mut before_x, mut before_y] = past.map(|past| &mut past.filter).map_or([None, None], |filter| {
+            let [x, y] = filter;
+            [Some(x), Some(y)]
+        });
+        let [first, second] = &self.convolutions;
+        let y = convolve(tape, first, &x, None, &starts, before_x.as_deref_mut())?;
+        let filtered = convolve(tape, second, &y, Some(&x), &starts, before_y.as_deref_mut())?;
+        let qk = self.qk.forward(tape, filtered, None, context.dropout)?;
+        let v = self.v.forward(tape, x, None, context.dropout)?;
+        join(tape, qk, v)
+    }
+}
+
+/// One convolution; `before` is the row before the first one, and becomes the last one of `x`.
+fn convolve(
+    tape: &Tape,
+    map: &Arc<Projection>,
+    x: &Var,
+    residual: Option<&Var>,
+    starts: &[usize],
+    before: Option<&mut Option<Vec<f32>>>,
+) -> Result<Var> {
+    let first = before.as_ref().and_then(|before| before.as_deref());
+    let pairs = with_previous(tape, x, starts.to_vec(), first)?;
+    if let Some(before) = before {
+        let dim = x.tensor.dims()[1];
+        *before = view(&x.tensor)?.f32()?.chunks_exact(dim).next_back().map(<[f32]>::to_vec);
+    }
+    map.forward(tape, pairs, residual, None)
+}
+
+impl AttentionInput {
+    /// Rows of queries, keys and values.
+    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<&mut LayerCache>) -> Result<Var> {
+        match self {
+            AttentionInput::Heads { map, clip, norm } => {
+                let mut qkv = map.forward(tape, x, None, context.dropout)?;
+                if let Some(clip) = clip {
+                    qkv = clamp(tape, qkv, *clip)?;
+                }
+                match norm {
+                    Some(norm) => norm.forward(tape, qkv),
+                    None => Ok(qkv),
+                }
+            }
+            AttentionInput::Filtered(filter) => filter.forward(tape, x, context, past),
+            AttentionInput::Latent { down, queries, expand, sizes } => {
+                let latents = down.forward(tape, x, None, context.dropout)?;
+                let (rank, width) = (expand.in_dim(), latents.tensor.dims()[1]);
+                let shared = columns(tape, &latents, width - sizes.rotary, sizes.rotary)?;
+                let kv = columns(tape, &latents, width - sizes.rotary - rank, rank)?;
+                let q = columns(tape, &latents, 0, width - sizes.rotary - rank)?;
+                let q = match queries {
+                    Some(map) => map.forward(tape, q, None, context.dropout)?,
+                    None => q,
+                };
+                let expanded = expand.forward(tape, kv, None, context.dropout)?;
+                assemble(tape, *sizes, q, expanded, shared)
+            }
+        }
+    }
+
+    pub fn projections(&self) -> Vec<&Arc<Projection>> {
+        match self {
+            AttentionInput::Heads { map, .. } => vec![map],
+            AttentionInput::Filtered(Filter { convolutions: [first, second], qk, v, .. }) => {
+                vec![first, second, qk, v]
+            }
+            AttentionInput::Latent { down, queries, expand, .. } => {
+                std::iter::once(down).chain(queries).chain([expand]).collect()
+            }
+        }
+    }
+
+    pub fn projections_mut(&mut self) -> Vec<&mut Arc<Projection>> {
+        match self {
+            AttentionInput::Heads { map, .. } => vec![map],
+            AttentionInput::Filtered(Filter { convolutions: [first, second], qk, v, .. }) => {
+                vec![first, second, qk, v]
+            }
+            AttentionInput::Latent { down, queries, expand, .. } => {
+                std::iter::once(down).chain(queries).chain([expand]).collect()
+            }
+        }
+    }
+
+    /// Parameters of norms that belong to no projection.
+    pub fn norm_params(&self) -> Vec<&Arc<Param>> {
+        match self {
+            AttentionInput::Heads { norm, .. } => {
+                norm.iter().flat_map(|norm| norm.parts.iter().flat_map(|part| part.norm.params())).collect()
+            }
+            AttentionInput::Filtered(filter) => filter.norm.params().collect(),
+            AttentionInput::Latent { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Attention {
+    /// Mixed values [rows, heads · value dim] of whole sequences.
+    pub fn forward(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
+        let qkv = self.input.forward(tape, x, context, None)?;
+        attention(tape, &self.spec, qkv, &context.rotations[self.rotation], &context.spans)
+    }
+
+    /// The same of new rows of one sequence, whose earlier keys and values are in `cache`.
+    pub fn extend(&self, x: Var, context: &Context, cache: &mut LayerCache) -> Result<Tensor> {
+        let qkv = self.input.forward(&Tape::off(), x, context, Some(&mut *cache))?.tensor;
+        mutate(&qkv, |qkv| self.spec.rotate(qkv, &context.rotations[self.rotation], false))?;
+        let shape = self.spec.shape;
+        let [q, k, v] = self.spec.columns;
+        let (rows, stride) = (qkv.dims()[0], self.spec.width());
+        let data = view(&qkv)?;
+        let data = data.f32()?;
+        for row in data.chunks_exact(stride) {
+            for head in 0..shape.kv_heads {
+                cache.keys.extend_from_slice(&row[k.of(head)..][..shape.head_dim]);
+                cache.values.extend_from_slice(&row[v.of(head)..][..shape.value_dim]);
+            }
+        }
+        let keys = Span::new(0, cache.keys.len() / shape.key_width());
+        let segment = Segment { queries: Span::new(0, rows), keys };
+        let cached = |data, stride, dim| Heads { data, stride, columns: Columns::adjacent(0, dim) };
+        let heads = (
+            Heads { data, stride, columns: q },
+            cached(&cache.keys, shape.key_width(), shape.head_dim),
+            cached(&cache.values, shape.value_width(), shape.value_dim),
+        );
+        let mut out = uninit(rows * shape.out_width());
+        let slopes = self.spec.slopes.as_ref().map(|slopes| &slopes[..]);
+        kernel::forward(shape, slopes, &[segment], heads, &mut out, None);
+        from_vec(out, (rows, shape.out_width()))
+    }
+}

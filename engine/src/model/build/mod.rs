@@ -1,0 +1,206 @@
+//! Puts a decoder together from a spec and a source of weights.
+
+mod attention;
+mod feed_forward;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+
+use super::block::Block;
+use super::decoder::Decoder;
+use crate::Result;
+use crate::autograd::Param;
+use crate::families::DecoderSpec;
+use crate::families::spec::{LinearSpec, NormSpec};
+use crate::ops::projection::Adaptable;
+use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue};
+
+/// Where weights come from.
+pub trait WeightSource {
+    /// A tensor by its name in the checkpoint.
+    ///
+    /// # Errors
+    /// If it is missing, has another shape, or cannot be read; the message names file, tensor and shapes.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor>;
+
+    /// The weight of a norm, which may be stored as its difference from one.
+    fn norm_weight(&self, name: &str, shape: &[usize], _one_plus: bool) -> Result<Tensor> {
+        self.tensor(name, shape)
+    }
+}
+
+/// What is trained, and in which arithmetic.
+#[derive(Clone, Debug, Default)]
+pub struct Tuning {
+    /// Every weight is trained.
+    pub full: bool,
+    /// Modules that are trained whole beside an adapter, by the end of their name.
+    pub additional: Vec<String>,
+    /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
+    pub bf16: bool,
+}
+
+impl Tuning {
+    fn trains(&self, module: &str) -> bool {
+        self.full || self.is_additional(module)
+    }
+
+    /// Whether a module is named by `additional`.
+    pub fn is_additional(&self, module: &str) -> bool {
+        self.additional.iter().any(|name| module == name || module.ends_with(&format!(".{name}")))
+    }
+}
+
+struct Builder<'a> {
+    spec: &'a DecoderSpec,
+    source: &'a dyn WeightSource,
+    tuning: &'a Tuning,
+    /// What was loaded, by name: parts that name the same module share it.
+    loaded: RefCell<HashMap<String, Arc<Param>>>,
+}
+
+impl Decoder {
+    /// Loads all weights that the spec names.
+    pub fn build(spec: DecoderSpec, source: &dyn WeightSource, tuning: &Tuning) -> Result<Decoder> {
+        let builder = Builder { spec: &spec, source, tuning, loaded: RefCell::default() };
+        let embedding = builder.embedding()?;
+        let embedding_norm = spec.embedding.norm.map(|norm| builder.norm(norm.name, norm, &[spec.hidden]));
+        let embedding_norm = embedding_norm.transpose()?.map(Arc::new);
+        let blocks: Result<Vec<_>> =
+            (0..spec.layers.len()).map(|layer| builder.block(layer).map(Arc::new)).collect();
+        let blocks = blocks?;
+        let head = builder.head(&embedding.tokens)?;
+        Ok(Decoder { embedding, embedding_norm, blocks, head, spec })
+    }
+}
+
+impl Builder<'_> {
+    /// Loads a tensor once; what is asked for again under the same name is the same parameter.
+    fn load(&self, name: String, trainable: bool, load: impl FnOnce(&str) -> Result<Tensor>) -> Result<Arc<Param>> {
+        if let Some(param) = self.loaded.borrow().get(&name) {
+            return Ok(param.clone());
+        }
+        let mut tensor = load(&name)?;
+        if self.tuning.bf16 && !trainable && tensor.rank() == 2 {
+            tensor = tensor.to_dtype(DType::BF16)?;
+        }
+        let param = Arc::new(Param::new(name.clone(), tensor, trainable)?);
+        self.loaded.borrow_mut().insert(name, param.clone());
+        Ok(param)
+    }
+
+    fn param(&self, module: &str, part: &str, shape: &[usize]) -> Result<Arc<Param>> {
+        let trainable = self.tuning.trains(module);
+        self.load(format!("{module}.{part}"), trainable, |name| self.source.tensor(name, shape))
+    }
+
+    fn embedding(&self) -> Result<Embedding> {
+        let spec = self.spec;
+        let tokens = self.param(spec.embedding.table, "weight", &[spec.vocab, spec.hidden])?;
+        let table = |name| self.param(name, "weight", &[spec.max_positions, spec.hidden]);
+        let positions = spec.embedding.positions.map(table).transpose()?;
+        Ok(Embedding { tokens, positions, scale: spec.embedding.scale })
+    }
+
+    /// A norm whose parameters have the given shape.
+    fn norm(&self, module: &str, spec: NormSpec, shape: &[usize]) -> Result<Norm> {
+        let trainable = self.tuning.trains(module);
+        let weight = spec.weight.then(|| {
+            let load = |name: &str| self.source.norm_weight(name, shape, spec.one_plus);
+            self.load(format!("{module}.weight"), trainable, load)
+        });
+        let bias = spec.bias.then(|| self.param(module, "bias", shape));
+        Ok(Norm {
+            weight: weight.transpose()?,
+            bias: bias.transpose()?,
+            one_plus: spec.one_plus,
+            center: spec.center,
+            eps: spec.eps,
+        })
+    }
+
+    /// A norm over the hidden states within a block.
+    fn block_norm(&self, layer: usize, spec: NormSpec) -> Result<Norm> {
+        self.norm(&self.spec.block.name(layer, spec.name), spec, &[self.spec.hidden])
+    }
+
+    fn prologue(&self, layer: usize, norm: Option<NormSpec>) -> Result<Prologue> {
+        let norm = norm.map(|norm| self.block_norm(layer, norm)).transpose()?;
+        Ok(norm.map_or(Prologue::Identity, Prologue::Norm))
+    }
+
+    /// A linear map out ← dim under its full name.
+    fn linear(&self, module: String, spec: LinearSpec, out: usize, dim: usize) -> Result<Linear> {
+        let shape = if spec.transposed { [dim, out] } else { [out, dim] };
+        self.linear_of_shape(module, spec, &shape, out)
+    }
+
+    fn linear_of_shape(&self, name: String, spec: LinearSpec, shape: &[usize], out: usize) -> Result<Linear> {
+        let weight = self.param(&name, "weight", shape)?;
+        let bias = spec.bias.then(|| self.param(&name, "bias", &[out])).transpose()?;
+        let adaptable = if spec.transposed { Adaptable::ByName } else { Adaptable::Always };
+        Ok(Linear { name, weight, bias, lora: None, transposed: spec.transposed, adaptable })
+    }
+
+    /// A linear map of block `layer`.
+    fn block_linear(&self, layer: usize, spec: LinearSpec, out: usize, dim: usize) -> Result<Linear> {
+        self.linear(self.spec.block.name(layer, spec.name), spec, out, dim)
+    }
+
+    fn projection(&self, prologue: Prologue, linears: Vec<Linear>) -> Arc<Projection> {
+        Arc::new(Projection { prologue, linears, bf16: self.tuning.bf16 })
+    }
+
+    fn block(&self, layer: usize) -> Result<Block> {
+        let spec = &self.spec.block;
+        let post = |norm: Option<NormSpec>| -> Result<Option<Arc<Norm>>> {
+            norm.map(|norm| self.block_norm(layer, norm).map(Arc::new)).transpose()
+        };
+        Ok(Block {
+            attention: self.attention(layer)?,
+            output: self.attention_output(layer)?,
+            feed_forward: self.feed_forward(layer)?,
+            post_norms: [post(spec.attention_post_norm)?, post(spec.feed_forward_post_norm)?],
+            parallel: spec.parallel,
+            residual_scale: spec.residual_scale,
+        })
+    }
+
+    fn head(&self, tokens: &Arc<Param>) -> Result<Head> {
+        let (spec, head) = (self.spec, &self.spec.head);
+        let weight = self.head_weight(tokens)?;
+        let bias = head.bias.then(|| self.param(head.name, "bias", &[spec.vocab])).transpose()?;
+        let linear = Linear {
+            name: head.name.to_owned(),
+            weight,
+            bias,
+            lora: None,
+            transposed: false,
+            adaptable: if head.adaptable { Adaptable::Always } else { Adaptable::ByName },
+        };
+        Ok(Head {
+            norm: Some(self.norm(spec.final_norm.name, spec.final_norm, &[spec.hidden])?),
+            linear,
+            scale: head.scale,
+            cap: head.cap,
+            unit_rows: head.unit_rows,
+            bf16: self.tuning.bf16,
+        })
+    }
+
+    /// The output matrix: the token table if tied, unless one of the two is trained by itself.
+    fn head_weight(&self, tokens: &Arc<Param>) -> Result<Arc<Param>> {
+        let (spec, name) = (self.spec, self.spec.head.name);
+        if !spec.head.tied {
+            return self.param(name, "weight", &[spec.vocab, spec.hidden]);
+        }
+        let additional = self.tuning.is_additional(name);
+        if self.tuning.full || !(additional || self.tuning.is_additional(spec.embedding.table)) {
+            return Ok(tokens.clone());
+        }
+        Ok(Arc::new(Param::new(format!("{name}.weight"), tokens.tensor.copy()?, additional)?))
+    }
+}
