@@ -119,7 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let pass = Pass { checkpointing: arguments.checkpointing, training: true, ..Pass::default() };
         let hidden = decoder.hidden(&tape, &batch, pass)?;
         let scale = 1.0 / batch.labels.len() as f32;
-        let output = decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, &mut grads, None)?;
+        let output =
+            decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, &mut grads, None)?;
         losses.push(output.total() * f64::from(scale));
         if let Some(seed) = output.d_hidden {
             tape.backward(&hidden, seed, &mut grads, None)?;

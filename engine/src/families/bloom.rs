@@ -27,10 +27,7 @@ pub fn bloom(config: &Config) -> Result<DecoderSpec> {
         hidden,
         max_positions: config.size_or("seq_length", 2048)?,
         initializer_range: config.number_or("initializer_range", 0.02)?,
-        embedding: EmbeddingSpec {
-            norm: Some(norm("transformer.word_embeddings_layernorm")?),
-            ..embedding
-        },
+        embedding: EmbeddingSpec { norm: Some(norm("transformer.word_embeddings_layernorm")?), ..embedding },
         block: BlockSpec::sequential(
             "transformer.h.{}",
             norm("input_layernorm")?,

@@ -61,7 +61,8 @@ fn experts(config: &Config) -> Result<ExpertsSpec> {
     let width = config.size("moe_intermediate_size")?;
     let act = activation(config, "hidden_act", "silu")?;
     let shared = config.size_or("n_shared_experts", 1)?;
-    let names = ["mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj", "mlp.shared_experts.down_proj"];
+    let names =
+        ["mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj", "mlp.shared_experts.down_proj"];
     Ok(ExpertsSpec {
         routing: Routing {
             experts: config.size("n_routed_experts")?,
@@ -75,9 +76,7 @@ fn experts(config: &Config) -> Result<ExpertsSpec> {
         correction: None,
         prefix: "mlp.experts.{}",
         expert: FeedForwardSpec::gated(width, act, GATED.map(|name| &name["mlp.".len()..])),
-        shared: config
-            .get("n_shared_experts")
-            .map(|_| FeedForwardSpec::gated(shared * width, act, names)),
+        shared: config.get("n_shared_experts").map(|_| FeedForwardSpec::gated(shared * width, act, names)),
         shared_gate: None,
         balance: BalanceKind::Sequence,
         balance_coefficient: 0.0,
@@ -113,8 +112,7 @@ fn latent(config: &Config, experts: ExpertsSpec) -> Result<DecoderSpec> {
             scale *= (0.1 * all * factor.ln() + 1.0).powi(2);
         }
     }
-    spec.ropes =
-        vec![if config.flag_or("rope_interleave", true)? { rope.interleaved() } else { rope }];
+    spec.ropes = vec![if config.flag_or("rope_interleave", true)? { rope.interleaved() } else { rope }];
     spec.attention = AttentionKind::Latent(LatentSpec {
         heads: config.size("num_attention_heads")?,
         plain,

@@ -57,8 +57,7 @@ pub fn glm(config: &Config) -> Result<DecoderSpec> {
     let head_dim = spec.head_sizes().2;
     let rotary = (head_dim as f64 * config.number_or("partial_rotary_factor", 0.5)?) as usize;
     spec.ropes = vec![RopeSpec::read(config, rotary, spec.max_positions)?.interleaved()];
-    spec.feed_forward.input =
-        InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
+    spec.feed_forward.input = InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
     let bias = config.flag_or("attention_bias", true)?;
     let output = LinearSpec::new("self_attn.o_proj", false);
     Ok(spec.with_heads(|heads| *heads = heads.clone().separate(QKV, bias, output)))

@@ -14,8 +14,7 @@ pub fn internlm2(config: &Config) -> Result<DecoderSpec> {
     spec.block =
         BlockSpec::sequential("model.layers.{}", norm.named("attention_norm"), norm.named("ffn_norm"));
     let names = ["feed_forward.w1", "feed_forward.w3", "feed_forward.w2"];
-    spec.feed_forward =
-        FeedForwardSpec::gated(spec.feed_forward.width, spec.feed_forward.activation, names);
+    spec.feed_forward = FeedForwardSpec::gated(spec.feed_forward.width, spec.feed_forward.activation, names);
     spec.head.name = "output";
     let (map, output) = (LinearSpec::new("attention.wqkv", bias), LinearSpec::new("attention.wo", bias));
     Ok(spec.with_heads(|heads| *heads = heads.clone().joint(map, HeadOrder::Grouped, output)))

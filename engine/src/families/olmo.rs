@@ -79,6 +79,7 @@ pub fn hf_olmo(config: &Config) -> Result<DecoderSpec> {
         head.scale = 1.0 / (hidden as f32).sqrt();
     }
     let vocab = config.size("vocab_size")?;
+    head.tokens = Some(vocab);
     Ok(DecoderSpec {
         vocab: config.size_or("embedding_size", vocab)?,
         hidden,

@@ -25,8 +25,7 @@ pub fn phi(config: &Config) -> Result<DecoderSpec> {
             span: HeadNormSpan::Head,
         });
     }
-    let block =
-        BlockSpec::sequential("model.layers.{}", norm("input_layernorm"), norm("input_layernorm"));
+    let block = BlockSpec::sequential("model.layers.{}", norm("input_layernorm"), norm("input_layernorm"));
     let head = HeadSpec::new("lm_head", config.flag_or("tie_word_embeddings", false)?);
     Ok(DecoderSpec {
         vocab: sizes.vocab,
@@ -56,8 +55,7 @@ pub fn phi3(config: &Config) -> Result<DecoderSpec> {
     let head_dim = spec.head_sizes().2;
     let rotary = (head_dim as f64 * config.number_or("partial_rotary_factor", 1.0)?) as usize;
     spec.ropes = vec![RopeSpec::read(config, rotary, spec.max_positions)?];
-    spec.feed_forward.input =
-        InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
+    spec.feed_forward.input = InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
     let map = LinearSpec::new("self_attn.qkv_proj", false);
     Ok(spec.with_heads(|heads| *heads = heads.clone().joint(map, HeadOrder::Split, heads.output)))
 }

@@ -11,9 +11,8 @@ pub fn qwen(config: &Config) -> Result<DecoderSpec> {
     let head_dim = config.size_or("kv_channels", hidden / heads)?;
     let bias = !config.flag_or("no_bias", true)?;
     let trained = config.size_or("seq_length", 2048)?;
-    let norm = |name| -> Result<NormSpec> {
-        Ok(NormSpec::rms(name, config.number_or("layer_norm_epsilon", 1e-6)?))
-    };
+    let norm =
+        |name| -> Result<NormSpec> { Ok(NormSpec::rms(name, config.number_or("layer_norm_epsilon", 1e-6)?)) };
     let rotary = (head_dim as f64 * config.number_or("rotary_pct", 1.0)?) as usize;
     let mut rope = RopeSpec::plain(config.number_or("rotary_emb_base", 10_000.0)?, rotary);
     if config.flag_or("use_dynamic_ntk", true)? {

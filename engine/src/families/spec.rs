@@ -342,13 +342,24 @@ pub struct HeadSpec {
     pub cap: Option<f32>,
     /// Rows of the matrix are scaled to length one.
     pub unit_rows: bool,
+    /// Tokens there are, if fewer than the matrix has rows.
+    pub tokens: Option<usize>,
     /// `all` linear maps include this one.
     pub adaptable: bool,
 }
 
 impl HeadSpec {
     pub fn new(name: Name, tied: bool) -> Self {
-        HeadSpec { name, tied, bias: false, scale: 1.0, cap: None, unit_rows: false, adaptable: false }
+        HeadSpec {
+            name,
+            tied,
+            bias: false,
+            scale: 1.0,
+            cap: None,
+            unit_rows: false,
+            tokens: None,
+            adaptable: false,
+        }
     }
 }
 

@@ -15,8 +15,7 @@ pub fn yuan(config: &Config) -> Result<DecoderSpec> {
     };
     // The activation is on what is called `up`.
     let names = ["mlp.up_proj", "mlp.gate_proj", "mlp.down_proj"];
-    spec.feed_forward =
-        FeedForwardSpec::gated(spec.feed_forward.width, spec.feed_forward.activation, names);
+    spec.feed_forward = FeedForwardSpec::gated(spec.feed_forward.width, spec.feed_forward.activation, names);
     spec.head.tied = config.flag_or("tie_word_embeddings", true)?;
     Ok(spec.with_heads(|heads| {
         heads.filter = Some(filter);

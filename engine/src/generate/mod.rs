@@ -54,7 +54,7 @@ pub fn generate(
         if cache.len >= context {
             return Ok(Finish::Length);
         }
-        let logits = decoder.head.logits(&rows, &[count as u32 - 1])?;
+        let logits = decoder.head.next(&rows, count as u32 - 1)?;
         let token = sampler.draw(logits);
         if stop_ids.contains(&token) {
             return Ok(Finish::Stop);

@@ -110,7 +110,9 @@ impl Activation {
                     || match self {
                         Activation::Silu => gated_gradient(out, gate_up, dy, width, order, Activation::Silu),
                         Activation::Gelu => gated_gradient(out, gate_up, dy, width, order, Activation::Gelu),
-                        Activation::GeluTanh => gated_gradient(out, gate_up, dy, width, order, Activation::GeluTanh),
+                        Activation::GeluTanh => {
+                            gated_gradient(out, gate_up, dy, width, order, Activation::GeluTanh)
+                        }
                         Activation::Relu => gated_gradient(out, gate_up, dy, width, order, Activation::Relu),
                     },
                 )

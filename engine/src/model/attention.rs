@@ -59,11 +59,8 @@ pub struct Filter {
 impl Filter {
     fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<&mut LayerCache>) -> Result<Var> {
         let x = normalise(tape, &self.norm, &x)?;
-        let starts = if past.is_some() {
-            vec![0]
-        } else {
-            context.spans.iter().map(|span| span.start).collect()
-        };
+        let starts =
+            if past.is_some() { vec![0] } else { context.spans.iter().map(|span| span.start).collect() };
         let [mut before_x, mut before_y] = past.map(|past| &mut past.filter).map_or([None, None], |filter| {
             let [x, y] = filter;
             [Some(x), Some(y)]

@@ -22,16 +22,17 @@ pub struct Batch {
 impl Batch {
     /// Appends a sequence; `labels[i]` says whether token i counts when it is predicted (−100 does not).
     pub fn push(&mut self, ids: &[u32], labels: &[i64]) {
-        self.push_padded(ids, labels, 0);
+        self.push_padded(ids, labels, (0, 0));
     }
 
-    /// The same for a sequence whose first `padding` tokens only fill it up: nothing attends to them, and
-    /// positions count from the first other one. What they are still matters to a filter over neighbours.
-    pub fn push_padded(&mut self, ids: &[u32], labels: &[i64], padding: usize) {
+    /// The same for a sequence whose first and last tokens, as many as `padding` says, only fill it up: real
+    /// tokens do not attend to them, and positions count from the first real one. What padding is still
+    /// matters to a filter over neighbours and to averages over all tokens.
+    pub fn push_padded(&mut self, ids: &[u32], labels: &[i64], (padding, trailing): (usize, usize)) {
         let start = self.ids.len();
         self.ids.extend_from_slice(ids);
         self.positions.extend((0..ids.len()).map(|i| i.saturating_sub(padding) as u32));
-        Arc::make_mut(&mut self.spans).push(Span { start, len: ids.len(), padding });
+        Arc::make_mut(&mut self.spans).push(Span { start, len: ids.len(), padding, trailing });
         for (i, label) in labels.iter().enumerate().skip(1) {
             if let Ok(token) = u32::try_from(*label) {
                 self.labels.push(Label { row: (start + i - 1) as u32, token });

@@ -119,12 +119,16 @@ impl Decoder {
         rotations
     }
 
-    /// Qwen 1's log-n scaling: log(position) to the base of the trained length, where that is above one.
+    /// Qwen 1's log-n scaling: the logarithm of a token's place, padding counted, to the base of the trained
+    /// length, where that is above one.
     fn query_factors(&self, positions: &[u32], lengths: &Lengths) -> Option<Arc<Vec<f32>>> {
         let AttentionKind::Heads(heads) = &self.spec.attention else { return None };
         let trained = heads.log_n.filter(|_| !lengths.training)? as f64;
-        let factor = |position: &u32| ((*position as f64 + 1.0).ln() / trained.ln()).max(1.0) as f32;
-        Some(Arc::new(positions.iter().map(factor).collect()))
+        let places = lengths.spans.iter().flat_map(|(span, _)| {
+            let first = positions.get(span.start).map_or(0, |position| *position as usize);
+            first + 1..=first + span.len
+        });
+        Some(Arc::new(places.map(|place| ((place as f64).ln() / trained.ln()).max(1.0) as f32).collect()))
     }
 
     /// All parameters, in checkpoint order, each once.
@@ -161,7 +165,7 @@ struct Lengths {
 
 impl Lengths {
     fn of(batch: &Batch, training: bool) -> Lengths {
-        let spans = batch.spans.iter().map(|span| (*span, span.len - span.padding)).collect();
+        let spans = batch.spans.iter().map(|span| (*span, span.len - span.padding - span.trailing)).collect();
         Lengths { spans, training }
     }
 }

@@ -56,8 +56,7 @@ impl Experts {
         };
         let logits = self.router.forward(tape, x.clone(), None, context.dropout)?;
         let correction = self.correction.as_ref().map(|param| param.to_f32()).transpose()?;
-        let balance =
-            context.balance.clone().map(|balance| BalanceInLayer { balance, layer: self.layer });
+        let balance = context.balance.clone().map(|balance| BalanceInLayer { balance, layer: self.layer });
         let routed = route(tape, self.routing, &logits, correction.as_deref(), balance)?;
         let residual = match residual {
             Some(residual) => residual.clone(),

@@ -47,11 +47,7 @@ impl AttentionSpec {
     pub fn adjacent(shape: AttentionShape) -> [Columns; 3] {
         let (q, k) = (shape.query_width(), shape.key_width());
         let dim = shape.head_dim;
-        [
-            Columns::adjacent(0, dim),
-            Columns::adjacent(q, dim),
-            Columns::adjacent(q + k, shape.value_dim),
-        ]
+        [Columns::adjacent(0, dim), Columns::adjacent(q, dim), Columns::adjacent(q + k, shape.value_dim)]
     }
 
     /// Columns of a row of queries, keys and values.
@@ -75,6 +71,26 @@ impl AttentionSpec {
         if let Some(factors) = &rotation.query_factors {
             self.scale_queries(qkv, factors);
         }
+    }
+
+    /// Leading padding sees nothing, and the reference's softmax over nothing is even: the mean of all values
+    /// of the sequence. Only a filter over neighbouring tokens can tell. There is no gradient of this.
+    fn fill_padding(&self, qkv: &Tensor, span: Span, out: &mut [f32]) -> Result<()> {
+        let (width, dim) = (self.shape.out_width(), self.shape.value_dim);
+        let data = view(qkv)?;
+        let rows = &data.f32()?[span.start * self.width()..(span.start + span.len) * self.width()];
+        for head in 0..self.shape.heads {
+            let column = self.columns[2].of(head / self.shape.group());
+            let mut mean = vec![0.0; dim];
+            for row in rows.chunks_exact(self.width()) {
+                let share = row[column..column + dim].iter().map(|x| x / span.len as f32);
+                mean.iter_mut().zip(share).for_each(|(mean, x)| *mean += x);
+            }
+            for row in span.start..span.start + span.padding {
+                out[row * width + head * dim..][..dim].copy_from_slice(&mean);
+            }
+        }
+        Ok(())
     }
 
     fn scale_queries(&self, qkv: &mut [f32], factors: &[f32]) {
@@ -124,6 +140,10 @@ pub fn attention(
         let slopes = spec.slopes.as_ref().map(|slopes| &slopes[..]);
         kernel::forward(spec.shape, slopes, &segments, (q, k, v), &mut out, Some(&mut log_sums));
     }
+    spans
+        .iter()
+        .filter(|span| span.padding > 0)
+        .try_for_each(|span| spec.fill_padding(&qkv.tensor, *span, &mut out))?;
     let out = from_vec(out, (rows, spec.shape.out_width()))?;
     Ok(tape.record(out.clone(), qkv.needs_grad(), || {
         Box::new(AttentionNode {

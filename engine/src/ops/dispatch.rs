@@ -84,9 +84,8 @@ pub fn combine(tape: &Tape, residual: Var, weights: Var, answers: Vec<Answers>) 
         });
     }
     let out = from_vec(out, residual.tensor.shape())?;
-    let needs_grad = residual.needs_grad()
-        || weights.needs_grad()
-        || answers.iter().any(|answer| answer.y.needs_grad());
+    let needs_grad =
+        residual.needs_grad() || weights.needs_grad() || answers.iter().any(|answer| answer.y.needs_grad());
     Ok(tape.record(out, needs_grad, || Box::new(CombineNode { residual, weights, answers, places })))
 }
 
@@ -115,12 +114,13 @@ impl Backward for CombineNode {
             for answer in self.answers.iter().filter(|answer| answer.y.needs_grad()) {
                 let dy = from_vec(uninit(answer.slots.len() * dim), (answer.slots.len(), dim))?;
                 mutate(&dy, |dy| {
-                    dy.par_chunks_exact_mut(dim).with_min_len(rows_per_task(dim)).zip(&answer.slots).for_each(
-                        |(dy, slot)| {
+                    dy.par_chunks_exact_mut(dim)
+                        .with_min_len(rows_per_task(dim))
+                        .zip(&answer.slots)
+                        .for_each(|(dy, slot)| {
                             let (weight, d_row) = (weights[*slot as usize], d_row(*slot as usize));
                             dy.iter_mut().zip(d_row).for_each(|(dy, d)| *dy = weight * d);
-                        },
-                    );
+                        });
                 })?;
                 grads.add(answer.y.node, dy)?;
             }

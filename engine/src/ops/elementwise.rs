@@ -33,9 +33,7 @@ pub fn add_scaled(tape: &Tape, a: &Var, b: &Var, scale: f32) -> Result<Var> {
     let mut y = view(&a.tensor)?.f32()?.to_vec();
     zip_into(&mut y, view(&b.tensor)?.f32()?, |y, b| *y += scale * b);
     let y = from_vec(y, a.tensor.shape())?;
-    Ok(tape.record(y, a.needs_grad() || b.needs_grad(), || {
-        Box::new(SumNode { a: a.node, b: b.node, scale })
-    }))
+    Ok(tape.record(y, a.needs_grad() || b.needs_grad(), || Box::new(SumNode { a: a.node, b: b.node, scale })))
 }
 
 impl Backward for SumNode {
@@ -70,8 +68,8 @@ impl Backward for NormNode {
         let (dy, x) = (view(&dy)?, view(&self.x.tensor)?);
         let (dy, x) = (dy.f32()?, x.f32()?);
         self.norm.parameter_gradients(dy, x, dim, grads.params)?;
-        let result = grads
-            .accumulate(self.x.node, &self.x.tensor, |dx| self.norm.backward(dy, x, dx, dim))?;
+        let result =
+            grads.accumulate(self.x.node, &self.x.tensor, |dx| self.norm.backward(dy, x, dx, dim))?;
         result.unwrap_or(Ok(()))
     }
 }
@@ -158,7 +156,8 @@ pub fn join(tape: &Tape, a: Var, b: Var) -> Result<Var> {
 impl Backward for JoinNode {
     fn backward(self: Box<Self>, dy: Tensor, grads: &mut Gradients) -> Result<()> {
         let left = self.a.tensor.dims()[1];
-        let part = |start: usize, len: usize| -> Result<Tensor> { Ok(dy.narrow(1, start, len)?.contiguous()?) };
+        let part =
+            |start: usize, len: usize| -> Result<Tensor> { Ok(dy.narrow(1, start, len)?.contiguous()?) };
         if self.a.needs_grad() {
             grads.add(self.a.node, part(0, left)?)?;
         }

@@ -50,11 +50,7 @@ impl Embedding {
         let x = from_vec(x, (ids.len(), dim))?;
         let trains = self.params().any(|param| param.trainable);
         Ok(tape.record(x, trains, || {
-            Box::new(EmbeddingNode {
-                tables: self.clone(),
-                ids: ids.to_vec(),
-                positions: positions.to_vec(),
-            })
+            Box::new(EmbeddingNode { tables: self.clone(), ids: ids.to_vec(), positions: positions.to_vec() })
         }))
     }
 }

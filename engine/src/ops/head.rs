@@ -32,6 +32,8 @@ pub struct Head {
     pub cap: Option<f32>,
     /// Rows of the matrix are scaled to length one (Baichuan 2's NormHead).
     pub unit_rows: bool,
+    /// Tokens there are; further rows of the matrix only fill it up and are never generated.
+    pub tokens: usize,
     pub bf16: bool,
 }
 
@@ -156,6 +158,13 @@ impl Head {
     pub fn logits(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
         let labels: Vec<Label> = rows.iter().map(|row| Label { row: *row, token: 0 }).collect();
         Ok(self.run(hidden, &labels, self.factors()?.as_deref(), None)?.logits)
+    }
+
+    /// Logits of the tokens that may follow a row of the hidden states.
+    pub fn next(&self, hidden: &Tensor, row: u32) -> Result<Vec<f32>> {
+        let mut logits = self.logits(hidden, &[row])?;
+        logits.truncate(self.tokens);
+        Ok(logits)
     }
 
     /// Of each token, what its logit is multiplied by: the reciprocal length of its row.

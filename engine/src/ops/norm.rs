@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, DType, Tensor};
-
 use crate::Result;
 use crate::autograd::{Param, ParamGradients};
 use crate::kernel::norm::NormKernel;
@@ -71,20 +69,5 @@ impl Norm {
             }
             Ok(())
         })?
-    }
-
-    /// The same from candle's differentiable operations.
-    pub fn plain(&self, x: &Tensor) -> Result<Tensor> {
-        let mean = |x: &Tensor| x.mean_keepdim(D::Minus1);
-        let x = if self.center { x.broadcast_sub(&mean(x)?)? } else { x.clone() };
-        let mut y = x.broadcast_div(&(mean(&x.sqr()?)? + self.eps)?.sqrt()?)?;
-        if let Some(weight) = &self.weight {
-            let weight = weight.tensor.to_dtype(DType::F32)?;
-            y = y.broadcast_mul(&if self.one_plus { (weight + 1.0)? } else { weight })?;
-        }
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.tensor.to_dtype(DType::F32)?)?;
-        }
-        Ok(y)
     }
 }

@@ -20,7 +20,8 @@ pub fn with_previous(tape: &Tape, x: &Var, starts: Vec<usize>, first: Option<&[f
         let x = view(&x.tensor)?;
         let x = x.f32()?;
         for (row, y) in y.chunks_exact_mut(2 * dim).enumerate() {
-            let before = if starts.binary_search(&row).is_ok() { first } else { Some(&x[(row - 1) * dim..row * dim]) };
+            let before =
+                if starts.binary_search(&row).is_ok() { first } else { Some(&x[(row - 1) * dim..row * dim]) };
             if let Some(before) = before {
                 y.iter_mut().step_by(2).zip(before).for_each(|(y, x)| *y = *x);
             }

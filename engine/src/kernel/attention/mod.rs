@@ -15,8 +15,8 @@ use super::lanes::dot;
 use super::with_scratch;
 use softmax::{Visible, softmax, softmax_gradient};
 
-pub use columns::{Columns, Heads};
 use columns::HeadsMut;
+pub use columns::{Columns, Heads};
 
 /// Query rows in a block.
 const BLOCK: usize = 64;
@@ -70,13 +70,14 @@ impl AttentionShape {
 pub struct Span {
     pub start: usize,
     pub len: usize,
-    /// Leading rows that are padding: later rows do not see them.
+    /// Leading and trailing rows that are padding: real rows do not see them.
     pub padding: usize,
+    pub trailing: usize,
 }
 
 impl Span {
     pub fn new(start: usize, len: usize) -> Self {
-        Span { start, len, padding: 0 }
+        Span { start, len, padding: 0, trailing: 0 }
     }
 }
 
@@ -99,7 +100,7 @@ impl Segment {
         self.keys.len - self.queries.len
     }
 
-    /// The keys that the query at position `i` of the sequence sees are `first(i)..=i`.
+    /// The keys that the query at position `i` of the sequence sees are `first(i)..=i`, without padding.
     fn first(&self, i: usize, window: Option<usize>) -> usize {
         let first = window.map_or(0, |window| (i + 1).saturating_sub(window));
         let padding = self.keys.padding;
@@ -109,9 +110,12 @@ impl Segment {
     /// What the rows of a block of `size` queries from position `i` on see of keys `low..i + size`.
     fn visible(&self, i: usize, size: usize, window: Option<usize>) -> Visible {
         let low = self.first(i, window);
-        let mut visible = Visible { low, position: i, firsts: [0; BLOCK] };
+        let real = self.keys.len - self.keys.trailing;
+        let mut visible = Visible { low, firsts: [0; BLOCK], ends: [0; BLOCK] };
         for row in 0..size {
             visible.firsts[row] = self.first(i + row, window) - low;
+            let end = (i + row + 1).min(real).saturating_sub(low);
+            visible.ends[row] = end.max(visible.firsts[row] + 1);
         }
         visible
     }

@@ -8,17 +8,16 @@ use crate::kernel::simd;
 pub struct Visible {
     /// Position of the first column.
     pub low: usize,
-    /// Position of the first row's query.
-    pub position: usize,
-    /// First visible column of each row.
+    /// First visible column of each row, and the one after the last.
     pub firsts: [usize; BLOCK],
+    pub ends: [usize; BLOCK],
 }
 
 impl Visible {
     /// Row i sees columns `range.0..range.1`.
     #[inline(always)]
     fn range(&self, row: usize) -> (usize, usize) {
-        (self.firsts[row], self.position + row + 1 - self.low)
+        (self.firsts[row], self.ends[row])
     }
 }
 

@@ -11,9 +11,7 @@ use crate::kernel::attention::{AttentionShape, Columns};
 use crate::model::attention::{Attention, AttentionInput, Filter};
 use crate::ops::latent::LatentHeads;
 use crate::ops::projection::Adaptable;
-use crate::ops::{
-    AttentionSpec, ColumnNorm, HeadNorm, Projection, Prologue, Rotary, alibi_slopes,
-};
+use crate::ops::{AttentionSpec, ColumnNorm, HeadNorm, Projection, Prologue, Rotary, alibi_slopes};
 
 impl Builder<'_> {
     pub(super) fn attention(&self, layer: usize) -> Result<Attention> {
@@ -158,10 +156,8 @@ impl Builder<'_> {
         let columns = AttentionSpec::adjacent(shape);
         Ok(Attention {
             input: AttentionInput::Latent {
-                down: self.projection(
-                    self.prologue(layer, self.spec.block.attention_norm)?,
-                    vec![first, second],
-                ),
+                down: self
+                    .projection(self.prologue(layer, self.spec.block.attention_norm)?, vec![first, second]),
                 queries,
                 expand: self.projection(prologue, vec![expand]),
                 sizes,
@@ -179,8 +175,12 @@ fn columns(shape: AttentionShape, order: HeadOrder) -> [Columns; 3] {
         HeadOrder::Split => AttentionSpec::adjacent(shape),
         HeadOrder::Grouped => {
             let step = (group + 2) * dim;
-            [(0, group), (group * dim, 1), ((group + 1) * dim, 1)]
-                .map(|(start, group)| Columns { start, group, step, dim })
+            [(0, group), (group * dim, 1), ((group + 1) * dim, 1)].map(|(start, group)| Columns {
+                start,
+                group,
+                step,
+                dim,
+            })
         }
         HeadOrder::QueryKeyPairs => {
             let pair = |start| Columns { start, group: 1, step: 2 * dim, dim };

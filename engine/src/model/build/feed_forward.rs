@@ -19,7 +19,12 @@ impl Builder<'_> {
             _ => {
                 let prologue = self.prologue(layer, self.spec.block.feed_forward_norm)?;
                 let prefix = self.spec.block.name(layer, "");
-                Ok(FeedForward::Dense(self.dense(&prefix, &self.spec.feed_forward, prologue, Adaptable::Always)?))
+                Ok(FeedForward::Dense(self.dense(
+                    &prefix,
+                    &self.spec.feed_forward,
+                    prologue,
+                    Adaptable::Always,
+                )?))
             }
         }
     }
@@ -67,9 +72,10 @@ impl Builder<'_> {
             let prefix = format!("{}.", block.name(layer, &spec.prefix.replace("{}", &index.to_string())));
             self.dense(&prefix, &spec.expert, Prologue::Identity, adaptable)
         };
-        let shared = spec.shared.as_ref().map(|shared| {
-            self.dense(&block.name(layer, ""), shared, Prologue::Identity, Adaptable::Always)
-        });
+        let shared = spec
+            .shared
+            .as_ref()
+            .map(|shared| self.dense(&block.name(layer, ""), shared, Prologue::Identity, Adaptable::Always));
         let gate = spec.shared_gate.map(|name| -> Result<_> {
             let linear = self.block_linear(layer, LinearSpec::new(name, false), 1, hidden)?;
             Ok(self.projection(Prologue::Identity, vec![linear]))

@@ -79,7 +79,12 @@ impl Decoder {
 
 impl Builder<'_> {
     /// Loads a tensor once; what is asked for again under the same name is the same parameter.
-    fn load(&self, name: String, trainable: bool, load: impl FnOnce(&str) -> Result<Tensor>) -> Result<Arc<Param>> {
+    fn load(
+        &self,
+        name: String,
+        trainable: bool,
+        load: impl FnOnce(&str) -> Result<Tensor>,
+    ) -> Result<Arc<Param>> {
         if let Some(param) = self.loaded.borrow().get(&name) {
             return Ok(param.clone());
         }
@@ -187,6 +192,7 @@ impl Builder<'_> {
             scale: head.scale,
             cap: head.cap,
             unit_rows: head.unit_rows,
+            tokens: head.tokens.unwrap_or(spec.vocab),
             bf16: self.tuning.bf16,
         })
     }
