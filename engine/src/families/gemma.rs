@@ -33,7 +33,7 @@ pub fn gemma2(config: &Config) -> Result<DecoderSpec> {
     let slides = sliding(config, 2)?;
     Ok(spec
         .with_heads(|heads| heads.cap = scores)
-        .with_window(window(config, "sliding_window")?, |layer| slides(layer)))
+        .with_window(window(config, "sliding_window")?, slides))
 }
 
 /// Norms of queries and keys, local layers with frequencies of their own.
@@ -49,7 +49,7 @@ pub fn gemma3(config: &Config) -> Result<DecoderSpec> {
     let local = RopeSpec::plain(config.number_or("rope_local_base_freq", 10_000.0)?, head_dim);
     spec.ropes = vec![global, local];
     for (layer, place) in spec.layers.iter_mut().enumerate() {
-        place.rope = Some(slides(layer) as usize);
+        place.rope = Some(usize::from(slides(layer)));
     }
     let norm = |name| -> Result<NormSpec> {
         let norm = NormSpec::rms(name, config.number_or("rms_norm_eps", 1e-6)?);
@@ -59,7 +59,7 @@ pub fn gemma3(config: &Config) -> Result<DecoderSpec> {
     let norms = HeadNormSpec { q: norm("self_attn.q_norm")?, k: norm("self_attn.k_norm")?, span };
     Ok(spec
         .with_heads(|heads| heads.norm = Some(norms))
-        .with_window(window(config, "sliding_window")?, |layer| slides(layer)))
+        .with_window(window(config, "sliding_window")?, slides))
 }
 
 fn sandwiched(config: &Config) -> Result<DecoderSpec> {
@@ -80,6 +80,6 @@ fn sliding(config: &Config, pattern: usize) -> Result<impl Fn(usize) -> bool + u
         types.map(|types| types.iter().map(|kind| *kind == "sliding_attention").collect());
     Ok(move |layer: usize| match &types {
         Some(types) => types.get(layer).copied().unwrap_or(false),
-        None => (layer + 1) % pattern != 0,
+        None => !(layer + 1).is_multiple_of(pattern),
     })
 }

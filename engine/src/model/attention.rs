@@ -61,13 +61,13 @@ impl Filter {
         let x = normalise(tape, &self.norm, &x)?;
         let starts =
             if past.is_some() { vec![0] } else { context.spans.iter().map(|span| span.start).collect() };
-        let [mut before_x, mut before_y] = past.map(|past| &mut past.filter).map_or([None, None], |filter| {
-            let [x, y] = filter;
-            [Some(x), Some(y)]
-        });
+        let [before_x, before_y] = match past.map(|past| &mut past.filter) {
+            Some([x, y]) => [Some(x), Some(y)],
+            None => [None, None],
+        };
         let [first, second] = &self.convolutions;
-        let y = convolve(tape, first, &x, None, &starts, before_x.as_deref_mut())?;
-        let filtered = convolve(tape, second, &y, Some(&x), &starts, before_y.as_deref_mut())?;
+        let y = convolve(tape, first, &x, None, &starts, before_x)?;
+        let filtered = convolve(tape, second, &y, Some(&x), &starts, before_y)?;
         let qk = self.qk.forward(tape, filtered, None, context.dropout)?;
         let v = self.v.forward(tape, x, None, context.dropout)?;
         join(tape, qk, v)

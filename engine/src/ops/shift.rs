@@ -41,7 +41,7 @@ impl Backward for PairsNode {
             for (row, dy) in dy.chunks_exact(2 * dim).enumerate() {
                 let own = dy.iter().skip(1).step_by(2);
                 dx[row * dim..][..dim].iter_mut().zip(own).for_each(|(dx, dy)| *dx += dy);
-                if !self.starts.binary_search(&row).is_ok() {
+                if self.starts.binary_search(&row).is_err() {
                     let before = &mut dx[(row - 1) * dim..row * dim];
                     before.iter_mut().zip(dy.iter().step_by(2)).for_each(|(dx, dy)| *dx += dy);
                 }
