@@ -90,6 +90,7 @@ fn check(case: &Path) -> Check {
     }
     router_losses(&decoder, &golden)?;
     guarded(&decoder, &golden)?;
+    selection(&decoder, case)?;
     let mut adapted = files.build(&Tuning::default()).map_err(say)?;
     add_adapters(&mut adapted)?;
     guarded(&adapted, &golden)?;
@@ -208,6 +209,25 @@ fn router_losses(decoder: &Decoder, golden: &Golden) -> Check {
             let pass = Pass { checkpointing, balance: Some(balance(&rows)), ..Pass::default() };
             compare_gradients(decoder, golden, &rows, pass, "grad_aux.")?;
         }
+    }
+    Ok(())
+}
+
+/// What `lora_target: all` means and how many parameters there are, where the reference says so.
+fn selection(decoder: &Decoder, case: &Path) -> Check {
+    let path = common::goldens("train").join("param_selection.json");
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
+    let all: serde_json::Value = serde_json::from_str(&text).map_err(say)?;
+    let Some(want) = case.file_name().and_then(|name| all.get(name.to_string_lossy().as_ref())) else {
+        return Ok(());
+    };
+    let names: Vec<String> = linear_names(decoder).into_iter().collect();
+    if serde_json::json!(names) != want["lora_target_all"] {
+        return Err(format!("all linear maps are {names:?}, expected {}", want["lora_target_all"]));
+    }
+    let count: usize = decoder.params().iter().map(|param| param.len()).sum();
+    if serde_json::json!(count) != want["total_parameters"] {
+        return Err(format!("{count} parameters, expected {}", want["total_parameters"]));
     }
     Ok(())
 }
