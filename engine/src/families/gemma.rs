@@ -31,9 +31,7 @@ pub fn gemma2(config: &Config) -> Result<DecoderSpec> {
     spec.head.cap = cap("final_logit_softcapping")?.map(|cap| cap as f32);
     let scores = cap("attn_logit_softcapping")?.map(|cap| cap as f32);
     let slides = sliding(config, 2)?;
-    Ok(spec
-        .with_heads(|heads| heads.cap = scores)
-        .with_window(window(config, "sliding_window")?, slides))
+    Ok(spec.with_heads(|heads| heads.cap = scores).with_window(window(config, "sliding_window")?, slides))
 }
 
 /// Norms of queries and keys, local layers with frequencies of their own.
