@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use super::byte_level::{LLAMA3_SPLIT, QWEN_SPLIT, bos_first, byte_level, split};
+use super::pipeline::Pipeline;
 use super::{SpecialTokens, Tokenizer};
 use crate::text::error::{Error, Result};
 
@@ -41,10 +43,6 @@ pub struct GgufTokenizer<'a> {
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
-
-/// GPT-2's split into words, numbers and punctuation with the blank before them, as the `ByteLevel` part has built in.
-const LLAMA3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl Tokenizer {
     /// Builds the tokenizer that GGUF metadata describe.
@@ -82,7 +80,7 @@ impl Tokenizer {
         config.insert("add_bos_token".into(), json!(add_bos));
         config.insert("clean_up_tokenization_spaces".into(), json!(false));
         Ok(Self {
-            inner,
+            inner: Pipeline::Parts(Box::new(inner)),
             special,
             chat_template: source.chat_template.map(str::to_owned),
             add_bos,
@@ -155,24 +153,14 @@ impl GgufTokenizer<'_> {
         else {
             return Value::Null;
         };
-        let bos = json!({"SpecialToken": {"id": token, "type_id": 0}});
-        let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
-        json!({
-            "type": "TemplateProcessing", "single": [bos, text("A")], "pair": [bos, text("A"), bos, text("B")],
-            "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
-        })
+        bos_first(token, id)
     }
 
     fn byte_level(&self) -> Result<Parts> {
         if self.merges.is_empty() {
             return Err(self.error("tokenizer.ggml.merges is missing or empty, which a \"gpt2\" model needs"));
         }
-        let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
         let digits = json!({"type": "Digits", "individual_digits": true});
-        let split = |pattern: &str| {
-            let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
-            json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]})
-        };
         let (pre_tokenizer, normalizer, ignore_merges) = match self.pre.unwrap_or("gpt-2") {
             "gpt-2" | "gpt2" | "default" | "olmo" | "phi-2" | "mpt" | "jais" | "codeshell" => {
                 (byte_level(true), Value::Null, false)
@@ -181,7 +169,7 @@ impl GgufTokenizer<'_> {
                 (json!({"type": "Sequence", "pretokenizers": [digits, byte_level(true)]}), Value::Null, false)
             }
             "llama-bpe" | "llama3" | "llama-v3" | "dbrx" => (split(LLAMA3_SPLIT), Value::Null, true),
-            "qwen2" | "deepseek-r1-qwen" => (split(QWEN2_SPLIT), json!({"type": "NFC"}), false),
+            "qwen2" | "deepseek-r1-qwen" => (split(QWEN_SPLIT), json!({"type": "NFC"}), false),
             other => {
                 return Err(self.error(format!(
                     "tokenizer.ggml.pre is \"{other}\"; gpt-2, smollm, llama-bpe, qwen2 and their equals can be used"

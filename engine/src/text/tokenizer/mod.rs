@@ -1,13 +1,18 @@
 //! From text to token ids and back.
 //!
-//! A [`Tokenizer`] is read from a model folder (`tokenizer.json` and its companions, see [`files`]) or built from the
-//! metadata of a GGUF file ([`gguf`]); both end in the same `tokenizers` pipeline and are written out the same way.
+//! A [`Tokenizer`] is read from a model folder (see [`files`]): from `tokenizer.json`, a sentencepiece model
+//! ([`sentencepiece`]) or a tiktoken file ([`tiktoken`]). Or it is built from the metadata of a GGUF file ([`gguf`]).
+//! All end in a pipeline of the `tokenizers` crate ([`pipeline`]).
 
+mod byte_level;
 mod files;
 mod gguf;
+mod pipeline;
+mod sentencepiece;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tiktoken;
 
 pub use gguf::GgufTokenizer;
 pub use stream::StreamDecoder;
@@ -16,6 +21,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::error::{Error, Result};
+use pipeline::Pipeline;
 
 /// The tokens with a role of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub struct SpecialTokens {
 /// A tokenizer with its special tokens and the chat template it came with.
 #[derive(Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Pipeline,
     special: SpecialTokens,
     chat_template: Option<String>,
     add_bos: bool,
@@ -43,8 +49,8 @@ impl Tokenizer {
     /// Token ids of `text`. Without `add_special_tokens` nothing is put around it; special tokens inside the text are
     /// recognised in both cases.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, add_special_tokens);
-        encoding.map(|e| e.get_ids().to_vec()).map_err(|e| self.error(format!("cannot encode text: {e}")))
+        let ids = self.inner.encode(text, add_special_tokens);
+        ids.map_err(|e| self.error(format!("cannot encode text: {e}")))
     }
 
     /// Text of `ids`; with `skip_special_tokens` without the special ones.
@@ -69,7 +75,7 @@ impl Tokenizer {
 
     /// Number of ids, added tokens included (`len(tokenizer)` in transformers).
     pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.inner.vocab_size()
     }
 
     pub fn special_tokens(&self) -> &SpecialTokens {
@@ -109,14 +115,7 @@ impl Tokenizer {
 
     /// Every added token with its id, by id.
     pub fn added_tokens(&self) -> Vec<(u32, String)> {
-        let mut tokens: Vec<_> = self
-            .inner
-            .get_added_tokens_decoder()
-            .into_iter()
-            .map(|(id, token)| (id, token.content))
-            .collect();
-        tokens.sort_unstable_by_key(|(id, _)| *id);
-        tokens
+        self.inner.added_tokens().into_iter().map(|(id, token)| (id, token.content)).collect()
     }
 
     /// Makes `tokens` special, adding those the vocabulary lacks. Returns the ones it lacked.
@@ -128,7 +127,7 @@ impl Tokenizer {
         let named = tokens.iter().filter(|token| !token.is_empty());
         let special = named.map(|token| AddedToken::from(token.as_str(), true));
         self.inner
-            .add_special_tokens(special)
+            .add_tokens(special.collect::<Vec<_>>())
             .map_err(|e| self.error(format!("cannot take in {tokens:?} as special tokens: {e}")))?;
         Ok(missing)
     }

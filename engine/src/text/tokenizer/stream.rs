@@ -55,9 +55,16 @@ impl<'a> StreamDecoder<'a> {
     }
 
     fn advance(&mut self) {
-        if self.ids.len() > WINDOW {
+        if self.ids.len() > WINDOW && self.is_anchored() {
             self.ids.drain(..self.given);
         }
         self.given = self.ids.len();
+    }
+
+    /// Whether what has just been given is text by itself: a blank at the start of a text may not be, and then what
+    /// follows would lose its own.
+    fn is_anchored(&self) -> bool {
+        let newest = self.tokenizer.decode(&self.ids[self.given..], self.skip_special);
+        newest.is_ok_and(|text| !text.is_empty())
     }
 }

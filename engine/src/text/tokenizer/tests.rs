@@ -72,8 +72,6 @@ fn broken_folders_are_named() {
     let refusal = || Tokenizer::from_folder(folder.path()).expect_err("should be refused").to_string();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
     assert!(refusal().contains("has no tokenizer.json"));
-    write("tokenizer.model", "");
-    assert!(refusal().contains("tokenizer.model but no tokenizer.json"));
     write("tokenizer.json", "{\n \"version\": }");
     assert!(refusal().contains("tokenizer.json, line 2"));
     write("tokenizer.json", "{}");
@@ -164,4 +162,108 @@ fn sentencepiece_gguf_metadata_become_a_tokenizer() {
     assert_eq!(tokenizer.decode(&ids, true).expect("text"), "hi hié");
     assert_eq!(tokenizer.encode("hi", true).expect("ids"), [1, 264]);
     assert!(tokenizer.adds_bos());
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tokenizers").join(name)
+}
+
+/// A folder with a fixture's tokenizer and a configuration of its own.
+fn folder_with(name: &str, file: &str, config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::copy(fixture(name).join(file), folder.path().join(file)).expect("copied");
+    std::fs::write(folder.path().join("tokenizer_config.json"), config).expect("the configuration");
+    folder
+}
+
+#[test]
+fn a_sentencepiece_folder_knows_its_special_tokens() {
+    let config = r#"{"tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>", "additional_special_tokens": ["<|new|>"]}"#;
+    let folder = folder_with("bpe_bytes", "tokenizer.model", config);
+    let tokenizer = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    assert_eq!((tokenizer.bos_id(), tokenizer.eos_id(), tokenizer.unk_id()), (Some(1), Some(2), Some(0)));
+    // Tokens that the model lacks follow its pieces.
+    assert_eq!((tokenizer.pad_id(), tokenizer.token_to_id("<|new|>")), (Some(1200), Some(1201)));
+    let hello = tokenizer.encode("hello", false).expect("ids");
+    assert_eq!(tokenizer.encode("hello", true).expect("ids"), [&[1], &hello[..]].concat());
+    // Every stretch of text gets the blank that stands before a text.
+    let twice = tokenizer.encode("hello<|new|>hello</s>", false).expect("ids");
+    assert_eq!(twice, [&hello[..], &[1201], &hello, &[2]].concat());
+    assert_eq!(tokenizer.decode(&twice, true).expect("text"), "hello hello");
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    tokenizer.save(copy.path()).expect("saved");
+    let again = Tokenizer::from_folder(copy.path()).expect("read again");
+    assert_eq!(again.encode("hello<|new|>hello</s>", true).expect("ids"), [&[1], &twice[..]].concat());
+    assert_eq!(again.special_tokens(), tokenizer.special_tokens());
+}
+
+#[test]
+fn only_the_start_of_a_text_gets_a_blank_where_the_configuration_says_so() {
+    let config = r#"{"tokenizer_class": "LlamaTokenizer", "legacy": false, "add_bos_token": false}"#;
+    let folder = folder_with("bpe_bytes", "tokenizer.model", config);
+    let tokenizer = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    let ids = tokenizer.encode("hello</s>hello", true).expect("ids");
+    let parts: Vec<String> = ids.iter().filter_map(|id| tokenizer.id_to_token(*id)).collect();
+    assert!(parts.concat().starts_with("▁hello</s>h"), "{parts:?}");
+    assert_eq!(tokenizer.decode(&ids, false).expect("text"), "hello</s>hello");
+}
+
+#[test]
+fn chatglm3_has_its_tokens_behind_the_pieces() {
+    let folder = folder_with("bpe_bytes", "tokenizer.model", r#"{"tokenizer_class": "ChatGLMTokenizer"}"#);
+    let tokenizer = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    let ids = ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|observation|>"]
+        .map(|token| tokenizer.token_to_id(token));
+    assert_eq!(ids, [1200, 1201, 1202, 1203, 1204, 1205, 1206, 1208].map(Some));
+    assert_eq!(tokenizer.encode("[gMASK]sop<|user|>", false).expect("ids"), [1201, 1203, 1206]);
+    let text = "philosophy";
+    let ids = tokenizer.encode(text, false).expect("ids");
+    assert!(!ids.contains(&1203), "sop is no part of a word");
+    assert_eq!(tokenizer.decode(&ids, true).expect("text"), text);
+    assert_eq!((tokenizer.pad_id(), tokenizer.eos_id()), (Some(0), Some(2)));
+}
+
+#[test]
+fn tiktoken_files_get_the_special_tokens_of_their_family() {
+    let qwen = Tokenizer::from_folder(&fixture("qwen")).expect("the tokenizer");
+    assert_eq!(qwen.encode("<|im_start|><|extra_204|>", false).expect("ids"), [1201, 1200 + 207]);
+    assert_eq!((qwen.eos_id(), qwen.bos_id()), (Some(1200), None));
+    let config = r#"{"added_tokens_decoder": {"1210": {"content": "<|python_tag|>", "special": true}}}"#;
+    let folder = folder_with("llama3", "tokenizer.model", config);
+    let llama = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    assert_eq!(llama.encode("<|eot_id|><|python_tag|>", true).expect("ids"), [1200, 1209, 1210]);
+    assert_eq!(llama.vocab_size(), 1200 + 256);
+}
+
+#[test]
+fn broken_models_are_named_with_the_place() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let refusal = |file: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(file), bytes).expect("written");
+        let error = Tokenizer::from_folder(folder.path()).expect_err("should be refused").to_string();
+        std::fs::remove_file(folder.path().join(file)).expect("removed");
+        assert!(error.contains(file), "{error}");
+        error
+    };
+    let model = std::fs::read(fixture("bpe_bytes").join("tokenizer.model")).expect("the model");
+    let message = refusal("tokenizer.model", &model[..model.len() / 2]);
+    assert!(message.contains("byte ") && message.contains("is the file whole?"), "{message}");
+    assert!(refusal("tokenizer.model", b"").contains("no pieces"));
+    assert!(
+        refusal("tokenizer.model", b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull")
+    );
+    let ranks = std::fs::read_to_string(fixture("qwen").join("qwen.tiktoken")).expect("the ranks");
+    let lines: Vec<&str> = ranks.lines().collect();
+    let message = refusal("qwen.tiktoken", lines[..100].join("\n").as_bytes());
+    assert!(message.contains("no token for the byte"), "{message}");
+    let message =
+        refusal("qwen.tiktoken", [&lines[..3], &["oops"], &lines[3..]].concat().join("\n").as_bytes());
+    assert!(message.contains("line 4"), "{message}");
+    let message = refusal("qwen.tiktoken", [&lines[..], &lines[7..8]].concat().join("\n").as_bytes());
+    assert!(message.contains("line 1201: rank 7 is taken by line 8"), "{message}");
+    // Wherever a model is cut off, it is refused or read, without a panic.
+    for end in (0..600).chain(model.len() - 600..model.len()).step_by(13) {
+        std::fs::write(folder.path().join("tokenizer.model"), &model[..end]).expect("written");
+        let _ = Tokenizer::from_folder(folder.path());
+    }
 }

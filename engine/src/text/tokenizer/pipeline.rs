@@ -1,0 +1,67 @@
+//! What a tokenizer runs on: the parts that `tokenizer.json` names, or a sentencepiece model.
+
+use std::collections::BTreeMap;
+
+use tokenizers::AddedToken;
+
+use super::sentencepiece::SentencePiece;
+
+type Outcome<T> = tokenizers::Result<T>;
+
+/// One of the two, behind the same functions.
+#[derive(Clone)]
+pub(super) enum Pipeline {
+    Parts(Box<tokenizers::Tokenizer>),
+    SentencePiece(Box<SentencePiece>),
+}
+
+/// The same call on either.
+macro_rules! either {
+    ($pipeline:expr, $inner:ident => $call:expr) => {
+        match $pipeline {
+            Pipeline::Parts($inner) => $call,
+            Pipeline::SentencePiece(model) => {
+                let $inner = &model.pipeline;
+                $call
+            }
+        }
+    };
+}
+
+impl Pipeline {
+    /// Ids of a text; with `add_special_tokens` with what a `tokenizer.json` puts around it.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Outcome<Vec<u32>> {
+        let encoding = either!(self, inner => inner.encode_fast(text, add_special_tokens));
+        encoding.map(|encoding| encoding.get_ids().to_vec())
+    }
+
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Outcome<String> {
+        either!(self, inner => inner.decode(ids, skip_special_tokens))
+    }
+
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        either!(self, inner => inner.token_to_id(token))
+    }
+
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        either!(self, inner => inner.id_to_token(id))
+    }
+
+    /// Number of ids, added tokens included.
+    pub fn vocab_size(&self) -> usize {
+        either!(self, inner => inner.get_vocab_size(true))
+    }
+
+    /// Every added token, by id.
+    pub fn added_tokens(&self) -> BTreeMap<u32, AddedToken> {
+        either!(self, inner => inner.get_added_tokens_decoder()).into_iter().collect()
+    }
+
+    /// Adds tokens, each special or not as it says; those that the vocabulary has keep their ids.
+    pub fn add_tokens(&mut self, tokens: impl IntoIterator<Item = AddedToken>) -> Outcome<usize> {
+        match self {
+            Pipeline::Parts(inner) => inner.add_tokens(tokens),
+            Pipeline::SentencePiece(model) => model.pipeline.add_tokens(tokens),
+        }
+    }
+}
