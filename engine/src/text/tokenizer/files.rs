@@ -1,6 +1,7 @@
 //! The Hugging Face layout: `tokenizer.json`, `tokenizer.model` or `qwen.tiktoken`; `tokenizer_config.json`,
 //! `special_tokens_map.json`, `added_tokens.json` and `chat_template.jinja`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -256,6 +257,12 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// The configuration's names by id.
+    fn names(&self) -> HashMap<u32, String> {
+        let small = |(id, token): &(u64, AddedToken)| Some((u32::try_from(*id).ok()?, token.content.clone()));
+        self.tokens.iter().filter_map(small).collect()
+    }
+
     fn pipeline(&mut self) -> Result<(Pipeline, SpecialTokens)> {
         let [json, model, qwen] = [TOKENIZER, SENTENCEPIECE, QWEN].map(|name| self.folder.join(name));
         if json.is_file() {
@@ -279,7 +286,7 @@ impl Source<'_> {
         // The older behaviour, transformers' default: every text between added tokens gets the leading blank.
         let legacy = self.config.get("legacy").and_then(Value::as_bool).unwrap_or(true);
         let prefix = if legacy { Prefix::Each } else { Prefix::First };
-        let (mut model, mut roles) = SentencePiece::read(path, bytes, prefix)?;
+        let (mut model, mut roles) = SentencePiece::read(path, bytes, prefix, &self.names())?;
         if self.class() == "ChatGLMTokenizer" {
             let tokens = CHATGLM3_TOKENS.map(|token| {
                 // Two of them are words: they count only where they stand alone.
@@ -292,11 +299,7 @@ impl Source<'_> {
     }
 
     fn tiktoken(&mut self, path: &Path, bytes: &[u8], family: Family) -> Result<(Pipeline, SpecialTokens)> {
-        let names = self
-            .tokens
-            .iter()
-            .filter_map(|(id, token)| Some((u32::try_from(*id).ok()?, token.content.clone())));
-        let (tokenizer, roles) = tiktoken::read(path, bytes, family, &names.collect())?;
+        let (tokenizer, roles) = tiktoken::read(path, bytes, family, &self.names())?;
         // What is written out is a `tokenizer.json`, which needs none of the model's own code.
         self.config.insert("tokenizer_class".into(), json!(FAST_CLASS));
         self.config.remove("auto_map");

@@ -198,6 +198,16 @@ fn a_sentencepiece_folder_knows_its_special_tokens() {
 }
 
 #[test]
+fn a_piece_goes_by_the_name_that_the_configuration_gives_it() {
+    let config = r#"{"added_tokens_decoder": {"1199": {"content": "<|action|>", "special": true}}}"#;
+    let folder = folder_with("bpe_bytes", "tokenizer.model", config);
+    let tokenizer = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    assert_eq!(tokenizer.encode("<|action|>", false).expect("ids"), [1199]);
+    assert_eq!(tokenizer.decode(&[1199], false).expect("text"), "<|action|>");
+    assert_eq!(tokenizer.vocab_size(), 1200);
+}
+
+#[test]
 fn only_the_start_of_a_text_gets_a_blank_where_the_configuration_says_so() {
     let config = r#"{"tokenizer_class": "LlamaTokenizer", "legacy": false, "add_bos_token": false}"#;
     let folder = folder_with("bpe_bytes", "tokenizer.model", config);

@@ -13,6 +13,7 @@ mod proto;
 mod trie;
 mod unigram;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,23 +41,35 @@ pub(super) struct SentencePiece {
 }
 
 impl SentencePiece {
-    /// Reads a model; `prefix` says which texts get the blank that the model puts before a text.
+    /// Reads a model; `prefix` says which texts get the blank that the model puts before a text, `names` are ids that
+    /// the model's configuration calls otherwise: pieces kept free in training that became tokens later (InternLM2).
     ///
     /// # Errors
     /// With the file and the place in it, if it is broken or of a kind that language models do not use.
-    pub fn read(path: &Path, bytes: Vec<u8>, prefix: Prefix) -> Result<(SentencePiece, SpecialTokens)> {
+    pub fn read(
+        path: &Path,
+        bytes: Vec<u8>,
+        prefix: Prefix,
+        names: &HashMap<u32, String>,
+    ) -> Result<(SentencePiece, SpecialTokens)> {
         let broken = |message: String| Error::Parse {
             path: path.to_owned(),
             line: 0,
             column: 0,
             message: format!("is not a sentencepiece model that can be used: {message}"),
         };
-        let proto = ModelProto::parse(&bytes).map_err(broken)?;
+        let mut proto = ModelProto::parse(&bytes).map_err(broken)?;
         proto.check().map_err(broken)?;
         let special = roles(&proto);
         let known = proto.pieces.iter().filter(|piece| matches!(piece.kind, Kind::Control | Kind::Unknown));
         let control: Vec<AddedToken> =
             known.map(|piece| AddedToken::from(piece.text.as_str(), true)).collect();
+        for (id, piece) in (0..).zip(&mut proto.pieces) {
+            if let Some(name) = names.get(&id).filter(|name| **name != piece.text) {
+                // Found in the text as an added token, never by the model.
+                (piece.text, piece.kind) = (name.clone(), Kind::Control);
+            }
+        }
         let normalizer = Normalizer::new(&proto, prefix).map_err(broken)?;
         let decoder = Decoder::new(&proto);
         let mut pipeline: Pipeline = TokenizerImpl::new(Model::new(proto));
