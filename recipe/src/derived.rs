@@ -106,6 +106,14 @@ impl Recipe {
         self.data_seed.unwrap_or(self.seed)
     }
 
+    /// `interleave_probs` as numbers; `None` if there are none or one is no number above 0.
+    pub fn interleave_shares(&self) -> Option<Vec<f64>> {
+        let share =
+            |text: &String| text.trim().parse().ok().filter(|share: &f64| *share > 0.0 && share.is_finite());
+        let shares: Option<Vec<f64>> = self.interleave_probs.iter().map(share).collect();
+        shares.filter(|shares| !shares.is_empty())
+    }
+
     /// Examples per optimizer step.
     pub fn examples_per_step(&self) -> usize {
         self.per_device_train_batch_size * self.gradient_accumulation_steps

@@ -1,6 +1,6 @@
 //! What must hold between the arguments of a training run.
 
-use crate::args::{FinetuningType, Recipe, Stage, Strategy};
+use crate::args::{FinetuningType, MixStrategy, Recipe, Stage, Strategy};
 use crate::problem::Problem;
 
 impl Recipe {
@@ -10,6 +10,8 @@ impl Recipe {
         self.check_required(&mut problems);
         self.check_method(&mut problems);
         self.check_data(&mut problems);
+        self.check_mixing(&mut problems);
+        self.check_streaming(&mut problems);
         self.check_training(&mut problems);
         self.check_evaluation(&mut problems);
         problems
@@ -110,6 +112,72 @@ impl Recipe {
                 "packing",
                 "`neat_packing: true` packs, but `packing` is false; remove one of them",
                 "`neat_packing: true` 会打包，但 `packing` 为 false；请删除其中一个",
+            ));
+        }
+    }
+
+    fn check_mixing(&self, problems: &mut Vec<Problem>) {
+        const KEY: &str = "interleave_probs";
+        if self.interleave_probs.is_empty() {
+            return;
+        }
+        let Some(shares) = self.interleave_shares() else {
+            let given = self.interleave_probs.join(", ");
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}` is {given}; give numbers above 0 with commas between them"),
+                format!("`{KEY}` 为 {given}；请给出以逗号分隔的正数"),
+            ));
+            return;
+        };
+        let sum: f64 = shares.iter().sum();
+        if (sum - 1.0).abs() > 1e-6 {
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}` sums to {sum}; it must sum to 1"),
+                format!("`{KEY}` 之和为 {sum}，应为 1"),
+            ));
+        }
+        if self.mix_strategy == MixStrategy::Concat {
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}` is for interleaving, but `mix_strategy` is concat; set it to interleave_under or interleave_over"),
+                format!("`{KEY}` 用于交错混合，但 `mix_strategy` 为 concat；请设为 interleave_under 或 interleave_over"),
+            ));
+        }
+        if shares.len() != self.dataset.len() {
+            let (given, sets) = (shares.len(), self.dataset.len());
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}` gives {given} shares for {sets} data sets; give one for each"),
+                format!("`{KEY}` 给出了 {given} 个比例，但有 {sets} 个数据集；请一一对应"),
+            ));
+        }
+    }
+
+    fn check_streaming(&self, problems: &mut Vec<Problem>) {
+        if !self.streaming {
+            return;
+        }
+        if self.step_limit().is_none() {
+            problems.push(Problem::of(
+                "max_steps",
+                "streamed data have no length: `streaming` needs `max_steps`",
+                "流式数据没有长度：使用 `streaming` 时须设置 `max_steps`",
+            ));
+        }
+        if self.max_samples.is_some() {
+            problems.push(Problem::of(
+                "max_samples",
+                "`max_samples` does not go with `streaming`; remove one of them",
+                "`max_samples` 不能与 `streaming` 同时使用；请删除其中一个",
+            ));
+        }
+        if self.val_size > 0.0 && self.val_size < 1.0 {
+            problems.push(Problem::of(
+                "val_size",
+                "of streamed data no share can be taken; give `val_size` as a number of rows",
+                "流式数据无法按比例划分；请将 `val_size` 设为行数",
             ));
         }
     }

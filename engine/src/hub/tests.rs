@@ -1,1 +1,337 @@
+//! Both hubs, against a server in the test that speaks their protocols.
 
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+/// What the server says to a path (with its query).
+#[derive(Clone, Default)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// The first answer ends after so many bytes.
+    cut: Option<usize>,
+}
+
+type Requests = Arc<Mutex<Vec<String>>>;
+
+/// A server on this machine for as long as the test runs.
+struct Server {
+    endpoint: String,
+    requests: Requests,
+}
+
+impl Server {
+    fn start(answers: Vec<(&str, Answer)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let answers: HashMap<String, Answer> =
+            answers.into_iter().map(|(path, answer)| (path.to_owned(), answer)).collect();
+        let answers = Arc::new(Mutex::new(answers));
+        let requests = Requests::default();
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answers, seen) = (Arc::clone(&answers), Arc::clone(&seen));
+                std::thread::spawn(move || serve(stream, &answers, &seen));
+            }
+        });
+        Self { endpoint, requests }
+    }
+
+    /// Requests so far whose first line or headers hold `part`.
+    fn asked(&self, part: &str) -> usize {
+        self.requests.lock().iter().filter(|request| request.contains(part)).count()
+    }
+}
+
+fn serve(mut stream: TcpStream, answers: &Mutex<HashMap<String, Answer>>, seen: &Mutex<Vec<String>>) {
+    let mut request = String::new();
+    let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
+    while let Ok(read) = reader.read_line(&mut request) {
+        if read == 0 || request.ends_with("\r\n\r\n") {
+            break;
+        }
+    }
+    seen.lock().push(request.clone());
+    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut answers = answers.lock();
+    let Some(known) = answers.get_mut(&path) else {
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return;
+    };
+    let answer = known.clone();
+    known.cut = None;
+    drop(answers);
+    let range = request.to_lowercase();
+    let from =
+        range.split("range: bytes=").nth(1).and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+    let (mut status, mut headers, mut body) = (answer.status, answer.headers, answer.body);
+    if let Some(from) = from.filter(|_| status == 200) {
+        status = 206;
+        headers.push(("Content-Range".into(), format!("bytes {from}-{}/{}", body.len() - 1, body.len())));
+        body.drain(..from);
+    }
+    let mut head =
+        format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    headers.iter().for_each(|(key, value)| head.push_str(&format!("{key}: {value}\r\n")));
+    let _ = stream.write_all(format!("{head}\r\n").as_bytes());
+    if !request.starts_with("HEAD") {
+        let _ = stream.write_all(&body[..answer.cut.unwrap_or(body.len()).min(body.len())]);
+    }
+}
+
+fn ok(body: impl Into<Vec<u8>>) -> Answer {
+    Answer { status: 200, body: body.into(), ..Answer::default() }
+}
+
+fn status(status: u16, body: &str) -> Answer {
+    Answer { status, ..ok(body) }
+}
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const LIST: &str = "/api/models/owner/model/revision/main?blobs=true";
+
+fn file(path: &str) -> String {
+    format!("/owner/model/resolve/{COMMIT}/{path}")
+}
+
+fn weights() -> Vec<u8> {
+    (0..300_000u32).map(|n| (n % 251) as u8).collect()
+}
+
+/// A list of a model's files with SHA-256 and size of its weights.
+fn list(weights: &[u8]) -> Answer {
+    let (hash, size) = (hex(&Sha256::digest(weights)), weights.len());
+    ok(format!(
+        r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "config.json"}}, {{"rfilename": "README.md"}}, {{"rfilename": "../evil.json"}},
+            {{"rfilename": "model.safetensors", "size": {size}, "lfs": {{"sha256": "{hash}", "size": {size}}}}}]}}"#
+    ))
+}
+
+fn with_etag(mut answer: Answer, etag: &str) -> Answer {
+    answer.headers.push(("ETag".into(), format!("\"{etag}\"")));
+    answer
+}
+
+fn fetch(server: &Server, cache: &Path) -> Result<PathBuf> {
+    HuggingFace::new(&server.endpoint, cache, Some("secret"), None).model("owner/model", None, &mut |_| {})
+}
+
+#[test]
+fn a_model_lies_in_the_standard_layout_and_is_fetched_once() {
+    let weights = weights();
+    let server = Server::start(vec![
+        (LIST, list(&weights)),
+        (&file("config.json"), with_etag(ok("{}"), "abc123")),
+        (&file("model.safetensors"), ok(weights.clone())),
+    ]);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let mut seen = Vec::new();
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), Some("secret"), None);
+    let folder = hub
+        .model("owner/model", None, &mut |progress| seen.push((progress.file.to_owned(), progress.done)))
+        .expect("the model");
+    let repository = cache.path().join("models--owner--model");
+    assert_eq!(folder, repository.join("snapshots").join(COMMIT));
+    assert_eq!(std::fs::read_to_string(repository.join("refs/main")).expect("the reference"), COMMIT);
+    assert_eq!(std::fs::read_to_string(repository.join("blobs/abc123")).expect("a blob"), "{}");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    assert!(!folder.join("README.md").exists() && !cache.path().join("evil.json").exists());
+    #[cfg(unix)]
+    {
+        let link = std::fs::read_link(folder.join("config.json")).expect("a link");
+        assert_eq!(link, Path::new("../../blobs/abc123"));
+    }
+    assert!(
+        seen.contains(&("owner/model/model.safetensors".into(), weights.len() as u64)),
+        "{:?}",
+        seen.last()
+    );
+    assert_eq!(
+        server.asked("authorization: Bearer secret").max(server.asked("Authorization: Bearer secret")),
+        4
+    );
+    let before = server.asked("resolve");
+    fetch(&server, cache.path()).expect("the model again");
+    assert_eq!(server.asked("resolve"), before, "nothing is fetched twice");
+}
+
+#[test]
+fn a_cut_connection_is_gone_on_with() {
+    let weights = weights();
+    let server = Server::start(vec![
+        (LIST, list(&weights)),
+        (&file("config.json"), with_etag(ok("{}"), "abc")),
+        (&file("model.safetensors"), Answer { cut: Some(100_000), ..ok(weights.clone()) }),
+    ]);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    let ranges = server.asked("bytes=100000-");
+    assert_eq!(ranges, 1, "{:?}", server.requests.lock());
+}
+
+#[test]
+fn what_an_earlier_process_left_is_gone_on_with() {
+    let weights = weights();
+    let server = Server::start(vec![
+        (LIST, list(&weights)),
+        (&file("config.json"), with_etag(ok("{}"), "abc")),
+        (&file("model.safetensors"), ok(weights.clone())),
+    ]);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let blobs = cache.path().join("models--owner--model/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    let partial = blobs.join(format!("{}.incomplete", hex(&Sha256::digest(&weights))));
+    std::fs::write(&partial, &weights[..123_456]).expect("half a file");
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    assert_eq!(server.asked("bytes=123456-"), 1);
+    assert!(!partial.exists());
+}
+
+#[test]
+fn wrong_contents_are_refused_and_not_kept() {
+    let weights = weights();
+    let mut other = weights.clone();
+    other[5] ^= 1;
+    for (body, expected) in [(other, "should have"), (weights[..1000].to_vec(), "bytes came, but")] {
+        let server = Server::start(vec![
+            (LIST, list(&weights)),
+            (&file("config.json"), with_etag(ok("{}"), "abc")),
+            (&file("model.safetensors"), ok(body)),
+        ]);
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let message = fetch(&server, cache.path()).expect_err("wrong contents").to_string();
+        assert!(message.contains("owner/model/model.safetensors") && message.contains(expected), "{message}");
+        assert!(
+            !cache
+                .path()
+                .join(format!("models--owner--model/blobs/{}", hex(&Sha256::digest(&weights))))
+                .exists()
+        );
+    }
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    for (code, body, expected) in [
+        (401, r#"{"error": "Access to model owner/model is restricted."}"#, ["is restricted", "HF_TOKEN"]),
+        (403, "", ["model owner/model", "HF_TOKEN"]),
+        (404, "", ["does not exist", "check the name"]),
+        (418, "", ["418", "unexpected answer"]),
+    ] {
+        let server = Server::start(vec![(LIST, status(code, body))]);
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let message = fetch(&server, cache.path()).expect_err("refused").to_string();
+        assert!(
+            expected.iter().all(|part| message.contains(part)) && !message.contains('\n'),
+            "{code}: {message}"
+        );
+        assert_eq!(server.asked("GET"), 1, "{code} is not tried again");
+    }
+}
+
+#[test]
+fn without_a_network_the_cache_serves() {
+    let weights = weights();
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let offline = HuggingFace::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
+    let message = offline.model("owner/model", None, &mut |_| {}).expect_err("not there").to_string();
+    assert!(
+        message.contains("model owner/model is not on this machine") && message.contains("HF_HUB_OFFLINE"),
+        "{message}"
+    );
+    let server = Server::start(vec![
+        (LIST, list(&weights)),
+        (&file("config.json"), with_etag(ok("{}"), "abc")),
+        (&file("model.safetensors"), ok(weights.clone())),
+    ]);
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(offline.model("owner/model", None, &mut |_| {}).ok(), Some(folder.clone()));
+    // Nobody listens on port 1: the network is down, and what is there is used.
+    let down = HuggingFace::new("http://127.0.0.1:1", cache.path(), None, None);
+    assert_eq!(down.model("owner/model", None, &mut |_| {}).ok(), Some(folder));
+}
+
+#[test]
+fn a_data_set_of_a_script_comes_from_its_converted_branch() {
+    let list = |files: &str| ok(format!(r#"{{"sha": "{COMMIT}", "siblings": [{files}]}}"#));
+    let path = "default/train/0000.parquet";
+    let server = Server::start(vec![
+        ("/api/datasets/owner/data/revision/main?blobs=true", list(r#"{"rfilename": "data.py"}"#)),
+        (
+            "/api/datasets/owner/data/revision/refs%2Fconvert%2Fparquet?blobs=true",
+            list(&format!(r#"{{"rfilename": "{path}"}}"#)),
+        ),
+        (&format!("/datasets/owner/data/resolve/{COMMIT}/{path}"), with_etag(ok("rows"), "e7a6")),
+    ]);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let files = hub.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).expect("the files");
+    let folder = cache.path().join("datasets--owner--data");
+    assert_eq!(files, [folder.join("snapshots").join(COMMIT).join(path)]);
+    assert_eq!(
+        std::fs::read_to_string(folder.join("refs/refs/convert/parquet")).expect("the reference"),
+        COMMIT
+    );
+}
+
+#[test]
+fn model_scope_speaks_its_own_protocol() {
+    let weights = weights();
+    let (hash, size) = (hex(&Sha256::digest(&weights)), weights.len());
+    let files = format!(
+        r#"{{"Code": 200, "Data": {{"Files": [
+            {{"Name": "config.json", "Path": "config.json", "Size": 2, "Type": "blob"}},
+            {{"Name": "sub", "Path": "sub", "Size": 0, "Type": "tree"}},
+            {{"Name": "model.safetensors", "Path": "model.safetensors", "Size": {size}, "Sha256": "{hash}", "Type": "blob"}}]}}}}"#
+    );
+    let file = |path: &str| format!("/api/v1/models/owner/model.x/repo?Revision=master&FilePath={path}");
+    let server = Server::start(vec![
+        ("/api/v1/models/owner/model.x/repo/files?Revision=master&Recursive=True", ok(files)),
+        (&file("config.json"), ok("{}")),
+        (&file("model.safetensors"), Answer { cut: Some(70_000), ..ok(weights.clone()) }),
+        ("/api/v1/datasets/owner/data", ok(r#"{"Code": 200, "Data": {"Id": 77}}"#)),
+        (
+            "/api/v1/datasets/77/repo/tree?Revision=master&Root=%2F&Recursive=True&PageNumber=1&PageSize=100",
+            ok(r#"{"Code": 200, "Data": {"Files": [{"Path": "train.jsonl", "Size": 3, "Type": "blob"}]}}"#),
+        ),
+        ("/api/v1/datasets/owner/data/repo?Source=SDK&Revision=master&FilePath=train.jsonl", ok("{}\n")),
+    ]);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = ModelScope::new(&server.endpoint, cache.path(), Some("secret"), None);
+    let folder = hub.model("owner/model.x", None, &mut |_| {}).expect("the model");
+    assert_eq!(folder, cache.path().join("models/owner/model___x"));
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    assert_eq!(server.asked("bytes=70000-"), 1);
+    assert!(server.asked("m_session_id=secret") > 0);
+    let files = hub.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).expect("the files");
+    assert_eq!(files, [cache.path().join("datasets/owner/data/train.jsonl")]);
+    let offline = ModelScope::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
+    assert_eq!(
+        offline.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).ok(),
+        Some(files)
+    );
+    let missing = hub.model("owner/none", None, &mut |_| {}).expect_err("not there").to_string();
+    assert!(missing.contains("model owner/none does not exist on ModelScope"), "{missing}");
+}
+
+#[test]
+fn names_of_repositories() {
+    for good in ["gpt2", "Qwen/Qwen2.5-0.5B", "a_b/c-d"] {
+        assert!(is_repository_id(good), "{good}");
+    }
+    for bad in ["", "/a", "a/", "a/b/c", "../a", "a/..", ".a/b", "a b/c", "https://x/y"] {
+        assert!(!is_repository_id(bad), "{bad}");
+    }
+}

@@ -10,15 +10,16 @@
 pub mod data;
 pub mod encode;
 mod error;
-#[allow(dead_code)]
 mod numpy;
 mod prepare;
 mod pyjson;
+mod store;
 pub mod template;
 pub mod tokenizer;
 
 pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
 pub use prepare::{Prepared, epoch_order, prepare, prepare_tokenizer};
+pub use store::Examples;
 pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

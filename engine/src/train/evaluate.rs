@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::trainer::batch_of;
 use crate::autograd::Tape;
 use crate::model::{Decoder, Pass};
-use crate::text::Example;
+use crate::text::{Example, Examples};
 use crate::{Error, Result};
 
 /// What an evaluation says.
@@ -20,10 +20,13 @@ pub struct Evaluation {
 }
 
 /// Evaluates in batches. As transformers does, each example counts with the mean loss of its batch.
-pub fn evaluate(decoder: &Decoder, examples: &[Example], batch_size: usize) -> Result<Evaluation> {
+pub fn evaluate(decoder: &Decoder, examples: &Examples, batch_size: usize) -> Result<Evaluation> {
     let begin = Instant::now();
     let (mut loss, mut accuracy, mut batches, mut scored) = (0.0, 0.0, 0, 0);
-    for examples in examples.chunks(batch_size.max(1)) {
+    for start in (0..examples.len()).step_by(batch_size.max(1)) {
+        let end = (start + batch_size.max(1)).min(examples.len());
+        let examples: Vec<Example> =
+            (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
         let batch = batch_of(examples.iter());
         let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default())?.tensor;
         let output = decoder.head.loss(&hidden, &batch.labels)?;
@@ -32,7 +35,7 @@ pub fn evaluate(decoder: &Decoder, examples: &[Example], batch_size: usize) -> R
             loss += output.total() / output.rows.len() as f64 * examples.len() as f64;
         }
         let mut rows = output.rows.iter();
-        for example in examples {
+        for example in &examples {
             let count = example.labels.iter().skip(1).filter(|label| **label >= 0).count();
             let correct = rows.by_ref().take(count).filter(|row| row.correct).count();
             if count > 0 {

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe};
 
+use crate::hub::resolve_model;
 use crate::text;
 use crate::{Error, Result};
 
@@ -50,7 +51,10 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
-    let mut loaded = setup::load(recipe, start.as_ref().map(|start| start.folder.as_path()))?;
+    let base = resolve_model(&recipe.model_name_or_path, None, &mut |message| {
+        sink(EventBody::Log { level: LogLevel::Info, message });
+    })?;
+    let mut loaded = setup::load(recipe, &base, start.as_ref().map(|start| start.folder.as_path()))?;
 
     sink(EventBody::Phase { phase: Phase::EncodingData, detail: Some(recipe.dataset.join(", ")) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });

@@ -36,7 +36,8 @@ impl Plan {
             batch: recipe.per_device_train_batch_size,
             accumulation: recipe.gradient_accumulation_steps,
             total_steps: 0,
-            shuffle: !recipe.disable_shuffling,
+            // A stream is shuffled where it is read.
+            shuffle: !recipe.disable_shuffling && !recipe.streaming,
             seed: recipe.order_seed(),
         };
         let by_epochs = (recipe.num_train_epochs * plan.steps_per_epoch() as f64).ceil() as u64;

@@ -28,9 +28,8 @@ pub enum Product {
     },
 }
 
-/// Loads the recipe's model and adapters; trained weights come from `checkpoint` when a run goes on.
-pub fn load(recipe: &Recipe, checkpoint: Option<&Path>) -> Result<Loaded> {
-    let base = Path::new(&recipe.model_name_or_path);
+/// Loads the recipe's model, which is at `base`, and adapters; trained weights come from `checkpoint` when a run goes on.
+pub fn load(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
     if recipe.resize_vocab {
         return Err(Error::recipe("resize_vocab", "is not supported yet; leave it off"));
     }
@@ -159,10 +158,9 @@ fn check_additional(decoder: &Decoder, names: &[String]) -> Result<()> {
 /// Token ids beyond the model's table would read outside of it.
 pub fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
     let vocab = loaded.decoder.spec.vocab;
-    let largest = data.train.iter().chain(&data.eval).flat_map(|example| &example.ids).max();
-    match largest {
-        Some(id) if *id as usize >= vocab => {
-            let token = loaded.tokenizer.id_to_token(*id).unwrap_or_default();
+    match data.train.largest_id().max(data.eval.largest_id()) {
+        Some(id) if id as usize >= vocab => {
+            let token = loaded.tokenizer.id_to_token(id).unwrap_or_default();
             let message = format!(
                 "the data need token {id} (`{token}`), but the model's table has {vocab} rows; \
                  choose a template whose tokens the model has"

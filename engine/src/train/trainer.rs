@@ -22,7 +22,7 @@ use crate::model::{Batch, Pass};
 use crate::ops::Balance;
 use crate::ops::head::Label;
 use crate::optim::{AdamW, AdamWSettings, Schedule};
-use crate::text::{Example, Prepared};
+use crate::text::{self, Example, Prepared};
 use crate::weights::write_json;
 use crate::{Error, Result};
 
@@ -109,6 +109,9 @@ impl<'a> Trainer<'a> {
             self.state.loss_sum += result.loss;
             self.state.unlogged_loss += result.loss;
             self.state.unlogged_steps += 1;
+            for message in self.data.train.remarks() {
+                sink(EventBody::Log { level: LogLevel::Warning, message });
+            }
             let done = self.state.step;
             if self.logs(done) {
                 self.report(&step, &result, sink)?;
@@ -157,8 +160,9 @@ impl<'a> Trainer<'a> {
 
     /// One optimiser step: forward and backward of its micro-batches, clipping, AdamW.
     fn step(&mut self, step: &Step) -> Result<StepResult> {
-        let examples = |batch: &Vec<usize>| batch.iter().map(|i| &self.data.train[*i]).collect::<Vec<_>>();
-        let micro: Vec<Vec<&Example>> = step.batches.iter().map(examples).collect();
+        let examples = |batch: &Vec<usize>| batch.iter().map(|place| self.data.train.get(*place)).collect();
+        let micro: Vec<Vec<Example>> =
+            step.batches.iter().map(examples).collect::<Result<_, text::Error>>()?;
         // transformers divides by all labels of the accumulated batch, a sequence's first token included
         // although nothing predicts it.
         let items: usize = micro.iter().flatten().map(|example| example.trained_tokens()).sum();
@@ -166,7 +170,7 @@ impl<'a> Trainer<'a> {
         self.grads.clear();
         let mut loss = 0.0;
         for (index, examples) in micro.iter().enumerate() {
-            let batch = batch_of(examples.iter().copied());
+            let batch = batch_of(examples.iter());
             self.state.tokens += batch.tokens() as u64;
             let seed = self.recipe.seed
                 ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
+use crate::hub::resolve_model;
 use crate::model::{Decoder, Tuning, WeightSource};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -19,11 +20,13 @@ pub struct ModelFiles {
     gguf: Option<Arc<GgufSource>>,
 }
 
-/// Opens a model folder or a GGUF file; with a seed, weights are drawn instead of read.
+/// Opens a model folder, a GGUF file, or the hub's model of that name; with a seed, weights are drawn instead of read.
 ///
 /// # Errors
 /// One sentence that names the file and what is missing or wrong in it.
 pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
+    let resolved = resolve_model(&path.to_string_lossy(), None, &mut |_| {})?;
+    let path = resolved.as_path();
     if !path.exists() {
         return Err(Error::file(path, "there is no such model folder or GGUF file"));
     }

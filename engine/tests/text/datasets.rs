@@ -94,7 +94,8 @@ fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {
     let kind = match text(case, "stage") {
         "sft" | "pt" => {
             let prepared = prepare(&recipe, &tokenizer, &template, &mut |_| {}).map_err(|e| e.to_string())?;
-            return Ok(prepared.train.iter().map(row).collect());
+            let rows = prepared.train.iter().map(|example| Ok(row(&example?)));
+            return rows.collect::<Result<_, engine::text::Error>>().map_err(|e| e.to_string());
         }
         "rm" => Kind::Preference,
         "kto" => Kind::Feedback,

@@ -52,8 +52,8 @@ static ROWS: &[Row] = &[
     row(
         &["cache_dir", "hf_hub_token", "ms_hub_token", "om_hub_token"],
         ANY,
-        "models are read from this machine; nothing is downloaded",
-        "模型从本机读取，不会下载",
+        "hubs are set up by the environment: HF_HOME, HF_TOKEN, MODELSCOPE_CACHE, MODELSCOPE_API_TOKEN",
+        "模型站点由环境变量设置：HF_HOME、HF_TOKEN、MODELSCOPE_CACHE、MODELSCOPE_API_TOKEN",
     ),
     row(
         &["flash_attn"],
@@ -96,7 +96,6 @@ static ROWS: &[Row] = &[
         "data is encoded on all cores by threads of one process",
         "数据由同一进程的多个线程在全部核心上编码",
     ),
-    row(&["overwrite_cache"], ANY, "data is encoded afresh for every run", "每次运行都重新编码数据"),
     row(
         &["ignore_pad_token_for_loss"],
         YES,

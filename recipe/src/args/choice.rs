@@ -106,6 +106,12 @@ choices! {
     MixStrategy {
         /// One after the other.
         Concat = "concat", "Concatenate", "拼接";
+        /// In turns, until one is used up.
+        InterleaveUnder = "interleave_under", "Interleave, end with the first", "交错（最短者用尽即止）";
+        /// In turns, until each was used up once; shorter ones start again.
+        InterleaveOver = "interleave_over", "Interleave, repeat the shorter", "交错（较短者重复）";
+        /// In turns, until all are used up.
+        InterleaveOnce = "interleave_once", "Interleave, each row once", "交错（每行一次）";
     }
 
     /// How rotary positions are stretched beyond the trained context length.

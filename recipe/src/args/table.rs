@@ -271,8 +271,24 @@ argument_table! {
             => entry("Max samples", "最大样本数", "每个数据集最多取多少行。").at_least(1.0).placeholder("all rows", "全部");
         /// How several data sets become one.
         mix_strategy: MixStrategy = MixStrategy::Concat
-            => entry("Mixing", "混合方式", "多个数据集的合并方式。")
-                .advanced().refused(&["interleave_under", "interleave_over", "interleave_once"]);
+            => entry("Mixing", "混合方式", "多个数据集的合并方式。").advanced();
+        /// Shares at which interleaving draws from the data sets, with commas between them. Unset: in turns.
+        interleave_probs: Vec<String> = Vec::new()
+            => entry("Shares", "混合比例", "交错时从各数据集抽取的比例，以逗号分隔。不设则轮流抽取。")
+                .advanced().placeholder("in turns", "轮流");
+        /// Reads data while training goes on, for data that are too large to be encoded beforehand. Needs max_steps.
+        streaming: bool = false
+            => entry("Streaming", "流式读取", "边训练边读取数据，用于无法预先编码的大数据；须设置 max_steps。").advanced();
+        /// Rows that streaming shuffles among themselves.
+        buffer_size: usize = 16384
+            => entry("Shuffle buffer", "打乱缓冲区", "流式读取时在多少行之间打乱顺序。").at_least(1.0).advanced();
+        /// Folder for the encoded data: read if it holds some, else written.
+        tokenized_path: Option<String> = None
+            => entry("Encoded data", "已编码数据", "存放已编码数据的文件夹：其中已有则读取，否则写入。")
+                .path().advanced().placeholder("none", "无");
+        /// Encodes data again that an earlier run has encoded.
+        overwrite_cache: bool = false
+            => entry("Encode again", "重新编码", "重新编码先前已编码过的数据。").advanced();
         /// Joins examples into sequences of the full cutoff length. Unset: on for pre-training, off otherwise.
         packing: Option<bool> = None
             => entry("Packing", "样本打包", "将样本拼成截断长度的序列。不设时：预训练开启，其余关闭。")

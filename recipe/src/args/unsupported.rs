@@ -58,13 +58,10 @@ static FEATURES: &[(&str, &[&str])] = &[
         "sglang_maxlen=4096", "sglang_mem_fraction=0.7", "sglang_tp_size=-1", "sglang_config",
         "sglang_lora_backend=triton",
     ]),
-    ("streaming", &["streaming=false", "buffer_size=16384"]),
-    ("interleaving data sets", &["interleave_probs"]),
     ("data set splits", &["split=train", "reserved_label_len=1"]),
     ("evaluation per data set", &["eval_on_each_dataset=false"]),
     ("tool formats", &["tool_format"]),
     ("preserved thoughts", &["preserve_thinking=false"]),
-    ("tokenized data sets", &["tokenized_path"]),
     ("freeze tuning", &[
         "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
         "name_module_trainable=all", "use_llama_pro=false",

@@ -243,6 +243,7 @@ mod tests {
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: ..\n")),
             ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),
             ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
+            ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: /etc\n")),
             ("dataset", yaml("wick", "dataset: absent\n")),
             ("dataset", yaml("wick", "dataset: away\n")),
             ("eval_dataset", yaml("wick", "dataset: demo\ndo_eval: true\neval_dataset: absent\n")),

@@ -63,8 +63,18 @@ pub struct DataSource {
     catalog: PathBuf,
 }
 
-/// How many rows are parsed and converted at a time.
-pub(crate) const CHUNK: usize = 1000;
+/// The next rows to be parsed and converted together, at most `most`: about a thousand, fewer if they are long.
+pub(crate) fn chunk(rows: &mut dyn Iterator<Item = Result<RawRow>>, most: usize) -> Result<Vec<RawRow>> {
+    const ROWS: usize = 1000;
+    const BYTES: usize = 16 << 20;
+    let (mut chunk, mut size) = (Vec::new(), 0);
+    while chunk.len() < ROWS.min(most) && size < BYTES {
+        let Some(row) = rows.next().transpose()? else { break };
+        size += row.size();
+        chunk.push(row);
+    }
+    Ok(chunk)
+}
 
 impl Catalog {
     /// Loads the data set called `name` for a stage that needs `kind`: `num_samples` of its rows if its entry says so,
@@ -78,8 +88,7 @@ impl Catalog {
         let limit = source.info.num_samples.map_or(max_samples, |_| None).unwrap_or(usize::MAX);
         let mut outcomes: Vec<Outcome> = Vec::new();
         while outcomes.len() < limit {
-            let chunk: Vec<RawRow> =
-                rows.by_ref().take(CHUNK.min(limit - outcomes.len())).collect::<Result<_>>()?;
+            let chunk = chunk(&mut rows, limit - outcomes.len())?;
             if chunk.is_empty() {
                 break;
             }

@@ -40,15 +40,16 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Turns of `sets` data sets; `seed` is for the shares.
-    pub fn new(sets: usize, stop: Stop, shares: Option<&[f64]>, seed: u64) -> Self {
-        let drawn = shares.map(|shares| (DefaultRng::new(seed), cumulative(shares)));
+    /// Turns of `sets` data sets; `rng` is for the shares.
+    pub(crate) fn new(sets: usize, stop: Stop, shares: Option<&[f64]>, rng: DefaultRng) -> Self {
+        let drawn = shares.map(|shares| (rng, cumulative(shares)));
         Self { stop, used_up: vec![false; sets], next: 0, rounds: false, drawn }
     }
 
     /// As [`Turns::new`], for data sets whose lengths are known: without shares, the last round is completed.
     fn in_rounds(sets: usize, stop: Stop, shares: Option<&[f64]>, seed: u64) -> Self {
-        Self { rounds: shares.is_none() && stop != Stop::Once, ..Self::new(sets, stop, shares, seed) }
+        let rounds = shares.is_none() && stop != Stop::Once;
+        Self { rounds, ..Self::new(sets, stop, shares, DefaultRng::new(seed)) }
     }
 
     /// The data set whose turn it is; `None` at the end.

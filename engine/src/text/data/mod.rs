@@ -14,6 +14,7 @@ pub use catalog::Catalog;
 pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
 pub use files::{RawRow, Rows};
 pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};
+pub(crate) use load::{chunk, draw};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,8 +10,9 @@ mod seqlen;
 mod supervised;
 
 pub use answers::{Feedback, Pair, Prompted, feedback, pairwise, prompted};
+pub(in crate::text) use packing::join;
 pub use packing::{Packing, pack};
-pub use pretrain::{PlainText, pretrain};
+pub use pretrain::{PlainText, plain_text};
 pub use seqlen::share_budget;
 pub use supervised::{Masking, supervised};
 

@@ -15,25 +15,36 @@ pub struct Packing {
     pub pad: u32,
 }
 
-/// Packs `examples` greedily: a sequence takes the longest example that still fits, again and again, before the next
-/// one is opened. Examples longer than the capacity are left out. Returns the sequences and how many were left out.
-pub fn pack(examples: &[Example], packing: Packing) -> (Vec<Example>, usize) {
-    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (place, example) in examples.iter().enumerate().filter(|(_, e)| e.ids.len() <= packing.capacity) {
-        by_length.entry(example.ids.len()).or_default().push(place);
-    }
-    let fitting: usize = by_length.values().map(Vec::len).sum();
-    let mut sequences = Vec::new();
-    while let Some(longest) = take_longest(&mut by_length, packing.capacity) {
-        let mut chosen = vec![longest];
-        let mut room = packing.capacity - examples[longest].ids.len();
-        while let Some(next) = take_longest(&mut by_length, room) {
-            room -= examples[next].ids.len();
-            chosen.push(next);
+impl Packing {
+    /// Packs examples of `lengths` greedily: a sequence takes the longest example that still fits, again and again,
+    /// before the next one is opened. Examples longer than the capacity are left out. Returns the examples of each
+    /// sequence and how many were left out.
+    pub fn packs(&self, lengths: &[usize]) -> (Vec<Vec<usize>>, usize) {
+        let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, length) in lengths.iter().enumerate().filter(|(_, length)| **length <= self.capacity) {
+            by_length.entry(*length).or_default().push(place);
         }
-        sequences.push(join(chosen.iter().map(|place| &examples[*place]), packing));
+        let fitting: usize = by_length.values().map(Vec::len).sum();
+        let mut sequences = Vec::new();
+        while let Some(longest) = take_longest(&mut by_length, self.capacity) {
+            let mut chosen = vec![longest];
+            let mut room = self.capacity - lengths[longest];
+            while let Some(next) = take_longest(&mut by_length, room) {
+                room -= lengths[next];
+                chosen.push(next);
+            }
+            sequences.push(chosen);
+        }
+        (sequences, lengths.len() - fitting)
     }
-    (sequences, examples.len() - fitting)
+}
+
+/// Packs `examples`; see [`Packing::packs`].
+pub fn pack(examples: &[Example], packing: Packing) -> (Vec<Example>, usize) {
+    let lengths: Vec<usize> = examples.iter().map(|example| example.ids.len()).collect();
+    let (packs, left_out) = packing.packs(&lengths);
+    let joined = packs.iter().map(|pack| join(pack.iter().map(|place| &examples[*place]), packing));
+    (joined.collect(), left_out)
 }
 
 /// Of the longest examples that fit, the last one.
@@ -46,7 +57,8 @@ fn take_longest(by_length: &mut BTreeMap<usize, Vec<usize>>, room: usize) -> Opt
     place
 }
 
-fn join<'a>(examples: impl Iterator<Item = &'a Example>, packing: Packing) -> Example {
+/// One sequence of `examples`, padded to its full length.
+pub(in crate::text) fn join<'a>(examples: impl Iterator<Item = &'a Example>, packing: Packing) -> Example {
     let (mut ids, mut labels, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for example in examples {
         ids.extend_from_slice(&example.ids);

@@ -47,6 +47,7 @@ pub(super) fn template(name: &str, user: impl Into<Slots>) -> Draft {
         assistant: Vec::new(),
         function: Vec::new(),
         observation: Vec::new(),
+        separator: Vec::new(),
         tool_format: ToolFormat::Default,
         raw_tools: None,
         default_system: String::new(),
@@ -97,6 +98,11 @@ impl Draft {
     /// Default: as the user.
     pub(super) fn observation(mut self, slots: impl Into<Slots>) -> Self {
         self.observation = Some(slots.into().0);
+        self
+    }
+
+    pub(super) fn separator(mut self, slots: impl Into<Slots>) -> Self {
+        self.template.separator = slots.into().0;
         self
     }
 

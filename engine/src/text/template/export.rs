@@ -12,7 +12,7 @@ impl Template {
         let prefix = jinja_slots(&self.prefix, tokenizer, "content")?;
         let system = jinja_slots(&self.system, tokenizer, "system_message")?;
         let user = jinja_slots(&self.user, tokenizer, "content")?;
-        let assistant = jinja_slots(&self.assistant, tokenizer, "content")?;
+        let assistant = jinja_slots(&self.closed_answer()?, tokenizer, "content")?;
         let mut jinja = String::new();
         if !prefix.is_empty() {
             jinja.push_str(&format!("{{{{ {prefix} }}}}"));
@@ -42,6 +42,13 @@ impl Template {
         Some(jinja)
     }
 
+    /// An answer with what separates it from the next question. `None` if questions are numbered.
+    fn closed_answer(&self) -> Option<Vec<Piece>> {
+        let numbered = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains("{{idx}}"));
+        let answer = self.assistant.iter().chain(&self.separator).cloned().collect();
+        (!self.user.iter().any(numbered)).then_some(answer)
+    }
+
     /// An Ollama model file for a model in the same folder. `None` if the template has slots that only exist as tokens.
     pub fn ollama_modelfile(&self, tokenizer: &Tokenizer) -> Option<String> {
         let slots = |pieces: &[Piece], name: &str| ollama_slots(pieces, tokenizer, name);
@@ -52,7 +59,7 @@ impl Template {
             slots(&self.prefix, "content")?,
             slots(&self.system, ".System")?,
             slots(&self.user, ".Content")?,
-            slots(&self.assistant, ".Content")?,
+            slots(&self.closed_answer()?, ".Content")?,
         );
         if !self.default_system.is_empty() {
             file.push_str(&format!("SYSTEM \"\"\"{}\"\"\"\n\n", self.default_system));

@@ -101,6 +101,8 @@ pub struct Template {
     pub assistant: Vec<Piece>,
     pub function: Vec<Piece>,
     pub observation: Vec<Piece>,
+    /// Before every question but the first.
+    pub separator: Vec<Piece>,
     pub tool_format: ToolFormat,
     /// Put around the tools' JSON as it is, instead of the tool format's own description.
     pub raw_tools: Option<String>,

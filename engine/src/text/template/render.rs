@@ -7,6 +7,8 @@ use crate::text::Tokenizer;
 use crate::text::error::{Error, Result};
 
 const CONTENT: &str = "{{content}}";
+/// Number of the exchange, from 0.
+const ROUND: &str = "{{idx}}";
 
 /// Prompt and answer of one exchange.
 pub type Turn<T> = (Vec<T>, Vec<T>);
@@ -32,7 +34,10 @@ impl Template {
                     }
                 }
             }
-            pieces.extend(self.message(message, fused.as_deref())?);
+            if place > 0 && place % 2 == 0 {
+                pieces.extend_from_slice(&self.separator);
+            }
+            pieces.extend(self.message(message, place / 2, fused.as_deref())?);
             segments.push(pieces);
         }
         Ok(segments)
@@ -132,7 +137,7 @@ impl Template {
         Ok(ids)
     }
 
-    fn message(&self, message: &Message, system: Option<&str>) -> Result<Vec<Piece>> {
+    fn message(&self, message: &Message, round: usize, system: Option<&str>) -> Result<Vec<Piece>> {
         let content: Cow<'_, str> = match (message.role, system) {
             (Role::User, Some(system)) => format!("{system}{}", message.content).into(),
             (Role::Function, _) => self.call_text(&message.content)?.into(),
@@ -144,7 +149,16 @@ impl Template {
             Role::Function => &self.function,
             Role::Observation => &self.observation,
         };
-        Ok(fill(slots, &content))
+        let numbered = |slot: &Piece| matches!(slot, Piece::Text(text) if text.contains(ROUND));
+        if !slots.iter().any(numbered) {
+            return Ok(fill(slots, &content));
+        }
+        let with_number = |slot: &Piece| match slot {
+            Piece::Text(text) => Piece::Text(text.replacen(ROUND, &round.to_string(), 1)),
+            other => other.clone(),
+        };
+        let slots: Vec<Piece> = slots.iter().map(with_number).collect();
+        Ok(fill(&slots, &content))
     }
 }
 

@@ -150,6 +150,13 @@ impl Tokenizer {
         self.chat_template = Some(template.to_owned());
     }
 
+    /// Everything that decides which ids a text becomes, as one text.
+    pub(crate) fn identity(&self) -> Result<String> {
+        let pipeline = self.inner.to_string(false);
+        let pipeline = pipeline.map_err(|e| self.error(format!("cannot be written as JSON: {e}")))?;
+        Ok(format!("{:?} {} {pipeline}", self.special, self.add_bos))
+    }
+
     fn id_of(&self, token: &Option<String>) -> Option<u32> {
         token.as_deref().and_then(|token| self.token_to_id(token))
     }

@@ -60,6 +60,15 @@ impl RawRow {
         }
     }
 
+    /// About how many bytes the row takes.
+    pub(crate) fn size(&self) -> usize {
+        let text = |value: &Value| value.as_str().map_or(64, str::len);
+        match &self.body {
+            Body::Json(bytes, ..) => bytes.len(),
+            Body::Values(values) => values.values().map(text).sum(),
+        }
+    }
+
     /// The row as text: JSON as it stands in the file.
     pub fn text(&self) -> String {
         match &self.body {

@@ -5,6 +5,7 @@
 //! and a tool's result looks like a question.
 
 mod deepseek;
+mod early;
 mod general;
 mod glm;
 mod google;
@@ -35,6 +36,7 @@ const TOOL_RESPONSE: &str =
 pub(super) fn all() -> impl Iterator<Item = Template> {
     [
         deepseek::templates(),
+        early::templates(),
         general::templates(),
         glm::templates(),
         google::templates(),

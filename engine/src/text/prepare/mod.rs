@@ -1,13 +1,20 @@
 //! Everything between a recipe and the sequences it trains on.
 
+mod encoder;
+mod sets;
+mod streaming;
+mod tokenized;
+
 use std::path::Path;
 
-use rayon::prelude::*;
-use recipe::{Recipe, Stage};
+use recipe::Recipe;
 
-use super::data::{Catalog, Kind, Record};
-use super::encode::{Example, IGNORE_INDEX, Masking, Packing, PlainText, pack, pretrain, supervised};
+use self::encoder::Encoder;
+use self::sets::{Sets, split};
+use super::data::Catalog;
+use super::encode::{Example, IGNORE_INDEX};
 use super::error::{Error, Result};
+use super::store::Examples;
 use super::template::{Reasoning, Template};
 use super::tokenizer::Tokenizer;
 use crate::rng::Rng;
@@ -16,15 +23,12 @@ use crate::rng::Rng;
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
     /// In the order of the files (after a split for validation: in its random order).
-    pub train: Vec<Example>,
+    pub train: Examples,
     /// Empty unless the recipe asks for evaluation data.
-    pub eval: Vec<Example>,
+    pub eval: Examples,
 }
 
-/// How many rows that were left out are logged one by one.
-const LOGGED_ROWS: usize = 5;
-/// Streams of the seed, so that each use has numbers of its own.
-const SPLIT_STREAM: u64 = 1 << 32;
+/// The stream of the seed that orders epochs.
 const EPOCH_STREAM: u64 = 2 << 32;
 
 /// The order of `n` examples in epoch `epoch`.
@@ -87,8 +91,8 @@ pub fn prepare_tokenizer(
     Ok(template)
 }
 
-/// Loads, splits and encodes the recipe's data sets. `tokenizer` and `template` come from [`prepare_tokenizer`];
-/// `log` gets what a user should know.
+/// Loads, mixes, splits and encodes the recipe's data sets. `tokenizer` and `template` come from
+/// [`prepare_tokenizer`]; `log` gets what a user should know.
 ///
 /// # Errors
 /// If a data set, a row or a setting is wrong, or nothing is left to train on.
@@ -98,150 +102,46 @@ pub fn prepare(
     template: &Template,
     log: &mut dyn FnMut(String),
 ) -> Result<Prepared> {
-    let kind = match recipe.stage {
-        Stage::Pt => Kind::Text,
-        Stage::Sft => Kind::Supervised,
+    let stored = recipe.tokenized_path.as_deref().map(Path::new);
+    let encoder = Encoder::new(recipe, tokenizer, template);
+    let prepared = match stored {
+        Some(folder) if tokenized::is_filled(folder) => tokenized::open(folder, log)?,
+        Some(_) if recipe.streaming => {
+            let message =
+                "data that are streamed are never all encoded, so they cannot be stored; turn streaming off";
+            return Err(Error::Setting { key: "tokenized_path", message: message.into() });
+        }
+        _ if recipe.streaming => streaming::prepare(recipe, &encoder, log)?,
+        _ => encode(recipe, &encoder, log)?,
     };
-    let catalog = Catalog::open(Path::new(&recipe.dataset_dir))?;
-    let mut train = load(recipe, &catalog, &recipe.dataset, kind, log)?;
-    let eval = if recipe.eval_dataset.is_empty() {
-        split(recipe, &mut train)?
-    } else {
-        load(recipe, &catalog, &recipe.eval_dataset, kind, log)?
-    };
-    let encoder = Encoder { recipe, tokenizer, template };
-    let prepared = Prepared {
-        train: encoder.encode(&train, "training", log)?,
-        eval: if eval.is_empty() { Vec::new() } else { encoder.encode(&eval, "evaluation", log)? },
-    };
-    if let Some(example) = prepared.train.first() {
-        show(tokenizer, example, log)?;
+    if let Some(folder) = stored.filter(|folder| !tokenized::is_filled(folder)) {
+        tokenized::save(&prepared, folder, log)?;
+    }
+    if !prepared.train.is_empty() {
+        show(tokenizer, &prepared.train.get(0)?, log)?;
     }
     Ok(prepared)
 }
 
-/// The records of all `names`, one data set after the other.
-fn load(
-    recipe: &Recipe,
-    catalog: &Catalog,
-    names: &[String],
-    kind: Kind,
-    log: &mut dyn FnMut(String),
-) -> Result<Vec<Record>> {
-    let mut records = Vec::new();
-    for name in names {
-        let dataset = catalog.load(name, kind, recipe.max_samples, recipe.order_seed())?;
-        for note in &dataset.info.notes {
-            log(format!("Data set \"{name}\": {note}."));
-        }
-        for skipped in dataset.skipped.iter().take(LOGGED_ROWS) {
-            log(format!("{skipped}."));
-        }
-        let left_out = match dataset.skipped.len() {
-            0 => String::new(),
-            count => format!(", {count} left out"),
-        };
-        log(format!("Data set \"{name}\": {} rows{left_out}.", dataset.records.len()));
-        records.extend(dataset.records);
-    }
-    Ok(records)
-}
-
-/// Takes `val_size` records at random out of `train`: a share (rounded up) below 1, else a number. What stays is in
-/// random order too.
-fn split(recipe: &Recipe, train: &mut Vec<Record>) -> Result<Vec<Record>> {
-    const NONE: f64 = 1e-6;
-    if recipe.val_size <= NONE {
-        return Ok(Vec::new());
-    }
-    let rows = train.len();
-    let share = if recipe.val_size < 1.0 { (recipe.val_size * rows as f64).ceil() } else { recipe.val_size };
-    let count = share as usize;
-    if count >= rows {
-        return Err(Error::Setting {
-            key: "val_size",
-            message: format!("{} takes {count} of {rows} rows and leaves none to train on", recipe.val_size),
-        });
-    }
-    let order = Rng::stream(recipe.order_seed(), SPLIT_STREAM).permutation(rows);
-    let mut shuffled = order.into_iter().map(|place| std::mem::take(&mut train[place]));
-    let eval = shuffled.by_ref().take(count).collect();
-    *train = shuffled.collect();
-    Ok(eval)
-}
-
-struct Encoder<'a> {
-    recipe: &'a Recipe,
-    tokenizer: &'a Tokenizer,
-    template: &'a Template,
-}
-
-impl Encoder<'_> {
-    fn encode(&self, records: &[Record], what: &str, log: &mut dyn FnMut(String)) -> Result<Vec<Example>> {
-        let examples = match self.recipe.stage {
-            Stage::Pt => self.texts(records)?,
-            Stage::Sft => self.conversations(records, log)?,
-        };
-        if examples.is_empty() {
-            return Err(Error::Setting {
-                key: "cutoff_len",
-                message: format!(
-                    "the {what} data are too short for one sequence of {} tokens; lower cutoff_len or turn packing off",
-                    self.cutoff_len()
-                ),
-            });
-        }
-        Ok(examples)
-    }
-
-    /// Asking for packing costs one token of each sequence, which stays padding; packing by default does not.
-    fn cutoff_len(&self) -> usize {
-        let asked = self.recipe.neat_packing || self.recipe.packing == Some(true);
-        self.recipe.cutoff_len - usize::from(asked && self.recipe.cutoff_len > 1)
-    }
-
-    fn texts(&self, records: &[Record]) -> Result<Vec<Example>> {
-        let texts: Vec<&str> = records
-            .iter()
-            .filter_map(|record| record.prompt.first())
-            .map(|text| text.content.as_str())
-            .collect();
-        let options = PlainText {
-            cutoff_len: self.cutoff_len(),
-            packing: self.recipe.packs(),
-            batch: self.recipe.preprocessing_batch_size,
-            // Llama 3's end of a turn, which becomes EOS, is not its end of a text.
-            end: (self.template.name == "llama3").then(|| "<|end_of_text|>".to_owned()),
-        };
-        pretrain(&texts, self.tokenizer, &options)
-    }
-
-    fn conversations(&self, records: &[Record], log: &mut dyn FnMut(String)) -> Result<Vec<Example>> {
-        let recipe = self.recipe;
-        let masking = Masking { train_on_prompt: recipe.train_on_prompt, mask_history: recipe.mask_history };
-        let cutoff_len = self.cutoff_len();
-        let encode = |record: &Record| supervised(record, self.template, self.tokenizer, masking, cutoff_len);
-        let examples: Vec<Example> = records.par_iter().map(encode).collect::<Result<_>>()?;
-        if !recipe.packs() {
-            return Ok(examples);
-        }
-        let packing = Packing {
-            capacity: cutoff_len,
-            isolated: recipe.neat_packing,
-            pad: self.tokenizer.pad_id().unwrap_or_default(),
-        };
-        let mut sequences = Vec::new();
-        for batch in examples.chunks(recipe.preprocessing_batch_size.max(1)) {
-            let (packed, left_out) = pack(batch, packing);
-            sequences.extend(packed);
-            if left_out > 0 {
-                log(format!(
-                    "{left_out} examples are longer than {cutoff_len} tokens and were left out of packing."
-                ));
-            }
-        }
-        Ok(sequences)
-    }
+/// Everything at once, with an order that may be gone through again and again.
+fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
+    let catalog = Catalog::open(Path::new(&recipe.dataset_dir))?;
+    let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, log)?;
+    let mut order = sets.order(recipe, "dataset")?;
+    let (sets_of_eval, eval) = if recipe.eval_dataset.is_empty() {
+        (sets.clone(), split(recipe, &mut order)?)
+    } else {
+        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, log)?;
+        let order = sets.order(recipe, "eval_dataset")?;
+        (sets, order)
+    };
+    Ok(Prepared {
+        train: encoder.sequences(&sets, &order, "training", log)?,
+        eval: match eval.is_empty() {
+            true => Examples::default(),
+            false => encoder.sequences(&sets_of_eval, &eval, "evaluation", log)?,
+        },
+    })
 }
 
 /// Logs the first example as the model sees it.
@@ -260,6 +160,8 @@ fn show(tokenizer: &Tokenizer, example: &Example, log: &mut dyn FnMut(String)) -
 
 #[cfg(test)]
 mod tests {
+    use recipe::Stage;
+
     use super::*;
 
     const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data");
@@ -289,12 +191,12 @@ mod tests {
     #[test]
     fn a_split_takes_a_share_or_a_number_and_loses_nothing() {
         let whole = run(&recipe("default")).expect("the data").0.train;
+        let ids = |example: Result<Example>| example.expect("an example").ids;
         for (val_size, expected) in [(0.1, 5), (7.0, 7)] {
             let split = run(&Recipe { val_size, ..recipe("default") }).expect("a split").0;
             assert_eq!(split.eval.len(), expected);
-            let mut all: Vec<Vec<u32>> =
-                split.train.iter().chain(&split.eval).map(|e| e.ids.clone()).collect();
-            let mut before: Vec<Vec<u32>> = whole.iter().map(|e| e.ids.clone()).collect();
+            let mut all: Vec<Vec<u32>> = split.train.iter().chain(split.eval.iter()).map(ids).collect();
+            let mut before: Vec<Vec<u32>> = whole.iter().map(ids).collect();
             assert_ne!(all, before);
             all.sort();
             before.sort();

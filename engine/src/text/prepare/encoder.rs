@@ -1,0 +1,139 @@
+//! From records to sequences, by the recipe's stage and settings.
+
+use rayon::prelude::*;
+use recipe::{Recipe, Stage};
+
+use super::sets::{Row, Sets};
+use crate::text::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped};
+use crate::text::encode::{Example, Masking, Packing, PlainText, plain_text, supervised};
+use crate::text::error::{Error, Result};
+use crate::text::store::{Blocks, Examples, Place, View};
+use crate::text::template::Template;
+use crate::text::tokenizer::Tokenizer;
+
+/// What a recipe makes of a record.
+#[derive(Clone)]
+pub(super) struct Encoder {
+    tokenizer: Tokenizer,
+    template: Template,
+    stage: Stage,
+    masking: Masking,
+    plain: PlainText,
+    /// Longest example.
+    cutoff_len: usize,
+    packs: bool,
+    isolated: bool,
+    /// Examples that are packed among themselves.
+    pub batch: usize,
+}
+
+impl Encoder {
+    pub fn new(recipe: &Recipe, tokenizer: &Tokenizer, template: &Template) -> Self {
+        // Asking for packing costs one token of each sequence, which stays padding; packing by default does not.
+        let asked = recipe.neat_packing || recipe.packing == Some(true);
+        let cutoff_len = recipe.cutoff_len - usize::from(asked && recipe.cutoff_len > 1);
+        Self {
+            tokenizer: tokenizer.clone(),
+            template: template.clone(),
+            stage: recipe.stage,
+            masking: Masking { train_on_prompt: recipe.train_on_prompt, mask_history: recipe.mask_history },
+            plain: PlainText {
+                cutoff_len: (!recipe.packs()).then_some(cutoff_len),
+                // Llama 3's end of a turn, which becomes EOS, is not its end of a text.
+                end: (template.name == "llama3").then(|| "<|end_of_text|>".to_owned()),
+            },
+            cutoff_len,
+            packs: recipe.packs(),
+            isolated: recipe.neat_packing,
+            batch: recipe.preprocessing_batch_size,
+        }
+    }
+
+    /// What records must be.
+    pub fn kind(&self) -> Kind {
+        match self.stage {
+            Stage::Pt => Kind::Text,
+            Stage::Sft => Kind::Supervised,
+        }
+    }
+
+    /// Everything that decides what a record is encoded to, as one text.
+    pub fn identity(&self) -> Result<String> {
+        let Self { tokenizer, template, stage, masking, plain, cutoff_len, .. } = self;
+        let settings = format!("{template:?} {stage:?} {masking:?} {plain:?} {cutoff_len}");
+        Ok(format!("{settings} {}", tokenizer.identity()?))
+    }
+
+    /// Parses, converts and encodes rows on all cores, in their order.
+    pub fn encode(
+        &self,
+        source: &DataSource,
+        rows: Vec<RawRow>,
+        seen: &Seen,
+    ) -> Result<Vec<std::result::Result<Example, Skipped>>> {
+        let one = |row: RawRow| {
+            Ok(match source.convert(row, seen)? {
+                Outcome::Record(record) => Ok(self.record(&record)?),
+                Outcome::Skipped(skipped) => Err(skipped),
+            })
+        };
+        rows.into_par_iter().map(one).collect()
+    }
+
+    fn record(&self, record: &Record) -> Result<Example> {
+        match self.stage {
+            Stage::Pt => {
+                let text = record.prompt.first().map_or("", |message| message.content.as_str());
+                plain_text(text, &self.tokenizer, &self.plain)
+            }
+            Stage::Sft => supervised(record, &self.template, &self.tokenizer, self.masking, self.cutoff_len),
+        }
+    }
+
+    /// The sequences that `order` makes.
+    pub fn sequences(
+        &self,
+        sets: &Sets,
+        order: &[Row],
+        what: &str,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Examples> {
+        let rows: Vec<Option<Place>> = order.iter().map(|row| sets.place(*row)).collect();
+        let view = self.view(sets, &rows, log);
+        if view.len() == 0 {
+            return Err(Error::Setting {
+                key: "cutoff_len",
+                message: format!(
+                    "the {what} data are too short for one sequence of {} tokens; lower cutoff_len or turn packing off",
+                    self.cutoff_len
+                ),
+            });
+        }
+        Ok(Examples::indexed(view))
+    }
+
+    /// Lays rows out as sequences.
+    pub fn view(&self, sets: &Sets, rows: &[Option<Place>], log: &mut dyn FnMut(String)) -> View {
+        let tables = sets.tables();
+        if !self.packs {
+            return View::single(tables, rows.iter().flatten().copied().collect());
+        }
+        let pad = self.tokenizer.pad_id();
+        if self.stage == Stage::Pt {
+            let bos = self.tokenizer.bos_id().filter(|_| self.tokenizer.adds_bos());
+            return View::blocks(
+                tables,
+                rows,
+                Blocks { length: self.cutoff_len, batch: self.batch, bos, pad },
+            );
+        }
+        let packing =
+            Packing { capacity: self.cutoff_len, isolated: self.isolated, pad: pad.unwrap_or_default() };
+        let (view, left_out) = View::packed(tables, rows, packing, self.batch);
+        if left_out > 0 {
+            let length = self.cutoff_len;
+            log(format!("{left_out} examples are longer than {length} tokens and were left out of packing."));
+        }
+        view
+    }
+}
