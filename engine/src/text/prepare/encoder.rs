@@ -57,11 +57,11 @@ impl Encoder {
         }
     }
 
-    /// Everything that decides what a record is encoded to, as one text.
-    pub fn identity(&self) -> Result<String> {
+    /// Everything that decides what a record is encoded to, as bytes.
+    pub fn identity(&self) -> Result<Vec<u8>> {
         let Self { tokenizer, template, stage, masking, plain, cutoff_len, .. } = self;
         let settings = format!("{template:?} {stage:?} {masking:?} {plain:?} {cutoff_len}");
-        Ok(format!("{settings} {}", tokenizer.identity()?))
+        Ok([settings.into_bytes(), tokenizer.identity()?].concat())
     }
 
     /// Parses, converts and encodes rows on all cores, in their order.

@@ -124,10 +124,10 @@ fn table(
     let folder = cache::folder();
     let info = &source.info;
     let entry = format!(
-        "{:?} {:?} {:?} {:?} {} {limit}",
-        info.format, info.columns, info.tags, info.split, info.ranking
+        "{:?} {:?} {:?} {:?} {} {:?} {limit}",
+        info.format, info.columns, info.tags, info.split, info.ranking, source.kind
     );
-    let settings = || Ok(format!("{entry} {:?} {}", source.kind, encoder.identity()?));
+    let settings = || Ok([entry.into_bytes(), encoder.identity()?].concat());
     let Some(place) = cache::place(&folder, &source.files, settings)? else {
         return encode(encoder, source, limit, TableWriter::memory());
     };

@@ -29,7 +29,7 @@ pub(in crate::text) fn folder() -> PathBuf {
 pub(in crate::text) fn place(
     folder: &Path,
     files: &[PathBuf],
-    settings: impl FnOnce() -> Result<String>,
+    settings: impl FnOnce() -> Result<Vec<u8>>,
 ) -> Result<Option<PathBuf>> {
     let mut size = 0;
     for file in files {

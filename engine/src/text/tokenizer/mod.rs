@@ -150,11 +150,18 @@ impl Tokenizer {
         self.chat_template = Some(template.to_owned());
     }
 
-    /// Everything that decides which ids a text becomes, as one text.
-    pub(crate) fn identity(&self) -> Result<String> {
-        let pipeline = self.inner.to_string(false);
-        let pipeline = pipeline.map_err(|e| self.error(format!("cannot be written as JSON: {e}")))?;
-        Ok(format!("{:?} {} {pipeline}", self.special, self.add_bos))
+    /// Everything that decides which ids a text becomes, as bytes.
+    pub(crate) fn identity(&self) -> Result<Vec<u8>> {
+        let mut bytes = match &self.inner {
+            Pipeline::Parts(parts) => {
+                let text = parts.to_string(false);
+                text.map_err(|e| self.error(format!("cannot be written as JSON: {e}")))?.into_bytes()
+            }
+            Pipeline::SentencePiece(model) => model.file.to_vec(),
+        };
+        let around = format!("{:?} {} {:?}", self.special, self.add_bos, self.added_tokens());
+        bytes.extend_from_slice(around.as_bytes());
+        Ok(bytes)
     }
 
     fn id_of(&self, token: &Option<String>) -> Option<u32> {
