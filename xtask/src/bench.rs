@@ -1,5 +1,6 @@
 //! `cargo xtask bench …`: measurements, as tables.
 
+pub mod encode;
 pub mod server;
 mod statistics;
 pub mod train;

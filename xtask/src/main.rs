@@ -61,6 +61,8 @@ enum Task {
 enum Bench {
     /// Optimisation steps: time and memory beside PyTorch with PEFT
     Train(bench::train::Options),
+    /// Encoding of a data set: rows per second beside LLaMA-Factory's, in one process
+    Encode(bench::encode::Options),
     /// The dashboard's server: start-up, memory, weight of the first page
     Server(bench::server::Options),
 }
@@ -92,6 +94,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => tests::run(&options),
         Task::Model { name } => model::bring(name, Path::new("models")),
         Task::Bench(Bench::Train(options)) => bench::train::compare(&options),
+        Task::Bench(Bench::Encode(options)) => bench::encode::compare(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),
     }
