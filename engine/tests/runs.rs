@@ -179,3 +179,72 @@ fn unknown_targets_are_named() {
         .to_string();
     assert!(error.contains("wqkv") && error.contains("q_proj"), "{error}");
 }
+
+/// A model with exactly as many rows as its tokenizer has tokens.
+fn small_vocabulary(folder: &Path) {
+    for name in ["tokenizer.json", "tokenizer_config.json", "config.json"] {
+        fs::copy(data().join("base").join(name), folder.join(name)).unwrap();
+    }
+    let tokens = engine::text::Tokenizer::from_folder(folder).unwrap().vocab_size();
+    let text = fs::read_to_string(folder.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["vocab_size"] = tokens.into();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let output = TempDir::new().unwrap();
+    let mut recipe = recipe(output.path(), "finetuning_type: full\ntrain_from_scratch: true\n");
+    (recipe.model_name_or_path, recipe.max_steps) = (folder.display().to_string(), 1);
+    run(&recipe, None).unwrap();
+    fs::copy(output.path().join("model.safetensors"), folder.join("model.safetensors")).unwrap();
+}
+
+/// Tokens that a template brings get rows of their own, which are trained, saved and found again.
+#[test]
+fn a_grown_vocabulary_is_trained_and_found_again() {
+    let [base, whole, parts] = [(); 3].map(|()| TempDir::new().unwrap());
+    small_vocabulary(base.path());
+    let grown = |folder: &TempDir| {
+        let mut recipe = recipe(folder.path(), "finetuning_type: lora\nresize_vocab: true\n");
+        recipe.model_name_or_path = base.path().display().to_string();
+        recipe.template = Some("llama3".to_owned());
+        recipe
+    };
+    let (_, expected) = run(&grown(&whole), None).unwrap();
+    let (_, first) = run(&grown(&parts), Some(3)).unwrap();
+    let (_, second) = run(&grown(&parts), None).unwrap();
+    assert_eq!(numbers(&[first, second].concat()), numbers(&expected));
+    let file = candle_core::safetensors::load(
+        whole.path().join("adapter_model.safetensors"),
+        &candle_core::Device::Cpu,
+    );
+    let saved: Vec<(String, usize)> = file
+        .unwrap()
+        .into_iter()
+        .filter(|(name, _)| !name.contains("lora_"))
+        .map(|(name, tensor)| (name, tensor.dims()[0]))
+        .collect();
+    let rows = saved.iter().map(|(_, rows)| *rows).max().unwrap();
+    assert!(rows.is_multiple_of(64) && saved.len() == 2, "{saved:?}");
+    let source = engine::chat::ChatSource {
+        model: base.path().to_owned(),
+        adapters: vec![whole.path().to_owned()],
+        template: Some("llama3".to_owned()),
+        ..Default::default()
+    };
+    engine::chat::ChatModel::load(&source).unwrap();
+}
+
+/// Texts beyond the model's context stretch its positions, and the saved model says so.
+#[test]
+fn stretched_positions_are_written_into_the_configuration() {
+    for kind in ["linear", "dynamic", "yarn", "llama3"] {
+        let folder = TempDir::new().unwrap();
+        let mut recipe = recipe(folder.path(), &format!("finetuning_type: full\nrope_scaling: {kind}\n"));
+        (recipe.cutoff_len, recipe.max_steps) = (5000, 1);
+        run(&recipe, None).unwrap();
+        let text = fs::read_to_string(folder.path().join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config["rope_scaling"]["rope_type"], kind);
+        assert!(config["max_position_embeddings"].as_u64().unwrap() >= 5000, "{config}");
+        engine::weights::open(folder.path(), None).unwrap();
+    }
+}

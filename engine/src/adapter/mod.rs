@@ -80,6 +80,16 @@ impl Adapter {
         Err(Error::file(self.folder.join(CONFIG), message))
     }
 
+    /// Rows of a module's weight, where the adapter brings it whole.
+    pub fn saved_rows(&self, module: &str) -> Result<Option<usize>> {
+        for name in saved_names(&format!("{module}.weight")) {
+            if self.weights.has(&name) {
+                return Ok(self.weights.load(&name)?.0.dims().first().copied());
+            }
+        }
+        Ok(None)
+    }
+
     /// Checks that every tensor of the file has found its place in a model.
     ///
     /// # Errors
@@ -151,6 +161,15 @@ impl WeightSource for WithAdapters<'_> {
             Some(module) => self.with_magnitude(module, tensor),
             None => Ok(tensor),
         }
+    }
+
+    fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
+        let replaced = saved_names(name);
+        let saved = |adapter: &Adapter| replaced.iter().any(|name| adapter.weights.has(name));
+        if self.adapters.iter().any(saved) {
+            return self.tensor(name, shape);
+        }
+        self.base.norm_weight(name, shape, one_plus)
     }
 }
 

@@ -51,14 +51,15 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
-    let base = resolve_model(&recipe.model_name_or_path, None, &mut |message| {
-        sink(EventBody::Log { level: LogLevel::Info, message });
-    })?;
-    let mut loaded = setup::load(recipe, &base, start.as_ref().map(|start| start.folder.as_path()))?;
+    let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
+    let folder = resolve_model(&recipe.model_name_or_path, None, &mut log)?;
+    let mut base = setup::open(recipe, &folder, &mut log)?;
+    let template = text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut log)?;
+    let checkpoint = start.as_ref().map(|start| start.folder.as_path());
+    let loaded = setup::load(recipe, base, checkpoint, &mut log)?;
 
     sink(EventBody::Phase { phase: Phase::EncodingData, detail: Some(recipe.dataset.join(", ")) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let template = text::prepare_tokenizer(recipe, &mut loaded.tokenizer, &mut log)?;
     let data = text::prepare(recipe, &loaded.tokenizer, &template, &mut log)?;
     setup::check_vocabulary(&loaded, &data)?;
 

@@ -28,37 +28,77 @@ pub enum Product {
     },
 }
 
-/// Loads the recipe's model, which is at `base`, and adapters; trained weights come from `checkpoint` when a run goes on.
-pub fn load(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
-    if recipe.resize_vocab {
-        return Err(Error::recipe("resize_vocab", "is not supported yet; leave it off"));
-    }
-    if recipe.rope_scaling.is_some() {
-        return Err(Error::recipe("rope_scaling", "is read from the model's config.json; set it there"));
-    }
-    if recipe.is_lora() { load_lora(recipe, base, checkpoint) } else { load_full(recipe, base, checkpoint) }
+/// The recipe's model, not yet in memory.
+pub struct Base {
+    pub files: ModelFiles,
+    pub tokenizer: Tokenizer,
 }
 
-fn load_full(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
-    let from_scratch = (recipe.train_from_scratch && checkpoint.is_none()).then_some(recipe.seed);
-    let original = weights::open(base, recipe.train_from_scratch.then_some(recipe.seed))?;
+/// Opens the recipe's model, which is at `folder`, its positions stretched where that is asked for.
+pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Result<Base> {
+    let mut files = weights::open(folder, recipe.train_from_scratch.then_some(recipe.seed))?;
+    if let Some(kind) = recipe.rope_scaling {
+        log(match files.stretch_positions(kind, recipe.cutoff_len)? {
+            Some(factor) => format!("rotary positions are stretched {factor} times ({})", kind.name()),
+            None => format!(
+                "rope_scaling is not needed: the model reads {} tokens, cutoff_len is {}",
+                files.spec.max_positions, recipe.cutoff_len
+            ),
+        });
+    }
+    Ok(Base { tokenizer: files.tokenizer()?, files })
+}
+
+/// Loads model and adapters; trained weights come from `checkpoint` when a run goes on. The tokenizer has
+/// the template's tokens by now.
+pub fn load(
+    recipe: &Recipe,
+    mut base: Base,
+    checkpoint: Option<&Path>,
+    log: &mut dyn FnMut(String),
+) -> Result<Loaded> {
+    let mut additional = recipe.additional_target.clone();
+    if recipe.resize_vocab
+        && let Some(rows) = base.files.grow_vocabulary(base.tokenizer.vocab_size(), recipe.seed)?
+    {
+        log(format!("the vocabulary has grown to {rows} rows"));
+        // New rows are of no use unless they are trained.
+        if recipe.is_lora() && additional.is_empty() {
+            let spec = &base.files.spec;
+            let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+            additional = vec![last(spec.embedding.table), last(spec.head.name)];
+            log(format!("{} are trained, too", additional.join(" and ")));
+        }
+    }
+    if recipe.is_lora() {
+        load_lora(recipe, base, additional, checkpoint)
+    } else {
+        load_full(recipe, base, checkpoint)
+    }
+}
+
+fn load_full(recipe: &Recipe, base: Base, checkpoint: Option<&Path>) -> Result<Loaded> {
+    let Base { files, tokenizer } = base;
     let tuning = Tuning { full: true, bf16: bf16(recipe), ..Tuning::default() };
     let decoder = match checkpoint {
-        Some(folder) => weights::open(folder, from_scratch)?.build(&tuning)?,
-        None => original.build(&tuning)?,
+        Some(folder) => weights::open(folder, None)?.build(&tuning)?,
+        None => files.build(&tuning)?,
     };
-    let dtype =
-        match original.config.get("torch_dtype").or(original.config.get("dtype")).and_then(|d| d.as_str()) {
-            Some("bfloat16") => DType::BF16,
-            Some("float16") => DType::F16,
-            _ => DType::F32,
-        };
-    let config = original.config.values.clone();
-    Ok(Loaded { decoder, tokenizer: original.tokenizer()?, product: Product::Model { config, dtype } })
+    let dtype = match files.config.get("torch_dtype").or(files.config.get("dtype")).and_then(|d| d.as_str()) {
+        Some("bfloat16") => DType::BF16,
+        Some("float16") => DType::F16,
+        _ => DType::F32,
+    };
+    let config = files.config.values.clone();
+    Ok(Loaded { decoder, tokenizer, product: Product::Model { config, dtype } })
 }
 
-fn load_lora(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<Loaded> {
-    let files = weights::open(base, None)?;
+fn load_lora(
+    recipe: &Recipe,
+    base: Base,
+    additional: Vec<String>,
+    checkpoint: Option<&Path>,
+) -> Result<Loaded> {
     let mut adapters = Vec::new();
     for folder in &recipe.adapter_name_or_path {
         adapters.push(Adapter::open(Path::new(folder))?);
@@ -70,10 +110,11 @@ fn load_lora(recipe: &Recipe, base: &Path, checkpoint: Option<&Path>) -> Result<
         Some(folder) => Some(Adapter::open(folder)?),
         None => given,
     };
-    match trained {
-        Some(adapter) => continue_adapter(recipe, &files, merged, adapter),
-        None => new_adapter(recipe, &files, merged),
-    }
+    let (decoder, config) = match trained {
+        Some(adapter) => continue_adapter(recipe, &base.files, merged, adapter)?,
+        None => new_adapter(recipe, &base.files, merged, additional)?,
+    };
+    Ok(Loaded { decoder, tokenizer: base.tokenizer, product: Product::Adapter(config) })
 }
 
 fn continue_adapter(
@@ -81,7 +122,7 @@ fn continue_adapter(
     files: &ModelFiles,
     mut merged: Vec<Adapter>,
     adapter: Adapter,
-) -> Result<Loaded> {
+) -> Result<(Decoder, AdapterConfig)> {
     adapter.check_trainable()?;
     let additional = adapter.config.saved_modules.clone();
     let tuning = Tuning { full: false, additional, bf16: bf16(recipe) };
@@ -93,14 +134,19 @@ fn continue_adapter(
     decoder.attach(|linear| adapter.update(linear), adapter.config.dropout as f32)?;
     adapter.check_against(&decoder)?;
     let config = AdapterConfig { base: recipe.model_name_or_path.clone(), ..adapter.config.clone() };
-    Ok(Loaded { decoder, tokenizer: files.tokenizer()?, product: Product::Adapter(config) })
+    Ok((decoder, config))
 }
 
-fn new_adapter(recipe: &Recipe, files: &ModelFiles, merged: Vec<Adapter>) -> Result<Loaded> {
-    let tuning = Tuning { full: false, additional: recipe.additional_target.clone(), bf16: bf16(recipe) };
+fn new_adapter(
+    recipe: &Recipe,
+    files: &ModelFiles,
+    merged: Vec<Adapter>,
+    additional: Vec<String>,
+) -> Result<(Decoder, AdapterConfig)> {
+    let tuning = Tuning { full: false, additional: additional.clone(), bf16: bf16(recipe) };
     let mut decoder = files.build_with(&tuning, &merged)?;
     merge(&mut decoder, &merged)?;
-    check_additional(&decoder, &recipe.additional_target)?;
+    check_additional(&decoder, &additional)?;
     let settings = LoraSettings {
         rank: recipe.lora_rank,
         scale: recipe.lora_scale(),
@@ -120,10 +166,10 @@ fn new_adapter(recipe: &Recipe, files: &ModelFiles, merged: Vec<Adapter>) -> Res
         dropout: recipe.lora_dropout,
         rank_stabilised: recipe.use_rslora,
         targets,
-        saved_modules: recipe.additional_target.clone(),
+        saved_modules: additional,
         ..AdapterConfig::default()
     };
-    Ok(Loaded { decoder, tokenizer: files.tokenizer()?, product: Product::Adapter(config) })
+    Ok((decoder, config))
 }
 
 fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {

@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use recipe::RopeScaling;
+use serde_json::json;
+
+use super::grown::GrownSource;
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
@@ -16,7 +20,7 @@ pub struct ModelFiles {
     pub path: PathBuf,
     pub config: Config,
     pub spec: DecoderSpec,
-    weights: Arc<dyn WeightSource>,
+    weights: Arc<dyn WeightSource + Send + Sync>,
     gguf: Option<Arc<GgufSource>>,
 }
 
@@ -54,7 +58,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
     }
     let config = Config::read(&config_path)?;
     let spec = families::read(&config)?;
-    let weights: Arc<dyn WeightSource> = match from_scratch {
+    let weights: Arc<dyn WeightSource + Send + Sync> = match from_scratch {
         Some(seed) => Arc::new(InitialSource::new(seed, spec.initializer_range)),
         None => Arc::new(FolderSource::open(path)?),
     };
@@ -76,7 +80,60 @@ impl ModelFiles {
 
     /// The same, with what adapters put in place of the model's own weights.
     pub fn build_with(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
+        let mut spec = self.spec.clone();
+        // Adapters that were trained with a larger vocabulary bring its rows.
+        for module in [spec.embedding.table, spec.head.name] {
+            for adapter in adapters {
+                spec.vocab = adapter.saved_rows(module)?.unwrap_or(spec.vocab);
+            }
+        }
         let source = WithAdapters::new(self.weights.as_ref(), adapters)?;
-        Decoder::build(self.spec.clone(), &source, tuning)
+        Decoder::build(spec, &source, tuning)
+    }
+
+    /// Gives the model rows for `tokens` tokens, rounded up to a multiple of 64, if it has fewer; answers with
+    /// the new number of rows then.
+    pub fn grow_vocabulary(&mut self, tokens: usize, seed: u64) -> Result<Option<usize>> {
+        let old = self.spec.vocab;
+        if tokens <= old {
+            return Ok(None);
+        }
+        let new = tokens.next_multiple_of(64);
+        let modules = [self.spec.embedding.table, self.spec.head.name].map(str::to_owned);
+        self.weights = Arc::new(GrownSource { base: self.weights.clone(), modules, old, new, seed });
+        let key = ["padded_vocab_size", "embedding_size", "vocab_size"];
+        let key = key.into_iter().find(|key| self.config.get(key).is_some()).unwrap_or("vocab_size");
+        self.config.values.insert(key.to_owned(), json!(new));
+        self.spec = families::read(&self.config)?;
+        Ok(Some(new))
+    }
+
+    /// Stretches rotary positions so that texts of `length` tokens fit; answers with the factor, or none if
+    /// they fit already. Factor and parameters are LLaMA-Factory's.
+    ///
+    /// # Errors
+    /// If the model has no rotary positions that can be stretched.
+    pub fn stretch_positions(&mut self, kind: RopeScaling, length: usize) -> Result<Option<f64>> {
+        let old = self.spec.max_positions;
+        if length <= old {
+            return Ok(None);
+        }
+        let factor = length.div_ceil(old) as f64;
+        let mut scaling = json!({"rope_type": kind.name(), "factor": factor});
+        if kind != RopeScaling::Linear {
+            scaling["original_max_position_embeddings"] = json!(old);
+        }
+        if kind == RopeScaling::Llama3 {
+            (scaling["low_freq_factor"], scaling["high_freq_factor"]) = (json!(1.0), json!(4.0));
+        }
+        let positions = json!(old * factor as usize);
+        self.config.values.insert("max_position_embeddings".to_owned(), positions);
+        self.config.values.insert("rope_scaling".to_owned(), scaling);
+        self.spec = families::read(&self.config)?;
+        if self.spec.ropes.iter().all(|rope| rope.scaling == families::RopeScaling::None) {
+            let message = "is set, but positions of this model type cannot be stretched; leave it off";
+            return Err(Error::recipe("rope_scaling", message));
+        }
+        Ok(Some(factor))
     }
 }

@@ -3,6 +3,7 @@
 mod atomic;
 mod folder;
 mod gguf;
+mod grown;
 mod initial;
 mod load;
 mod save;

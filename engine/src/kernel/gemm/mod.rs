@@ -199,7 +199,7 @@ pub fn kernel_name() -> &'static str {
         (true, false) => return "AVX-512",
         _ => {}
     }
-    "portable"
+    "portable kernels"
 }
 
 /// Whether bf16 dot products run in hardware.
