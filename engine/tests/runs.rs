@@ -228,7 +228,6 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
         model: base.path().to_owned(),
         adapters: vec![whole.path().to_owned()],
         template: Some("llama3".to_owned()),
-        ..Default::default()
     };
     engine::chat::ChatModel::load(&source).unwrap();
 }
