@@ -97,7 +97,7 @@ impl Catalog {
         }
         source.check_columns(&seen)?;
         if let Some(samples) = source.info.num_samples {
-            let places = draw(outcomes.len(), samples, seed);
+            let places = draw(outcomes.len(), samples, &mut LegacyRng::new(seed as u32));
             let taken = places.into_iter().take(max_samples.unwrap_or(usize::MAX));
             outcomes = taken.map(|place| outcomes[place].clone()).collect();
         }
@@ -292,8 +292,7 @@ fn check_kind(info: &DatasetInfo, kind: Kind) -> std::result::Result<(), String>
 }
 
 /// Draws `samples` of `rows` rows: each once in a random order, then, if more are wanted, any again.
-pub(crate) fn draw(rows: usize, samples: usize, seed: u64) -> Vec<usize> {
-    let mut rng = LegacyRng::new(seed as u32);
+pub(crate) fn draw(rows: usize, samples: usize, rng: &mut LegacyRng) -> Vec<usize> {
     let mut drawn = rng.permutation(rows);
     drawn.truncate(samples);
     let missing = if rows == 0 { 0 } else { samples - drawn.len() };

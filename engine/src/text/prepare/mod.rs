@@ -3,6 +3,8 @@
 mod encoder;
 mod sets;
 mod streaming;
+#[cfg(test)]
+mod tests;
 mod tokenized;
 
 use std::path::Path;
@@ -14,6 +16,7 @@ use self::sets::{Sets, split};
 use super::data::Catalog;
 use super::encode::{Example, IGNORE_INDEX};
 use super::error::{Error, Result};
+use super::numpy::LegacyRng;
 use super::store::Examples;
 use super::template::{Reasoning, Template};
 use super::tokenizer::Tokenizer;
@@ -126,12 +129,14 @@ pub fn prepare(
 /// Everything at once, with an order that may be gone through again and again.
 fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
     let catalog = Catalog::open(Path::new(&recipe.dataset_dir))?;
-    let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, log)?;
+    // One generator for all, as NumPy's global one is.
+    let mut rng = LegacyRng::new(recipe.seed as u32);
+    let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;
     let mut order = sets.order(recipe, "dataset")?;
     let (sets_of_eval, eval) = if recipe.eval_dataset.is_empty() {
         (sets.clone(), split(recipe, &mut order)?)
     } else {
-        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, log)?;
+        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, log)?;
         let order = sets.order(recipe, "eval_dataset")?;
         (sets, order)
     };
@@ -156,108 +161,4 @@ fn show(tokenizer: &Tokenizer, example: &Example, log: &mut dyn FnMut(String)) -
     log(format!("First example:\n{}", tokenizer.decode(&example.ids, false)?));
     log(format!("What counts in its loss:\n{}", tokenizer.decode(&learnt, false)?));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use recipe::Stage;
-
-    use super::*;
-
-    const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data");
-
-    fn recipe(template: &str) -> Recipe {
-        Recipe {
-            dataset: vec!["alpaca".into()],
-            dataset_dir: BASE.into(),
-            template: Some(template.into()),
-            cutoff_len: 128,
-            ..Recipe::default()
-        }
-    }
-
-    fn run(recipe: &Recipe) -> Result<(Prepared, Vec<String>)> {
-        let mut lines = Vec::new();
-        let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base"))?;
-        let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |line| lines.push(line))?;
-        let prepared = prepare(recipe, &tokenizer, &template, &mut |line| lines.push(line))?;
-        Ok((prepared, lines))
-    }
-
-    fn refusal(recipe: &Recipe) -> String {
-        run(recipe).map(|_| ()).expect_err("should be refused").to_string()
-    }
-
-    #[test]
-    fn a_split_takes_a_share_or_a_number_and_loses_nothing() {
-        let whole = run(&recipe("default")).expect("the data").0.train;
-        let ids = |example: Result<Example>| example.expect("an example").ids;
-        for (val_size, expected) in [(0.1, 5), (7.0, 7)] {
-            let split = run(&Recipe { val_size, ..recipe("default") }).expect("a split").0;
-            assert_eq!(split.eval.len(), expected);
-            let mut all: Vec<Vec<u32>> = split.train.iter().chain(split.eval.iter()).map(ids).collect();
-            let mut before: Vec<Vec<u32>> = whole.iter().map(ids).collect();
-            assert_ne!(all, before);
-            all.sort();
-            before.sort();
-            assert_eq!(all, before);
-        }
-        let message = refusal(&Recipe { val_size: 48.0, ..recipe("default") });
-        assert!(message.contains("val_size: 48 takes 48 of 48 rows"), "{message}");
-    }
-
-    #[test]
-    fn settings_that_do_not_fit_are_refused_by_name() {
-        let message = refusal(&Recipe { train_on_prompt: true, ..recipe("chatglm3") });
-        assert!(message.starts_with("train_on_prompt: template \"chatglm3\""), "{message}");
-        let message = refusal(&recipe("qwen33"));
-        assert!(message.contains("template \"qwen33\": does not exist; similar names: qwen"), "{message}");
-        let long = Recipe {
-            stage: Stage::Pt,
-            dataset: vec!["pt_txt".into()],
-            cutoff_len: 100_000,
-            ..recipe("empty")
-        };
-        assert!(
-            refusal(&long).contains("cutoff_len: the training data are too short for one sequence of 100000")
-        );
-    }
-
-    #[test]
-    fn the_log_tells_rows_new_tokens_and_the_first_example() {
-        let lines = run(&recipe("llama3")).expect("the data").1.join("\n");
-        assert!(lines.contains("The vocabulary lacked <|eom_id|>"), "{lines}");
-        assert!(lines.contains("Data set \"alpaca\": 48 rows."), "{lines}");
-        assert!(lines.contains("First example:\n<s><|start_header_id|>"), "{lines}");
-    }
-
-    #[test]
-    fn broken_tools_name_file_and_row() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
-        let info = r#"{"alpaca": {"file_name": "d.json", "formatting": "sharegpt",
-            "columns": {"messages": "conversations", "tools": "tools"}}}"#;
-        write("dataset_info.json", info);
-        let recipe = Recipe { dataset_dir: folder.path().display().to_string(), ..recipe("default") };
-        for (role, content, tools, expected) in [
-            ("gpt", "A", "[{", "row 1, key \"tools\": not valid JSON"),
-            ("gpt", "A", "{}", "row 1, key \"tools\": should be a JSON list"),
-            ("function_call", "f()", "[]", "row 1, key \"function_call\": not valid JSON"),
-        ] {
-            let conversation = serde_json::json!([
-                {"from": "human", "value": "Q"}, {"from": role, "value": content},
-            ]);
-            let row = serde_json::json!([{"conversations": conversation, "tools": tools}]);
-            write("d.json", &row.to_string());
-            let message = refusal(&recipe);
-            assert!(message.contains("d.json") && message.contains(expected), "{message}");
-        }
-    }
-
-    #[test]
-    fn every_epoch_has_its_own_order() {
-        assert_eq!(epoch_order(50, 7, 3), epoch_order(50, 7, 3));
-        assert_ne!(epoch_order(50, 7, 3), epoch_order(50, 7, 4));
-        assert_ne!(epoch_order(50, 7, 3), epoch_order(50, 8, 3));
-    }
 }

@@ -10,7 +10,7 @@ use crate::hub::Hubs;
 use crate::text::data::mix::{Mix, Stop};
 use crate::text::data::{Catalog, DataSource, Seen, Skipped, chunk, draw};
 use crate::text::error::{Error, Result};
-use crate::text::numpy::DefaultRng;
+use crate::text::numpy::{DefaultRng, LegacyRng};
 use crate::text::store::{Place, Table, TableWriter, cache};
 
 /// A row: number of its data set, and of the row there.
@@ -32,19 +32,20 @@ struct Set {
 }
 
 impl Sets {
-    /// Loads and encodes the data sets called `names`.
+    /// Loads and encodes the data sets called `names`; `rng` draws the rows of those that take only some.
     pub fn load(
         recipe: &Recipe,
         encoder: &Encoder,
         catalog: &Catalog,
         names: &[String],
+        rng: &mut LegacyRng,
         log: &mut dyn FnMut(String),
     ) -> Result<Self> {
         let hubs = Hubs::from_env();
         let mut sets = Vec::with_capacity(names.len());
         for name in names {
             let source = catalog.source(name, encoder.kind(), &hubs, log)?;
-            sets.push(load(recipe, encoder, &source, log)?);
+            sets.push(load(recipe, encoder, &source, rng, log)?);
         }
         Ok(Self(sets))
     }
@@ -93,7 +94,13 @@ pub(super) fn mix(recipe: &Recipe, sets: usize, key: &'static str) -> Result<Mix
     Ok(Mix::Interleave { stop, shares })
 }
 
-fn load(recipe: &Recipe, encoder: &Encoder, source: &DataSource, log: &mut dyn FnMut(String)) -> Result<Set> {
+fn load(
+    recipe: &Recipe,
+    encoder: &Encoder,
+    source: &DataSource,
+    rng: &mut LegacyRng,
+    log: &mut dyn FnMut(String),
+) -> Result<Set> {
     let name = &source.info.name;
     for note in &source.notes {
         log(format!("Data set \"{name}\": {note}."));
@@ -101,7 +108,7 @@ fn load(recipe: &Recipe, encoder: &Encoder, source: &DataSource, log: &mut dyn F
     // Which rows are drawn depends on how many there are.
     let limit = if source.info.num_samples.is_some() { None } else { recipe.max_samples };
     let table = Arc::new(table(recipe, encoder, source, limit.unwrap_or(usize::MAX), log)?);
-    let drawn = source.info.num_samples.map(|samples| draw(table.rows(), samples, recipe.seed));
+    let drawn = source.info.num_samples.map(|samples| draw(table.rows(), samples, rng));
     let length = drawn.as_ref().map_or(table.rows(), Vec::len).min(recipe.max_samples.unwrap_or(usize::MAX));
     for remark in &table.remarks {
         log(format!("{remark}."));

@@ -1,0 +1,259 @@
+//! From a recipe to sequences.
+
+use recipe::{MixStrategy, Stage};
+
+use super::*;
+
+const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data");
+
+fn recipe(template: &str) -> Recipe {
+    Recipe {
+        dataset: vec!["alpaca".into()],
+        dataset_dir: BASE.into(),
+        template: Some(template.into()),
+        cutoff_len: 128,
+        ..Recipe::default()
+    }
+}
+
+fn run(recipe: &Recipe) -> Result<(Prepared, Vec<String>)> {
+    let mut lines = Vec::new();
+    let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base"))?;
+    let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |line| lines.push(line))?;
+    let prepared = prepare(recipe, &tokenizer, &template, &mut |line| lines.push(line))?;
+    Ok((prepared, lines))
+}
+
+fn refusal(recipe: &Recipe) -> String {
+    run(recipe).map(|_| ()).expect_err("should be refused").to_string()
+}
+
+#[test]
+fn a_split_takes_a_share_or_a_number_and_loses_nothing() {
+    let whole = run(&recipe("default")).expect("the data").0.train;
+    let ids = |example: Result<Example>| example.expect("an example").ids;
+    for (val_size, expected) in [(0.1, 5), (7.0, 7)] {
+        let split = run(&Recipe { val_size, ..recipe("default") }).expect("a split").0;
+        assert_eq!(split.eval.len(), expected);
+        let mut all: Vec<Vec<u32>> = split.train.iter().chain(split.eval.iter()).map(ids).collect();
+        let mut before: Vec<Vec<u32>> = whole.iter().map(ids).collect();
+        assert_ne!(all, before);
+        all.sort();
+        before.sort();
+        assert_eq!(all, before);
+    }
+    let message = refusal(&Recipe { val_size: 48.0, ..recipe("default") });
+    assert!(message.contains("val_size: 48 takes 48 of 48 rows"), "{message}");
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused_by_name() {
+    let message = refusal(&Recipe { train_on_prompt: true, ..recipe("chatglm3") });
+    assert!(message.starts_with("train_on_prompt: template \"chatglm3\""), "{message}");
+    let message = refusal(&recipe("qwen33"));
+    assert!(message.contains("template \"qwen33\": does not exist; similar names: qwen"), "{message}");
+    let long =
+        Recipe { stage: Stage::Pt, dataset: vec!["pt_txt".into()], cutoff_len: 100_000, ..recipe("empty") };
+    assert!(
+        refusal(&long).contains("cutoff_len: the training data are too short for one sequence of 100000")
+    );
+}
+
+#[test]
+fn the_log_tells_rows_new_tokens_and_the_first_example() {
+    let lines = run(&recipe("llama3")).expect("the data").1.join("\n");
+    assert!(lines.contains("The vocabulary lacked <|eom_id|>"), "{lines}");
+    assert!(lines.contains("Data set \"alpaca\": 48 rows."), "{lines}");
+    assert!(lines.contains("First example:\n<s><|start_header_id|>"), "{lines}");
+}
+
+#[test]
+fn broken_tools_name_file_and_row() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
+    let info = r#"{"alpaca": {"file_name": "d.json", "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "tools": "tools"}}}"#;
+    write("dataset_info.json", info);
+    let recipe = Recipe { dataset_dir: folder.path().display().to_string(), ..recipe("default") };
+    for (role, content, tools, expected) in [
+        ("gpt", "A", "[{", "row 1, key \"tools\": not valid JSON"),
+        ("gpt", "A", "{}", "row 1, key \"tools\": should be a JSON list"),
+        ("function_call", "f()", "[]", "row 1, key \"function_call\": not valid JSON"),
+    ] {
+        let conversation = serde_json::json!([
+            {"from": "human", "value": "Q"}, {"from": role, "value": content},
+        ]);
+        let row = serde_json::json!([{"conversations": conversation, "tools": tools}]);
+        write("d.json", &row.to_string());
+        let message = refusal(&recipe);
+        assert!(message.contains("d.json") && message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn every_epoch_has_its_own_order() {
+    assert_eq!(epoch_order(50, 7, 3), epoch_order(50, 7, 3));
+    assert_ne!(epoch_order(50, 7, 3), epoch_order(50, 7, 4));
+    assert_ne!(epoch_order(50, 7, 3), epoch_order(50, 8, 3));
+}
+
+/// A data folder with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).expect(name);
+    }
+    folder
+}
+
+/// Rows whose questions are numbers from `start` on.
+fn rows(start: usize, count: usize) -> String {
+    let rows = (start..start + count).map(|n| format!("{{\"instruction\": \"{n}\", \"output\": \"A\"}}\n"));
+    rows.collect()
+}
+
+const TWO_SETS: &str = r#"{"a": {"file_name": "a.jsonl"}, "b": {"file_name": "b.jsonl"}}"#;
+
+fn two_sets() -> tempfile::TempDir {
+    folder(&[("dataset_info.json", TWO_SETS), ("a.jsonl", &rows(100, 3)), ("b.jsonl", &rows(200, 6))])
+}
+
+fn of(folder: &tempfile::TempDir, names: &[&str]) -> Recipe {
+    Recipe {
+        dataset: names.iter().map(|name| (*name).to_owned()).collect(),
+        dataset_dir: folder.path().display().to_string(),
+        ..recipe("default")
+    }
+}
+
+/// The numbers that the questions of `examples` are.
+fn questions(examples: &Examples, count: usize) -> Vec<usize> {
+    let tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base")).expect("the tokenizer");
+    let number = |place: usize| {
+        let text = tokenizer.decode(&examples.get(place).expect("an example").ids, false).expect("a text");
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    };
+    (0..count).map(number).collect()
+}
+
+#[test]
+fn data_sets_are_mixed_as_the_recipe_says() {
+    let folder = two_sets();
+    let order = |mix_strategy, shares: &[&str]| {
+        let interleave_probs = shares.iter().map(|share| (*share).to_owned()).collect();
+        let train = run(&Recipe { mix_strategy, interleave_probs, ..of(&folder, &["a", "b"]) })
+            .expect("data")
+            .0
+            .train;
+        questions(&train, train.len())
+    };
+    assert_eq!(order(MixStrategy::Concat, &[]), [100, 101, 102, 200, 201, 202, 203, 204, 205]);
+    assert_eq!(order(MixStrategy::InterleaveUnder, &[]), [100, 200, 101, 201, 102, 202]);
+    let over = [100, 200, 101, 201, 102, 202, 100, 203, 101, 204, 102, 205];
+    assert_eq!(order(MixStrategy::InterleaveOver, &[]), over);
+    // As `datasets.interleave_datasets` draws with seed 42.
+    assert_eq!(order(MixStrategy::InterleaveUnder, &["0.5", "0.5"]), UNDER);
+    let wrong = Recipe {
+        mix_strategy: MixStrategy::InterleaveUnder,
+        interleave_probs: vec!["1".into()],
+        ..of(&folder, &["a", "b"])
+    };
+    assert!(refusal(&wrong).contains("interleave_probs: gives 1 shares, but dataset names 2 data sets"));
+}
+
+/// As LLaMA-Factory splits 6 rows with seed 42: `train_test_split(test_size=2, seed=42)`.
+#[test]
+fn the_split_is_that_of_datasets() {
+    let folder = two_sets();
+    let split = run(&Recipe { val_size: 2.0, ..of(&folder, &["b"]) }).expect("data").0;
+    assert_eq!((questions(&split.eval, 2), questions(&split.train, 4)), (EVAL.to_vec(), TRAIN.to_vec()));
+}
+
+#[test]
+fn rows_are_drawn_as_numpy_draws_them() {
+    let info = r#"{"b": {"file_name": "b.jsonl", "num_samples": 8}}"#;
+    let folder = folder(&[("dataset_info.json", info), ("b.jsonl", &rows(200, 6))]);
+    let train = run(&of(&folder, &["b"])).expect("data").0.train;
+    assert_eq!(questions(&train, train.len()), DRAWN);
+    let train = run(&Recipe { max_samples: Some(3), ..of(&folder, &["b"]) }).expect("data").0.train;
+    assert_eq!(questions(&train, train.len()), DRAWN[..3]);
+}
+
+#[test]
+fn streams_are_shuffled_and_start_again() {
+    let folder = two_sets();
+    let streamed = Recipe { streaming: true, max_steps: 10, buffer_size: 2, ..of(&folder, &["a", "b"]) };
+    let train = run(&streamed).expect("data").0.train;
+    assert_eq!(train.len(), 10 * streamed.examples_per_step());
+    let mut first = questions(&train, 9);
+    assert_ne!(first, [100, 101, 102, 200, 201, 202, 203, 204, 205]);
+    first.sort_unstable();
+    assert_eq!(first, [100, 101, 102, 200, 201, 202, 203, 204, 205], "an epoch misses nothing");
+    // A resumed run goes on where it stood; it never goes back.
+    let whole = run(&streamed).expect("data").0.train;
+    let resumed = run(&streamed).expect("data").0.train;
+    let later: Vec<_> = (0..20).map(|place| whole.get(place).expect("an example")).skip(12).collect();
+    assert_eq!(resumed.get(12).ok(), later.first().cloned());
+    assert_eq!(resumed.get(19).ok(), later.last().cloned());
+    assert!(resumed.get(3).is_err());
+
+    let held_out = run(&Recipe { val_size: 2.0, ..streamed.clone() }).expect("data").0;
+    let eval = questions(&held_out.eval, held_out.eval.len());
+    let mut all = questions(&held_out.train, 7);
+    assert_eq!(eval.len(), 2);
+    assert!(eval.iter().all(|question| !all.contains(question)), "{eval:?} {all:?}");
+    all.extend(eval);
+    all.sort_unstable();
+    assert_eq!(all, first);
+    assert!(refusal(&Recipe { max_steps: -1, ..streamed.clone() }).starts_with("max_steps:"));
+    assert!(refusal(&Recipe { max_samples: Some(2), ..streamed.clone() }).starts_with("max_samples:"));
+    assert!(refusal(&Recipe { val_size: 0.5, ..streamed }).starts_with("val_size:"));
+}
+
+#[test]
+fn a_stream_tells_of_rows_that_it_leaves_out() {
+    let content = format!("{}{{\"instruction\": \"no answer\"}}\n{}", rows(1, 2), rows(3, 2));
+    let info = r#"{"a": {"file_name": "a.jsonl"}}"#;
+    let folder = folder(&[("dataset_info.json", info), ("a.jsonl", &content)]);
+    let streamed = Recipe { streaming: true, max_steps: 3, ..of(&folder, &["a"]) };
+    let train = run(&streamed).expect("data").0.train;
+    let remarks = train.remarks();
+    assert!(remarks.iter().any(|remark| remark.contains("a.jsonl, row 3, key \"output\"")), "{remarks:?}");
+    assert!(train.remarks().is_empty());
+}
+
+#[test]
+fn encoded_data_are_stored_and_read_again() {
+    let folder = two_sets();
+    let stored = folder.path().join("encoded");
+    for packing in [None, Some(true)] {
+        let _ = std::fs::remove_dir_all(&stored);
+        let recipe = Recipe {
+            tokenized_path: Some(stored.display().to_string()),
+            val_size: 2.0,
+            packing,
+            ..of(&folder, &["a", "b"])
+        };
+        let all = |examples: &Examples| examples.iter().collect::<Result<Vec<_>>>().expect("examples");
+        let (first, lines) = run(&recipe).expect("data");
+        assert!(lines.iter().any(|line| line.contains("Encoded data are stored")), "{lines:?}");
+        // The files are no longer needed.
+        std::fs::rename(folder.path().join("a.jsonl"), folder.path().join("away")).expect("a rename");
+        let (second, lines) = run(&recipe).expect("data");
+        std::fs::rename(folder.path().join("away"), folder.path().join("a.jsonl")).expect("a rename");
+        assert!(lines.iter().any(|line| line.contains("are read from")), "{lines:?}");
+        assert_eq!(all(&first.train), all(&second.train));
+        assert_eq!(all(&first.eval), all(&second.eval));
+    }
+    let foreign = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(foreign.path().join("dataset_dict.json"), "{}").expect("a file");
+    let path = foreign.path().display().to_string();
+    let message = refusal(&Recipe { tokenized_path: Some(path), ..of(&folder, &["a"]) });
+    assert!(message.starts_with("tokenized_path:") && message.contains("LLaMA-Factory's"), "{message}");
+}
+
+const UNDER: [usize; 8] = [200, 100, 201, 202, 101, 203, 204, 205];
+const EVAL: [usize; 2] = [203, 202];
+const TRAIN: [usize; 4] = [205, 204, 201, 200];
+const DRAWN: [usize; 8] = [200, 201, 205, 202, 204, 203, 204, 204];
