@@ -65,6 +65,7 @@ impl Tokenizer {
         let given = special_tokens(&config, &map);
         let mut tokenizer = Self {
             inner,
+            words: Default::default(),
             special: SpecialTokens {
                 bos: given.bos.or(roles.bos),
                 eos: given.eos.or(roles.eos),

@@ -81,6 +81,7 @@ impl Tokenizer {
         config.insert("clean_up_tokenization_spaces".into(), json!(false));
         Ok(Self {
             inner: Pipeline::Parts(Box::new(inner)),
+            words: Default::default(),
             special,
             chat_template: source.chat_template.map(str::to_owned),
             add_bos,

@@ -13,15 +13,19 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tiktoken;
+mod words;
 
 pub use gguf::GgufTokenizer;
 pub use stream::StreamDecoder;
+
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::error::{Error, Result};
 use pipeline::Pipeline;
+use words::Words;
 
 /// The tokens with a role of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Tokenizer {
     special: SpecialTokens,
     chat_template: Option<String>,
     add_bos: bool,
+    /// Words that were encoded before, where the pipeline splits into words.
+    words: OnceLock<Option<Arc<Words>>>,
     /// Where it came from, for messages.
     origin: String,
     /// The rest of `tokenizer_config.json`, kept for writing it out again.
@@ -49,8 +55,19 @@ impl Tokenizer {
     /// Token ids of `text`. Without `add_special_tokens` nothing is put around it; special tokens inside the text are
     /// recognised in both cases.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        let ids = self.inner.encode(text, add_special_tokens);
+        let ids = match self.words() {
+            Some(words) if !add_special_tokens => words.encode(text, |word| self.inner.encode(word, false)),
+            _ => self.inner.encode(text, add_special_tokens),
+        };
         ids.map_err(|e| self.error(format!("cannot encode text: {e}")))
+    }
+
+    fn words(&self) -> Option<&Words> {
+        let words = self.words.get_or_init(|| match &self.inner {
+            Pipeline::Parts(parts) => Words::of(parts).map(Arc::new),
+            Pipeline::SentencePiece(_) => None,
+        });
+        words.as_deref()
     }
 
     /// Text of `ids`; with `skip_special_tokens` without the special ones.
@@ -126,6 +143,8 @@ impl Tokenizer {
         let missing = tokens.iter().filter(|token| self.token_to_id(token).is_none()).cloned().collect();
         let named = tokens.iter().filter(|token| !token.is_empty());
         let special = named.map(|token| AddedToken::from(token.as_str(), true));
+        // What was one word may now hold a token.
+        self.words = OnceLock::new();
         self.inner
             .add_tokens(special.collect::<Vec<_>>())
             .map_err(|e| self.error(format!("cannot take in {tokens:?} as special tokens: {e}")))?;
