@@ -14,7 +14,7 @@ use crate::text::data::mix::{Mix, Turns};
 use crate::text::data::{Catalog, DataSource, RawRow, Seen};
 use crate::text::encode::Example;
 use crate::text::error::{Error, Result};
-use crate::text::numpy::DefaultRng;
+use crate::text::numpy::{DefaultRng, LegacyRng};
 use crate::text::store::{Stream, Table};
 
 /// How many rows that were left out are told one by one.
@@ -63,7 +63,8 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     let eval = if recipe.eval_dataset.is_empty() {
         rows.evaluation(log)?
     } else {
-        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, log)?;
+        let mut rng = LegacyRng::new(recipe.seed as u32);
+        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, log)?;
         encoder.sequences(&sets, &sets.order(recipe, "eval_dataset")?, "evaluation", log)?
     };
     let length = steps as usize * recipe.examples_per_step();
