@@ -52,7 +52,7 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
 
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let folder = resolve_model(&recipe.model_name_or_path, None, &mut log)?;
+    let folder = resolve_model(&recipe.model_name_or_path, Some(&recipe.model_revision), &mut log)?;
     let mut base = setup::open(recipe, &folder, &mut log)?;
     let template = text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut log)?;
     let checkpoint = start.as_ref().map(|start| start.folder.as_path());

@@ -191,6 +191,9 @@ argument_table! {
         /// Folder of a model in Hugging Face layout, or a .gguf file.
         model_name_or_path: String = String::new()
             => entry("Model", "模型", "Hugging Face 格式的模型文件夹，或 .gguf 文件。").path().essential();
+        /// Branch, tag or commit of a model that is read from a hub by its name.
+        model_revision: String = "main".to_owned()
+            => entry("Revision", "模型版本", "从模型站点按名称读取的模型的分支、标签或提交。").advanced();
         /// Adapter folders to start from. All but the last are merged into the model; the last one is trained on.
         adapter_name_or_path: Vec<String> = Vec::new()
             => entry("Adapters", "适配器", "作为起点的适配器文件夹。除最后一个外全部合并进模型，最后一个继续训练。")

@@ -23,7 +23,7 @@ static FEATURES: &[(&str, &[&str])] = &[
         "init_special_tokens=noise_init", "split_special_tokens=false",
     ]),
     ("hub access", &[
-        "model_revision=main", "adapter_folder", "push_to_hub=false", "hub_token", "hub_private_repo", "hub_model_id",
+        "adapter_folder", "push_to_hub=false", "hub_token", "hub_private_repo", "hub_model_id",
         "hub_strategy=every_save", "hub_always_push=false", "hub_revision",
     ]),
     ("quantisation", &[

@@ -65,11 +65,6 @@ impl Examples {
         self.len() == 0
     }
 
-    /// Whether sequences come in the order of their places only.
-    pub fn is_stream(&self) -> bool {
-        matches!(self.0, Source::Streamed(..))
-    }
-
     /// Sequence number `place`, from 0. A stream gives them in order; it goes on from the one asked for last.
     ///
     /// # Errors

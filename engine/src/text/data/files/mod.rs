@@ -105,28 +105,9 @@ struct OpenFile {
 }
 
 impl Rows {
-    /// Rows of a file, or of every file of a folder (all of one kind, in the order of their names).
-    ///
-    /// # Errors
-    /// If nothing is there, or a folder's files are of several kinds.
-    pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::of(files_of(path)?))
-    }
-
     /// Rows of `files`, one file after the other.
     pub fn of(files: Vec<PathBuf>) -> Self {
         Self { files: files.into_iter(), open: None, ended: false }
-    }
-
-    /// Passes over `count` rows; fewer if there are not so many.
-    ///
-    /// # Errors
-    /// If a row cannot be read.
-    pub fn pass_over(&mut self, count: usize) -> Result<()> {
-        for row in self.by_ref().take(count) {
-            row?;
-        }
-        Ok(())
     }
 
     fn advance(&mut self) -> Option<Result<RawRow>> {
