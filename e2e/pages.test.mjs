@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Board } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
 
-const PAGES = ['/', '/new', '/chat'];
+const PAGES = ['/', '/new', '/chat', '/datasets', '/datasets/identity?row=1', '/datasets/chandler_pairs?view=raw'];
 
 /** Mean of red, green and blue of the page's background; a canvas understands every notation of colours. */
 const brightness = page => page.evaluate(() => {
@@ -57,7 +57,7 @@ test('pages', async t => {
     await page.goto(board.url);
     await hydrated(page);
     await page.evaluate(() => { window.sameDocument = true; });
-    for (const [link, path] of [['nav-chat', '/chat'], ['nav-new', '/new'], ['nav-runs', '/']]) {
+    for (const [link, path] of [['nav-chat', '/chat'], ['nav-data', '/datasets'], ['nav-new', '/new'], ['nav-runs', '/']]) {
       await part(page, link).click();
       await page.waitForURL(board.url + path);
     }

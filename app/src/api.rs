@@ -2,6 +2,10 @@
 //!
 //! Server functions (in `app::calls`) find the board in Leptos' context; the `server` crate provides it.
 
+mod datasets;
+
+pub use datasets::*;
+
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use recipe::{Event, Point, RunState};

@@ -1,5 +1,9 @@
 //! Server functions: what pages call, each a thin door to the [`Board`](crate::api::Board) in context.
 
+mod datasets;
+
+pub use datasets::*;
+
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use recipe::RunState;

@@ -53,6 +53,17 @@ pub fn large(value: u64) -> String {
     }
 }
 
+/// A size in bytes: `1.3 MB`.
+pub fn bytes(value: u64) -> String {
+    let size = value as f64;
+    match size {
+        v if v >= 1e9 => format!("{:.2} GB", v / 1e9),
+        v if v >= 1e6 => format!("{:.1} MB", v / 1e6),
+        v if v >= 1e3 => format!("{:.1} KB", v / 1e3),
+        _ => format!("{value} B"),
+    }
+}
+
 /// `3:07`, `1:02:33`, `2d 04:10`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -145,6 +156,10 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(12_500), "12\u{202f}500");
         assert_eq!(large(134_515_008), "134.5M");
+        assert_eq!(
+            [999, 1_250, 1_300_000, 1_000_000_000].map(bytes),
+            ["999 B", "1.2 KB", "1.3 MB", "1.00 GB"]
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One page per route.
 
 pub mod chat;
+pub mod dataset;
+pub mod datasets;
 pub mod new_run;
 pub mod not_found;
 pub mod run;

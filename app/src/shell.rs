@@ -10,6 +10,8 @@ use crate::components::clock::provide_clock;
 use crate::components::nav::Nav;
 use crate::i18n::{tag, words};
 use crate::pages::chat::ChatPage;
+use crate::pages::dataset::DatasetPage;
+use crate::pages::datasets::DatasetsPage;
 use crate::pages::new_run::NewRunPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::run::RunPage;
@@ -56,6 +58,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("") view=RunsPage ssr=SsrMode::Async/>
                     <Route path=path!("new") view=NewRunPage ssr=SsrMode::Async/>
                     <Route path=path!("runs/:id") view=RunPage ssr=SsrMode::Async/>
+                    <Route path=path!("datasets") view=DatasetsPage ssr=SsrMode::Async/>
+                    <Route path=path!("datasets/:name") view=DatasetPage ssr=SsrMode::Async/>
                     <Route path=path!("chat") view=ChatPage ssr=SsrMode::Async/>
                 </Routes>
             </main>

@@ -10,6 +10,7 @@ pub enum IconName {
     Chevron,
     Copy,
     Cross,
+    Data,
     Download,
     Language,
     Moon,
@@ -38,6 +39,9 @@ impl IconName {
             IconName::Chevron => "m9 6 6 6-6 6",
             IconName::Copy => "M9 9h11v11H9zM15 9V4H4v11h5",
             IconName::Cross => "m6 6 12 12M18 6 6 18",
+            IconName::Data => {
+                "M12 4c4.4 0 8 1.3 8 3s-3.6 3-8 3-8-1.3-8-3 3.6-3 8-3M4 7v10c0 1.7 3.6 3 8 3s8-1.3 8-3V7M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3"
+            }
             IconName::Download => "M12 4v11m-4.6-4.4L12 15.2l4.6-4.6M4.5 19.5h15",
             IconName::Language => {
                 "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M3.2 12h17.6M12 3c-5 5.4-5 12.6 0 18M12 3c5 5.4 5 12.6 0 18"

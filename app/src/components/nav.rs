@@ -22,6 +22,10 @@ pub fn Nav() -> AnyView {
                         <Icon name=IconName::Runs/>
                         <span>{w.nav_runs}</span>
                     </A>
+                    <A href="/datasets" attr:class="nav-link" attr:data-test="nav-data">
+                        <Icon name=IconName::Data/>
+                        <span>{w.nav_data}</span>
+                    </A>
                     <A href="/chat" attr:class="nav-link" attr:data-test="nav-chat">
                         <Icon name=IconName::Chat/>
                         <span>{w.nav_chat}</span>

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_path, escape_value};
-use super::{Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
+use super::{CACHE_ALONE, Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
 use crate::text::data::HubSource;
 
 const ENDPOINT: &str = "https://huggingface.co";
@@ -54,6 +54,11 @@ impl HuggingFace {
         let offline = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(|name| is_set(name));
         let cache = cache.map_or_else(|| home.join("hub"), PathBuf::from);
         Self::new(&endpoint, &cache, token.as_deref(), offline)
+    }
+
+    /// The same hub, of which only the cache is read.
+    pub fn in_cache(self) -> Self {
+        Self { offline: self.offline.or(Some(CACHE_ALONE)), ..self }
     }
 
     /// A hub at `endpoint` with its cache at `cache`; `offline` names what forbids requests.

@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 
 use crate::text::data::HubSource;
 
+/// Stands where a variable that forbids requests is named, if it is the caller who wants none.
+const CACHE_ALONE: &str = "reading nothing but the cache";
+
 /// What kind of repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepoKind {
@@ -90,6 +93,16 @@ impl Hubs {
             hugging_face: HuggingFace::from_env(),
             model_scope: ModelScope::from_env(),
             prefer_model_scope: is_set("USE_MODELSCOPE_HUB"),
+        }
+    }
+
+    /// The same hubs, of which only the caches are read.
+    pub fn in_cache(self) -> Self {
+        let Self { hugging_face, model_scope, prefer_model_scope } = self;
+        Self {
+            hugging_face: hugging_face.in_cache(),
+            model_scope: model_scope.in_cache(),
+            prefer_model_scope,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_value};
-use super::{Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
+use super::{CACHE_ALONE, Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
 use crate::text::data::HubSource;
 
 const DOMAIN: &str = "www.modelscope.cn";
@@ -34,6 +34,11 @@ impl ModelScope {
             variable("MODELSCOPE_CACHE").map_or_else(|| cache_home().join("modelscope/hub"), PathBuf::from);
         let offline = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(|name| is_set(name));
         Self::new(&endpoint, &cache, variable("MODELSCOPE_API_TOKEN").as_deref(), offline)
+    }
+
+    /// The same hub, of which only the cache is read.
+    pub fn in_cache(self) -> Self {
+        Self { offline: self.offline.or(Some(CACHE_ALONE)), ..self }
     }
 
     /// A hub at `endpoint` with its cache at `cache`; `offline` names what forbids requests.

@@ -63,7 +63,7 @@ fn broken(name: &str, problem: String) -> DatasetChoice {
     }
 }
 
-fn format_name(format: Format) -> &'static str {
+pub fn format_name(format: Format) -> &'static str {
     match format {
         Format::Alpaca => "alpaca",
         Format::Sharegpt => "sharegpt",
@@ -85,7 +85,7 @@ pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, O
 
 impl RowCounts {
     /// Rows of a file; `None` where they are not counted.
-    fn of(&self, file: &Path) -> Option<u64> {
+    pub fn of(&self, file: &Path) -> Option<u64> {
         let metadata = fs::metadata(file).ok()?;
         let (modified, length) = (metadata.modified().ok()?, metadata.len());
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();

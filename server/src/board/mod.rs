@@ -1,9 +1,9 @@
 //! What the pages ask of the server: [`app::api::Board`] over pool, store, folders and chat.
 
 mod choices;
-mod datasets;
+pub(crate) mod datasets;
 mod launch;
-mod models;
+pub(crate) mod models;
 mod targets;
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use recipe::{Event, EventBody, LogLevel, Problem, RunState};
 use crate::{
     chat::Chat,
     config::Folders,
+    datasets::Datasets,
     pool::{Pool, PoolError},
     store::StoreError,
     worker::{LOG_FILE, OUTPUT_DIR, last_log_lines},
@@ -40,11 +41,19 @@ pub struct ServerBoard {
     folders: Arc<Folders>,
     row_counts: Arc<RowCounts>,
     chat: Arc<Chat>,
+    datasets: Arc<Datasets>,
 }
 
 impl ServerBoard {
     pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>) -> ServerBoard {
-        ServerBoard { pool, folders: Arc::new(folders), row_counts: Arc::default(), chat }
+        let (folders, row_counts) = (Arc::new(folders), Arc::<RowCounts>::default());
+        let datasets = Arc::new(Datasets::new(folders.clone(), row_counts.clone()));
+        ServerBoard { pool, folders, row_counts, chat, datasets }
+    }
+
+    /// What the pages of data sets ask.
+    pub fn datasets(&self) -> Arc<Datasets> {
+        self.datasets.clone()
     }
 
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {

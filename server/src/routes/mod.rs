@@ -6,7 +6,11 @@ mod run_socket;
 
 use std::sync::Arc;
 
-use app::{App, api::Board, shell};
+use app::{
+    App,
+    api::{Board, DataBoard},
+    shell,
+};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
@@ -19,6 +23,7 @@ use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 
 use crate::{
+    board::ServerBoard,
     chat::Chat,
     pool::Pool,
     security::{self, Gate},
@@ -34,7 +39,7 @@ pub struct AppState {
     pub pool: Pool,
     pub chat: Arc<Chat>,
     pub gate: Arc<Gate>,
-    pub board: Arc<dyn Board>,
+    pub board: Arc<ServerBoard>,
 }
 
 pub fn router(state: AppState) -> Router {
@@ -59,9 +64,12 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// What pages and server functions find in their context; sets the page's content policy on the way.
-fn page_context(board: Arc<dyn Board>) -> impl Fn() + Clone + Send + Sync + 'static {
+fn page_context(board: Arc<ServerBoard>) -> impl Fn() + Clone + Send + Sync + 'static {
+    let datasets: Arc<dyn DataBoard> = board.datasets();
+    let board: Arc<dyn Board> = board;
     move || {
         provide_context(board.clone());
+        provide_context(datasets.clone());
         let nonce = leptos::nonce::use_nonce();
         let policy = nonce.and_then(|nonce| security::page_policy(&nonce));
         if let (Some(response), Some(policy)) = (use_context::<ResponseOptions>(), policy) {

@@ -60,7 +60,7 @@ pub struct DataSource {
     pub kind: Kind,
     /// What the user should know.
     pub notes: Vec<String>,
-    catalog: PathBuf,
+    pub(super) catalog: PathBuf,
 }
 
 /// The next rows to be parsed and converted together, at most `most`: about a thousand, fewer if they are long.
@@ -264,7 +264,7 @@ fn main_column(info: &DatasetInfo) -> &str {
     column.as_deref().unwrap_or_default()
 }
 
-fn check_main_column(info: &DatasetInfo) -> std::result::Result<(), String> {
+pub(super) fn check_main_column(info: &DatasetInfo) -> std::result::Result<(), String> {
     let (key, column) = match info.format {
         Format::Alpaca => ("prompt", &info.columns.prompt),
         Format::Sharegpt | Format::OpenAi => ("messages", &info.columns.messages),

@@ -5,6 +5,7 @@ mod catalog;
 mod entry;
 pub mod files;
 mod load;
+mod look;
 mod messages;
 pub mod mix;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{Example, IGNORE_INDEX};
 use crate::text::Tokenizer;
 use crate::text::error::{Error, Result};
+use crate::text::template::Template;
 
 /// How a plain text is encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,14 @@ pub struct PlainText {
     pub cutoff_len: Option<usize>,
     /// What closes a text; `None` is the tokenizer's EOS.
     pub end: Option<String>,
+}
+
+impl PlainText {
+    /// Plain text as runs with this template encode it.
+    pub fn of(template: &Template, cutoff_len: Option<usize>) -> Self {
+        // Llama 3's end of a turn, which becomes EOS, is not its end of a text.
+        Self { cutoff_len, end: (template.name == "llama3").then(|| "<|end_of_text|>".to_owned()) }
+    }
 }
 
 /// Token ids of `text`. All count but padding tokens.

@@ -37,11 +37,7 @@ impl Encoder {
             template: template.clone(),
             stage: recipe.stage,
             masking: Masking { train_on_prompt: recipe.train_on_prompt, mask_history: recipe.mask_history },
-            plain: PlainText {
-                cutoff_len: (!recipe.packs()).then_some(cutoff_len),
-                // Llama 3's end of a turn, which becomes EOS, is not its end of a text.
-                end: (template.name == "llama3").then(|| "<|end_of_text|>".to_owned()),
-            },
+            plain: PlainText::of(template, (!recipe.packs()).then_some(cutoff_len)),
             cutoff_len,
             packs: recipe.packs(),
             isolated: recipe.neat_packing,

@@ -1,0 +1,225 @@
+//! What the pages of data sets ask of the server.
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "ssr")]
+use super::BoardError;
+
+/// The data sets of the data folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatasetList {
+    /// The data folder.
+    pub folder: String,
+    pub entries: Vec<DatasetEntry>,
+    /// Why `dataset_info.json` cannot be read as a whole.
+    pub broken: Option<BrokenList>,
+}
+
+/// Where `dataset_info.json` is broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrokenList {
+    pub message: String,
+    /// Lines around the place, with their numbers; empty where there is no such place.
+    pub lines: Vec<(usize, String)>,
+    /// The line that is wrong, where one is.
+    pub line: Option<usize>,
+}
+
+/// An entry of `dataset_info.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatasetEntry {
+    pub name: String,
+    pub place: DatasetPlace,
+    /// `alpaca`, `sharegpt` or `openai`.
+    pub format: String,
+    pub holds: Holds,
+    /// Size of the file or of a folder's files.
+    pub bytes: Option<u64>,
+    /// Where counted.
+    pub rows: Option<u64>,
+    /// What is wrong with it, if it cannot be used.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetPlace {
+    /// A file or folder, as the entry names it.
+    File(String),
+    /// A repository on a hub.
+    Hub(String),
+    /// The entry does not say, or not rightly.
+    Unknown,
+}
+
+/// What rows are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    Text,
+    Answers,
+    Pairs,
+    Judged,
+}
+
+/// Some rows of a data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    pub entry: DatasetEntry,
+    /// Number of the first row, counted from 1.
+    pub first: u64,
+    pub rows: Vec<PreviewRow>,
+    /// Whether rows follow.
+    pub more: bool,
+}
+
+/// A row as it stands in its file, and as a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreviewRow {
+    /// Counted from 1 over all files.
+    pub number: u64,
+    /// JSON, laid out to be read; cut where it is very long.
+    pub raw: String,
+    pub turns: Vec<PreviewTurn>,
+    /// Why the row cannot be used.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreviewTurn {
+    pub speaker: Speaker,
+    /// Cut where it is very long.
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    System,
+    Tools,
+    User,
+    Assistant,
+    /// A tool call.
+    Call,
+    /// What a tool answered.
+    Result,
+    Chosen,
+    Rejected,
+    Wanted,
+    Unwanted,
+    Text,
+}
+
+/// How rows are encoded to look at them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Encoding {
+    /// As in `model_name_or_path`.
+    pub model: String,
+    /// Empty: the tokenizer's own chat template.
+    pub template: String,
+    pub cutoff_len: usize,
+}
+
+/// A row as a run would see it: one sequence, or two for a pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EncodedRow {
+    pub number: u64,
+    pub sequences: Vec<EncodedSequence>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EncodedSequence {
+    /// Which answer it is with, where there are several.
+    pub answer: Option<Speaker>,
+    pub pieces: Vec<TokenPiece>,
+    pub tokens: u64,
+    /// Tokens that count in the loss.
+    pub trained: u64,
+    /// Tokens that the cutoff took away.
+    pub cut: u64,
+    /// Tokens that are not among the pieces, because there are too many to show.
+    pub hidden: u64,
+}
+
+/// A token, or a few that make up one character.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokenPiece {
+    pub text: String,
+    pub ids: Vec<u32>,
+    /// Whether it counts in the loss.
+    pub trained: bool,
+}
+
+/// How long rows are, in tokens, before anything is cut.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LengthHistogram {
+    /// Rows by length: the first bin is of lengths 1 to `width`.
+    pub bins: Vec<u64>,
+    pub width: u64,
+    /// Rows that were measured.
+    pub rows: u64,
+    /// Whether these are all rows.
+    pub whole: bool,
+    pub median: u64,
+    pub longest: u64,
+    /// Rows longer than the cutoff.
+    pub truncated: u64,
+    pub cutoff_len: usize,
+}
+
+/// The check of a whole data set, which goes on in the background.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub state: CheckState,
+    /// Rows seen so far.
+    pub rows: u64,
+    /// Rows that cannot be used.
+    pub bad: u64,
+    /// The first of them.
+    pub problems: Vec<RowProblem>,
+    /// What is wrong with the data set as a whole.
+    pub error: Option<String>,
+    /// Lengths under the encoding that the check was started with, as far as it is.
+    pub lengths: Option<LengthHistogram>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// There was none since the server started, or the data have changed since.
+    #[default]
+    None,
+    /// Others are under way.
+    Waiting,
+    Running,
+    Done,
+    Stopped,
+}
+
+/// One row that cannot be used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowProblem {
+    /// Counted from 1 over all files.
+    pub row: u64,
+    /// The column, where it is one.
+    pub key: String,
+    pub message: String,
+}
+
+/// The server's side of the pages of data sets.
+#[cfg(feature = "ssr")]
+#[async_trait::async_trait]
+pub trait DataBoard: Send + Sync {
+    async fn list(&self) -> Result<DatasetList, BoardError>;
+    /// Rows from number `first` (counted from 1) on.
+    async fn preview(&self, name: String, first: u64) -> Result<Preview, BoardError>;
+    /// Row number `row` as a run would see it.
+    async fn encode(&self, name: String, row: u64, encoding: Encoding) -> Result<EncodedRow, BoardError>;
+    /// Lengths of the first rows.
+    async fn lengths(&self, name: String, encoding: Encoding) -> Result<LengthHistogram, BoardError>;
+    /// Starts to check all rows; with an encoding also measures them.
+    async fn start_check(&self, name: String, encoding: Option<Encoding>) -> Result<(), BoardError>;
+    async fn stop_check(&self, name: String) -> Result<(), BoardError>;
+    /// How the check is; lengths are given where it was started with this encoding but for the cutoff.
+    async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError>;
+}

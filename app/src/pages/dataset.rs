@@ -1,0 +1,175 @@
+//! `/datasets/:name`: rows of a data set, what they are encoded to, how long they are, and which cannot be used.
+
+mod check;
+mod encoding;
+mod histogram;
+mod look;
+mod rows;
+mod tokens;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::{use_params_map, use_query_map};
+
+use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, LengthHistogram, Preview};
+use crate::calls;
+use crate::components::failure::BoardFailure;
+use crate::format;
+use crate::i18n::{fill, words};
+use crate::pages::datasets::kind_text;
+use crate::pages::not_found::NotFoundPage;
+use check::CheckCard;
+use encoding::{EncodingForm, Offer};
+use histogram::HistogramCard;
+use look::Look;
+use rows::{Pager, RowList};
+
+/// An answer of the board that is not there before a row is chosen.
+type Encoded = Resource<Option<Result<EncodedRow, BoardError>>>;
+
+/// What the page asks the server for, each by itself.
+#[derive(Clone, Copy)]
+struct Asked {
+    offer: Resource<Result<Offer, BoardError>>,
+    preview: Resource<Result<Preview, BoardError>>,
+    encoded: Encoded,
+    lengths: Resource<Result<LengthHistogram, BoardError>>,
+    check: Resource<Result<Check, BoardError>>,
+}
+
+impl Asked {
+    fn new(look: Memo<Look>) -> Asked {
+        let offer = Resource::new(|| (), |()| async { calls::choices().await.map(Offer::new) });
+        let name = move || look.with(|look| look.name.clone());
+        let encoded = move |(name, row, settings): (String, Option<u64>, look::Settings)| async move {
+            let encoding = match offer.await {
+                Ok(offer) => offer.encoding(&settings),
+                Err(error) => return row.map(|_| Err(error)),
+            };
+            match row {
+                Some(row) => {
+                    let call = calls::dataset_encode(
+                        name,
+                        row,
+                        encoding.model,
+                        encoding.template,
+                        encoding.cutoff_len,
+                    );
+                    Some(call.await)
+                }
+                None => None,
+            }
+        };
+        Asked {
+            offer,
+            preview: Resource::new(
+                move || look.with(|look| (look.name.clone(), look.first)),
+                |(name, first)| calls::dataset_preview(name, first),
+            ),
+            encoded: Resource::new(
+                move || look.with(|look| (look.name.clone(), look.row, look.settings.clone())),
+                encoded,
+            ),
+            lengths: Resource::new(
+                move || (name(), look.with(|look| look.settings.clone())),
+                move |(name, settings)| async move {
+                    let encoding = offer.await?.encoding(&settings);
+                    calls::dataset_lengths(name, encoding.model, encoding.template, encoding.cutoff_len).await
+                },
+            ),
+            check: Resource::new(
+                move || (name(), look.with(|look| look.settings.clone())),
+                move |(name, settings)| async move {
+                    let encoding = offer.await?.encoding(&settings);
+                    calls::dataset_check(name, encoding.model, encoding.template, encoding.cutoff_len).await
+                },
+            ),
+        }
+    }
+}
+
+#[component]
+pub fn DatasetPage() -> AnyView {
+    let (params, query) = (use_params_map(), use_query_map());
+    let look = Memo::new(move |_| {
+        let name = params.with(|params| params.get("name").unwrap_or_default());
+        query.with(|query| Look::read(name, query))
+    });
+    let asked = Asked::new(look);
+    view! {
+        <Transition fallback=|| view! { <div class="page"><div class="skeleton block" aria-busy="true"></div></div> }>
+            {move || Suspend::new(async move {
+                match asked.preview.await {
+                    Ok(preview) => view! { <DatasetView preview look asked/> }.into_any(),
+                    Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
+                    Err(error) => view! { <Unreadable look error/> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+    .into_any()
+}
+
+#[component]
+fn Crumbs() -> impl IntoView {
+    let w = words();
+    view! { <nav class="crumbs" aria-label=w.nav_crumbs><A href="/datasets">{w.nav_data}</A></nav> }
+}
+
+/// A data set that cannot be opened: its entry is wrong, or its data are elsewhere.
+#[component]
+fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
+    let name = look.get_untracked().name;
+    view! {
+        <Title text=name.clone()/>
+        <div class="page" data-test="page-dataset">
+            <Crumbs/>
+            <h1>{name}</h1>
+            <BoardFailure error/>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
+    let Preview { entry, first, rows, more } = preview;
+    view! {
+        <Title text=entry.name.clone()/>
+        <div class="page" data-test="page-dataset">
+            <Crumbs/>
+            <header class="page-head">
+                <div>
+                    <h1 class="data-title">{entry.name.clone()}</h1>
+                    <Facts entry/>
+                </div>
+            </header>
+            <div class="data-columns">
+                <aside class="data-side">
+                    <EncodingForm look offer=asked.offer/>
+                    <HistogramCard lengths=asked.lengths check=asked.check/>
+                    <CheckCard look asked/>
+                </aside>
+                <section class="data-main">
+                    <Pager look first count=rows.len() more/>
+                    <RowList rows look encoded=asked.encoded/>
+                </section>
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Facts(entry: DatasetEntry) -> impl IntoView {
+    let w = words();
+    let place = match &entry.place {
+        DatasetPlace::File(path) | DatasetPlace::Hub(path) => path.clone(),
+        DatasetPlace::Unknown => String::new(),
+    };
+    let rows = entry.rows.map(|rows| fill(w.new_rows, &[("n", &format::count(rows))]));
+    let facts = [Some(place), Some(kind_text(&entry, w)), rows, entry.bytes.map(format::bytes)];
+    let facts: Vec<String> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
+    view! { <p class="muted path" data-test="dataset-facts">{facts.join(" · ")}</p> }
+}

@@ -1,0 +1,142 @@
+//! Model, template and cutoff that rows are encoded with.
+
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::look::{Look, Settings};
+use crate::api::{BoardError, Encoding, FormChoices, ModelChoice};
+use crate::components::failure::BoardFailure;
+use crate::components::navigate::navigate;
+use crate::i18n::words;
+
+/// The model that is there from the start.
+const BUNDLED: &str = "wick";
+
+/// Models on this machine, and templates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    models: Vec<ModelChoice>,
+    templates: Vec<String>,
+}
+
+impl Offer {
+    pub fn new(choices: FormChoices) -> Offer {
+        let models = choices.models.into_iter().filter(|model| model.present).collect();
+        Offer { models, templates: choices.templates }
+    }
+
+    /// The settings with their defaults: the bundled model, the template that fits the model, the form's cutoff.
+    pub fn encoding(&self, settings: &Settings) -> Encoding {
+        let is_chosen = |model: &&ModelChoice| model.path == settings.model;
+        let bundled = || self.models.iter().find(|model| model.label == BUNDLED).or(self.models.first());
+        let listed = match settings.model.is_empty() {
+            true => bundled(),
+            false => self.models.iter().find(is_chosen),
+        };
+        let fitting = || listed.and_then(|model| model.template.clone()).unwrap_or_default();
+        Encoding {
+            model: listed.map_or_else(|| settings.model.clone(), |model| model.path.clone()),
+            template: if settings.template.is_empty() { fitting() } else { settings.template.clone() },
+            cutoff_len: settings.cutoff_len.unwrap_or_else(|| recipe::Recipe::default().cutoff_len),
+        }
+    }
+}
+
+#[component]
+pub fn EncodingForm(look: Memo<Look>, offer: Resource<Result<Offer, BoardError>>) -> AnyView {
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                match offer.await {
+                    Ok(offer) => view! { <Pickers look offer/> }.into_any(),
+                    Err(error) => view! { <BoardFailure error/> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+    .into_any()
+}
+
+#[component]
+fn Pickers(look: Memo<Look>, offer: Offer) -> AnyView {
+    let w = words();
+    let navigate = navigate();
+    let offer = StoredValue::new(offer);
+    let now = Memo::new(move |_| offer.with_value(|offer| look.with(|look| offer.encoding(&look.settings))));
+    let go = move |change: &dyn Fn(&mut Settings)| {
+        let mut next = look.get_untracked();
+        change(&mut next.settings);
+        navigate.stay_at(&next.address());
+    };
+    // Another model brings its own template with it.
+    let choose_model = move |model: String| {
+        go(&|settings| {
+            settings.model.clone_from(&model);
+            settings.template.clear();
+        })
+    };
+    let cutoff =
+        move |typed: String| go(&|settings| settings.cutoff_len = typed.parse().ok().filter(|n| *n > 0));
+    let models = offer.with_value(|offer| offer.models.clone()).into_iter().map(|model| {
+        let value = model.path.clone();
+        view! {
+            <option value=model.path selected=move || now.with(|now| now.model == value)>{model.label}</option>
+        }
+    });
+    let templates = offer.with_value(|offer| offer.templates.clone()).into_iter().map(|name| {
+        let (value, same) = (name.clone(), name.clone());
+        view! {
+            <option value=value selected=move || now.with(|now| now.template == same)>{name}</option>
+        }
+    });
+    // What the form does not ask for stays as it is when it is sent without script.
+    let kept = move || {
+        let parts = look.get().parts().into_iter().filter(|(key, _)| ["first", "view", "row"].contains(key));
+        parts.map(|(key, value)| view! { <input type="hidden" name=key value=value/> }).collect_view()
+    };
+    view! {
+        <form class="card data-encoding" method="get" on:submit=|event: SubmitEvent| event.prevent_default()>
+            <h2>{w.data_encoding}</h2>
+            {kept}
+            <label>
+                <span>{w.chat_model}</span>
+                <select name="model" data-test="data-model" on:change:target=move |e| choose_model(e.target().value())>
+                    {models.collect_view()}
+                </select>
+            </label>
+            <label>
+                <span>{w.chat_template}</span>
+                <select
+                    name="template"
+                    data-test="data-template"
+                    on:change:target=move |event| {
+                        let template = event.target().value();
+                        go(&|settings| settings.template.clone_from(&template));
+                    }
+                >
+                    <option value="" selected=move || now.with(|now| now.template.is_empty())>{w.chat_template_own}</option>
+                    {templates.collect_view()}
+                </select>
+            </label>
+            <label>
+                <span>{w.data_cutoff}</span>
+                <input
+                    type="number"
+                    name="cutoff_len"
+                    min="1"
+                    step="1"
+                    inputmode="numeric"
+                    data-test="data-cutoff"
+                    value=now.get_untracked().cutoff_len.to_string()
+                    prop:value=move || now.with(|now| now.cutoff_len.to_string())
+                    on:change:target=move |event| cutoff(event.target().value())
+                />
+            </label>
+            <noscript>
+                <button type="submit" class="button">{w.runs_apply}</button>
+            </noscript>
+        </form>
+    }
+    .into_any()
+}

@@ -1,0 +1,147 @@
+//! Rows as conversations or as they stand in their files, a page at a time.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::Encoded;
+use super::look::Look;
+use super::tokens::TokenPanel;
+use crate::api::{PreviewRow, PreviewTurn, Speaker};
+use crate::components::failure::Failure;
+use crate::format;
+use crate::i18n::{Words, fill, words};
+
+/// Rows of a page, as the server gives them.
+const PAGE: u64 = 20;
+
+/// Which rows are shown, how to come to others, and how they are shown.
+#[component]
+pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool) -> AnyView {
+    let w = words();
+    let at = move |first: u64| Look { first, row: None, ..look.get() }.address();
+    let view_link = move |raw: bool, name: &'static str, test: &'static str| {
+        view! {
+            <A
+                href=move || Look { raw, ..look.get() }.address()
+                scroll=false
+                attr:class="tab"
+                attr:data-test=test
+                attr:aria-pressed=move || (look.with(|look| look.raw) == raw).to_string()
+            >
+                {name}
+            </A>
+        }
+    };
+    let last = first + count as u64 - u64::from(count > 0);
+    let range = match count {
+        0 => w.data_no_rows.to_owned(),
+        _ => fill(w.data_range, &[("first", &format::count(first)), ("last", &format::count(last))]),
+    };
+    view! {
+        <div class="data-bar">
+            <div class="tabs" role="group" aria-label=w.data_view>
+                {view_link(false, w.data_conversation, "view-chat")}
+                {view_link(true, w.data_raw, "view-raw")}
+            </div>
+            <nav class="pager" aria-label=w.data_pages>
+                {(first > 1).then(|| view! {
+                    <A href=move || at(first.saturating_sub(PAGE).max(1)) attr:class="button small" attr:data-test="page-before">
+                        {w.data_before}
+                    </A>
+                })}
+                <span class="muted number" data-test="range">{range}</span>
+                {more.then(|| view! {
+                    <A href=move || at(first + PAGE) attr:class="button small" attr:data-test="page-after">
+                        {w.data_after}
+                    </A>
+                })}
+            </nav>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+pub fn RowList(rows: Vec<PreviewRow>, look: Memo<Look>, encoded: Encoded) -> AnyView {
+    let rows = rows.into_iter().map(|row| view! { <RowCard row look encoded/> }).collect_view();
+    view! { <ol class="data-rows" data-test="rows">{rows}</ol> }.into_any()
+}
+
+#[component]
+fn RowCard(row: PreviewRow, look: Memo<Look>, encoded: Encoded) -> AnyView {
+    let w = words();
+    let PreviewRow { number, raw, turns, problem } = row;
+    let is_chosen = Memo::new(move |_| look.with(|look| look.row == Some(number)));
+    let link = move || {
+        let row = (!is_chosen.get()).then_some(number);
+        format!("{}#row-{number}", Look { row, ..look.get() }.address())
+    };
+    let can_encode = problem.is_none();
+    let bubbles = turns.into_iter().map(|turn| view! { <Bubble turn/> }).collect_view();
+    let has_raw = !raw.is_empty();
+    let is_raw = move || look.with(|look| look.raw);
+    let is_broken = problem.is_some();
+    view! {
+        <li class="card data-row" id=format!("row-{number}") data-test="row" data-row=number>
+            <header>
+                <h3>{fill(w.data_row, &[("n", &format::count(number))])}</h3>
+                {can_encode.then(|| view! {
+                    <A
+                        href=link
+                        scroll=false
+                        attr:class="button quiet small"
+                        attr:data-test="show-tokens"
+                        attr:aria-expanded=move || is_chosen.get().to_string()
+                    >
+                        {move || if is_chosen.get() { w.data_hide_tokens } else { w.data_show_tokens }}
+                    </A>
+                })}
+            </header>
+            {problem.map(|text| view! { <Failure text/> })}
+            <div class="turns" hidden=is_raw>{bubbles}</div>
+            {has_raw.then(|| view! {
+                <pre class="code" tabindex="0" data-test="raw" hidden=move || !is_raw() && !is_broken>{raw}</pre>
+            })}
+            {move || is_chosen.get().then(|| view! { <TokenPanel encoded/> })}
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Bubble(turn: PreviewTurn) -> impl IntoView {
+    let name = speaker_name(turn.speaker, words());
+    view! {
+        <div class="turn" data-speaker=speaker_key(turn.speaker) data-test="turn">
+            <span class="turn-speaker">{name}</span>
+            <div class="turn-text">{turn.text}</div>
+        </div>
+    }
+}
+
+pub fn speaker_name(speaker: Speaker, w: &'static Words) -> &'static str {
+    match speaker {
+        Speaker::System => w.data_system,
+        Speaker::Tools => w.data_tools,
+        Speaker::User => w.data_user,
+        Speaker::Assistant => w.data_assistant,
+        Speaker::Call => w.data_call,
+        Speaker::Result => w.data_result,
+        Speaker::Chosen => w.data_chosen,
+        Speaker::Rejected => w.data_rejected,
+        Speaker::Wanted => w.data_wanted,
+        Speaker::Unwanted => w.data_unwanted,
+        Speaker::Text => w.data_text,
+    }
+}
+
+/// How a turn looks, for the style sheet.
+fn speaker_key(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::System | Speaker::Tools => "system",
+        Speaker::User | Speaker::Result => "user",
+        Speaker::Assistant | Speaker::Call | Speaker::Text => "assistant",
+        Speaker::Chosen | Speaker::Wanted => "chosen",
+        Speaker::Rejected | Speaker::Unwanted => "rejected",
+    }
+}

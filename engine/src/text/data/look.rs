@@ -1,0 +1,94 @@
+//! Data sets to look at before anything is trained on them.
+
+use super::entry::{DatasetInfo, Format, Source};
+use super::files::files_of;
+use super::load::{DataSource, check_main_column};
+use super::{Catalog, Kind};
+use crate::hub::Hubs;
+use crate::text::error::{Error, Result};
+
+impl DatasetInfo {
+    /// What the rows hold, by the columns that the entry names.
+    pub fn holds(&self) -> Kind {
+        let columns = &self.columns;
+        if self.ranking {
+            Kind::Preference
+        } else if columns.kto_tag.is_some() {
+            Kind::Feedback
+        } else if self.format == Format::Alpaca && columns.response.is_none() {
+            Kind::Text
+        } else {
+            Kind::Supervised
+        }
+    }
+}
+
+impl Catalog {
+    /// The data set called `name`, taken for what its columns say. Unlike [`Catalog::source`] this reads no file to
+    /// its end and downloads nothing.
+    ///
+    /// # Errors
+    /// If the entry is wrong, or its files are not on this machine.
+    pub fn look(&self, name: &str) -> Result<DataSource> {
+        let info = self.get(name)?;
+        let error = |message: String| Error::Dataset {
+            path: self.path().to_owned(),
+            entry: name.to_owned(),
+            message,
+        };
+        check_main_column(&info).map_err(error)?;
+        let files = match &info.source {
+            Source::File(path) => files_of(path)?,
+            Source::Hub(hub) => Hubs::from_env()
+                .in_cache()
+                .data_files(hub, &info.split.name, &mut |_| {})
+                .map_err(|e| error(absent(&e)))?,
+        };
+        let (kind, notes) = (info.holds(), info.notes.clone());
+        Ok(DataSource { info, files, kind, notes, catalog: self.path().to_owned() })
+    }
+}
+
+fn absent(error: &crate::hub::Error) -> String {
+    match error {
+        crate::hub::Error::Offline { what, .. } => {
+            format!("{what} is not on this machine yet; a run that uses it fetches it")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_say_what_rows_hold() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
+        write("d.jsonl", "{}\n");
+        write(
+            "dataset_info.json",
+            r#"{"answers": {"file_name": "d.jsonl", "file_sha1": "00"},
+                "text": {"file_name": "d.jsonl", "columns": {"prompt": "text"}},
+                "pairs": {"file_name": "d.jsonl", "ranking": true},
+                "judged": {"file_name": "d.jsonl", "formatting": "sharegpt",
+                           "columns": {"messages": "m", "kto_tag": "label"}},
+                "none": {"file_name": "d.jsonl", "columns": {"response": "output"}},
+                "hub": {"hf_hub_url": "chandler-tests/not-in-any-cache"}}"#,
+        );
+        let catalog = Catalog::open(folder.path()).expect("the catalog");
+        for (name, kind) in [
+            ("answers", Kind::Supervised),
+            ("text", Kind::Text),
+            ("pairs", Kind::Preference),
+            ("judged", Kind::Feedback),
+        ] {
+            assert_eq!(catalog.look(name).expect(name).kind, kind, "{name}");
+        }
+        for (name, expected) in [("none", "\"prompt\""), ("hub", "not on this machine")] {
+            let message = catalog.look(name).expect_err(name).to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What rows are encoded to under a model's tokenizer and a template.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use app::api::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
+use engine::text::{
+    Example, IGNORE_INDEX, Template, Tokenizer,
+    data::{DataSource, Kind, Outcome, Record, Seen},
+    encode::{Masking, PlainText, feedback, pairwise, plain_text, supervised},
+    prepare_tokenizer,
+};
+use recipe::Recipe;
+
+use crate::{config::Folders, security::paths};
+
+/// Tokens that are shown of a sequence.
+const SHOWN: usize = 4096;
+/// A length that nothing reaches, which is still far from overflowing.
+const UNCUT: usize = usize::MAX / 4;
+
+/// Tokenizers are large: the one that was used last is kept.
+#[derive(Default)]
+pub struct Encoders {
+    last: Mutex<Option<Arc<Encoder>>>,
+}
+
+/// Encodes rows as a run would.
+pub struct Encoder {
+    pub model: PathBuf,
+    pub template_name: String,
+    tokenizer: Tokenizer,
+    template: Template,
+}
+
+/// Where a model is that `model_name_or_path` may name: in the folder of models or of runs.
+///
+/// # Errors
+/// A sentence that says so.
+pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
+    paths::resolve(named, &[&folders.models_dir, &folders.runs_dir]).map_err(|e| e.to_string())
+}
+
+impl Encoders {
+    /// The encoder for a model and a template.
+    pub fn get(&self, folders: &Folders, encoding: &Encoding) -> Result<Arc<Encoder>, BoardError> {
+        let model = model_path(folders, &encoding.model).map_err(BoardError::Refused)?;
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(last) = last.filter(|last| last.is_for(&model, &encoding.template)) {
+            return Ok(last);
+        }
+        let encoder = Arc::new(Encoder::open(model, &encoding.template).map_err(BoardError::Refused)?);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(encoder.clone());
+        Ok(encoder)
+    }
+}
+
+impl Encoder {
+    fn open(model: PathBuf, template: &str) -> Result<Encoder, String> {
+        let files = engine::weights::open(&model, None).map_err(|e| e.to_string())?;
+        let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
+        let recipe = Recipe { template: Some(template.to_owned()), ..Recipe::default() };
+        let fitted = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).map_err(|e| e.to_string())?;
+        Ok(Encoder { model, template_name: template.to_owned(), tokenizer, template: fitted })
+    }
+
+    pub fn is_for(&self, model: &Path, template: &str) -> bool {
+        self.model == model && self.template_name == template
+    }
+
+    /// Row number `row` (counted from 1) with its tokens.
+    pub fn row(&self, source: &DataSource, row: u64, cutoff_len: usize) -> Result<EncodedRow, BoardError> {
+        let place = row.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let found = place.and_then(|place| source.rows().nth(place));
+        let found = found.ok_or_else(|| BoardError::NotFound(format!("{} · {row}", source.info.name)))?;
+        let refused = |e: engine::text::Error| BoardError::Refused(e.to_string());
+        let record = match source.convert(found.map_err(refused)?, &Seen::default()).map_err(refused)? {
+            Outcome::Record(record) => record,
+            Outcome::Skipped(skipped) => return Err(BoardError::Refused(skipped.to_string())),
+        };
+        let kept = self.sequences(&record, source.kind, cutoff_len.max(1)).map_err(refused)?;
+        let whole = self.sequences(&record, source.kind, UNCUT).map_err(refused)?;
+        let answers: &[Option<Speaker>] = match source.kind {
+            Kind::Preference => &[Some(Speaker::Chosen), Some(Speaker::Rejected)],
+            _ => &[None],
+        };
+        let sequences = kept.iter().zip(&whole).zip(answers);
+        let sequences = sequences
+            .map(|((kept, whole), answer)| self.shown(kept, whole, *answer))
+            .collect::<Result<_, _>>();
+        Ok(EncodedRow { number: row, sequences: sequences.map_err(refused)? })
+    }
+
+    /// The longest sequence that a record becomes, in tokens, before anything is cut.
+    pub fn length(&self, record: &Record, kind: Kind) -> engine::text::Result<usize> {
+        let sequences = self.sequences(record, kind, UNCUT)?;
+        Ok(sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or_default())
+    }
+
+    fn sequences(
+        &self,
+        record: &Record,
+        kind: Kind,
+        cutoff_len: usize,
+    ) -> engine::text::Result<Vec<Example>> {
+        let Encoder { tokenizer, template, .. } = self;
+        Ok(match kind {
+            Kind::Text => {
+                let text = record.prompt.first().map_or("", |message| message.content.as_str());
+                vec![plain_text(text, tokenizer, &PlainText::of(template, Some(cutoff_len)))?]
+            }
+            Kind::Supervised | Kind::Prompt => {
+                vec![supervised(record, template, tokenizer, Masking::default(), cutoff_len)?]
+            }
+            Kind::Preference => {
+                let pair = pairwise(record, template, tokenizer, cutoff_len)?;
+                vec![pair.chosen, pair.rejected]
+            }
+            Kind::Feedback => {
+                let judged = feedback(std::slice::from_ref(record), template, tokenizer, cutoff_len)?;
+                judged.into_iter().map(|judged| judged.example).collect()
+            }
+        })
+    }
+
+    fn shown(
+        &self,
+        kept: &Example,
+        whole: &Example,
+        answer: Option<Speaker>,
+    ) -> engine::text::Result<EncodedSequence> {
+        let mut pieces = Vec::new();
+        let mut decoder = self.tokenizer.stream(false);
+        let mut piece = TokenPiece { text: String::new(), ids: Vec::new(), trained: false };
+        for (id, label) in kept.ids.iter().zip(&kept.labels).take(SHOWN) {
+            let trained = *label != IGNORE_INDEX;
+            if trained != piece.trained && !piece.ids.is_empty() {
+                // A character that both sides share is shown where it ends.
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece.trained = trained;
+            piece.ids.push(*id);
+            piece.text = decoder.push(*id)?;
+            if !piece.text.is_empty() {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+        piece.text = decoder.finish()?;
+        if !piece.ids.is_empty() {
+            pieces.push(piece);
+        }
+        Ok(EncodedSequence {
+            answer,
+            pieces,
+            tokens: kept.ids.len() as u64,
+            trained: kept.trained_tokens() as u64,
+            cut: whole.ids.len().saturating_sub(kept.ids.len()) as u64,
+            hidden: kept.ids.len().saturating_sub(SHOWN) as u64,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! The entries of `dataset_info.json`, and where it is broken.
+
+use std::{fs, path::Path};
+
+use app::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
+use engine::text::{
+    Error,
+    data::{Catalog, DatasetInfo, Kind, Source},
+};
+
+use crate::board::datasets::{self, RowCounts};
+
+/// Lines shown before and behind a broken one.
+const AROUND: usize = 3;
+/// What is shown of a long line.
+const LINE_SHOWN: usize = 200;
+
+/// The data sets of a data folder (a canonical path).
+pub fn list(dir: &Path, counts: &RowCounts) -> DatasetList {
+    let folder = crate::board::models::shown(dir);
+    match Catalog::open(dir) {
+        Ok(catalog) => {
+            let entries = catalog.names().map(|name| entry(&catalog, dir, name, counts)).collect();
+            DatasetList { folder, entries, broken: None }
+        }
+        Err(error) => DatasetList { folder, entries: Vec::new(), broken: Some(broken(&error)) },
+    }
+}
+
+/// One entry, with what is wrong with it.
+pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetEntry {
+    let unknown = |problem: String| DatasetEntry {
+        name: name.to_owned(),
+        place: DatasetPlace::Unknown,
+        format: String::new(),
+        holds: Holds::Answers,
+        bytes: None,
+        rows: None,
+        problem: Some(problem),
+    };
+    let info = match catalog.get(name) {
+        Ok(info) => info,
+        Err(e) => return unknown(e.to_string()),
+    };
+    let (file, problem) = match datasets::find(catalog, dir, name) {
+        Ok((_, file)) => (file, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    DatasetEntry {
+        name: name.to_owned(),
+        place: place(&info, dir),
+        format: datasets::format_name(info.format).to_owned(),
+        holds: holds(info.holds()),
+        bytes: file.as_deref().and_then(size),
+        rows: file.as_deref().and_then(|file| counts.of(file)),
+        problem,
+    }
+}
+
+fn place(info: &DatasetInfo, dir: &Path) -> DatasetPlace {
+    match &info.source {
+        Source::File(path) => {
+            DatasetPlace::File(path.strip_prefix(dir).unwrap_or(path).display().to_string())
+        }
+        Source::Hub(hub) => {
+            let id = hub.hugging_face.as_ref().or(hub.model_scope.as_ref());
+            DatasetPlace::Hub(id.cloned().unwrap_or_default())
+        }
+    }
+}
+
+fn holds(kind: Kind) -> Holds {
+    match kind {
+        Kind::Text => Holds::Text,
+        Kind::Preference => Holds::Pairs,
+        Kind::Feedback => Holds::Judged,
+        Kind::Supervised | Kind::Prompt => Holds::Answers,
+    }
+}
+
+/// Bytes of a file, or of the files directly in a folder.
+fn size(path: &Path) -> Option<u64> {
+    let metadata = fs::metadata(path).ok()?;
+    if !metadata.is_dir() {
+        return Some(metadata.len());
+    }
+    let files = fs::read_dir(path).ok()?.flatten().filter_map(|entry| entry.metadata().ok());
+    Some(files.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum())
+}
+
+fn broken(error: &Error) -> BrokenList {
+    let message = error.to_string();
+    let Error::Parse { path, line: line @ 1.., .. } = error else {
+        return BrokenList { message, lines: Vec::new(), line: None };
+    };
+    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let shown = |(place, text): (usize, &str)| (place + 1, text.chars().take(LINE_SHOWN).collect());
+    let lines = text.lines().enumerate().map(shown);
+    let near = lines.skip(line.saturating_sub(AROUND + 1)).take(2 * AROUND + 1).collect();
+    BrokenList { message, lines: near, line: Some(*line) }
+}

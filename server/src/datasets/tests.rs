@@ -1,0 +1,149 @@
+use std::fs;
+
+use app::api::{CheckState, DatasetPlace, Speaker};
+
+use super::*;
+
+/// A data folder, and the bundled model.
+struct Shelf {
+    _dir: tempfile::TempDir,
+    folder: std::path::PathBuf,
+    datasets: Datasets,
+}
+
+impl Shelf {
+    fn new(info: &str, files: &[(&str, &str)]) -> Shelf {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let models_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").canonicalize().unwrap();
+        let folders = Folders { models_dir, data_dir: root.join("data"), runs_dir: root.join("runs") };
+        let folders = folders.prepare().unwrap();
+        let folder = folders.data_dir.clone();
+        fs::write(folder.join("dataset_info.json"), info).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let datasets = Datasets::new(Arc::new(folders), Arc::default());
+        Shelf { _dir: dir, folder, datasets }
+    }
+
+    async fn preview(&self, name: &str, first: u64) -> Result<Preview, BoardError> {
+        self.datasets.preview(name.to_owned(), first).await
+    }
+}
+
+fn wick(cutoff_len: usize) -> Encoding {
+    Encoding { model: "wick".into(), template: "llama3".into(), cutoff_len }
+}
+
+const ROWS: &str = "{\"instruction\": \"Who are you?\", \"output\": \"I am Wick.\"}\n{\"instruction\": 3, \"output\": \"x\"}\n{\"instruction\": \"a\"\n{\"instruction\": \"Hi\", \"output\": \"Hello!\"}\n";
+
+#[tokio::test]
+async fn the_list_says_where_it_is_broken_and_hides_nothing_else() {
+    let info = r#"{"a": {"file_name": "a.jsonl"}, "hub": {"hf_hub_url": "x/y"}, "bad": {"formatting": "x"},
+        "out": {"file_name": "/etc/passwd"}}"#;
+    let shelf = Shelf::new(info, &[("a.jsonl", ROWS)]);
+    let list = shelf.datasets.list().await.unwrap();
+    assert!(list.broken.is_none());
+    let [a, hub, bad, out] = list.entries.as_slice() else { panic!("{list:?}") };
+    assert_eq!((&a.place, a.bytes), (&DatasetPlace::File("a.jsonl".into()), Some(ROWS.len() as u64)));
+    assert_eq!((a.format.as_str(), a.rows, &a.problem), ("alpaca", Some(4), &None));
+    assert_eq!((&hub.place, &hub.problem), (&DatasetPlace::Hub("x/y".into()), &None));
+    assert!(bad.problem.as_ref().unwrap().contains("file_name"), "{bad:?}");
+    assert!(out.problem.as_ref().unwrap().contains("outside"), "{out:?}");
+
+    fs::write(shelf.folder.join("dataset_info.json"), "{\n  \"a\": {},\n  \"b\" {}\n}").unwrap();
+    let broken = shelf.datasets.list().await.unwrap().broken.unwrap();
+    assert_eq!(broken.line, Some(3));
+    assert_eq!(broken.lines[2], (3, "  \"b\" {}".to_owned()));
+    assert!(matches!(shelf.preview("a", 1).await, Err(BoardError::Refused(_))));
+}
+
+#[tokio::test]
+async fn previews_show_rows_and_what_is_wrong_with_them() {
+    let info = r#"{"a": {"file_name": "a.jsonl"}}"#;
+    let shelf = Shelf::new(info, &[("a.jsonl", ROWS)]);
+    let page = shelf.preview("a", 1).await.unwrap();
+    assert_eq!((page.rows.len(), page.more), (4, false));
+    let said: Vec<_> = page.rows[0].turns.iter().map(|turn| (turn.speaker, turn.text.as_str())).collect();
+    assert_eq!(said, [(Speaker::User, "Who are you?"), (Speaker::Assistant, "I am Wick.")]);
+    assert!(page.rows[1].problem.as_ref().unwrap().contains("instruction"));
+    assert!(page.rows[2].problem.as_ref().unwrap().contains("JSON") && page.rows[2].raw.contains("\"a\""));
+    assert_eq!(shelf.preview("a", 4).await.unwrap().rows[0].number, 4);
+    assert!(shelf.preview("a", 99).await.unwrap().rows.is_empty());
+    assert_eq!(shelf.preview("none", 1).await.unwrap_err(), BoardError::NotFound("none".into()));
+}
+
+#[tokio::test]
+async fn nothing_outside_the_data_folder_is_read() {
+    let info = r#"{"up": {"file_name": "../secret.jsonl"}, "root": {"file_name": "/etc/passwd"},
+        "link": {"file_name": "link.jsonl"}, "folder": {"file_name": "folder"}}"#;
+    let shelf = Shelf::new(info, &[]);
+    let secret = shelf.folder.parent().unwrap().join("secret.jsonl");
+    fs::write(&secret, ROWS).unwrap();
+    fs::create_dir(shelf.folder.join("folder")).unwrap();
+    std::os::unix::fs::symlink(&secret, shelf.folder.join("link.jsonl")).unwrap();
+    std::os::unix::fs::symlink(&secret, shelf.folder.join("folder/rows.jsonl")).unwrap();
+    for name in ["up", "root", "link", "folder"] {
+        assert!(matches!(shelf.preview(name, 1).await, Err(BoardError::Refused(_))), "{name}");
+    }
+    let elsewhere = Encoding { model: "/etc".into(), ..wick(64) };
+    assert!(matches!(shelf.datasets.encode("up".into(), 1, elsewhere).await, Err(BoardError::Refused(_))));
+}
+
+#[tokio::test]
+async fn rows_are_encoded_with_what_counts_in_the_loss() {
+    let shelf = Shelf::new(r#"{"a": {"file_name": "a.jsonl"}}"#, &[("a.jsonl", ROWS)]);
+    let encoded = shelf.datasets.encode("a".into(), 1, wick(1024)).await.unwrap();
+    let [sequence] = encoded.sequences.as_slice() else { panic!("{encoded:?}") };
+    let text = |trained: bool| {
+        let pieces = sequence.pieces.iter().filter(|piece| piece.trained == trained);
+        pieces.map(|piece| piece.text.as_str()).collect::<String>()
+    };
+    assert!(text(false).contains("Who are you?") && !text(false).contains("I am Wick."), "{sequence:?}");
+    assert!(text(true).starts_with("I am Wick.") && !text(true).contains("Who"), "{sequence:?}");
+    let ids: usize = sequence.pieces.iter().map(|piece| piece.ids.len()).sum();
+    assert_eq!((ids as u64, sequence.cut), (sequence.tokens, 0));
+
+    let cut = shelf.datasets.encode("a".into(), 1, wick(8)).await.unwrap();
+    assert_eq!((cut.sequences[0].tokens, cut.sequences[0].cut), (8, sequence.tokens - 8));
+    let lengths = shelf.datasets.lengths("a".into(), wick(8)).await.unwrap();
+    assert_eq!(
+        (lengths.rows, lengths.truncated, lengths.longest, lengths.whole),
+        (2, 2, sequence.tokens, true)
+    );
+}
+
+#[tokio::test]
+async fn pairs_are_encoded_twice() {
+    let info = r#"{"p": {"file_name": "p.json", "ranking": true,
+        "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"}}}"#;
+    let shelf = Shelf::new(info, &[("p.json", r#"[{"q": "Q", "good": "Yes", "bad": "No"}]"#)]);
+    let encoded = shelf.datasets.encode("p".into(), 1, wick(64)).await.unwrap();
+    let answers: Vec<_> = encoded.sequences.iter().map(|sequence| sequence.answer).collect();
+    assert_eq!(answers, [Some(Speaker::Chosen), Some(Speaker::Rejected)]);
+}
+
+#[tokio::test]
+async fn checks_name_rows_and_keys_and_forget_files_that_change() {
+    let shelf = Shelf::new(r#"{"a": {"file_name": "a.jsonl"}}"#, &[("a.jsonl", ROWS)]);
+    let check = || shelf.datasets.check("a".into(), wick(8));
+    assert_eq!(check().await.unwrap().state, CheckState::None);
+    shelf.datasets.start_check("a".into(), Some(wick(1024))).await.unwrap();
+    let done = loop {
+        let check = check().await.unwrap();
+        if check.state == CheckState::Done {
+            break check;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!((done.rows, done.bad, done.error.as_deref()), (4, 2, None));
+    let found: Vec<_> = done.problems.iter().map(|problem| (problem.row, problem.key.as_str())).collect();
+    assert_eq!(found, [(2, "instruction"), (3, "")]);
+    assert!(done.problems[1].message.contains("line 3"), "{done:?}");
+    let lengths = done.lengths.unwrap();
+    assert_eq!((lengths.rows, lengths.truncated, lengths.whole), (2, 2, true));
+
+    fs::write(shelf.folder.join("a.jsonl"), &ROWS[..10]).unwrap();
+    assert_eq!(check().await.unwrap().state, CheckState::None);
+}
