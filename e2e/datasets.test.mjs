@@ -1,10 +1,10 @@
 // The pages of data sets: the list, rows, tokens, lengths, and the check of all rows.
 import assert from 'node:assert/strict';
-import { createWriteStream, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Board } from './board.mjs';
+import { Board, until } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
 
 const ROWS = [
@@ -78,6 +78,57 @@ test('data sets', async t => {
     assert.equal(await problem.getAttribute('data-row'), '2');
     assert.equal(await problem.getAttribute('data-key'), 'instruction');
     assert.match(await part(page, 'lengths').innerText(), /All 41 usable rows/);
+    noComplaints(page);
+  });
+
+  await t.test('are uploaded, described by a guess, changed, and deleted', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(`${board.url}/datasets`);
+    await hydrated(page);
+    await part(page, 'data-add').locator('summary').click();
+    const rows = Array.from({ length: 3 }, (_, n) => JSON.stringify({ question: `Q ${n}?`, answer: `A ${n}.` }));
+    await part(page, 'upload-file').setInputFiles({ name: 'sent.jsonl', mimeType: 'text/plain', buffer: Buffer.from(rows.join('\n')) });
+    await part(page, 'upload').click();
+    await page.waitForURL(/\/entry\?file=sent\.jsonl/);
+    assert.equal(await part(page, 'entry-prompt').inputValue(), 'question');
+    assert.equal(await part(page, 'entry-response').inputValue(), 'answer');
+    await part(page, 'entry-name').fill('sent rows');
+    await part(page, 'entry-save').click();
+    await page.waitForURL(/\/datasets\/sent%20rows/);
+    await part(page, 'turn').first().waitFor();
+    assert.match(await part(page, 'turn').first().innerText(), /Q 0\?/);
+
+    await part(page, 'edit-entry').click();
+    await part(page, 'entry-prompt').fill('no_such_column');
+    await part(page, 'entry-file_name').fill('../elsewhere.jsonl');
+    await part(page, 'entry-save').click();
+    assert.match(await part(page, 'error').innerText(), /leaves the data folder/);
+    await part(page, 'entry-delete').click();
+    await part(page, 'entry-delete-confirm').click();
+    await page.waitForURL(`${board.url}/datasets`);
+    await part(page, 'datasets-here').waitFor();
+    assert.equal(await row(page, 'sent rows').count(), 0);
+    assert.ok(!existsSync(data('sent.jsonl')), 'the file goes with its entry');
+    // The browser reports the refusal by itself.
+    assert.deepEqual(page.complaints.filter(text => !/status of 500/.test(text)), []);
+  });
+
+  await t.test('leave nothing of an upload that is cancelled', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(`${board.url}/datasets`);
+    await hydrated(page);
+    const before = readdirSync(data('.')).length;
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 500_000 });
+    await part(page, 'data-add').locator('summary').click();
+    const file = join(board.folder, 'slow.jsonl');
+    writeFileSync(file, '{"instruction": "a", "output": "b"}\n'.repeat(300_000));
+    await part(page, 'upload-file').setInputFiles(file);
+    await part(page, 'upload').click();
+    await until('the file to arrive in part', () => readdirSync(data('.')).length > before);
+    await part(page, 'upload-cancel').click();
+    assert.match(await part(page, 'error').innerText(), /Nothing of the file was kept/);
+    await until('nothing of it to be left', () => readdirSync(data('.')).length === before);
     noComplaints(page);
   });
 

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { Board } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
 
-const PAGES = ['/', '/new', '/chat', '/datasets', '/datasets/identity?row=1', '/datasets/chandler_pairs?view=raw'];
+const PAGES = ['/', '/new', '/chat', '/datasets', '/datasets/identity?row=1', '/datasets/chandler_pairs?view=raw',
+  '/entry?name=chandler_chat'];
 
 /** Mean of red, green and blue of the page's background; a canvas understands every notation of colours. */
 const brightness = page => page.evaluate(() => {

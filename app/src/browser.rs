@@ -102,6 +102,26 @@ mod here {
         dialog.close();
     }
 
+    /// What the server says about a request that it refused.
+    pub async fn refusal(response: &web_sys::Response) -> String {
+        let text = match response.text() {
+            Ok(text) => JsFuture::from(text).await.ok().and_then(|text| text.as_string()).unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        if text.trim().is_empty() {
+            format!("{} {}", response.status(), response.status_text())
+        } else {
+            text
+        }
+    }
+
+    /// A script's error in words.
+    pub fn describe(error: &wasm_bindgen::JsValue) -> String {
+        error
+            .dyn_ref::<js_sys::Error>()
+            .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
+    }
+
     /// The text of the first file chosen in an `<input type=file>`.
     pub async fn chosen_file(input: &web_sys::HtmlInputElement) -> Option<String> {
         let file = input.files()?.get(0)?;

@@ -12,6 +12,7 @@ use crate::i18n::{tag, words};
 use crate::pages::chat::ChatPage;
 use crate::pages::dataset::DatasetPage;
 use crate::pages::datasets::DatasetsPage;
+use crate::pages::entry::EntryPage;
 use crate::pages::new_run::NewRunPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::run::RunPage;
@@ -60,6 +61,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("runs/:id") view=RunPage ssr=SsrMode::Async/>
                     <Route path=path!("datasets") view=DatasetsPage ssr=SsrMode::Async/>
                     <Route path=path!("datasets/:name") view=DatasetPage ssr=SsrMode::Async/>
+                    <Route path=path!("entry") view=EntryPage ssr=SsrMode::Async/>
                     <Route path=path!("chat") view=ChatPage ssr=SsrMode::Async/>
                 </Routes>
             </main>

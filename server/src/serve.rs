@@ -36,6 +36,8 @@ pub struct ServeConfig {
     pub password: Option<String>,
     pub folders: Folders,
     pub slots: usize,
+    /// The largest file, in bytes, that is taken into the data folder.
+    pub largest_upload: u64,
 }
 
 /// Why the dashboard cannot be served.
@@ -79,7 +81,7 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         pool: pool.clone(),
         chat: chat.clone(),
         gate: Arc::new(gate),
-        board: Arc::new(ServerBoard::new(pool.clone(), folders, chat.clone())),
+        board: Arc::new(ServerBoard::new(pool.clone(), folders, chat.clone(), config.largest_upload)),
     };
     let service = routes::router(state).into_make_service_with_connect_info::<SocketAddr>();
     println!("Chandler is ready at http://{}", reachable(&config.host, address));

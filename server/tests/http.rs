@@ -23,6 +23,9 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite;
 
+/// What these boards take in.
+const LARGEST_UPLOAD: u64 = 3 << 20;
+
 struct Board {
     address: SocketAddr,
     pool: Pool,
@@ -60,7 +63,7 @@ impl Board {
             pool: pool.clone(),
             chat: chat.clone(),
             gate: Arc::new(Gate::new(Hosts::new("127.0.0.1", &[]), password)),
-            board: Arc::new(ServerBoard::new(pool.clone(), folders, chat)),
+            board: Arc::new(ServerBoard::new(pool.clone(), folders, chat, LARGEST_UPLOAD)),
         };
         let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
@@ -69,6 +72,12 @@ impl Board {
 
     /// Status line, headers and body of the answer to a request with these header lines.
     async fn ask(&self, request_line: &str, headers: &[&str], body: &str) -> String {
+        let length = format!("Content-Length: {}", body.len());
+        self.send(request_line, &[headers, &[&length]].concat(), body).await
+    }
+
+    /// The same, where the headers say how long the body is.
+    async fn send(&self, request_line: &str, headers: &[&str], body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let mut request = format!("{request_line} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|header| header.to_ascii_lowercase().starts_with("host:")) {
@@ -77,10 +86,11 @@ impl Board {
         for header in headers {
             request += &format!("{header}\r\n");
         }
-        request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).await.unwrap();
+        request += &format!("\r\n{body}");
+        // A body that is refused is not read to its end: the answer comes while it is still being sent.
+        let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
+        let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
 
@@ -261,4 +271,71 @@ async fn a_run_that_cannot_start_says_why() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the run is not settled");
+}
+
+#[tokio::test]
+async fn uploads_are_whole_or_leave_nothing() {
+    let board = Board::start(None).await;
+    let data = board._dir.path().canonicalize().unwrap().join("data");
+    let left = || {
+        let names = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let large = "x".repeat(LARGEST_UPLOAD as usize + 1);
+    assert_eq!(board.status("POST /datasets/upload/large.txt", &[], &large).await, 413);
+    // Without a length the server finds out by itself.
+    let chunked = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    let answer =
+        board.send("POST /datasets/upload/large.txt", &["Transfer-Encoding: chunked"], &chunked).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    for name in
+        ["..%2Fsecret.txt", "%2Fetc%2Fx.txt", ".hidden.txt", "dataset_info.exe", "a%5Cb.txt", "a%0Ab.txt"]
+    {
+        assert_eq!(board.status(&format!("POST /datasets/upload/{name}"), &[], "x").await, 400, "{name}");
+    }
+    let foreign = ["Origin: http://evil.com"];
+    assert_eq!(board.status("POST /datasets/upload/a.txt", &foreign, "x").await, 403);
+    assert!(left().is_empty(), "{:?}", left());
+
+    // More than other requests may send.
+    let fits = "x".repeat(5 << 19);
+    assert_eq!(board.status("POST /datasets/upload/a.txt", &[], &fits).await, 201);
+    assert_eq!(std::fs::read_to_string(data.join("a.txt")).unwrap(), fits);
+    assert_eq!(board.status("POST /datasets/upload/a.txt", &[], "other").await, 409);
+    assert_eq!(std::fs::metadata(data.join("a.txt")).unwrap().len(), fits.len() as u64);
+    assert_eq!(left(), ["a.txt"]);
+
+    // Who leaves in the middle takes it all along.
+    let mut stream = TcpStream::connect(board.address).await.unwrap();
+    let head = format!(
+        "POST /datasets/upload/b.txt HTTP/1.1\r\nHost: {}\r\nContent-Length: 100000\r\n\r\n",
+        board.address
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&[b'x'; 50_000]).await.unwrap();
+    let wait = async |files: usize| {
+        for _ in 0..1000 {
+            if left().len() == files {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited for {files} files: {:?}", left());
+    };
+    wait(2).await;
+    drop(stream);
+    wait(1).await;
+    assert_eq!(left(), ["a.txt"]);
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_of_uploads_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let part = root.join(".upload-abc.part");
+    std::fs::write(&part, "half").unwrap();
+    std::fs::write(root.join("whole.txt"), "x").unwrap();
+    let folders = Folders { models_dir: root.clone(), data_dir: root.clone(), runs_dir: root.clone() };
+    server::datasets::Datasets::new(Arc::new(folders), Arc::default(), LARGEST_UPLOAD);
+    assert!(!part.exists() && root.join("whole.txt").exists());
 }

@@ -1,5 +1,7 @@
 //! What the pages of data sets ask of the server.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]
@@ -206,6 +208,42 @@ pub struct RowProblem {
     pub message: String,
 }
 
+/// Columns of an entry that alpaca's layout alone has.
+pub const ALPACA_COLUMNS: [&str; 4] = ["prompt", "query", "response", "history"];
+/// Columns that the layouts with messages alone have.
+pub const MESSAGE_COLUMNS: [&str; 1] = ["messages"];
+/// Columns that every layout may have.
+pub const SHARED_COLUMNS: [&str; 8] =
+    ["system", "tools", "images", "videos", "audios", "chosen", "rejected", "kto_tag"];
+/// What the fields and roles of messages are called.
+pub const TAGS: [&str; 7] =
+    ["role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag"];
+
+/// What the form of an entry of `dataset_info.json` holds. Empty texts are not in the entry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EntryDraft {
+    pub name: String,
+    pub file_name: String,
+    pub hf_hub_url: String,
+    pub ms_hub_url: String,
+    /// `alpaca`, `sharegpt` or `openai`.
+    pub formatting: String,
+    pub ranking: bool,
+    pub columns: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The form of an entry, filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryForm {
+    /// The entry that is changed; none is added.
+    pub original: Option<String>,
+    pub draft: EntryDraft,
+    /// The file that is deleted with the entry.
+    pub own_file: Option<String>,
+}
+
 /// The server's side of the pages of data sets.
 #[cfg(feature = "ssr")]
 #[async_trait::async_trait]
@@ -220,6 +258,12 @@ pub trait DataBoard: Send + Sync {
     /// Starts to check all rows; with an encoding also measures them.
     async fn start_check(&self, name: String, encoding: Option<Encoding>) -> Result<(), BoardError>;
     async fn stop_check(&self, name: String) -> Result<(), BoardError>;
+    /// The form of the entry `name`; without a name, of a new one for `file`, with a guess at its columns.
+    async fn entry_form(&self, name: String, file: String) -> Result<EntryForm, BoardError>;
+    /// Adds an entry, or changes the one called `original`.
+    async fn save_entry(&self, original: Option<String>, draft: EntryDraft) -> Result<(), BoardError>;
+    /// Deletes an entry, and its file if nothing else uses it.
+    async fn delete_entry(&self, name: String) -> Result<(), BoardError>;
     /// How the check is; lengths are given where it was started with this encoding but for the cutoff.
     async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError>;
 }

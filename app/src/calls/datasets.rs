@@ -1,11 +1,13 @@
 //! Calls of the pages of data sets.
 
 use leptos::prelude::*;
-use leptos::server_fn::codec::GetUrl;
+use leptos::server_fn::codec::{GetUrl, Json};
 
 #[cfg(feature = "ssr")]
 use crate::api::Encoding;
-use crate::api::{BoardError, Check, DatasetList, EncodedRow, LengthHistogram, Preview};
+use crate::api::{
+    BoardError, Check, DatasetList, EncodedRow, EntryDraft, EntryForm, LengthHistogram, Preview,
+};
 
 #[cfg(feature = "ssr")]
 fn board() -> Result<std::sync::Arc<dyn crate::api::DataBoard>, BoardError> {
@@ -79,4 +81,20 @@ pub async fn start_dataset_check(
 #[server(endpoint = "stop_dataset_check")]
 pub async fn stop_dataset_check(name: String) -> Result<(), BoardError> {
     board()?.stop_check(name).await
+}
+
+#[server(endpoint = "dataset_entry", input = GetUrl)]
+pub async fn dataset_entry(name: String, file: String) -> Result<EntryForm, BoardError> {
+    board()?.entry_form(name, file).await
+}
+
+// As JSON: in a form's encoding empty tables would be lost on the way.
+#[server(endpoint = "save_dataset", input = Json)]
+pub async fn save_dataset(original: Option<String>, draft: EntryDraft) -> Result<(), BoardError> {
+    board()?.save_entry(original, draft).await
+}
+
+#[server(endpoint = "delete_dataset")]
+pub async fn delete_dataset(name: String) -> Result<(), BoardError> {
+    board()?.delete_entry(name).await
 }

@@ -11,10 +11,12 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::location::Url;
 
 use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, LengthHistogram, Preview};
 use crate::calls;
 use crate::components::failure::BoardFailure;
+use crate::components::icon::{Icon, IconName};
 use crate::format;
 use crate::i18n::{fill, words};
 use crate::pages::datasets::kind_text;
@@ -125,7 +127,10 @@ fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
         <Title text=name.clone()/>
         <div class="page" data-test="page-dataset">
             <Crumbs/>
-            <h1>{name}</h1>
+            <header class="page-head">
+                <h1 class="data-title">{name.clone()}</h1>
+                <EditLink name/>
+            </header>
             <BoardFailure error/>
         </div>
     }
@@ -135,6 +140,7 @@ fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
 #[component]
 fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
+    let name = entry.name.clone();
     view! {
         <Title text=entry.name.clone()/>
         <div class="page" data-test="page-dataset">
@@ -144,6 +150,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
                     <h1 class="data-title">{entry.name.clone()}</h1>
                     <Facts entry/>
                 </div>
+                <EditLink name/>
             </header>
             <div class="data-columns">
                 <aside class="data-side">
@@ -159,6 +166,18 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// To the form of the entry, where it can be deleted, too.
+#[component]
+fn EditLink(name: String) -> impl IntoView {
+    let link = format!("/entry?name={}", Url::escape(&name));
+    view! {
+        <A href=link attr:class="button" attr:data-test="edit-entry">
+            <Icon name=IconName::Pencil/>
+            {words().entry_edit_link}
+        </A>
+    }
 }
 
 #[component]

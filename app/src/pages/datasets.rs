@@ -1,5 +1,7 @@
 //! `/datasets`: the data sets of the data folder.
 
+mod upload;
+
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
@@ -10,6 +12,7 @@ use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
 use crate::format;
 use crate::i18n::{Words, fill, words};
+use upload::AddCard;
 
 #[component]
 pub fn DatasetsPage() -> AnyView {
@@ -52,6 +55,7 @@ fn Shelf(list: DatasetList) -> AnyView {
     let w = words();
     let DatasetList { folder, entries, broken } = list;
     let is_empty = entries.is_empty() && broken.is_none();
+    let can_add = broken.is_none();
     let (hub, here): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|entry| matches!(entry.place, DatasetPlace::Hub(_)));
     view! {
@@ -62,6 +66,7 @@ fn Shelf(list: DatasetList) -> AnyView {
             </div>
         </header>
         {broken.map(|broken| view! { <Broken broken/> })}
+        {can_add.then(|| view! { <AddCard/> })}
         {is_empty.then(|| view! { <div class="empty" data-test="empty"><p>{w.data_none}</p></div> })}
         {(!here.is_empty()).then(|| view! { <Table title=w.data_here entries=here test="datasets-here"/> })}
         {(!hub.is_empty()).then(|| view! { <Table title=w.data_on_hubs entries=hub test="datasets-hub"/> })}

@@ -45,9 +45,10 @@ pub struct ServerBoard {
 }
 
 impl ServerBoard {
-    pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>) -> ServerBoard {
+    /// `largest_upload`: the largest file, in bytes, that is taken into the data folder.
+    pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>, largest_upload: u64) -> ServerBoard {
         let (folders, row_counts) = (Arc::new(folders), Arc::<RowCounts>::default());
-        let datasets = Arc::new(Datasets::new(folders.clone(), row_counts.clone()));
+        let datasets = Arc::new(Datasets::new(folders.clone(), row_counts.clone(), largest_upload));
         ServerBoard { pool, folders, row_counts, chat, datasets }
     }
 

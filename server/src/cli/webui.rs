@@ -5,6 +5,7 @@ use tracing_subscriber::EnvFilter;
 use super::CliError;
 use crate::{
     config::Folders,
+    datasets::upload,
     serve::{ServeConfig, serve},
 };
 
@@ -24,6 +25,9 @@ pub struct Args {
     /// Runs that may train at the same time
     #[arg(long, env = "CHANDLER_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     slots: u16,
+    /// Largest file that is uploaded into the data folder, in MiB
+    #[arg(long, env = "CHANDLER_LARGEST_UPLOAD", default_value_t = upload::LARGEST >> 20, value_name = "MIB")]
+    largest_upload: u64,
     #[command(flatten)]
     folders: Folders,
 }
@@ -40,6 +44,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         password: args.password.filter(|password| !password.is_empty()),
         folders: args.folders,
         slots: args.slots.into(),
+        largest_upload: args.largest_upload.saturating_mul(1 << 20),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config))?;

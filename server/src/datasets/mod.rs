@@ -4,23 +4,35 @@
 //! All of it reads files, some of it for minutes: it runs on threads of its own, a few at a time, row by row.
 
 mod check;
+mod edit;
 mod encode;
+mod guess;
 mod lengths;
 mod list;
 mod preview;
+pub mod upload;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use app::api::{BoardError, Check, DataBoard, DatasetList, EncodedRow, Encoding, LengthHistogram, Preview};
+use app::api::{
+    BoardError, Check, DataBoard, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm, LengthHistogram,
+    Preview,
+};
+use axum::body::Body;
 use engine::text::data::{Catalog, DataSource};
 use tokio::sync::Semaphore;
 
 use crate::{
     board::datasets::{self, RowCounts},
     config::Folders,
+    security::paths,
 };
 use check::Checks;
 use encode::Encoders;
+use upload::UploadError;
 
 /// Requests that read data at the same time; others wait.
 const READERS: usize = 4;
@@ -32,17 +44,44 @@ pub struct Datasets {
     encoders: Arc<Encoders>,
     checks: Arc<Checks>,
     readers: Arc<Semaphore>,
+    /// Held while `dataset_info.json` is changed.
+    editor: Arc<Mutex<()>>,
+    largest_upload: u64,
 }
 
 impl Datasets {
-    pub fn new(folders: Arc<Folders>, counts: Arc<RowCounts>) -> Datasets {
+    pub fn new(folders: Arc<Folders>, counts: Arc<RowCounts>, largest_upload: u64) -> Datasets {
+        upload::tidy_up(&folders.data_dir);
         Datasets {
             folders,
             counts,
             encoders: Arc::default(),
             checks: Arc::default(),
             readers: Arc::new(Semaphore::new(READERS)),
+            editor: Arc::default(),
+            largest_upload,
         }
+    }
+
+    /// Takes in a file; see [`upload::store`].
+    ///
+    /// # Errors
+    /// In words for the user.
+    pub async fn upload(&self, name: &str, length: Option<u64>, body: Body) -> Result<(), UploadError> {
+        upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
+    }
+
+    /// Changes `dataset_info.json`, while nobody else does.
+    async fn edit(
+        &self,
+        change: impl FnOnce(&Path) -> Result<(), BoardError> + Send + 'static,
+    ) -> Result<(), BoardError> {
+        let (folders, editor) = (self.folders.clone(), self.editor.clone());
+        self.blocking(move || {
+            let _alone = editor.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&folders.data_dir)
+        })
+        .await
     }
 
     /// Runs file work on a thread for it, when there is room.
@@ -107,6 +146,20 @@ impl DataBoard for Datasets {
         Ok(())
     }
 
+    async fn entry_form(&self, name: String, file: String) -> Result<EntryForm, BoardError> {
+        let folders = self.folders.clone();
+        self.blocking(move || edit::form(&folders.data_dir, &name, &file)).await
+    }
+
+    async fn save_entry(&self, original: Option<String>, draft: EntryDraft) -> Result<(), BoardError> {
+        self.edit(move |dir| edit::save(dir, original.as_deref(), &draft)).await
+    }
+
+    async fn delete_entry(&self, name: String) -> Result<(), BoardError> {
+        self.checks.stop(&name);
+        self.edit(move |dir| edit::delete(dir, &name)).await
+    }
+
     async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError> {
         let (folders, checks) = (self.folders.clone(), self.checks.clone());
         self.blocking(move || {
@@ -128,13 +181,18 @@ fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
     datasets::find(&catalog, dir, name).map_err(BoardError::Refused)?;
     let source = catalog.look(name).map_err(refused)?;
     if source.info.file().is_some() {
-        // A folder's files may be links.
-        for file in &source.files {
-            crate::security::paths::resolve(&file.display().to_string(), &[dir])
-                .map_err(|e| BoardError::Refused(e.to_string()))?;
-        }
+        inside(dir, &source.files)?;
     }
     Ok(source)
+}
+
+/// Refuses files that are links out of the data folder.
+fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
+    for file in files {
+        paths::resolve(&file.display().to_string(), &[dir])
+            .map_err(|e| BoardError::Refused(e.to_string()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Shelf {
         for (name, text) in files {
             fs::write(folder.join(name), text).unwrap();
         }
-        let datasets = Datasets::new(Arc::new(folders), Arc::default());
+        let datasets = Datasets::new(Arc::new(folders), Arc::default(), upload::LARGEST);
         Shelf { _dir: dir, folder, datasets }
     }
 
@@ -146,4 +146,63 @@ async fn checks_name_rows_and_keys_and_forget_files_that_change() {
 
     fs::write(shelf.folder.join("a.jsonl"), &ROWS[..10]).unwrap();
     assert_eq!(check().await.unwrap().state, CheckState::None);
+}
+
+#[tokio::test]
+async fn entries_are_guessed_saved_renamed_and_deleted() {
+    let info = r#"{"first": {"file_name": "b.jsonl"}, "mine": {"file_name": "a.jsonl", "num_samples": 3}}"#;
+    let shelf = Shelf::new(
+        info,
+        &[("a.jsonl", ROWS), ("b.jsonl", ROWS), ("q.jsonl", r#"{"question": "Q", "answer": "A"}"#)],
+    );
+    let datasets = &shelf.datasets;
+    let stored = || fs::read_to_string(shelf.folder.join("dataset_info.json")).unwrap();
+
+    let form = datasets.entry_form(String::new(), "q.jsonl".into()).await.unwrap();
+    assert_eq!((form.draft.name.as_str(), form.draft.columns["prompt"].as_str()), ("q", "question"));
+    datasets.save_entry(None, form.draft.clone()).await.unwrap();
+    assert_eq!(shelf.preview("q", 1).await.unwrap().rows[0].turns.len(), 2);
+    assert!(matches!(datasets.save_entry(None, form.draft.clone()).await, Err(BoardError::Refused(_))));
+
+    let mut mine = datasets.entry_form("mine".into(), String::new()).await.unwrap();
+    assert_eq!(
+        (mine.own_file.as_deref(), mine.draft.columns["prompt"].as_str()),
+        (Some("a.jsonl"), "instruction")
+    );
+    mine.draft.name = "ours".into();
+    datasets.save_entry(mine.original, mine.draft).await.unwrap();
+    let names: Vec<_> = datasets.list().await.unwrap().entries.into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["first", "ours", "q"]);
+    assert!(stored().contains("\"num_samples\": 3"), "{}", stored());
+
+    for (name, file) in
+        [("", "a.jsonl"), ("a,b", "a.jsonl"), ("x", "../x.jsonl"), ("x", "/etc/passwd"), ("x", "none.json")]
+    {
+        let draft = EntryDraft { name: name.into(), file_name: file.into(), ..EntryDraft::default() };
+        assert!(
+            matches!(datasets.save_entry(None, draft).await, Err(BoardError::Refused(_))),
+            "{name} {file}"
+        );
+    }
+    assert!(datasets.entry_form(String::new(), "../secret".into()).await.is_err());
+
+    datasets.delete_entry("ours".into()).await.unwrap();
+    assert!(!shelf.folder.join("a.jsonl").exists() && !stored().contains("ours"));
+    fs::write(shelf.folder.join("dataset_info.json"), "{").unwrap();
+    assert!(matches!(datasets.delete_entry("first".into()).await, Err(BoardError::Refused(_))));
+    assert_eq!(stored(), "{", "a broken list is never written over");
+    assert!(shelf.folder.join("b.jsonl").exists());
+}
+
+#[tokio::test]
+async fn files_that_others_use_are_kept() {
+    let info = r#"{"a": {"file_name": "a.jsonl"}, "b": {"file_name": "./a.jsonl"},
+        "hub": {"hf_hub_url": "x/y", "file_name": "c.jsonl"}}"#;
+    let shelf = Shelf::new(info, &[("a.jsonl", ROWS), ("c.jsonl", ROWS)]);
+    for name in ["a", "hub"] {
+        shelf.datasets.delete_entry(name.into()).await.unwrap();
+    }
+    assert!(shelf.folder.join("a.jsonl").exists() && shelf.folder.join("c.jsonl").exists());
+    shelf.datasets.delete_entry("b".into()).await.unwrap();
+    assert!(!shelf.folder.join("a.jsonl").exists());
 }

@@ -3,6 +3,7 @@
 mod chat_stream;
 mod health;
 mod run_socket;
+mod upload;
 
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub fn router(state: AppState) -> Router {
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
+        // Files are larger than what else is sent: the route sees to its own limit.
+        .route("/datasets/upload/{name}", post(upload::upload))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(state.gate.clone(), security::guard))
         .layer(from_fn(security::set_headers))

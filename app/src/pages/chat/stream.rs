@@ -6,6 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
 use crate::api::{ChatDelta, ChatRequest};
+use crate::browser::{describe, refusal};
 use crate::sse;
 
 /// Asks for an answer and hands on each piece of it.
@@ -52,19 +53,4 @@ async fn send(request: &ChatRequest, abort: &AbortSignal) -> Result<Response, St
     let answer = leptos::prelude::window().fetch_with_str_and_init("/chat/stream", &init);
     let answer = JsFuture::from(answer).await.map_err(|error| describe(&error))?;
     Ok(answer.unchecked_into())
-}
-
-/// What the server says about a request that it refused.
-async fn refusal(response: &Response) -> String {
-    let text = match response.text() {
-        Ok(text) => JsFuture::from(text).await.ok().and_then(|text| text.as_string()).unwrap_or_default(),
-        Err(_) => String::new(),
-    };
-    if text.trim().is_empty() { format!("{} {}", response.status(), response.status_text()) } else { text }
-}
-
-fn describe(error: &JsValue) -> String {
-    error
-        .dyn_ref::<js_sys::Error>()
-        .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
 }

@@ -34,6 +34,16 @@ impl Catalog {
         Ok(Self { folder: folder.to_owned(), path, entries })
     }
 
+    /// A catalog of these entries, as if they stood in the file of `folder`.
+    pub fn of(folder: &Path, entries: Map<String, Value>) -> Self {
+        Self { folder: folder.to_owned(), path: folder.join(FILE), entries }
+    }
+
+    /// The entries as they stand in the file.
+    pub fn into_entries(self) -> Map<String, Value> {
+        self.entries
+    }
+
     /// The file itself.
     pub fn path(&self) -> &Path {
         &self.path
