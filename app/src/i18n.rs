@@ -263,6 +263,7 @@ words! {
     data_uploading,
     data_upload_cancel,
     data_upload_cancelled,
+    data_upload_large,
     data_upload_none,
     data_register,
     entry_add,

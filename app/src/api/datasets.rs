@@ -13,6 +13,8 @@ pub struct DatasetList {
     /// The data folder.
     pub folder: String,
     pub entries: Vec<DatasetEntry>,
+    /// The largest file, in bytes, that can be uploaded.
+    pub largest_upload: u64,
     /// Why `dataset_info.json` cannot be read as a whole.
     pub broken: Option<BrokenList>,
 }

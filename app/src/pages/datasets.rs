@@ -53,7 +53,7 @@ pub fn kind_text(entry: &DatasetEntry, w: &'static Words) -> String {
 #[component]
 fn Shelf(list: DatasetList) -> AnyView {
     let w = words();
-    let DatasetList { folder, entries, broken } = list;
+    let DatasetList { folder, entries, largest_upload, broken } = list;
     let is_empty = entries.is_empty() && broken.is_none();
     let can_add = broken.is_none();
     let (hub, here): (Vec<_>, Vec<_>) =
@@ -66,7 +66,7 @@ fn Shelf(list: DatasetList) -> AnyView {
             </div>
         </header>
         {broken.map(|broken| view! { <Broken broken/> })}
-        {can_add.then(|| view! { <AddCard/> })}
+        {can_add.then(|| view! { <AddCard largest=largest_upload/> })}
         {is_empty.then(|| view! { <div class="empty" data-test="empty"><p>{w.data_none}</p></div> })}
         {(!here.is_empty()).then(|| view! { <Table title=w.data_here entries=here test="datasets-here"/> })}
         {(!hub.is_empty()).then(|| view! { <Table title=w.data_on_hubs entries=hub test="datasets-hub"/> })}

@@ -16,14 +16,16 @@ const AROUND: usize = 3;
 const LINE_SHOWN: usize = 200;
 
 /// The data sets of a data folder (a canonical path).
-pub fn list(dir: &Path, counts: &RowCounts) -> DatasetList {
+pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList {
     let folder = crate::board::models::shown(dir);
     match Catalog::open(dir) {
         Ok(catalog) => {
             let entries = catalog.names().map(|name| entry(&catalog, dir, name, counts)).collect();
-            DatasetList { folder, entries, broken: None }
+            DatasetList { folder, entries, largest_upload, broken: None }
         }
-        Err(error) => DatasetList { folder, entries: Vec::new(), broken: Some(broken(&error)) },
+        Err(error) => {
+            DatasetList { folder, entries: Vec::new(), largest_upload, broken: Some(broken(&error)) }
+        }
     }
 }
 

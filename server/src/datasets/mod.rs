@@ -103,7 +103,8 @@ impl Datasets {
 impl DataBoard for Datasets {
     async fn list(&self) -> Result<DatasetList, BoardError> {
         let (folders, counts) = (self.folders.clone(), self.counts.clone());
-        self.blocking(move || Ok(list::list(&folders.data_dir, &counts))).await
+        let largest_upload = self.largest_upload;
+        self.blocking(move || Ok(list::list(&folders.data_dir, &counts, largest_upload))).await
     }
 
     async fn preview(&self, name: String, first: u64) -> Result<Preview, BoardError> {

@@ -9,7 +9,7 @@ use leptos_router::components::A;
 
 use super::Asked;
 use super::look::Look;
-use crate::api::{BoardError, Check, CheckState, RowProblem};
+use crate::api::{BoardError, Check, CheckState, Encoding, RowProblem};
 use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, BoardFailure, Failure};
@@ -28,18 +28,20 @@ pub fn CheckCard(look: Memo<Look>, asked: Asked) -> AnyView {
             <h2>{w.data_check}</h2>
             <Transition>
                 {move || Suspend::new(async move {
-                    let check = match asked.check.await {
-                        Ok(check) => check,
-                        Err(error) => return view! { <BoardFailure error/> }.into_any(),
+                    let (check, offer) = match (asked.check.await, asked.offer.await) {
+                        (Ok(check), Ok(offer)) => (check, offer),
+                        (Err(error), _) | (_, Err(error)) => return view! { <BoardFailure error/> }.into_any(),
                     };
+                    let Look { name, settings, .. } = look.get_untracked();
+                    let encoding = offer.encoding(&settings);
                     keep_fresh(check.state, asked);
                     let goes_on = goes_on(check.state);
                     view! {
                         <Report check look/>
                         {if goes_on {
-                            view! { <StopForm look asked error/> }.into_any()
+                            view! { <StopForm name asked error/> }.into_any()
                         } else {
-                            view! { <StartForm look asked error/> }.into_any()
+                            view! { <StartForm name encoding asked error/> }.into_any()
                         }}
                     }
                     .into_any()
@@ -89,41 +91,29 @@ fn send(
 }
 
 #[component]
-fn StartForm(look: Memo<Look>, asked: Asked, error: RwSignal<Option<String>>) -> AnyView {
+fn StartForm(name: String, encoding: Encoding, asked: Asked, error: RwSignal<Option<String>>) -> AnyView {
     let w = words();
+    let (named, chosen) = (name.clone(), encoding.clone());
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let Encoding { model, template, cutoff_len } = chosen.clone();
+        send(calls::start_dataset_check(named.clone(), model, template, cutoff_len), asked, error, w);
+    };
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let Ok(offer) = asked.offer.await else { return ().into_any() };
-                let now = look.get();
-                let encoding = offer.encoding(&now.settings);
-                let (name, chosen) = (now.name.clone(), encoding.clone());
-                let on_submit = move |event: SubmitEvent| {
-                    event.prevent_default();
-                    let (name, encoding) = (name.clone(), chosen.clone());
-                    let call = calls::start_dataset_check(name, encoding.model, encoding.template, encoding.cutoff_len);
-                    send(call, asked, error, w);
-                };
-                view! {
-                    <form method="post" action="/api/start_dataset_check" on:submit=on_submit>
-                        <input type="hidden" name="name" value=now.name/>
-                        <input type="hidden" name="model" value=encoding.model/>
-                        <input type="hidden" name="template" value=encoding.template/>
-                        <input type="hidden" name="cutoff_len" value=encoding.cutoff_len/>
-                        <button type="submit" class="button" data-test="check-start">{w.data_check_start}</button>
-                    </form>
-                }
-                .into_any()
-            })}
-        </Transition>
+        <form method="post" action="/api/start_dataset_check" on:submit=on_submit>
+            <input type="hidden" name="name" value=name/>
+            <input type="hidden" name="model" value=encoding.model/>
+            <input type="hidden" name="template" value=encoding.template/>
+            <input type="hidden" name="cutoff_len" value=encoding.cutoff_len/>
+            <button type="submit" class="button" data-test="check-start">{w.data_check_start}</button>
+        </form>
     }
     .into_any()
 }
 
 #[component]
-fn StopForm(look: Memo<Look>, asked: Asked, error: RwSignal<Option<String>>) -> AnyView {
+fn StopForm(name: String, asked: Asked, error: RwSignal<Option<String>>) -> AnyView {
     let w = words();
-    let name = look.get_untracked().name;
     let stopped = name.clone();
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();

@@ -8,11 +8,13 @@ use crate::components::failure::Failure;
 use crate::components::icon::{Icon, IconName};
 #[cfg(feature = "hydrate")]
 use crate::components::navigate::navigate;
-use crate::i18n::words;
+use crate::format;
+use crate::i18n::{fill, words};
 
 #[component]
-pub fn AddCard() -> AnyView {
+pub fn AddCard(largest: u64) -> AnyView {
     let w = words();
+    let limit = fill(w.data_upload_help, &[("size", &format::bytes(largest))]);
     let input = NodeRef::<Input>::new();
     // Sending a file needs script: what does that is shown once there is some.
     let is_alive = RwSignal::new(false);
@@ -20,7 +22,7 @@ pub fn AddCard() -> AnyView {
     let is_busy = RwSignal::new(false);
     let error = RwSignal::new(None::<String>);
     #[cfg(feature = "hydrate")]
-    let (start, cancel) = sending(input, is_busy, error);
+    let (start, cancel) = sending(input, largest, is_busy, error);
     #[cfg(not(feature = "hydrate"))]
     let (start, cancel) = (|| (), || ());
     view! {
@@ -40,7 +42,7 @@ pub fn AddCard() -> AnyView {
                         disabled=move || is_busy.get()
                     />
                 </label>
-                <p class="muted">{w.data_upload_help}</p>
+                <p class="muted">{limit}</p>
                 <progress hidden=move || !is_busy.get() aria-label=w.data_uploading></progress>
                 <div class="data-buttons">
                     <button
@@ -75,6 +77,7 @@ pub fn AddCard() -> AnyView {
 #[cfg(feature = "hydrate")]
 fn sending(
     input: NodeRef<Input>,
+    largest: u64,
     is_busy: RwSignal<bool>,
     error: RwSignal<Option<String>>,
 ) -> (impl Fn() + Copy, impl Fn() + Copy) {
@@ -88,6 +91,9 @@ fn sending(
         let Some(file) = input.get_untracked().and_then(|input| input.files()?.get(0)) else {
             return error.set(Some(w.data_upload_none.into()));
         };
+        if file.size() > largest as f64 {
+            return error.set(Some(fill(w.data_upload_large, &[("size", &format::bytes(largest))])));
+        }
         let Ok(controller) = AbortController::new() else { return };
         let signal = controller.signal();
         abort.set_value(Some(controller));
