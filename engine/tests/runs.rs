@@ -154,6 +154,10 @@ fn broken_models_are_named() {
         fs::rename(folder.join("model.safetensors"), folder.join("pytorch_model.bin")).unwrap();
     });
     assert!(error.contains("pickle") && error.contains("safetensors"), "{error}");
+    for magic in [b"PK\x03\x04 archive".as_slice(), b"\x80\x02}q\x00(X\x04\x00\x00"] {
+        let error = broken(|folder| fs::write(folder.join("model.safetensors"), magic).unwrap());
+        assert!(error.contains("pickle"), "{error}");
+    }
     let error = broken(|folder| fs::write(folder.join("tokenizer.json"), "[]").unwrap());
     assert!(error.contains("tokenizer"), "{error}");
 }

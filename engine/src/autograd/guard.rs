@@ -61,3 +61,62 @@ impl GradientGuard {
         Err(Error::Training(format!("gradients of the first step are wrong: {}{rest}", problems.join("; "))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::{Tape, Var};
+    use crate::kernel::activation::Activation;
+    use crate::ops::projection::Adaptable;
+    use crate::ops::{Linear, Projection, Prologue};
+    use crate::tensor::from_vec;
+
+    fn map(name: &str, prologue: Prologue) -> Arc<Projection> {
+        let tensor = from_vec((0..9).map(|i| i as f32 / 9.0 - 0.3).collect(), (3, 3)).unwrap();
+        let weight = Arc::new(Param::new(format!("{name}.weight"), tensor, true).unwrap());
+        let linear = Linear {
+            name: name.to_owned(),
+            weight,
+            bias: None,
+            lora: None,
+            transposed: false,
+            adaptable: Adaptable::Always,
+        };
+        Arc::new(Projection { prologue, linears: vec![linear], bf16: false })
+    }
+
+    /// Two maps with `between` in the middle; what the guard says of their gradients.
+    fn guarded(between: impl Fn(Var) -> Var) -> Result<()> {
+        let (first, second) =
+            (map("first", Prologue::Identity), map("second", Prologue::Plain(Activation::Silu)));
+        let tape = Tape::new();
+        let x = Var::constant(from_vec(vec![0.5, -1.0, 2.0], (1, 3))?);
+        let y = between(first.forward(&tape, x, None, None)?);
+        let y = second.forward(&tape, y, None, None)?;
+        let mut grads = ParamGradients::default();
+        tape.backward(&y, from_vec(vec![1.0; 3], (1, 3))?, &mut grads, None)?;
+        let params: Vec<_> = first.params().chain(second.params()).cloned().collect();
+        GradientGuard::default().check(&params, &grads)
+    }
+
+    #[test]
+    fn an_operation_without_a_backward_pass_is_caught() {
+        guarded(|y| y).unwrap();
+        // What candle's fused operations do: the value goes on, the gradient does not.
+        let error = guarded(|y| Var::constant(y.tensor)).unwrap_err().to_string();
+        assert!(error.contains("first.weight has no gradient") && !error.contains("second"), "{error}");
+    }
+
+    #[test]
+    fn gradients_of_zero_and_of_no_number_are_caught() {
+        let param = Arc::new(Param::new("w", from_vec(vec![1.0], (1, 1)).unwrap(), true).unwrap());
+        for (value, word) in [(0.0, "zero"), (f32::NAN, "not finite")] {
+            let mut grads = ParamGradients::default();
+            grads.accumulate(&param, |out| out[0] = value).unwrap();
+            let check = |guard: GradientGuard| guard.check(std::slice::from_ref(&param), &grads);
+            assert!(check(GradientGuard::default()).unwrap_err().to_string().contains(word));
+            let allowed = check(GradientGuard::default().allow_zero([param.id]));
+            assert_eq!(allowed.is_ok(), value == 0.0);
+        }
+    }
+}

@@ -39,7 +39,7 @@ impl FolderSource {
     }
 
     fn add(&mut self, path: PathBuf) -> Result<()> {
-        std::fs::File::open(&path).map_err(|error| Error::io(&path, error))?;
+        refuse_pickle(&path)?;
         // SAFETY: the file is only read; changing it underneath would give wrong numbers, as with any reader.
         let mapped = unsafe { MmapedSafetensors::new(&path) }
             .map_err(|error| Error::file(&path, format!("is not a readable safetensors file: {error}")))?;
@@ -84,6 +84,22 @@ impl WeightSource for FolderSource {
     }
 }
 
+const PICKLE: &str = "is a pickle, which can run any code when it is read; convert the model to safetensors first \
+                      (transformers: `model.save_pretrained(folder)`)";
+
+/// Torch's files are recognised under any name: a zip archive, or a bare pickle of protocol 2 and later.
+fn refuse_pickle(path: &Path) -> Result<()> {
+    let mut start = [0; 9];
+    let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let read = std::io::Read::read(&mut file, &mut start).map_err(|error| Error::io(path, error))?;
+    match &start[..read] {
+        // A safetensors file: eight bytes of length, then JSON.
+        [_, _, _, _, _, _, _, _, b'{'] => Ok(()),
+        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Err(Error::file(path, PICKLE)),
+        _ => Ok(()),
+    }
+}
+
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let single = folder.join("model.safetensors");
     if single.exists() {
@@ -93,11 +109,15 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     if index.exists() {
         return shards(folder, &index);
     }
-    let pickle = ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"];
+    let pickle = [
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "pytorch_model-00001-of-00002.bin",
+        "consolidated.00.pth",
+        "model.pt",
+    ];
     if let Some(name) = pickle.iter().find(|name| folder.join(name).exists()) {
-        let message = "is a pickle, which can run any code when it is read; convert the model to safetensors first \
-                       (transformers: `model.save_pretrained(folder)`)";
-        return Err(Error::file(folder.join(name), message));
+        return Err(Error::file(folder.join(name), PICKLE));
     }
     Err(Error::file(
         folder,
