@@ -1,0 +1,98 @@
+//! Attention: rotations, windows, caps, biases, padding and layouts.
+
+use std::sync::Arc;
+
+use super::{compare, variable};
+use crate::kernel::attention::{AttentionShape, Columns, Span};
+use crate::ops::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention, plain};
+
+fn rotation(rows: usize, dim: usize) -> Rotation {
+    let angles: Vec<f32> = (0..rows * dim / 2).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
+    Rotation {
+        cos: Arc::new(angles.iter().map(|x| x.cos()).collect()),
+        sin: Arc::new(angles.iter().map(|x| x.sin()).collect()),
+        query_factors: None,
+    }
+}
+
+fn check_attention(spec: &AttentionSpec, rotation: &Rotation, spans: Vec<Span>) {
+    let rows = spans.iter().map(|span| span.len).sum::<usize>();
+    let spans = Arc::new(spans);
+    let qkv = variable(&[rows, spec.width()], 5);
+    compare(
+        &[&qkv],
+        &[],
+        |tape, vars| attention(tape, spec, vars[0].clone(), rotation, &spans),
+        |inputs| plain::attention(spec, &inputs[0], rotation, &spans),
+    );
+}
+
+fn spans() -> Vec<Span> {
+    vec![Span::new(0, 70), Span::new(70, 1), Span::new(71, 130)]
+}
+
+const SHAPE: AttentionShape = AttentionShape {
+    heads: 6,
+    kv_heads: 2,
+    head_dim: 16,
+    value_dim: 16,
+    scale: 0.25,
+    cap: None,
+    window: None,
+};
+
+fn spec(shape: AttentionShape, start: usize, dim: usize, interleaved: bool) -> AttentionSpec {
+    let columns = AttentionSpec::adjacent(shape);
+    AttentionSpec { shape, columns, rotary: Rotary { start, dim, interleaved }, slopes: None }
+}
+
+#[test]
+fn attention_agrees_with_candle() {
+    for (start, dim, interleaved) in
+        [(0, 16, false), (0, 16, true), (0, 8, false), (8, 8, true), (0, 0, false)]
+    {
+        check_attention(&spec(SHAPE, start, dim, interleaved), &rotation(201, dim), spans());
+    }
+}
+
+#[test]
+fn attention_with_windows_caps_and_slopes_agrees_with_candle() {
+    let none = Rotation::default();
+    for window in [1, 7, 64, 100] {
+        check_attention(&spec(AttentionShape { window: Some(window), ..SHAPE }, 0, 0, false), &none, spans());
+    }
+    let capped = AttentionShape { cap: Some(1.5), window: Some(40), ..SHAPE };
+    check_attention(&spec(capped, 0, 0, false), &none, spans());
+    let slopes = Some(Arc::new(alibi_slopes(6)));
+    check_attention(&AttentionSpec { slopes: slopes.clone(), ..spec(SHAPE, 0, 0, false) }, &none, spans());
+    check_attention(&AttentionSpec { slopes, ..spec(capped, 0, 0, false) }, &none, spans());
+    let factors = Some(Arc::new((0..201).map(|i| 1.0 + (i % 5) as f32 * 0.2).collect()));
+    check_attention(
+        &spec(SHAPE, 0, 16, false),
+        &Rotation { query_factors: factors, ..rotation(201, 16) },
+        spans(),
+    );
+    let trailing = Span { trailing: 9, ..Span::new(70, 131) };
+    check_attention(&spec(SHAPE, 0, 0, false), &none, vec![Span::new(0, 70), trailing]);
+}
+
+#[test]
+fn attention_over_other_layouts_agrees_with_candle() {
+    let (rotation, dim) = (rotation(201, 16), 16);
+    let grouped = [(0, 3), (3 * dim, 1), (4 * dim, 1)];
+    let columns = grouped.map(|(start, group)| Columns { start, group, step: 5 * dim, dim });
+    check_attention(&AttentionSpec { columns, ..spec(SHAPE, 0, 16, false) }, &rotation, spans());
+    let narrow = AttentionShape { heads: 3, kv_heads: 3, value_dim: 12, ..SHAPE };
+    check_attention(&spec(narrow, 0, 16, true), &rotation, spans());
+}
+
+/// Slopes for 12 heads, as the paper's code gives them.
+#[test]
+fn slopes_of_other_head_counts_come_from_the_next_powers() {
+    let slopes = alibi_slopes(12);
+    let want = [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625];
+    assert_eq!(slopes[..8], want);
+    for (i, slope) in slopes[8..].iter().enumerate() {
+        assert!((slope - 0.5f32.powf(0.5 + i as f32)).abs() < 1e-6, "{slopes:?}");
+    }
+}

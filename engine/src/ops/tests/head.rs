@@ -1,0 +1,53 @@
+//! The head's loss and its gradients.
+
+use std::sync::Arc;
+
+use candle_core::Var as CandleVar;
+
+use super::{assert_close, linear, param, variable};
+use crate::autograd::{Param, ParamGradients};
+use crate::ops::{Head, Label, Linear, Norm};
+
+fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
+    let tokens = linear.out_dim();
+    Head { norm, linear, scale: 1.0, cap: None, unit_rows: false, tokens, bf16: false }
+}
+
+fn check_head(head: &Head, params: &[(Arc<Param>, CandleVar)]) {
+    let (rows, vocab) = (90, head.vocab());
+    let x = variable(&[rows, head.linear.in_dim()], 3);
+    let labels: Vec<Label> = (0..rows as u32)
+        .filter(|i| i % 3 != 0)
+        .map(|row| Label { row, token: (row * 7) % vocab as u32 })
+        .collect();
+    let want = (head.plain(x.as_tensor(), &labels).unwrap() * 0.25).unwrap();
+    let grads = want.backward().unwrap();
+    let mut param_grads = ParamGradients::default();
+    let got = head.loss_and_gradient(x.as_tensor(), &labels, 0.25, &mut param_grads, None).unwrap();
+    let want = want.to_scalar::<f32>().unwrap() as f64;
+    assert!((got.total() * 0.25 - want).abs() < 1e-4 * want);
+    assert!((head.loss(x.as_tensor(), &labels).unwrap().total() * 0.25 - want).abs() < 1e-4 * want);
+    assert_close("hidden", &got.d_hidden.unwrap(), grads.get(&x).unwrap());
+    for (param, var) in params {
+        assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());
+    }
+}
+
+#[test]
+fn heads_agree_with_candle() {
+    let (dim, vocab) = (24, 301);
+    let weight = param("norm", &[dim], 1, 1.0);
+    let norm = Norm { weight: Some(weight.0.clone()), bias: None, one_plus: false, center: false, eps: 1e-6 };
+    for full in [false, true] {
+        let (linear, mut params) = linear("head", vocab, dim, 2, full);
+        params.push(weight.clone());
+        let head = plain_head(Some(norm.clone()), linear);
+        check_head(&head, &params);
+        check_head(&Head { scale: 0.3, cap: Some(0.8), ..head }, &params);
+    }
+    let weight = param("head", &[vocab, dim], 2, 0.5);
+    let (mut linear, _) = linear("head", vocab, dim, 2, true);
+    (linear.weight, linear.bias, linear.lora) = (weight.0.clone(), None, None);
+    let unit = Head { unit_rows: true, scale: 2.0, ..plain_head(None, linear) };
+    check_head(&unit, &[weight]);
+}

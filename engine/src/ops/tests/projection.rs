@@ -1,0 +1,169 @@
+//! Projections: prologues, activations, layouts, low-rank updates and their dropout.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor, Var as CandleVar};
+
+use super::{compare, linear, param, random, variable};
+use crate::autograd::{ParamGradients, Tape, Var};
+use crate::kernel::activation::{Activation, GateOrder};
+use crate::ops::{Norm, Projection, Prologue};
+use crate::tensor::{from_vec, view};
+
+#[test]
+fn projections_agree_with_candle() {
+    for full in [false, true] {
+        for kind in 0..6 {
+            let dim = 24;
+            let (q, mut params) = linear("q", 40, dim, 10, full);
+            let mut linears = vec![q];
+            if kind < 3 {
+                let (k, more) = linear("k", 17, dim, 20, full);
+                linears.push(k);
+                params.extend(more);
+            }
+            let mut width = dim;
+            let prologue = match kind {
+                0 | 3 => {
+                    let weight = param("norm.weight", &[dim], 3, 1.0);
+                    params.push(weight.clone());
+                    let one_plus = kind == 3;
+                    Prologue::Norm(Norm {
+                        weight: Some(weight.0),
+                        bias: None,
+                        one_plus,
+                        center: false,
+                        eps: 1e-5,
+                    })
+                }
+                1 => {
+                    let (weight, bias) =
+                        (param("norm.weight", &[dim], 3, 1.0), param("norm.bias", &[dim], 4, 1.0));
+                    params.extend([weight.clone(), bias.clone()]);
+                    let (weight, bias) = (Some(weight.0), Some(bias.0));
+                    Prologue::Norm(Norm { weight, bias, one_plus: false, center: true, eps: 1e-5 })
+                }
+                2 => Prologue::Identity,
+                4 => {
+                    width = 2 * dim;
+                    Prologue::Gated(Activation::Silu, GateOrder::GateUp)
+                }
+                _ => Prologue::Plain(Activation::GeluTanh),
+            };
+            let projection = Arc::new(Projection { prologue, linears, bf16: false });
+            let x = CandleVar::from_tensor(&random(&[37, width], 1, 1.0)).unwrap();
+            let residual = CandleVar::from_tensor(&random(&[37, projection.out_dim()], 2, 1.0)).unwrap();
+            if kind < 3 {
+                compare(
+                    &[&x],
+                    &params,
+                    |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
+                    |inputs| projection.plain(&inputs[0], None),
+                );
+            } else {
+                compare(
+                    &[&x, &residual],
+                    &params,
+                    |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), None),
+                    |inputs| projection.plain(&inputs[0], Some(&inputs[1])),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_agree_with_candle() {
+    let activations = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+    for activation in activations {
+        let gated = [GateOrder::GateUp, GateOrder::UpGate].map(|order| Prologue::Gated(activation, order));
+        for prologue in gated.into_iter().chain([Prologue::Plain(activation)]) {
+            let (down, params) = linear("down", 6, 20, 30, true);
+            let width = if matches!(prologue, Prologue::Gated(..)) { 40 } else { 20 };
+            let projection = Arc::new(Projection { prologue, linears: vec![down], bf16: false });
+            let x = CandleVar::from_tensor(&random(&[11, width], 1, 3.0)).unwrap();
+            compare(
+                &[&x],
+                &params,
+                |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
+                |inputs| projection.plain(&inputs[0], None),
+            );
+        }
+    }
+}
+
+/// A GPT-2 map, stored the other way round.
+#[test]
+fn transposed_weights_agree_with_candle() {
+    let (mut map, mut params) = linear("map", 9, 12, 50, false);
+    let weight = param("map.weight", &[12, 9], 60, 0.3);
+    (map.weight, map.transposed) = (weight.0.clone(), true);
+    params.push(weight);
+    let projection = Arc::new(Projection { prologue: Prologue::Identity, linears: vec![map], bf16: false });
+    let x = variable(&[13, 12], 1);
+    compare(
+        &[&x],
+        &params,
+        |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
+        |inputs| projection.plain(&inputs[0], None),
+    );
+}
+
+/// A dropped-out LoRA has no plain counterpart: its gradient is checked by central differences.
+#[test]
+fn lora_dropout_passes_finite_differences() {
+    let (mut q, params) = linear("q", 9, 12, 40, true);
+    if let Some(lora) = &mut q.lora {
+        lora.dropout = 0.4;
+    }
+    let norm = param("norm", &[12], 3, 1.0);
+    let prologue = Prologue::Norm(Norm {
+        weight: Some(norm.0.clone()),
+        bias: None,
+        one_plus: false,
+        center: false,
+        eps: 1e-5,
+    });
+    let projection = Arc::new(Projection { prologue, linears: vec![q], bf16: false });
+    let x = random(&[7, 12], 1, 1.0);
+    let seed = random(&[7, 9], 2, 1.0);
+    let value = |x: &Tensor| -> f64 {
+        let y = projection.forward(&Tape::off(), Var::constant(x.clone()), None, Some(11)).unwrap();
+        let product = (y.tensor * &seed).unwrap().to_dtype(DType::F64).unwrap();
+        product.sum_all().unwrap().to_scalar::<f64>().unwrap()
+    };
+    let tape = Tape::new();
+    let leaf = tape.leaf(x.clone());
+    let y = projection.forward(&tape, leaf.clone(), None, Some(11)).unwrap();
+    let mut grads = ParamGradients::default();
+    let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
+    let check = |what: &str, tensor: &Tensor, gradient: &Tensor, value: &dyn Fn(&Tensor) -> f64| {
+        let values = view(tensor).unwrap().f32().unwrap().to_vec();
+        let gradient = view(gradient).unwrap().f32().unwrap().to_vec();
+        for i in (0..values.len()).step_by(5) {
+            let moved = |delta: f32| {
+                let mut values = values.clone();
+                values[i] += delta;
+                value(&from_vec(values, tensor.shape()).unwrap())
+            };
+            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!(
+                (slope - gradient[i] as f64).abs() < 2e-3 * (1.0 + slope.abs()),
+                "{what}[{i}]: {} != {slope}",
+                gradient[i]
+            );
+        }
+    };
+    check("x", &x, &dx, &value);
+    for (param, _) in params.iter().chain([&norm]) {
+        let at = |moved: &Tensor| {
+            let values = view(moved).unwrap().f32().unwrap().to_vec();
+            let old = view(&param.tensor).unwrap().f32().unwrap().to_vec();
+            crate::tensor::mutate(&param.tensor, |data| data.copy_from_slice(&values)).unwrap();
+            let result = value(&x);
+            crate::tensor::mutate(&param.tensor, |data| data.copy_from_slice(&old)).unwrap();
+            result
+        };
+        check(&param.name, &param.tensor.copy().unwrap(), grads.get(param.id).unwrap(), &at);
+    }
+}
