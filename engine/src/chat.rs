@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::adapter::Adapter;
+use crate::device;
 use crate::generate::{Finish, generate};
 use crate::model::{Decoder, Tuning};
 use crate::text::{ChatTemplate, Dialogue, Message, Role, Template, Tokenizer, template::ChatTurn};
@@ -66,7 +67,8 @@ impl ChatModel {
             adapters.push(Adapter::open(folder)?);
         }
         let additional = adapters.iter().flat_map(|adapter| adapter.config.saved_modules.clone()).collect();
-        let mut decoder = files.build_with(&Tuning { additional, ..Tuning::default() }, &adapters)?;
+        let device = device::choose(false, &mut |_| {});
+        let mut decoder = files.build_with(&Tuning { additional, device, ..Tuning::default() }, &adapters)?;
         // The last adapter stays beside the weights, which keeps their stored type exact.
         if let Some((last, others)) = adapters.split_last() {
             for adapter in others {

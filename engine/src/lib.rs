@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod autograd;
 pub mod chat;
+pub mod device;
 mod error;
 pub mod families;
 pub mod generate;

@@ -1,11 +1,15 @@
-//! Logits, losses, gradients and greedy continuations of whole models against transformers.
+//! Logits, losses, gradients and greedy continuations of whole models against transformers, by kernels and by plain
+//! operations.
 
+#[path = "common/backends.rs"]
+mod backends;
 mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::{GradientGuard, ParamGradients, Tape};
 use engine::model::{Batch, Cache, Decoder, LoraSettings, Pass, Tuning, linear_names};
@@ -20,12 +24,7 @@ const GRADIENT: f32 = 1e-4;
 
 fn main() {
     let cases = common::cases(&common::goldens("models"), "golden.safetensors");
-    let named = cases.into_iter().map(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let case: Box<dyn Fn() -> Check> = Box::new(move || check(&path));
-        (name, case)
-    });
-    common::run(named.collect());
+    common::run(both(cases, check));
 }
 
 fn say(error: impl std::fmt::Display) -> String {

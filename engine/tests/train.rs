@@ -1,12 +1,15 @@
-//! Whole training runs against LLaMA-Factory: loss, gradient norm and learning rate of every step, evaluations, and
-//! the weights that come out.
+//! Whole training runs against LLaMA-Factory, by kernels and by plain operations: loss, gradient norm and learning rate
+//! of every step, evaluations, and the weights that come out.
 
+#[path = "common/backends.rs"]
+mod backends;
 mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::train::train;
 use recipe::{EventBody, Point, Recipe};
@@ -21,12 +24,7 @@ const WEIGHTS: f64 = 2e-3;
 
 fn main() {
     let cases = common::cases(&common::goldens("train"), "expected.jsonl");
-    let named = cases.into_iter().map(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let case: Box<dyn Fn() -> Check> = Box::new(move || check(&path));
-        (name, case)
-    });
-    common::run(named.collect());
+    common::run(both(cases, check));
 }
 
 fn say(error: impl std::fmt::Display) -> String {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{NodeId, Param, ParamId};
 use crate::Result;
+use crate::device::has_kernels;
 use crate::tensor::{mutate, view};
 
 /// Gradients of parameters, accumulated over micro-batches until they are cleared.
@@ -32,6 +33,17 @@ impl ParamGradients {
         mutate(slot, add)
     }
 
+    /// Adds a tensor of the parameter's shape to its gradient.
+    pub fn add(&mut self, param: &Param, gradient: Tensor) -> Result<()> {
+        let gradient = gradient.reshape(param.tensor.shape())?;
+        let total = match self.map.get(&param.id) {
+            Some(total) => (total + gradient)?,
+            None => gradient,
+        };
+        self.map.insert(param.id, total);
+        Ok(())
+    }
+
     pub fn clear(&mut self) {
         self.map.clear();
     }
@@ -47,20 +59,20 @@ impl ParamGradients {
     /// √Σ g² over all parameters.
     pub fn global_norm(&self) -> Result<f64> {
         let mut total = 0.0;
+        // One transfer for all tensors of a device.
+        let mut sums = Vec::new();
         for tensor in self.map.values() {
-            total += squares(view(tensor)?.f32()?);
+            if has_kernels(tensor) {
+                total += squares(view(tensor)?.f32()?);
+            } else {
+                sums.push(tensor.sqr()?.sum_all()?);
+            }
+        }
+        if !sums.is_empty() {
+            total +=
+                Tensor::stack(&sums, 0)?.to_vec1::<f32>()?.iter().map(|sum| f64::from(*sum)).sum::<f64>();
         }
         Ok(total.sqrt())
-    }
-
-    /// Multiplies all gradients.
-    pub fn scale(&mut self, factor: f32) -> Result<()> {
-        for tensor in self.map.values() {
-            mutate(tensor, |data| {
-                data.par_chunks_mut(8192).for_each(|part| part.iter_mut().for_each(|x| *x *= factor))
-            })?;
-        }
-        Ok(())
     }
 }
 
@@ -91,6 +103,7 @@ impl<'a> Gradients<'a> {
         let Some(NodeId(index)) = node else { return Ok(()) };
         match &self.nodes[index] {
             None => self.nodes[index] = Some(gradient),
+            Some(total) if !has_kernels(total) => self.nodes[index] = Some((total + gradient)?),
             Some(total) => {
                 let gradient = view(&gradient)?;
                 let gradient = gradient.f32()?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
+
 use super::{Param, ParamGradients};
 use crate::tensor::view;
 use crate::{Error, Result};
@@ -41,7 +43,8 @@ impl GradientGuard {
                 problems.push(format!("{} has no gradient", param.name));
                 continue;
             };
-            let gradient = view(gradient)?;
+            let gradient = gradient.to_device(&Device::Cpu)?;
+            let gradient = view(&gradient)?;
             let gradient = gradient.f32()?;
             if gradient.iter().any(|x| !x.is_finite()) {
                 problems.push(format!("{} has a gradient that is not finite", param.name));

@@ -6,11 +6,13 @@
 //! is dropped as soon as it has done so. Memory falls while the backward pass proceeds.
 
 mod checkpoint;
+mod function;
 mod gradients;
 mod guard;
 mod param;
 
 pub use checkpoint::{Segment, checkpoint};
+pub use function::{Weights, gradients};
 pub use gradients::{Gradients, ParamGradients};
 pub use guard::GradientGuard;
 pub use param::{Param, ParamId};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::Result;
 use crate::tensor::view;
@@ -44,7 +44,7 @@ impl Param {
 
     /// A copy of the values, widened to f32.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
-        let wide = self.tensor.to_dtype(DType::F32)?;
+        let wide = self.tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
         Ok(view(&wide)?.f32()?.to_vec())
     }
 }

@@ -8,13 +8,11 @@ use super::batch::Context;
 use super::cache::LayerCache;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var};
-use crate::kernel::attention::{self as kernel, Columns, Heads, Segment, Span};
-use crate::kernel::uninit;
+use crate::ops::attention::{attention, extend};
 use crate::ops::elementwise::{clamp, columns, join, normalise};
 use crate::ops::latent::{LatentHeads, assemble};
 use crate::ops::shift::with_previous;
-use crate::ops::{AttentionSpec, HeadNorm, Norm, Projection, attention};
-use crate::tensor::{from_vec, mutate, view};
+use crate::ops::{AttentionSpec, HeadNorm, Norm, Projection};
 
 /// Attention without the map that follows it.
 #[derive(Debug, Clone)]
@@ -81,13 +79,12 @@ fn convolve(
     x: &Var,
     residual: Option<&Var>,
     starts: &[usize],
-    before: Option<&mut Option<Vec<f32>>>,
+    before: Option<&mut Option<Tensor>>,
 ) -> Result<Var> {
-    let first = before.as_ref().and_then(|before| before.as_deref());
+    let first = before.as_ref().and_then(|before| before.as_ref());
     let pairs = with_previous(tape, x, starts.to_vec(), first)?;
     if let Some(before) = before {
-        let dim = x.tensor.dims()[1];
-        *before = view(&x.tensor)?.f32()?.chunks_exact(dim).next_back().map(<[f32]>::to_vec);
+        *before = Some(x.tensor.narrow(0, x.tensor.dims()[0] - 1, 1)?.force_contiguous()?);
     }
     map.forward(tape, pairs, residual, None)
 }
@@ -169,29 +166,6 @@ impl Attention {
     /// The same of new rows of one sequence, whose earlier keys and values are in `cache`.
     pub fn extend(&self, x: Var, context: &Context, cache: &mut LayerCache) -> Result<Tensor> {
         let qkv = self.input.forward(&Tape::off(), x, context, Some(&mut *cache))?.tensor;
-        mutate(&qkv, |qkv| self.spec.rotate(qkv, &context.rotations[self.rotation], false))?;
-        let shape = self.spec.shape;
-        let [q, k, v] = self.spec.columns;
-        let (rows, stride) = (qkv.dims()[0], self.spec.width());
-        let data = view(&qkv)?;
-        let data = data.f32()?;
-        for row in data.chunks_exact(stride) {
-            for head in 0..shape.kv_heads {
-                cache.keys.extend_from_slice(&row[k.of(head)..][..shape.head_dim]);
-                cache.values.extend_from_slice(&row[v.of(head)..][..shape.value_dim]);
-            }
-        }
-        let keys = Span::new(0, cache.keys.len() / shape.key_width());
-        let segment = Segment { queries: Span::new(0, rows), keys };
-        let cached = |data, stride, dim| Heads { data, stride, columns: Columns::adjacent(0, dim) };
-        let heads = (
-            Heads { data, stride, columns: q },
-            cached(&cache.keys, shape.key_width(), shape.head_dim),
-            cached(&cache.values, shape.value_width(), shape.value_dim),
-        );
-        let mut out = uninit(rows * shape.out_width());
-        let slopes = self.spec.slopes.as_ref().map(|slopes| &slopes[..]);
-        kernel::forward(shape, slopes, &[segment], heads, &mut out, None);
-        from_vec(out, (rows, shape.out_width()))
+        extend(&self.spec, qkv, &context.rotations[self.rotation], &mut cache.past)
     }
 }

@@ -1,5 +1,9 @@
 //! What is kept of a sequence that is being generated.
 
+use candle_core::Tensor;
+
+use crate::ops::attention::KeyValues;
+
 /// The past of one sequence.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
@@ -13,9 +17,7 @@ pub struct Cache {
 /// One layer's past.
 #[derive(Clone, Debug, Default)]
 pub struct LayerCache {
-    /// Rows of rotated keys.
-    pub keys: Vec<f32>,
-    pub values: Vec<f32>,
-    /// The last row that went into each convolution of a local filter.
-    pub filter: [Option<Vec<f32>>; 2],
+    pub past: KeyValues,
+    /// The last row [1, dim] that went into each convolution of a local filter.
+    pub filter: [Option<Tensor>; 2],
 }

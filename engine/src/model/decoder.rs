@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::batch::{Batch, Context};
 use super::block::{Block, BlockInPass};
@@ -140,6 +140,11 @@ impl Decoder {
         let mut seen = std::collections::BTreeSet::new();
         params.retain(|param| seen.insert(param.id));
         params
+    }
+
+    /// Where its weights are.
+    pub fn device(&self) -> &Device {
+        self.embedding.tokens.tensor.device()
     }
 
     /// Tensors that are stored with the model but are no parameters.

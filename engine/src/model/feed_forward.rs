@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
-
 use super::batch::Context;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var};
@@ -60,7 +58,7 @@ impl Experts {
         let routed = route(tape, self.routing, &logits, correction.as_deref(), balance)?;
         let residual = match residual {
             Some(residual) => residual.clone(),
-            None => Var::constant(Tensor::zeros(x.tensor.shape(), DType::F32, &Device::Cpu)?),
+            None => Var::constant(x.tensor.zeros_like()?),
         };
         let start = self.shared(tape, &x, residual, context)?;
         let mut answers = Vec::new();

@@ -94,7 +94,9 @@ impl Decoder {
         self.change_linears(|linear| {
             key += 1;
             if let Some((a, b, scale)) = weights(linear)? {
-                let param = |tensor, part| -> Result<_> {
+                let device = linear.weight.tensor.device();
+                let param = |tensor: Tensor, part| -> Result<_> {
+                    let tensor = tensor.to_device(device)?;
                     Ok(Arc::new(Param::new(format!("{}.{part}.weight", linear.name), tensor, true)?))
                 };
                 let (a, b) = (param(a, "lora_A")?, param(b, "lora_B")?);
@@ -129,7 +131,7 @@ impl Decoder {
         self.change_linears(|linear| {
             if let Some((a, b, scale)) = weights(linear)? {
                 let old = &linear.weight;
-                let mut update = (b.matmul(&a)? * scale as f64)?;
+                let mut update = (b.matmul(&a)? * scale as f64)?.to_device(old.tensor.device())?;
                 if linear.transposed {
                     update = update.t()?;
                 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::attention::{self as kernel, AttentionShape, Columns, Heads, Segment, Span};
 use crate::kernel::rope::{RopeLayout, rotate};
 use crate::kernel::{rows_per_task, uninit};
@@ -127,6 +129,9 @@ pub fn attention(
     rotation: &Rotation,
     spans: &Arc<Vec<Span>>,
 ) -> Result<Var> {
+    if !has_kernels(&qkv.tensor) {
+        return plain::recorded_attention(tape, spec, qkv, rotation, spans);
+    }
     let rows = qkv.tensor.dims()[0];
     let stride = spec.width();
     mutate(&qkv.tensor, |qkv| spec.rotate(qkv, rotation, false))?;
@@ -175,6 +180,52 @@ impl Backward for AttentionNode {
         self.spec.rotate(&mut d_qkv, &self.rotation, true);
         grads.add(self.node, from_vec(d_qkv, self.qkv.shape())?)
     }
+}
+
+/// Rotated keys, and values, of the tokens of a sequence so far.
+#[derive(Clone, Debug, Default)]
+pub struct KeyValues {
+    /// Rows for the kernels.
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    /// For plain operations, [kv heads, tokens, dim] each.
+    tensors: Option<(Tensor, Tensor)>,
+}
+
+/// [`attention`] of new rows of one sequence, whose keys and values are appended to `past`. `qkv` is consumed.
+pub fn extend(
+    spec: &AttentionSpec,
+    qkv: Tensor,
+    rotation: &Rotation,
+    past: &mut KeyValues,
+) -> Result<Tensor> {
+    if !has_kernels(&qkv) {
+        return plain::extend(spec, &qkv, rotation, &mut past.tensors);
+    }
+    mutate(&qkv, |qkv| spec.rotate(qkv, rotation, false))?;
+    let shape = spec.shape;
+    let [q, k, v] = spec.columns;
+    let (rows, stride) = (qkv.dims()[0], spec.width());
+    let data = view(&qkv)?;
+    let data = data.f32()?;
+    for row in data.chunks_exact(stride) {
+        for head in 0..shape.kv_heads {
+            past.keys.extend_from_slice(&row[k.of(head)..][..shape.head_dim]);
+            past.values.extend_from_slice(&row[v.of(head)..][..shape.value_dim]);
+        }
+    }
+    let keys = Span::new(0, past.keys.len() / shape.key_width());
+    let segment = Segment { queries: Span::new(0, rows), keys };
+    let cached = |data, stride, dim| Heads { data, stride, columns: Columns::adjacent(0, dim) };
+    let heads = (
+        Heads { data, stride, columns: q },
+        cached(&past.keys, shape.key_width(), shape.head_dim),
+        cached(&past.values, shape.value_width(), shape.value_dim),
+    );
+    let mut out = uninit(rows * shape.out_width());
+    let slopes = spec.slopes.as_ref().map(|slopes| &slopes[..]);
+    kernel::forward(shape, slopes, &[segment], heads, &mut out, None);
+    from_vec(out, (rows, shape.out_width()))
 }
 
 /// Slopes of ALiBi (Press et al. 2021): 2^(−8 i / n) for n heads, n a power of two; else those of the next

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::lanes::dot;
 use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, mutate, view};
@@ -18,6 +20,9 @@ struct GatherNode {
 
 /// The given rows of x.
 pub fn gather_rows(tape: &Tape, x: &Var, rows: Vec<u32>) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        return plain::gather_rows(tape, x, rows);
+    }
     let dim = x.tensor.dims()[1];
     let mut y = Vec::with_capacity(rows.len() * dim);
     {
@@ -60,6 +65,9 @@ struct CombineNode {
 
 /// residual + Σ over a token's choices of weight · answer; `weights` [rows, top_k].
 pub fn combine(tape: &Tape, residual: Var, weights: Var, answers: Vec<Answers>) -> Result<Var> {
+    if !has_kernels(&residual.tensor) {
+        return plain::combine(tape, &residual, &weights, &answers);
+    }
     let (dim, top_k) = (residual.tensor.dims()[1], weights.tensor.dims()[1]);
     // Of each slot: the expert among `answers`, and the row of its answer.
     let mut places = vec![(0, 0); weights.tensor.elem_count()];

@@ -6,8 +6,10 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::norm::Norm;
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::lanes::sigmoid;
 use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, mutate, view};
@@ -30,6 +32,9 @@ struct SumNode {
 
 /// a + scale · b, of the same shape.
 pub fn add_scaled(tape: &Tape, a: &Var, b: &Var, scale: f32) -> Result<Var> {
+    if !has_kernels(&a.tensor) {
+        return tape.function(&[a, b], false, move |x, _| plain::add_scaled(&x[0], &x[1], scale));
+    }
     let mut y = view(&a.tensor)?.f32()?.to_vec();
     zip_into(&mut y, view(&b.tensor)?.f32()?, |y, b| *y += scale * b);
     let y = from_vec(y, a.tensor.shape())?;
@@ -53,6 +58,10 @@ struct NormNode {
 
 /// The normalised rows of x [rows, dim].
 pub fn normalise(tape: &Tape, norm: &Arc<Norm>, x: &Var) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        let norm = norm.clone();
+        return tape.function(&[x], norm.is_trainable(), move |x, weights| norm.plain(&x[0], weights));
+    }
     let dim = x.tensor.dims()[1];
     let mut y = uninit(x.tensor.elem_count());
     norm.forward(view(&x.tensor)?.f32()?, &mut y, dim)?;
@@ -81,6 +90,9 @@ struct ClampNode {
 
 /// x cut off at ± limit (`clip_qkv`).
 pub fn clamp(tape: &Tape, x: Var, limit: f32) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        return tape.function(&[&x], false, move |x, _| plain::clamp(&x[0], limit));
+    }
     let y = view(&x.tensor)?.f32()?.par_iter().map(|x| x.clamp(-limit, limit)).collect();
     let y = from_vec(y, x.tensor.shape())?;
     let needs_grad = x.needs_grad();
@@ -109,6 +121,9 @@ struct ColumnsNode {
 
 /// Columns `start..start + len` of x.
 pub fn columns(tape: &Tape, x: &Var, start: usize, len: usize) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        return tape.function(&[x], false, move |x, _| plain::columns(&x[0], start, len));
+    }
     let width = x.tensor.dims()[1];
     let mut y = Vec::with_capacity(x.tensor.dims()[0] * len);
     for row in view(&x.tensor)?.f32()?.chunks_exact(width) {
@@ -139,6 +154,9 @@ struct JoinNode {
 
 /// Rows of a and of b side by side.
 pub fn join(tape: &Tape, a: Var, b: Var) -> Result<Var> {
+    if !has_kernels(&a.tensor) {
+        return tape.function(&[&a, &b], false, |x, _| plain::join(&x[0], &x[1]));
+    }
     let (left, right) = (a.tensor.dims()[1], b.tensor.dims()[1]);
     let mut y = Vec::with_capacity(a.tensor.elem_count() + b.tensor.elem_count());
     {
@@ -175,6 +193,9 @@ struct GateNode {
 
 /// Rows of y [rows, dim], each times the sigmoid of its entry in `gate` [rows, 1].
 pub fn sigmoid_gate(tape: &Tape, y: Var, gate: Var) -> Result<Var> {
+    if !has_kernels(&y.tensor) {
+        return tape.function(&[&y, &gate], false, |x, _| plain::sigmoid_gate(&x[0], &x[1]));
+    }
     let dim = y.tensor.dims()[1];
     let mut out = view(&y.tensor)?.f32()?.to_vec();
     {

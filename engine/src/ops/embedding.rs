@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::uninit;
 use crate::tensor::{from_vec, view};
 
@@ -36,6 +38,9 @@ impl Embedding {
     /// # Panics
     /// If an id or position is beyond its table; both are checked when a batch is made.
     pub fn forward(&self, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
+        if !has_kernels(&self.tokens.tensor) {
+            return plain::embed(self, tape, ids, positions);
+        }
         let dim = self.tokens.tensor.dims()[1];
         let mut x = uninit(ids.len() * dim);
         rows_of(&self.tokens, ids, &mut x)?;

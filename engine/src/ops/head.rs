@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use super::norm::Norm;
 use super::projection::Linear;
 use crate::Result;
-use crate::autograd::{Param, ParamGradients};
+use crate::autograd::{Param, ParamGradients, Weights};
+use crate::device::has_kernels;
 use crate::kernel::cross_entropy::{RowLoss, loss, loss_and_gradient};
 use crate::kernel::lanes::{dot, tanh};
 use crate::kernel::{simd, uninit};
@@ -95,6 +96,9 @@ impl Head {
 
     /// Losses of the labels, without gradients.
     pub fn loss(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+        if !has_kernels(hidden) {
+            return self.plain_loss(hidden, labels);
+        }
         let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
         for block in labels.chunks(self.block_rows()) {
@@ -113,6 +117,9 @@ impl Head {
         grads: &mut ParamGradients,
         dropout: Dropout,
     ) -> Result<HeadOutput> {
+        if !has_kernels(hidden) {
+            return self.plain_loss_and_gradient(hidden, labels, scale, grads, dropout);
+        }
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
         let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
@@ -156,6 +163,11 @@ impl Head {
 
     /// Logits [rows, vocab] of the given rows of the hidden states.
     pub fn logits(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
+        if !has_kernels(hidden) {
+            let index = Tensor::new(rows, hidden.device())?;
+            let logits = self.plain_logits(&hidden.index_select(&index, 0)?, &Weights::fixed(), None)?;
+            return Ok(logits.flatten_all()?.to_vec1()?);
+        }
         let labels: Vec<Label> = rows.iter().map(|row| Label { row: *row, token: 0 }).collect();
         Ok(self.run(hidden, &labels, self.factors()?.as_deref(), None)?.logits)
     }

@@ -1,13 +1,16 @@
 //! Norms of queries and keys before they are rotated, in the columns where the heads lie.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::norm::Norm;
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, ParamGradients, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::norm::NormKernel;
 use crate::kernel::{column_sums, rows_per_task, simd};
 use crate::tensor::{from_vec, mutate, view};
@@ -93,56 +96,67 @@ impl ColumnNorm {
         width: usize,
         grads: &mut ParamGradients,
     ) -> Result<()> {
-        let rows = x.len() / width;
-        let offset = |stretch: usize| if self.own_weights { stretch * self.len } else { 0 };
         self.norm.with_kernel(|kernel| -> Result<()> {
             if let Some(weight) = self.norm.weight.as_ref().filter(|param| param.trainable) {
                 grads.accumulate(weight, |out| {
-                    column_sums(
-                        rows,
+                    self.sums(
+                        (x.len() / width, width),
                         out,
                         #[inline(always)]
-                        |row, total| {
-                            for (i, start) in self.starts.iter().enumerate() {
-                                let range = row * width + start..row * width + start + self.len;
-                                let total = &mut total[offset(i)..offset(i) + self.len];
-                                kernel.add_weight_gradient(&dy[range.clone()], &x[range], total);
-                            }
-                        },
+                        |range, total| kernel.add_weight_gradient(&dy[range.clone()], &x[range], total),
                     );
                 })?;
             }
             if let Some(bias) = self.norm.bias.as_ref().filter(|param| param.trainable) {
                 grads.accumulate(bias, |out| {
-                    column_sums(
-                        rows,
+                    self.sums(
+                        (x.len() / width, width),
                         out,
                         #[inline(always)]
-                        |row, total| {
-                            for (i, start) in self.starts.iter().enumerate() {
-                                let dy = &dy[row * width + start..][..self.len];
-                                let total = &mut total[offset(i)..offset(i) + self.len];
-                                total.iter_mut().zip(dy).for_each(|(total, dy)| *total += dy);
-                            }
-                        },
+                        |range, total| total.iter_mut().zip(&dy[range]).for_each(|(total, dy)| *total += dy),
                     );
                 })?;
             }
             Ok(())
         })?
     }
+
+    /// Adds to the gradient of a parameter what `add` adds for each row's stretches, given where they lie.
+    fn sums(
+        &self,
+        (rows, width): (usize, usize),
+        out: &mut [f32],
+        add: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    ) {
+        let offset = |stretch: usize| if self.own_weights { stretch * self.len } else { 0 };
+        column_sums(
+            rows,
+            out,
+            #[inline(always)]
+            |row, total| {
+                for (i, start) in self.starts.iter().enumerate() {
+                    let first = row * width + start;
+                    add(first..first + self.len, &mut total[offset(i)..offset(i) + self.len]);
+                }
+            },
+        );
+    }
 }
 
 impl HeadNorm {
     /// y [rows, width] of x [rows, width].
     pub fn forward(self: &Arc<Self>, tape: &Tape, x: Var) -> Result<Var> {
+        let trains = self.parts.iter().any(|part| part.norm.is_trainable());
+        if !has_kernels(&x.tensor) {
+            let spec = self.clone();
+            return tape.function(&[&x], trains, move |x, weights| plain::head_norm(&spec, &x[0], weights));
+        }
         let width = x.tensor.dims()[1];
         let mut y = view(&x.tensor)?.f32()?.to_vec();
         for part in &self.parts {
             part.forward(view(&x.tensor)?.f32()?, &mut y, width)?;
         }
         let y = from_vec(y, x.tensor.shape())?;
-        let trains = self.parts.iter().any(|part| part.norm.is_trainable());
         let needs_grad = x.needs_grad() || trains;
         Ok(tape.record(y, needs_grad, || Box::new(HeadNormNode { spec: self.clone(), x })))
     }

@@ -6,8 +6,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, view};
 
@@ -43,6 +45,10 @@ struct AssembleNode {
 /// Rows of queries, keys and values, of q [rows, heads · (plain + rotary)], `expanded`
 /// [rows, heads · (plain + value)] and the shared key part [rows, rotary].
 pub fn assemble(tape: &Tape, sizes: LatentHeads, q: Var, expanded: Var, shared: Var) -> Result<Var> {
+    if !has_kernels(&q.tensor) {
+        let inputs = [&q, &expanded, &shared];
+        return tape.function(&inputs, false, move |x, _| plain::assemble(sizes, &x[0], &x[1], &x[2]));
+    }
     let LatentHeads { heads, plain, rotary, value } = sizes;
     let (dim, width) = (sizes.query_dim(), sizes.width());
     let rows = q.tensor.dims()[0];

@@ -1,7 +1,8 @@
 //! Differentiable operations with hand-written backward passes.
 //!
 //! Each file: what it computes, and the pass forward and backward on CPU kernels. `plain` has the same
-//! things from plain candle operations, which candle can differentiate: the oracle of the tests.
+//! things from plain candle operations, which candle can differentiate: what runs on other devices (each
+//! operation asks [`has_kernels`](crate::device::has_kernels) first), and the oracle of the tests.
 
 pub mod attention;
 pub mod balance;
@@ -13,6 +14,7 @@ pub mod head;
 pub mod head_norm;
 pub mod latent;
 pub mod norm;
+mod plain;
 pub mod projection;
 pub mod routing;
 pub mod shift;
@@ -27,7 +29,5 @@ pub use norm::Norm;
 pub use projection::{Linear, Lora, Projection, Prologue};
 pub use routing::{GroupScore, Groups, Routing, Scoring};
 
-#[cfg(test)]
-mod plain;
 #[cfg(test)]
 mod tests;

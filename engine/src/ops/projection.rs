@@ -14,6 +14,7 @@ use super::dropout::{self, Dropout};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, ParamGradients, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::activation::{Activation, GateOrder};
 use crate::kernel::gemm::{Elements, MatMut, MatRef, Options, gemm};
 use crate::kernel::{column_sums, rows_per_task, uninit};
@@ -116,7 +117,7 @@ impl Projection {
     }
 
     /// Columns of the input that the prologue reads.
-    fn input_width(&self) -> usize {
+    pub(super) fn input_width(&self) -> usize {
         match self.prologue {
             Prologue::Gated(..) => 2 * self.in_dim(),
             _ => self.in_dim(),
@@ -139,6 +140,9 @@ impl Projection {
         residual: Option<&Var>,
         dropout: Dropout,
     ) -> Result<Var> {
+        if !has_kernels(&x.tensor) {
+            return self.plain_forward(tape, x, residual, dropout);
+        }
         let rows = x.tensor.elem_count() / self.input_width();
         let mut y = uninit(rows * self.out_dim());
         let mut hidden = Vec::with_capacity(self.linears.len());
@@ -154,13 +158,14 @@ impl Projection {
             Ok(())
         })??;
         let y = from_vec(y, (rows, self.out_dim()))?;
-        let needs_grad = x.needs_grad()
-            || residual.is_some_and(Var::needs_grad)
-            || self.params().any(|param| param.trainable);
-        Ok(tape.record(y, needs_grad, || {
+        Ok(tape.record(y, self.needs_grad(&x, residual), || {
             let residual = residual.and_then(|residual| residual.node);
             Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, dropout })
         }))
+    }
+
+    pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>) -> bool {
+        x.needs_grad() || residual.is_some_and(Var::needs_grad) || self.params().any(|param| param.trainable)
     }
 
     /// Calls `run` with the prologue's output.
@@ -325,7 +330,7 @@ impl Lora {
         self.a.tensor.dims()[0]
     }
 
-    fn mask(&self, dropout: Dropout) -> Option<dropout::Mask> {
+    pub(super) fn mask(&self, dropout: Dropout) -> Option<dropout::Mask> {
         dropout.filter(|_| self.dropout > 0.0).map(|seed| dropout::Mask::new(seed, self.key, self.dropout))
     }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::balance::BalanceInLayer;
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
+use crate::device::has_kernels;
 use crate::kernel::lanes::{exp, max, sigmoid};
 use crate::tensor::{from_vec, view};
 
@@ -63,7 +65,7 @@ struct RoutingNode {
 }
 
 /// Keeps a sum of scores from being zero, as the reference does.
-const TINY: f32 = 1e-20;
+pub(super) const TINY: f32 = 1e-20;
 
 /// Chooses experts by logits [rows, experts]; `correction` [experts] is added to the scores for the choice
 /// alone (Wang et al. 2024).
@@ -74,6 +76,9 @@ pub fn route(
     correction: Option<&[f32]>,
     balance: Option<BalanceInLayer>,
 ) -> Result<Routed> {
+    if !has_kernels(&logits.tensor) {
+        return plain::route(tape, routing, logits, correction, balance);
+    }
     let rows = logits.tensor.dims()[0];
     let mut scores = view(&logits.tensor)?.f32()?.to_vec();
     let mut experts = Vec::with_capacity(rows * routing.top_k);
@@ -110,7 +115,7 @@ impl Routing {
     }
 
     /// The best experts of a row of scores, best first.
-    fn choose(&self, scores: &[f32], correction: Option<&[f32]>) -> Vec<u32> {
+    pub(super) fn choose(&self, scores: &[f32], correction: Option<&[f32]>) -> Vec<u32> {
         let mut ranks = scores.to_vec();
         if let Some(correction) = correction {
             ranks.iter_mut().zip(correction).for_each(|(rank, c)| *rank += c);

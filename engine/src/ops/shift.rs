@@ -2,8 +2,10 @@
 
 use candle_core::Tensor;
 
+use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var};
+use crate::device::has_kernels;
 use crate::tensor::{from_vec, view};
 
 struct PairsNode {
@@ -12,8 +14,14 @@ struct PairsNode {
 }
 
 /// Each row with the one before it, as a convolution of width two reads them: y [rows, 2 · dim] holds
-/// (before, own) for every column. Rows in `starts` (sorted) have `first`, or zeros, before them.
-pub fn with_previous(tape: &Tape, x: &Var, starts: Vec<usize>, first: Option<&[f32]>) -> Result<Var> {
+/// (before, own) for every column. Rows in `starts` (sorted) have `first` [1, dim], or zeros, before them.
+pub fn with_previous(tape: &Tape, x: &Var, starts: Vec<usize>, first: Option<&Tensor>) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        let first = first.cloned();
+        return tape.function(&[x], false, move |x, _| plain::with_previous(&x[0], &starts, first.as_ref()));
+    }
+    let first = first.map(view).transpose()?;
+    let first = first.as_ref().map(|first| first.f32()).transpose()?;
     let (rows, dim) = (x.tensor.dims()[0], x.tensor.dims()[1]);
     let mut y = vec![0.0; rows * 2 * dim];
     {

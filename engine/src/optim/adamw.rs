@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, ParamId};
+use crate::device::has_kernels;
 use crate::kernel::simd;
-use crate::tensor::{from_vec, mutate, view};
+use crate::tensor::{mutate, view};
 
 #[derive(Clone, Copy, Debug)]
 pub struct AdamWSettings {
@@ -52,10 +53,14 @@ impl AdamW {
             let moments = match self.moments.entry(param.id) {
                 Entry::Occupied(moments) => moments.into_mut(),
                 Entry::Vacant(place) => {
-                    let zeros = || from_vec(vec![0.0; param.len()], param.tensor.shape());
+                    let zeros = || param.tensor.zeros_like();
                     place.insert(Moments { first: zeros()?, second: zeros()? })
                 }
             };
+            if !has_kernels(&param.tensor) {
+                update.apply_plain(&param.tensor, moments, gradient)?;
+                continue;
+            }
             let gradient = view(gradient)?;
             let gradient = gradient.f32()?;
             mutate(&param.tensor, |p| {
@@ -105,6 +110,22 @@ struct Update {
 }
 
 impl Update {
+    /// The same step by candle's operations.
+    fn apply_plain(self, param: &Tensor, moments: &mut Moments, gradient: &Tensor) -> Result<()> {
+        let mean = |old: &Tensor, keep: f32, new: Tensor, rest: f32| -> Result<Tensor> {
+            Ok(((old * f64::from(keep))? + (new * f64::from(rest))?)?)
+        };
+        let gradient = (gradient * f64::from(self.scale))?;
+        let squares = gradient.sqr()?;
+        moments.first = mean(&moments.first, self.beta1, gradient, self.rest1)?;
+        moments.second = mean(&moments.second, self.beta2, squares, self.rest2)?;
+        let spread = ((moments.second.sqrt()? * f64::from(self.root))? + f64::from(self.eps))?;
+        let step = (&moments.first / spread)?;
+        let new = ((param * f64::from(self.keep))? - (step * f64::from(self.rate))?)?;
+        // In place: the model's parts share the tensor.
+        Ok(param.slice_set(&new, 0, 0)?)
+    }
+
     fn apply(self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
         const BLOCK: usize = 8192;
         p.par_chunks_mut(BLOCK)
@@ -130,10 +151,16 @@ impl Update {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::from_vec;
 
-    /// Two steps worked out by hand from the definition, in f64.
     #[test]
     fn follows_the_definition() {
+        check();
+        crate::device::with_plain_operations(check);
+    }
+
+    /// Two steps worked out by hand from the definition, in f64.
+    fn check() {
         let param = Arc::new(Param::new("w", from_vec(vec![1.0, -2.0], (1, 2)).unwrap(), true).unwrap());
         let settings = AdamWSettings { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 };
         let mut adamw = AdamW::new(settings);

@@ -97,9 +97,10 @@ pub fn load_optimizer(folder: &Path, loaded: &Loaded, optimizer: &mut AdamW, ste
         let mut take = |part: &str| {
             let name = format!("{}.{part}", param.name);
             let tensor = tensors.remove(&name).filter(|tensor| tensor.dims() == param.tensor.dims());
-            tensor.ok_or_else(|| {
+            let tensor = tensor.ok_or_else(|| {
                 Error::file(&path, format!("has no tensor `{name}` of shape {:?}", param.tensor.dims()))
-            })
+            })?;
+            Ok::<_, Error>(tensor.to_device(param.tensor.device())?)
         };
         let moments = Moments { first: take("first")?, second: take("second")? };
         optimizer.set_moments(&param, moments);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, Device};
 use recipe::Recipe;
 
 use crate::adapter::{Adapter, AdapterConfig, save_adapter};
+use crate::device;
 use crate::model::{Decoder, LoraSettings, Tuning, linear_names};
 use crate::text::{Prepared, Tokenizer};
 use crate::weights::{self, ModelFiles, save_model};
@@ -32,10 +33,15 @@ pub enum Product {
 pub struct Base {
     pub files: ModelFiles,
     pub tokenizer: Tokenizer,
+    pub device: Device,
 }
 
 /// Opens the recipe's model, which is at `folder`, its positions stretched where that is asked for.
 pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Result<Base> {
+    let device = device::choose(recipe.use_cpu, log);
+    if !device.is_cpu() {
+        log(format!("training on {}", device::describe(&device)));
+    }
     let mut files = weights::open(folder, recipe.train_from_scratch.then_some(recipe.seed))?;
     if let Some(kind) = recipe.rope_scaling {
         log(match files.stretch_positions(kind, recipe.cutoff_len)? {
@@ -46,7 +52,7 @@ pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Resu
             ),
         });
     }
-    Ok(Base { tokenizer: files.tokenizer()?, files })
+    Ok(Base { tokenizer: files.tokenizer()?, files, device })
 }
 
 /// Loads model and adapters; trained weights come from `checkpoint` when a run goes on. The tokenizer has
@@ -78,8 +84,8 @@ pub fn load(
 }
 
 fn load_full(recipe: &Recipe, base: Base, checkpoint: Option<&Path>) -> Result<Loaded> {
-    let Base { files, tokenizer } = base;
-    let tuning = Tuning { full: true, bf16: bf16(recipe), ..Tuning::default() };
+    let Base { files, tokenizer, device } = base;
+    let tuning = Tuning { full: true, ..tuning(recipe, device) };
     let decoder = match checkpoint {
         Some(folder) => weights::open(folder, None)?.build(&tuning)?,
         None => files.build(&tuning)?,
@@ -111,24 +117,24 @@ fn load_lora(
         None => given,
     };
     let (decoder, config) = match trained {
-        Some(adapter) => continue_adapter(recipe, &base.files, merged, adapter)?,
-        None => new_adapter(recipe, &base.files, merged, additional)?,
+        Some(adapter) => continue_adapter(recipe, &base, merged, adapter)?,
+        None => new_adapter(recipe, &base, merged, additional)?,
     };
     Ok(Loaded { decoder, tokenizer: base.tokenizer, product: Product::Adapter(config) })
 }
 
 fn continue_adapter(
     recipe: &Recipe,
-    files: &ModelFiles,
+    base: &Base,
     mut merged: Vec<Adapter>,
     adapter: Adapter,
 ) -> Result<(Decoder, AdapterConfig)> {
     adapter.check_trainable()?;
     let additional = adapter.config.saved_modules.clone();
-    let tuning = Tuning { full: false, additional, bf16: bf16(recipe) };
+    let tuning = Tuning { additional, ..tuning(recipe, base.device.clone()) };
     let count = merged.len();
     merged.push(adapter);
-    let mut decoder = files.build_with(&tuning, &merged)?;
+    let mut decoder = base.files.build_with(&tuning, &merged)?;
     merge(&mut decoder, &merged[..count])?;
     let adapter = &merged[count];
     decoder.attach(|linear| adapter.update(linear), adapter.config.dropout as f32)?;
@@ -139,12 +145,12 @@ fn continue_adapter(
 
 fn new_adapter(
     recipe: &Recipe,
-    files: &ModelFiles,
+    base: &Base,
     merged: Vec<Adapter>,
     additional: Vec<String>,
 ) -> Result<(Decoder, AdapterConfig)> {
-    let tuning = Tuning { full: false, additional: additional.clone(), bf16: bf16(recipe) };
-    let mut decoder = files.build_with(&tuning, &merged)?;
+    let tuning = Tuning { additional: additional.clone(), ..tuning(recipe, base.device.clone()) };
+    let mut decoder = base.files.build_with(&tuning, &merged)?;
     merge(&mut decoder, &merged)?;
     check_additional(&decoder, &additional)?;
     let settings = LoraSettings {
@@ -181,8 +187,8 @@ fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
 }
 
 /// `pure_bf16` and `bf16` both mean: frozen weights in bf16, products in bf16, sums and what is trained in f32.
-fn bf16(recipe: &Recipe) -> bool {
-    recipe.bf16 || recipe.pure_bf16
+fn tuning(recipe: &Recipe, device: Device) -> Tuning {
+    Tuning { bf16: recipe.bf16 || recipe.pure_bf16, device, ..Tuning::default() }
 }
 
 fn check_additional(decoder: &Decoder, names: &[String]) -> Result<()> {

@@ -16,8 +16,8 @@ use super::resume::Start;
 use super::setup::Loaded;
 use super::{Sink, TrainSummary, plot};
 use crate::autograd::{GradientGuard, Param, ParamGradients, Tape};
+use crate::device;
 use crate::kernel::attention::Span;
-use crate::memory;
 use crate::model::{Batch, Pass};
 use crate::ops::Balance;
 use crate::ops::head::Label;
@@ -82,7 +82,7 @@ impl<'a> Trainer<'a> {
             log: TrainerLog::open(&output, state.step)?,
             began_at: (state.step, state.tokens, state.elapsed_s),
             begin: Instant::now(),
-            activation_budget: memory::available() / 3,
+            activation_budget: device::available_memory(loaded.decoder.device()) / 3,
             grads: ParamGradients::default(),
             recipe,
             loaded,

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::block::Block;
 use super::decoder::Decoder;
@@ -32,8 +32,8 @@ pub trait WeightSource {
     }
 }
 
-/// What is trained, and in which arithmetic.
-#[derive(Clone, Debug, Default)]
+/// What is trained, in which arithmetic, and where.
+#[derive(Clone, Debug)]
 pub struct Tuning {
     /// Every weight is trained.
     pub full: bool,
@@ -41,6 +41,15 @@ pub struct Tuning {
     pub additional: Vec<String>,
     /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
     pub bf16: bool,
+    /// Where weights are kept and computed with.
+    pub device: Device,
+}
+
+impl Default for Tuning {
+    /// Nothing is trained; on the CPU, in the types that weights are stored in.
+    fn default() -> Self {
+        Tuning { full: false, additional: Vec::new(), bf16: false, device: Device::Cpu }
+    }
 }
 
 impl Tuning {
@@ -92,6 +101,7 @@ impl Builder<'_> {
         if self.tuning.bf16 && !trainable && tensor.rank() == 2 {
             tensor = tensor.to_dtype(DType::BF16)?;
         }
+        let tensor = tensor.to_device(&self.tuning.device)?;
         let param = Arc::new(Param::new(name.clone(), tensor, trainable)?);
         self.loaded.borrow_mut().insert(name, param.clone());
         Ok(param)

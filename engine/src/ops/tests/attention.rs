@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{compare, variable};
+use candle_core::Tensor;
+
+use super::{assert_close, compare, random, variable, with_both};
+use crate::autograd::{Tape, Var};
 use crate::kernel::attention::{AttentionShape, Columns, Span};
+use crate::ops::attention::{KeyValues, extend};
 use crate::ops::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention, plain};
 
 fn rotation(rows: usize, dim: usize) -> Rotation {
@@ -84,6 +88,34 @@ fn attention_over_other_layouts_agrees_with_candle() {
     check_attention(&AttentionSpec { columns, ..spec(SHAPE, 0, 16, false) }, &rotation, spans());
     let narrow = AttentionShape { heads: 3, kv_heads: 3, value_dim: 12, ..SHAPE };
     check_attention(&spec(narrow, 0, 16, true), &rotation, spans());
+}
+
+/// A sequence that comes in parts, as in generation, is mixed as if it had come at once.
+#[test]
+fn attention_over_cached_keys_agrees_with_attention_over_all() {
+    let (rows, rotation) = (90, rotation(90, 16));
+    let windowed = AttentionSpec {
+        slopes: Some(Arc::new(alibi_slopes(6))),
+        ..spec(AttentionShape { window: Some(7), ..SHAPE }, 0, 16, false)
+    };
+    for spec in [spec(SHAPE, 0, 16, true), windowed] {
+        let qkv = random(&[rows, spec.width()], 5, 1.0);
+        with_both(|| {
+            let spans = Arc::new(vec![Span::new(0, rows)]);
+            let all = Var::constant(qkv.copy().unwrap());
+            let want = attention(&Tape::off(), &spec, all, &rotation, &spans).unwrap().tensor;
+            let (mut past, mut start, mut parts) = (KeyValues::default(), 0, Vec::new());
+            for count in [70, 1, 1, 18] {
+                let angles = |all: &[f32]| Arc::new(all[start * 8..(start + count) * 8].to_vec());
+                let part =
+                    Rotation { cos: angles(&rotation.cos), sin: angles(&rotation.sin), query_factors: None };
+                let rows = qkv.narrow(0, start, count).unwrap().force_contiguous().unwrap();
+                parts.push(extend(&spec, rows, &part, &mut past).unwrap());
+                start += count;
+            }
+            assert_close("mixed values", &Tensor::cat(&parts, 0).unwrap(), &want);
+        });
+    }
 }
 
 /// Slopes for 12 heads, as the paper's code gives them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::{compare, random, variable};
+use super::{compare, random, variable, with_both};
 use crate::autograd::{ParamGradients, Tape, Var};
 use crate::kernel::attention::Span;
 use crate::ops::dispatch::{Answers, combine, gather_rows};
@@ -89,6 +89,10 @@ fn groups_and_corrections_limit_the_choice() {
 /// The balance loss by central differences of the router's logits.
 #[test]
 fn balance_passes_finite_differences() {
+    with_both(check_balance);
+}
+
+fn check_balance() {
     let spans = Arc::new(vec![Span::new(0, 5), Span::new(5, 7)]);
     for kind in [BalanceKind::Batch, BalanceKind::Sequence, BalanceKind::Layer] {
         let routing = Routing {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::Var as CandleVar;
+use candle_core::{Device, Tensor, Var as CandleVar};
 
-use super::{assert_close, linear, param, variable};
-use crate::autograd::{Param, ParamGradients};
-use crate::ops::{Head, Label, Linear, Norm};
+use super::{assert_close, linear, param, variable, with_both};
+use crate::autograd::{Param, ParamGradients, Weights};
+use crate::ops::{Head, Label, Linear, Norm, plain};
 
 fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
     let tokens = linear.out_dim();
@@ -20,17 +20,22 @@ fn check_head(head: &Head, params: &[(Arc<Param>, CandleVar)]) {
         .filter(|i| i % 3 != 0)
         .map(|row| Label { row, token: (row * 7) % vocab as u32 })
         .collect();
-    let want = (head.plain(x.as_tensor(), &labels).unwrap() * 0.25).unwrap();
+    let rows: Vec<u32> = labels.iter().map(|label| label.row).collect();
+    let hidden = x.as_tensor().index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0).unwrap();
+    let logits = head.plain_logits(&hidden, &Weights::fixed(), None).unwrap();
+    let want = (plain::losses(&logits, &labels).unwrap().sum_all().unwrap() * 0.25).unwrap();
     let grads = want.backward().unwrap();
-    let mut param_grads = ParamGradients::default();
-    let got = head.loss_and_gradient(x.as_tensor(), &labels, 0.25, &mut param_grads, None).unwrap();
-    let want = want.to_scalar::<f32>().unwrap() as f64;
-    assert!((got.total() * 0.25 - want).abs() < 1e-4 * want);
-    assert!((head.loss(x.as_tensor(), &labels).unwrap().total() * 0.25 - want).abs() < 1e-4 * want);
-    assert_close("hidden", &got.d_hidden.unwrap(), grads.get(&x).unwrap());
-    for (param, var) in params {
-        assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());
-    }
+    let want = f64::from(want.to_scalar::<f32>().unwrap());
+    with_both(|| {
+        let mut param_grads = ParamGradients::default();
+        let got = head.loss_and_gradient(x.as_tensor(), &labels, 0.25, &mut param_grads, None).unwrap();
+        assert!((got.total() * 0.25 - want).abs() < 1e-4 * want);
+        assert!((head.loss(x.as_tensor(), &labels).unwrap().total() * 0.25 - want).abs() < 1e-4 * want);
+        assert_close("hidden", &got.d_hidden.unwrap(), grads.get(&x).unwrap());
+        for (param, var) in params {
+            assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());
+        }
+    });
 }
 
 #[test]

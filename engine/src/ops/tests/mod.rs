@@ -1,4 +1,5 @@
-//! Every operation against plain candle operations (values and gradients) and finite differences.
+//! Every operation, by kernels and by plain candle operations, against what candle makes of it (values and
+//! gradients) and finite differences.
 
 mod attention;
 mod elementwise;
@@ -14,6 +15,7 @@ use super::projection::Adaptable;
 use super::{Linear, Lora};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Tape, Var};
+use crate::device::with_plain_operations;
 use crate::tensor::view;
 
 fn random(shape: &[usize], seed: u64, scale: f32) -> Tensor {
@@ -47,6 +49,12 @@ fn assert_close(what: &str, got: &Tensor, want: &Tensor) {
     }
 }
 
+/// Runs a check with kernels, then with plain operations.
+fn with_both(check: impl Fn()) {
+    check();
+    with_plain_operations(check);
+}
+
 /// Compares an operation's output and all its gradients with candle's, for Σ seed · output.
 fn compare(
     inputs: &[&CandleVar],
@@ -59,20 +67,24 @@ fn compare(
     let seed = random(want.dims(), 99, 1.0);
     let grads = (&want * &seed).unwrap().sum_all().unwrap().backward().unwrap();
 
-    for (index, input) in inputs.iter().enumerate() {
-        let tape = Tape::new();
-        let vars: Vec<Var> =
-            inputs.iter().map(|input| tape.leaf(input.as_tensor().copy().unwrap().detach())).collect();
-        let got = run(&tape, &vars).unwrap();
-        assert_close("output", &got.tensor, &want);
-        let mut param_grads = ParamGradients::default();
-        let dx =
-            tape.backward(&got, seed.copy().unwrap(), &mut param_grads, vars[index].node).unwrap().unwrap();
-        assert_close(&format!("gradient of input {index}"), &dx, grads.get(input).unwrap());
-        for (param, var) in params {
-            assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());
+    with_both(|| {
+        for (index, input) in inputs.iter().enumerate() {
+            let tape = Tape::new();
+            let vars: Vec<Var> =
+                inputs.iter().map(|input| tape.leaf(input.as_tensor().copy().unwrap().detach())).collect();
+            let got = run(&tape, &vars).unwrap();
+            assert_close("output", &got.tensor, &want);
+            let mut param_grads = ParamGradients::default();
+            let dx = tape
+                .backward(&got, seed.copy().unwrap(), &mut param_grads, vars[index].node)
+                .unwrap()
+                .unwrap();
+            assert_close(&format!("gradient of input {index}"), &dx, grads.get(input).unwrap());
+            for (param, var) in params {
+                assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());
+            }
         }
-    }
+    });
 }
 
 fn linear(

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor, Var as CandleVar};
 
-use super::{compare, linear, param, random, variable};
-use crate::autograd::{ParamGradients, Tape, Var};
+use super::{assert_close, compare, linear, param, random, variable, with_both};
+use crate::autograd::{Param, ParamGradients, Tape, Var, Weights};
+use crate::device::with_plain_operations;
 use crate::kernel::activation::{Activation, GateOrder};
 use crate::ops::{Norm, Projection, Prologue};
 use crate::tensor::{from_vec, view};
@@ -58,14 +59,14 @@ fn projections_agree_with_candle() {
                     &[&x],
                     &params,
                     |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-                    |inputs| projection.plain(&inputs[0], None),
+                    |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
                 );
             } else {
                 compare(
                     &[&x, &residual],
                     &params,
                     |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), None),
-                    |inputs| projection.plain(&inputs[0], Some(&inputs[1])),
+                    |inputs| projection.plain(&inputs[0], Some(&inputs[1]), &Weights::fixed(), None),
                 );
             }
         }
@@ -86,7 +87,7 @@ fn activations_agree_with_candle() {
                 &[&x],
                 &params,
                 |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-                |inputs| projection.plain(&inputs[0], None),
+                |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
             );
         }
     }
@@ -105,13 +106,46 @@ fn transposed_weights_agree_with_candle() {
         &[&x],
         &params,
         |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-        |inputs| projection.plain(&inputs[0], None),
+        |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
     );
 }
 
-/// A dropped-out LoRA has no plain counterpart: its gradient is checked by central differences.
+/// Frozen weights stay in the type they are stored in.
+#[test]
+fn weights_in_half_precision_agree() {
+    let (x, seed) = (random(&[13, 12], 1, 1.0), random(&[13, 9], 2, 1.0));
+    for dtype in [DType::BF16, DType::F16] {
+        let (mut map, _) = linear("map", 9, 12, 50, false);
+        let stored = map.weight.tensor.to_dtype(dtype).unwrap();
+        map.weight = Arc::new(Param::new("w", stored, false).unwrap());
+        let run = |bf16: bool| {
+            let linears = vec![map.clone()];
+            let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16 });
+            let tape = Tape::new();
+            let leaf = tape.leaf(x.clone());
+            let y = projection.forward(&tape, leaf.clone(), None, None).unwrap();
+            let mut grads = ParamGradients::default();
+            let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
+            (y.tensor, dx)
+        };
+        let ((y, dx), (plain_y, plain_dx)) = (run(false), with_plain_operations(|| run(false)));
+        assert_close("y", &plain_y, &y);
+        assert_close("dx", &plain_dx, &dx);
+        // Products of bf16 have eight bits.
+        let (rough, _) = with_plain_operations(|| run(true));
+        let off = (rough - &y).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(off > 0.0 && off < 0.05, "{off}");
+    }
+}
+
+/// The masks of a dropped-out LoRA are the same for kernels and plain operations; gradients are checked by
+/// central differences.
 #[test]
 fn lora_dropout_passes_finite_differences() {
+    with_both(check_dropout);
+}
+
+fn check_dropout() {
     let (mut q, params) = linear("q", 9, 12, 40, true);
     if let Some(lora) = &mut q.lora {
         lora.dropout = 0.4;
@@ -135,6 +169,8 @@ fn lora_dropout_passes_finite_differences() {
     let tape = Tape::new();
     let leaf = tape.leaf(x.clone());
     let y = projection.forward(&tape, leaf.clone(), None, Some(11)).unwrap();
+    let again = || projection.forward(&Tape::off(), Var::constant(x.clone()), None, Some(11)).unwrap();
+    assert_close("dropped out", &y.tensor, &with_plain_operations(again).tensor);
     let mut grads = ParamGradients::default();
     let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
     let check = |what: &str, tensor: &Tensor, gradient: &Tensor, value: &dyn Fn(&Tensor) -> f64| {

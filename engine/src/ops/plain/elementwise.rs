@@ -1,0 +1,73 @@
+//! Small operations: sums, activations, parts of rows.
+
+use candle_core::Tensor;
+
+use crate::Result;
+use crate::kernel::activation::Activation;
+use crate::ops::latent::LatentHeads;
+
+/// a + scale · b
+pub fn add_scaled(a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
+    Ok((a + (b * f64::from(scale))?)?)
+}
+
+/// x cut off at ± limit; no gradient where it is cut.
+pub fn clamp(x: &Tensor, limit: f32) -> Result<Tensor> {
+    Ok(x.clamp(-limit, limit)?)
+}
+
+/// Columns `start..start + len` of x.
+pub fn columns(x: &Tensor, start: usize, len: usize) -> Result<Tensor> {
+    Ok(x.narrow(1, start, len)?)
+}
+
+/// Rows of a and of b side by side.
+pub fn join(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::cat(&[a, b], 1)?)
+}
+
+/// 1 / (1 + e⁻ˣ)
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    Ok((x.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+/// Rows of y [rows, dim], each times the sigmoid of its entry in `gate` [rows, 1].
+pub fn sigmoid_gate(y: &Tensor, gate: &Tensor) -> Result<Tensor> {
+    Ok(y.broadcast_mul(&sigmoid(gate)?)?)
+}
+
+pub fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    Ok(match activation {
+        Activation::Silu => x.silu()?,
+        Activation::Gelu => x.gelu_erf()?,
+        Activation::GeluTanh => x.gelu()?,
+        Activation::Relu => x.relu()?,
+    })
+}
+
+/// Each row with the one before it: (before, own) for every column. Rows in `starts` have `first` [1, dim], or
+/// zeros, before them.
+pub fn with_previous(x: &Tensor, starts: &[usize], first: Option<&Tensor>) -> Result<Tensor> {
+    let (rows, dim) = x.dims2()?;
+    let edge = match first {
+        Some(first) => first.clone(),
+        None => Tensor::zeros((1, dim), x.dtype(), x.device())?,
+    };
+    // The edge is row 0; row i of x is row i + 1.
+    let before = (0..rows).map(|row| if starts.binary_search(&row).is_ok() { 0 } else { row as u32 });
+    let before = super::select(&Tensor::cat(&[&edge, x], 0)?, before.collect(), 0)?;
+    Ok(Tensor::stack(&[&before, x], 2)?.reshape((rows, 2 * dim))?)
+}
+
+/// Rows of queries, keys and values of latent attention.
+pub fn assemble(sizes: LatentHeads, q: &Tensor, expanded: &Tensor, shared: &Tensor) -> Result<Tensor> {
+    let LatentHeads { heads, plain, rotary, value } = sizes;
+    let rows = q.dims()[0];
+    let expanded = expanded.reshape((rows, heads, plain + value))?;
+    let shared = shared.reshape((rows, 1, rotary))?.broadcast_as((rows, heads, rotary))?;
+    let keys = Tensor::cat(&[&expanded.narrow(2, 0, plain)?, &shared.contiguous()?], 2)?;
+    let values = expanded.narrow(2, plain, value)?;
+    let keys = keys.reshape((rows, heads * sizes.query_dim()))?;
+    let values = values.reshape((rows, heads * value))?;
+    Ok(Tensor::cat(&[q, &keys, &values], 1)?)
+}

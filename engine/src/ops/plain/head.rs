@@ -1,0 +1,118 @@
+//! The end of the model, for a block of labels at a time.
+
+use candle_core::{D, Tensor};
+
+use super::select;
+use crate::Result;
+use crate::autograd::{ParamGradients, Weights, gradients};
+use crate::kernel::cross_entropy::RowLoss;
+use crate::ops::{Dropout, Head, HeadOutput, Label};
+
+/// Floats of logits in a block; few in tests, so that they see several blocks.
+const BLOCK_FLOATS: usize = if cfg!(test) { 8 << 10 } else { 32 << 20 };
+
+impl Head {
+    /// Logits [rows, vocab] of hidden states before the final norm.
+    pub fn plain_logits(&self, x: &Tensor, weights: &Weights, dropout: Dropout) -> Result<Tensor> {
+        let x = self.plain_normed(x, weights)?;
+        self.plain_shape(&self.linear.plain(&x, weights, dropout, self.bf16)?, weights)
+    }
+
+    fn plain_normed(&self, x: &Tensor, weights: &Weights) -> Result<Tensor> {
+        self.norm.as_ref().map_or(Ok(x.clone()), |norm| norm.plain(x, weights))
+    }
+
+    /// Factors and the cap on raw products.
+    fn plain_shape(&self, raw: &Tensor, weights: &Weights) -> Result<Tensor> {
+        let mut logits = raw.clone();
+        if self.unit_rows {
+            let weight = weights.read(&self.linear.weight)?;
+            let lengths = weight.sqr()?.sum(1)?.sqrt()?.maximum(1e-12)?;
+            logits = logits.broadcast_div(&lengths)?;
+        }
+        logits = (logits * f64::from(self.scale))?;
+        Ok(match self.cap {
+            Some(cap) => ((logits / f64::from(cap))?.tanh()? * f64::from(cap))?,
+            None => logits,
+        })
+    }
+
+    fn plain_blocks<'l>(&self, labels: &'l [Label]) -> impl Iterator<Item = &'l [Label]> {
+        labels.chunks((BLOCK_FLOATS / self.vocab()).max(16))
+    }
+
+    pub(in crate::ops) fn plain_loss(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+        let mut rows = Vec::with_capacity(labels.len());
+        for block in self.plain_blocks(labels) {
+            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), None)?;
+            rows.extend(row_losses(&losses(&logits, block)?, &logits, block)?);
+        }
+        Ok(HeadOutput { rows, d_hidden: None })
+    }
+
+    pub(in crate::ops) fn plain_loss_and_gradient(
+        &self,
+        hidden: &Tensor,
+        labels: &[Label],
+        scale: f32,
+        grads: &mut ParamGradients,
+        dropout: Dropout,
+    ) -> Result<HeadOutput> {
+        let mut rows = Vec::with_capacity(labels.len());
+        let mut d_hidden = hidden.zeros_like()?;
+        for block in self.plain_blocks(labels) {
+            let fixed = Weights::fixed();
+            let x = rows_of(hidden, block)?;
+            let normed = self.plain_normed(&x, &fixed)?;
+            let raw = self.linear.plain(&normed, &fixed, dropout, self.bf16)?;
+            let mut block_rows = Vec::new();
+            let seed = Tensor::full(scale, block.len(), x.device())?;
+            let d_raw = one(gradients(&[(&raw, true)], &[seed], grads, |inputs, weights| {
+                let logits = self.plain_shape(&inputs[0], weights)?;
+                let losses = losses(&logits, block)?;
+                block_rows = row_losses(&losses, &logits, block)?;
+                Ok(vec![losses])
+            })?)?;
+            rows.append(&mut block_rows);
+            let how = (dropout, self.bf16);
+            let d_normed = one(vec![self.linear.plain_backward(&normed, &d_raw, true, grads, how)?])?;
+            let dx = one(gradients(&[(&x, true)], &[d_normed], grads, |inputs, weights| {
+                Ok(vec![self.plain_normed(&inputs[0], weights)?])
+            })?)?;
+            let index: Vec<u32> = block.iter().map(|label| label.row).collect();
+            d_hidden = d_hidden.index_add(&Tensor::new(index, x.device())?, &dx, 0)?;
+        }
+        Ok(HeadOutput { rows, d_hidden: Some(d_hidden) })
+    }
+}
+
+/// The one gradient that was asked for.
+fn one(gradients: Vec<Option<Tensor>>) -> Result<Tensor> {
+    let missing = || candle_core::Error::Msg("the head's input has no gradient".to_owned());
+    Ok(gradients.into_iter().next().flatten().ok_or_else(missing)?)
+}
+
+fn rows_of(hidden: &Tensor, labels: &[Label]) -> Result<Tensor> {
+    select(hidden, labels.iter().map(|label| label.row).collect(), 0)
+}
+
+fn tokens(labels: &[Label], logits: &Tensor) -> Result<Tensor> {
+    let tokens: Vec<u32> = labels.iter().map(|label| label.token).collect();
+    Ok(Tensor::new(tokens, logits.device())?)
+}
+
+/// −log softmax(logits)[label] of each row [labels].
+pub fn losses(logits: &Tensor, labels: &[Label]) -> Result<Tensor> {
+    let top = logits.max_keepdim(D::Minus1)?.detach();
+    let shifted = logits.broadcast_sub(&top)?;
+    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let own = shifted.gather(&tokens(labels, logits)?.unsqueeze(1)?, 1)?;
+    Ok((normaliser - own)?.squeeze(1)?)
+}
+
+fn row_losses(losses: &Tensor, logits: &Tensor, labels: &[Label]) -> Result<Vec<RowLoss>> {
+    let losses = losses.to_vec1::<f32>()?;
+    let best = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    let rows = losses.into_iter().zip(best).zip(labels);
+    Ok(rows.map(|((loss, best), label)| RowLoss { loss, correct: best == label.token }).collect())
+}
