@@ -1,17 +1,40 @@
 # syntax=docker/dockerfile:1
 
+# What models run on: `cpu`, or `cuda` for NVIDIA graphics cards.
+ARG DEVICE=cpu
+
+# --- What it is built with ---------------------------------------------------------------------------
+FROM rust:1.95-bookworm AS rust
+
+FROM rust AS toolchain-cpu
+ENV FEATURES=""
+
+FROM nvidia/cuda:12.8.1-devel-ubuntu24.04 AS toolchain-cuda
+COPY --from=rust /usr/local/rustup /usr/local/rustup
+COPY --from=rust /usr/local/cargo /usr/local/cargo
+# There is no card to ask while building. Cards newer than this compute capability run it too.
+ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:$PATH \
+    CUDA_COMPUTE_CAP=80 FEATURES="--features cuda"
+
 # --- Build: the same command as without Docker -------------------------------------------------------
-FROM rust:1.95-bookworm AS build
+FROM toolchain-${DEVICE} AS build
+ARG DEVICE
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    cargo xtask build --release \
+    --mount=type=cache,id=target-${DEVICE},target=/src/target \
+    cargo xtask build --release ${FEATURES} \
     && install -D target/release/chandler /out/bin/chandler \
     && cp -r target/site /out/site
 
 # --- Run ---------------------------------------------------------------------------------------------
-FROM debian:bookworm-slim
+FROM debian:bookworm-slim AS system-cpu
+
+FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04 AS system-cuda
+# Kernels are compiled for the card that is found when they are first used.
+ENV CUDA_CACHE_PATH=/tmp/cuda
+
+FROM system-${DEVICE}
 RUN useradd --system --uid 10001 --home-dir /chandler --create-home chandler
 COPY --from=build /out/bin/chandler /usr/local/bin/chandler
 COPY --from=build /out/site /usr/local/share/chandler/site

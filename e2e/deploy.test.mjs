@@ -31,13 +31,55 @@ test('every published port is bound to loopback', () => {
   for (const port of ports) assert.match(port, /^127\.0\.0\.1:/);
 });
 
+/** The named volume that a service mounts at a folder of the container. */
+const volume = (service, folder) =>
+  service.volumes.map(entry => entry.split(':')).find(([, target]) => target === `/chandler/${folder}`)?.[0];
+
 test('models, data and runs outlive the container', () => {
   for (const [name, service] of Object.entries(compose.services)) {
     for (const folder of ['models', 'data', 'runs']) {
-      assert.ok(service.volumes.includes(`${folder}:/chandler/${folder}`), `${name} keeps ${folder}`);
-      assert.ok(folder in compose.volumes);
+      assert.ok(volume(service, folder) in compose.volumes, `${name} keeps ${folder}`);
     }
   }
+});
+
+test('services that run side by side share no port and no runs', () => {
+  const services = Object.values(compose.services);
+  for (const of of [service => service.ports[0], service => volume(service, 'runs'), service => service.image]) {
+    assert.equal(new Set(services.map(of)).size, services.length);
+  }
+});
+
+test('the board starts by default, the one for graphics cards on request', () => {
+  const byDefault = Object.entries(compose.services).filter(([, service]) => !service.profiles);
+  assert.deepEqual(byDefault.map(([name]) => name), ['board']);
+  const gpu = compose.services.gpu;
+  assert.deepEqual(gpu.profiles, ['gpu']);
+  const [device] = gpu.deploy.resources.reservations.devices;
+  assert.equal(device.driver, 'nvidia');
+  assert.ok(device.capabilities.includes('gpu') && device.count > 0);
+});
+
+test('every service is built from stages for its device', () => {
+  const parents = values('FROM').filter(value => value.includes('${DEVICE}')).map(value => value.split(' ')[0]);
+  assert.deepEqual(parents, ['toolchain-${DEVICE}', 'system-${DEVICE}']);
+  const stages = values('FROM').map(value => value.match(/ AS (\S+)$/)?.[1]);
+  const byDefault = values('ARG').find(value => value.startsWith('DEVICE=')).slice('DEVICE='.length);
+  const devices = Object.values(compose.services).map(service => service.build.args?.DEVICE ?? byDefault);
+  assert.deepEqual(devices, ['cpu', 'cuda']);
+  for (const device of devices) {
+    for (const parent of parents) {
+      assert.ok(stages.includes(parent.replace('${DEVICE}', device)), `${parent} for ${device}`);
+    }
+  }
+});
+
+test('the build for graphics cards asks for a feature that the server has', () => {
+  const features = read('server/Cargo.toml').match(/\[features\]([^[]*)/)[1];
+  const asked = values('ENV').join(' ').matchAll(/--features (\w+)/g);
+  const names = [...asked].map(([, name]) => name);
+  assert.deepEqual(names, ['cuda']);
+  for (const name of names) assert.match(features, new RegExp(`^${name} = `, 'm'));
 });
 
 test('the Dockerfile copies what exists and what .dockerignore lets through', () => {

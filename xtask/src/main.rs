@@ -39,6 +39,9 @@ enum Task {
         /// Optimise fully, and compress what the browser loads
         #[arg(long)]
         release: bool,
+        /// Features of the server: `cuda` for NVIDIA graphics cards, which needs the CUDA toolkit
+        #[arg(long, value_delimiter = ',')]
+        features: Vec<String>,
     },
     /// Build the browser's half alone: module, script, styles, public files
     Wasm {
@@ -84,10 +87,10 @@ fn run(task: Task) -> anyhow::Result<()> {
     env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
     match task {
         Task::Serve { dev, webui } => server::serve(Profile::release_unless(dev), &webui),
-        Task::Build { release } => {
+        Task::Build { release, features } => {
             let profile = Profile::release_unless(!release);
             wasm::build(profile)?;
-            server::build(profile)?;
+            server::build(profile, &features)?;
             Ok(())
         }
         Task::Wasm { release } => wasm::build(Profile::release_unless(!release)),

@@ -10,10 +10,13 @@ use crate::{
     wasm::{self, Profile},
 };
 
-/// Builds the `chandler` binary; answers with its path.
-pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
+/// Builds the `chandler` binary with features of the server's; answers with its path.
+pub fn build(profile: Profile, features: &[String]) -> anyhow::Result<PathBuf> {
     system::ensure_c_compiler()?;
     let mut build = cargo(["build", "--package", "server", "--bin", "chandler"]);
+    if !features.is_empty() {
+        build.args(["--features", &features.join(",")]);
+    }
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => {
@@ -29,7 +32,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
 pub fn serve(profile: Profile, webui: &[String]) -> anyhow::Result<()> {
     say("building Chandler; the first time takes some minutes");
     wasm::build(profile)?;
-    let chandler = build(profile)?.canonicalize()?;
+    let chandler = build(profile, &[])?.canonicalize()?;
     let site = wasm::site().canonicalize()?;
     let mut server = Command::new(&chandler);
     server.arg("webui").args(webui).env("LEPTOS_SITE_ROOT", site);

@@ -1,6 +1,6 @@
 //! `chandler version`
 
-use engine::kernel::gemm::kernel_name;
+use engine::{device, kernel::gemm::kernel_name};
 
 use super::CliError;
 
@@ -11,5 +11,7 @@ pub fn run() -> Result<(), CliError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
     println!("{system} {processor}, {threads} threads, matrix products on {}", kernel_name());
+    let device = device::choose(false, &mut |message| println!("{message}"));
+    println!("models run on {}", device::describe(&device));
     Ok(())
 }
