@@ -30,6 +30,8 @@ enum Task {
         /// Quick builds without full optimisation, for work on the code
         #[arg(long)]
         dev: bool,
+        #[command(flatten)]
+        server: server::Features,
         /// Arguments for `chandler webui`
         #[arg(last = true)]
         webui: Vec<String>,
@@ -39,9 +41,8 @@ enum Task {
         /// Optimise fully, and compress what the browser loads
         #[arg(long)]
         release: bool,
-        /// Features of the server: `cuda` for NVIDIA graphics cards, which needs the CUDA toolkit
-        #[arg(long, value_delimiter = ',')]
-        features: Vec<String>,
+        #[command(flatten)]
+        server: server::Features,
     },
     /// Build the browser's half alone: module, script, styles, public files
     Wasm {
@@ -86,11 +87,11 @@ fn run(task: Task) -> anyhow::Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().context("the project's folder")?;
     env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
     match task {
-        Task::Serve { dev, webui } => server::serve(Profile::release_unless(dev), &webui),
-        Task::Build { release, features } => {
+        Task::Serve { dev, server, webui } => server::serve(Profile::release_unless(dev), &server, &webui),
+        Task::Build { release, server } => {
             let profile = Profile::release_unless(!release);
             wasm::build(profile)?;
-            server::build(profile, &features)?;
+            server::build(profile, &server)?;
             Ok(())
         }
         Task::Wasm { release } => wasm::build(Profile::release_unless(!release)),

@@ -3,6 +3,7 @@
 use std::{os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use anyhow::Context;
+use clap::Args;
 
 use crate::{
     process::{cargo, run, say, timed},
@@ -10,10 +11,21 @@ use crate::{
     wasm::{self, Profile},
 };
 
-/// Builds the `chandler` binary with features of the server's; answers with its path.
-pub fn build(profile: Profile, features: &[String]) -> anyhow::Result<PathBuf> {
+/// What the server is built with beyond what it always has.
+#[derive(Args, Default)]
+pub struct Features {
+    /// `cuda`: for NVIDIA graphics cards; needs the CUDA toolkit
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+}
+
+/// Builds the `chandler` binary; answers with its path.
+pub fn build(profile: Profile, Features { features }: &Features) -> anyhow::Result<PathBuf> {
     system::ensure_c_compiler()?;
     let mut build = cargo(["build", "--package", "server", "--bin", "chandler"]);
+    if features.iter().any(|feature| feature == "cuda") {
+        system::ensure_cuda()?;
+    }
     if !features.is_empty() {
         build.args(["--features", &features.join(",")]);
     }
@@ -29,10 +41,10 @@ pub fn build(profile: Profile, features: &[String]) -> anyhow::Result<PathBuf> {
 }
 
 /// Builds both halves and becomes the dashboard's server, so that Ctrl-C and signals reach it directly.
-pub fn serve(profile: Profile, webui: &[String]) -> anyhow::Result<()> {
+pub fn serve(profile: Profile, features: &Features, webui: &[String]) -> anyhow::Result<()> {
     say("building Chandler; the first time takes some minutes");
     wasm::build(profile)?;
-    let chandler = build(profile, &[])?.canonicalize()?;
+    let chandler = build(profile, features)?.canonicalize()?;
     let site = wasm::site().canonicalize()?;
     let mut server = Command::new(&chandler);
     server.arg("webui").args(webui).env("LEPTOS_SITE_ROOT", site);

@@ -44,6 +44,17 @@ pub fn ensure_c_compiler() -> anyhow::Result<()> {
     install(&["gcc", "libc6-dev"], "compiling SQLite, Oniguruma and mimalloc")
 }
 
+/// Whether NVIDIA's compiler is there: candle's kernels for graphics cards are compiled with it.
+pub fn ensure_cuda() -> anyhow::Result<()> {
+    if probe(&mut command("nvcc", ["--version"])).is_some() {
+        return Ok(());
+    }
+    bail!(
+        "the feature `cuda` needs NVIDIA's CUDA toolkit, and there is no nvcc in PATH: install the toolkit, or add \
+         its programs to PATH, e.g. PATH=/usr/local/cuda/bin:$PATH"
+    )
+}
+
 /// Components of the toolchain, such as rustfmt, which a minimal installation leaves out.
 pub fn ensure_components(names: &[&str]) -> anyhow::Result<()> {
     let missing = |name: &&&str| {

@@ -74,7 +74,7 @@ fn clippy(what: &[&str]) -> Command {
 fn in_browser(tally: &mut Tally, profile: Profile) -> anyhow::Result<()> {
     let browser = browser::ensure()?;
     wasm::build(profile)?;
-    let chandler = server::build(profile, &[])?.canonicalize()?;
+    let chandler = server::build(profile, &server::Features::default())?.canonicalize()?;
     let site = wasm::site().canonicalize()?;
     let mut files: Vec<_> = Path::new("e2e")
         .read_dir()

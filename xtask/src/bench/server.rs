@@ -32,7 +32,7 @@ pub struct Options {
 /// Measures the release build and prints a table.
 pub fn measure(options: &Options) -> anyhow::Result<()> {
     wasm::build(Profile::Release)?;
-    let chandler = server::build(Profile::Release, &[])?.canonicalize()?;
+    let chandler = server::build(Profile::Release, &server::Features::default())?.canonicalize()?;
     let scratch = Path::new("target/bench-server");
     fs::create_dir_all(scratch)?;
     let mut ready = Vec::new();
