@@ -15,11 +15,16 @@ thread_local! {
 
 /// Whether operations on a tensor run on the hand-written kernels.
 pub fn has_kernels(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && !PLAIN.get()
+    tensor.device().is_cpu() && !is_plain()
+}
+
+/// Whether this thread is within [`with_plain_operations`].
+pub(crate) fn is_plain() -> bool {
+    PLAIN.get()
 }
 
 /// Runs `work` with plain candle operations on the CPU too: so they can be tested and compared without
-/// another device. Holds for operations called on this thread.
+/// another device. As on another device, tensors cannot be seen as slices then. Holds for this thread.
 pub fn with_plain_operations<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -46,7 +51,10 @@ fn accelerator(log: &mut dyn FnMut(String)) -> Option<Device> {
     match Device::new_cuda(0) {
         Ok(device) => Some(device),
         Err(error) => {
-            log(format!("no CUDA device can be used ({error}); running on the CPU"));
+            // A backtrace may follow.
+            let error = error.to_string();
+            let reason = error.lines().next().unwrap_or_default();
+            log(format!("no CUDA device can be used ({reason}); running on the CPU"));
             None
         }
     }

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage,
 
 use parking_lot::RwLockReadGuard;
 
+use crate::device::is_plain;
 use crate::kernel::gemm::Elements;
 use crate::{Error, Result};
 
@@ -19,13 +20,19 @@ pub struct View<'a> {
 /// Locks a tensor for reading.
 ///
 /// # Errors
-/// If the tensor is not contiguous or not on the CPU.
+/// If the tensor is not contiguous or not on the CPU, or plain operations are asked for.
 pub fn view(tensor: &Tensor) -> Result<View<'_>> {
+    refuse_plain()?;
     let (storage, layout) = tensor.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {
         return Err(internal(format!("a tensor of shape {:?} is not contiguous", tensor.dims())));
     };
     Ok(View { storage, start, end })
+}
+
+/// Plain operations on the CPU stand for another device: what would fail there fails with them.
+fn refuse_plain() -> Result<()> {
+    if is_plain() { Err(internal("a kernel was called among plain operations".to_owned())) } else { Ok(()) }
 }
 
 fn internal(message: String) -> Error {
@@ -92,6 +99,7 @@ pub fn mutate<R: Send>(tensor: &Tensor, change: impl FnOnce(&mut [f32]) -> R + S
             Ok(())
         }
     }
+    refuse_plain()?;
     let op = Change(Mutex::new((Some(change), None)));
     tensor.inplace_op1(&op)?;
     let result = op.0.into_inner().ok().and_then(|slot| slot.1);

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Device;
-
 use super::{Param, ParamGradients};
-use crate::tensor::view;
 use crate::{Error, Result};
 
 /// Checks the first step's gradients; a cut graph otherwise looks like training that learns little.
@@ -43,9 +40,7 @@ impl GradientGuard {
                 problems.push(format!("{} has no gradient", param.name));
                 continue;
             };
-            let gradient = gradient.to_device(&Device::Cpu)?;
-            let gradient = view(&gradient)?;
-            let gradient = gradient.f32()?;
+            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
             if gradient.iter().any(|x| !x.is_finite()) {
                 problems.push(format!("{} has a gradient that is not finite", param.name));
             } else if gradient.iter().all(|x| *x == 0.0)

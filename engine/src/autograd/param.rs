@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::Result;
-use crate::tensor::view;
 
 /// Identifies a parameter within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +43,6 @@ impl Param {
 
     /// A copy of the values, widened to f32.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
-        let wide = self.tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-        Ok(view(&wide)?.f32()?.to_vec())
+        Ok(self.tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }
 }

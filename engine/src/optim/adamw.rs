@@ -167,7 +167,7 @@ mod tests {
         let (mut want, mut m, mut v) = ([1.0f64, -2.0], [0.0f64; 2], [0.0f64; 2]);
         for (step, g) in [[0.5f64, -1.5], [-0.25, 2.0]].iter().enumerate() {
             let mut grads = ParamGradients::default();
-            grads.accumulate(&param, |out| out.copy_from_slice(&[g[0] as f32, g[1] as f32])).unwrap();
+            grads.add(&param, from_vec(vec![g[0] as f32, g[1] as f32], (1, 2)).unwrap()).unwrap();
             adamw.step(std::slice::from_ref(&param), &grads, 0.01, 1.0).unwrap();
             for i in 0..2 {
                 m[i] = 0.9 * m[i] + 0.1 * g[i];

@@ -10,7 +10,7 @@ use crate::kernel::attention::Span;
 use crate::ops::dispatch::{Answers, combine, gather_rows};
 use crate::ops::routing::route;
 use crate::ops::{Balance, BalanceInLayer, BalanceKind, GroupScore, Groups, Routing, Scoring};
-use crate::tensor::{from_vec, view};
+use crate::tensor::from_vec;
 
 #[test]
 fn dispatch_agrees_with_candle() {
@@ -113,10 +113,10 @@ fn check_balance() {
             let zero = weights.tensor.zeros_like().unwrap();
             let mut grads = ParamGradients::default();
             let gradient = tape.backward(&weights, zero, &mut grads, leaf.node).unwrap().unwrap();
-            (balance.loss(), view(&gradient).unwrap().f32().unwrap().to_vec())
+            (balance.loss(), super::values(&gradient))
         };
         let (_, gradient) = loss(&logits);
-        let values = view(&logits).unwrap().f32().unwrap().to_vec();
+        let values = super::values(&logits);
         for i in (0..values.len()).step_by(5) {
             let at = |delta: f32| {
                 let mut values = values.clone();

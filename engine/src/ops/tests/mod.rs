@@ -16,7 +16,6 @@ use super::{Linear, Lora};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Tape, Var};
 use crate::device::with_plain_operations;
-use crate::tensor::view;
 
 fn random(shape: &[usize], seed: u64, scale: f32) -> Tensor {
     let n: usize = shape.iter().product();
@@ -38,13 +37,15 @@ fn param(name: &str, shape: &[usize], seed: u64, scale: f32) -> (Arc<Param>, Can
     (Arc::new(param), var)
 }
 
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
 fn assert_close(what: &str, got: &Tensor, want: &Tensor) {
     assert_eq!(got.elem_count(), want.elem_count(), "{what}");
-    let (got, want) = (got.contiguous().unwrap(), want.contiguous().unwrap());
-    let (got, want) = (view(&got).unwrap(), view(&want).unwrap());
-    let (got, want) = (got.f32().unwrap(), want.f32().unwrap());
+    let (got, want) = (values(got), values(want));
     let largest = want.iter().fold(1e-3f32, |m, x| m.max(x.abs()));
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+    for (i, (g, w)) in got.iter().zip(&want).enumerate() {
         assert!((g - w).abs() <= 2e-5 * largest, "{what}[{i}]: {g}, want {w} (largest {largest})");
     }
 }
