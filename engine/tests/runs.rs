@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use engine::device::with_plain_operations;
 use engine::train::{TrainSummary, train};
 use recipe::{EventBody, Outcome, Point, Recipe};
 use tempfile::TempDir;
@@ -50,6 +51,11 @@ fn numbers(points: &[Point]) -> Vec<(u64, u64, u64, u64)> {
 /// The promise of a checkpoint: the same bits as a run that was never stopped.
 #[test]
 fn a_resumed_run_is_bit_equal() {
+    resumed();
+    with_plain_operations(resumed);
+}
+
+fn resumed() {
     for method in ["finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n"] {
         let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let (_, expected) = run(&recipe(whole.path(), method), None).unwrap();
@@ -70,6 +76,27 @@ fn a_resumed_run_is_bit_equal() {
             .map(|line| line["current_steps"].as_u64().unwrap())
             .collect();
         assert_eq!(steps, (1..=8).collect::<Vec<_>>());
+    }
+}
+
+/// Kernels and plain operations draw the same masks, and round alike where products are in bf16.
+#[test]
+fn plain_operations_train_alike() {
+    for (extra, tolerance) in [
+        ("finetuning_type: lora\nlora_dropout: 0.3\n", 1e-4),
+        ("finetuning_type: lora\nbf16: true\n", 5e-3),
+        ("finetuning_type: full\nbf16: true\n", 5e-3),
+    ] {
+        let losses = || -> Vec<f64> {
+            let output = TempDir::new().unwrap();
+            let (_, points) = run(&recipe(output.path(), extra), None).unwrap();
+            points.iter().map(|point| point.loss).collect()
+        };
+        let (kernels, plain) = (losses(), with_plain_operations(losses));
+        assert_eq!((kernels.len(), plain.len()), (8, 8));
+        for (kernels, plain) in kernels.iter().zip(&plain) {
+            assert!((kernels - plain).abs() <= tolerance * kernels, "{extra}: {kernels}, plain {plain}");
+        }
     }
 }
 
