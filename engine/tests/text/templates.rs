@@ -114,7 +114,7 @@ fn settings(template: &Template, expected: &Value) -> Outcome {
 
 fn tool_class(format: ToolFormat) -> &'static str {
     match format {
-        ToolFormat::Default => "DefaultToolUtils",
+        ToolFormat::Default | ToolFormat::ChatGlm3 => "DefaultToolUtils",
         ToolFormat::Gemma4 => "Gemma4ToolUtils",
         ToolFormat::Glm4 => "GLM4ToolUtils",
         ToolFormat::Glm4Moe => "GLM4MOEToolUtils",

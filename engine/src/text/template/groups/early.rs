@@ -40,7 +40,7 @@ pub(super) fn templates() -> Vec<Template> {
         .assistant([text("\n"), text("{{content}}")])
         .function("{{content}}")
         .observation([token("<|observation|>"), text("\n"), text("{{content}}"), token("<|assistant|>")])
-        .tools(ToolFormat::Glm4)
+        .tools(ToolFormat::ChatGlm3)
         .default_system(
             "You are ChatGLM3, a large language model trained by Zhipu.AI. Follow the user's instructions carefully. \
              Respond using markdown.",

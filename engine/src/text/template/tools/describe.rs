@@ -8,7 +8,7 @@ use crate::text::pyjson::{dumps, dumps_indented};
 
 pub(super) fn describe(format: ToolFormat, tools: &[Value], today: &str) -> Result<String> {
     Ok(match format {
-        ToolFormat::Default => default(tools)?,
+        ToolFormat::Default | ToolFormat::ChatGlm3 => default(tools)?,
         ToolFormat::Gemma4 => joined(tools, "\n", gemma4)?,
         ToolFormat::Glm4 => {
             let list = joined(tools, "", |tool| {

@@ -14,6 +14,8 @@ use crate::text::pyjson;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolFormat {
     Default,
+    /// ChatGLM3 as LLaMA-Factory 0.7.0 had it: tools described as in `Default`, calls written as in `Glm4`.
+    ChatGlm3,
     Gemma4,
     Glm4,
     Glm4Moe,
@@ -36,7 +38,7 @@ pub struct ToolCall {
 }
 
 impl ToolFormat {
-    /// All formats, under the names that `tool_format` takes.
+    /// All formats that have a name of their own in `tool_format`.
     pub const ALL: [(&'static str, Self); 13] = [
         ("default", Self::Default),
         ("gemma4", Self::Gemma4),

@@ -8,7 +8,7 @@ pub(super) fn read(format: ToolFormat, answer: &str) -> Option<Vec<ToolCall>> {
     let calls = match format {
         ToolFormat::Default => default(answer)?,
         ToolFormat::Gemma4 => gemma4(answer)?,
-        ToolFormat::Glm4 => {
+        ToolFormat::Glm4 | ToolFormat::ChatGlm3 => {
             let (name, arguments) = answer.split_once('\n')?;
             vec![ToolCall { name: name.to_owned(), arguments: parse(arguments)? }]
         }

@@ -16,7 +16,7 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
         ToolFormat::Gemma4 => each("", |call| {
             format!("<|tool_call>call:{}{{{}}}<tool_call|>", call.name, gemma4(&call.arguments))
         }),
-        ToolFormat::Glm4 => match calls {
+        ToolFormat::Glm4 | ToolFormat::ChatGlm3 => match calls {
             [call] => format!("{}\n{}", call.name, dumps(&call.arguments)),
             _ => {
                 return Err(Error::call(format!(
