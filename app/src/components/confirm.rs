@@ -4,6 +4,7 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 
 use crate::browser;
+use crate::components::icon::{Icon, IconName};
 use crate::i18n::words;
 
 /// A dialog that is shown while `open` is true. Escape and the backdrop close it.
@@ -43,6 +44,29 @@ pub fn Confirm(
                 </button>
             </div>
         </dialog>
+    }
+    .into_any()
+}
+
+/// The button that asks whether something shall be deleted.
+#[component]
+pub fn DeleteButton(
+    asks: RwSignal<bool>,
+    busy: RwSignal<bool>,
+    /// For browser tests.
+    test: &'static str,
+) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class="button quiet"
+            data-test=test
+            disabled=move || busy.get()
+            on:click=move |_| asks.set(true)
+        >
+            <Icon name=IconName::Trash/>
+            {words().run_delete}
+        </button>
     }
     .into_any()
 }

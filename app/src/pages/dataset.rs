@@ -152,7 +152,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
                 </div>
                 <EditLink name/>
             </header>
-            <div class="data-columns">
+            <div class="columns data-columns">
                 <aside class="data-side">
                     <EncodingForm look offer=asked.offer/>
                     <HistogramCard lengths=asked.lengths check=asked.check/>

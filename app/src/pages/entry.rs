@@ -11,9 +11,8 @@ use leptos_router::hooks::use_query_map;
 
 use crate::api::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 use crate::calls;
-use crate::components::confirm::Confirm;
+use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, BoardFailure, Failure};
-use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
 use crate::i18n::{fill, words};
 use crate::pages::datasets::address;
@@ -154,16 +153,7 @@ fn Delete(
         None => w.entry_delete_alone.to_owned(),
     };
     view! {
-        <button
-            type="button"
-            class="button quiet"
-            data-test="entry-delete"
-            disabled=move || busy.get()
-            on:click=move |_| asks.set(true)
-        >
-            <Icon name=IconName::Trash/>
-            {w.run_delete}
-        </button>
+        <DeleteButton asks busy test="entry-delete"/>
         <Confirm
             open=asks
             title=Signal::stored(title)

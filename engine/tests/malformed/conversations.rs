@@ -52,6 +52,7 @@ fn roles() -> Vec<Input> {
 
 fn fields() -> Vec<Input> {
     let row = |row: &str, expect| chat(format!("[{GOOD}, {row}]"), expect);
+    let turns = |turns: &str, expect| row(&format!(r#"{{"conversations": [{turns}]}}"#), expect);
     let key = |parts: &'static [&'static str]| Refuses(parts);
     vec![
         row("{}", key(&["row 2, key \"conversations\": should be a list of messages, not null"])),
@@ -59,39 +60,30 @@ fn fields() -> Vec<Input> {
         row(r#"{"conversations": "hello"}"#, key(&["row 2, key \"conversations\"", "not a text"])),
         row(r#"{"conversations": {}}"#, key(&["row 2, key \"conversations\"", "not an object"])),
         row(r#"{"conversations": 1}"#, key(&["row 2, key \"conversations\"", "not a number"])),
-        row(r#"{"conversations": ["hello"]}"#, key(&["row 2", "message 1 should be an object, not a text"])),
-        row(r#"{"conversations": [null]}"#, key(&["row 2", "message 1 should be an object, not null"])),
-        row(r#"{"conversations": [[]]}"#, key(&["row 2", "message 1 should be an object, not a list"])),
-        row(r#"{"conversations": [{}]}"#, key(&["row 2", "message 1: \"from\" is missing"])),
-        row(r#"{"conversations": [{"from": "human"}]}"#, key(&["row 2", "message 1: \"value\" is missing"])),
-        row(r#"{"conversations": [{"value": "Q"}]}"#, key(&["row 2", "message 1: \"from\" is missing"])),
-        row(
-            r#"{"conversations": [{"from": 1, "value": "Q"}]}"#,
+        turns(r#""hello""#, key(&["row 2", "message 1 should be an object, not a text"])),
+        turns(r#"null"#, key(&["row 2", "message 1 should be an object, not null"])),
+        turns(r#"[]"#, key(&["row 2", "message 1 should be an object, not a list"])),
+        turns(r#"{}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        turns(r#"{"from": "human"}"#, key(&["row 2", "message 1: \"value\" is missing"])),
+        turns(r#"{"value": "Q"}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        turns(
+            r#"{"from": 1, "value": "Q"}"#,
             key(&["row 2", "message 1: \"from\" should be a text, not a number"]),
         ),
-        row(
-            r#"{"conversations": [{"from": "human", "value": null}]}"#,
-            key(&["row 2", "\"value\" should be a text, not null"]),
-        ),
-        row(
-            r#"{"conversations": [{"from": "human", "value": ["Q"]}]}"#,
+        turns(r#"{"from": "human", "value": null}"#, key(&["row 2", "\"value\" should be a text, not null"])),
+        turns(
+            r#"{"from": "human", "value": ["Q"]}"#,
             key(&["row 2", "\"value\" should be a text, not a list"]),
         ),
-        row(
-            r#"{"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": 4}]}"#,
+        turns(
+            r#"{"from": "human", "value": "Q"}, {"from": "gpt", "value": 4}"#,
             key(&["row 2", "message 2: \"value\" should be a text"]),
         ),
-        row(
-            r#"{"conversations": [{"from": "system", "value": 4}]}"#,
-            key(&["row 2", "message 1: \"value\" should be a text"]),
-        ),
-        row(
-            r#"{"conversations": [{"role": "user", "content": "Q"}]}"#,
-            key(&["row 2", "message 1: \"from\" is missing"]),
-        ),
-        row(r#"{"conversations": [{"from": "human", "value": ""}, {"from": "gpt", "value": ""}]}"#, Loads(2)),
-        row(
-            r#"{"conversations": [{"from": "human", "from": "gpt", "value": "Q"}]}"#,
+        turns(r#"{"from": "system", "value": 4}"#, key(&["row 2", "message 1: \"value\" should be a text"])),
+        turns(r#"{"role": "user", "content": "Q"}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        turns(r#"{"from": "human", "value": ""}, {"from": "gpt", "value": ""}"#, Loads(2)),
+        turns(
+            r#"{"from": "human", "from": "gpt", "value": "Q"}"#,
             key(&["row 2 has the key \"from\" twice"]),
         ),
         chat(r#"[{"messages": []}]"#, Refuses(&["row 1, key \"conversations\""])),

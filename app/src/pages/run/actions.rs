@@ -8,7 +8,7 @@ use leptos_router::components::A;
 
 use crate::api::BoardError;
 use crate::calls;
-use crate::components::confirm::Confirm;
+use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
@@ -97,16 +97,7 @@ pub fn Actions(fold: Fold) -> AnyView {
                 {w.run_clone}
             </A>
             {move || state.get().is_over().then(|| view! {
-                <button
-                    type="button"
-                    class="button quiet"
-                    data-test="delete"
-                    disabled=move || busy.get()
-                    on:click=move |_| asks_delete.set(true)
-                >
-                    <Icon name=IconName::Trash/>
-                    {w.run_delete}
-                </button>
+                <DeleteButton asks=asks_delete busy test="delete"/>
             })}
         </div>
         {move || error.get().map(|text| view! { <Failure text/> })}

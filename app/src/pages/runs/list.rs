@@ -86,7 +86,7 @@ fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> AnyView {
     let visible = move || rows.with(|rows| rows.iter().take(shown.get()).cloned().collect::<Vec<_>>());
     view! {
         <div class="card table-card">
-            <table class="runs" data-test="runs">
+            <table class="listing runs" data-test="runs">
                 <thead>
                     <tr>
                         <th scope="col">{w.runs_run}</th>
