@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::adapter::Adapter;
 use crate::device;
 use crate::generate::{Finish, generate};
+use crate::hub::{Watch, resolve_model};
 use crate::model::{Decoder, Tuning};
 use crate::text::{ChatTemplate, Dialogue, Message, Role, Template, Tokenizer, template::ChatTurn};
 use crate::weights;
@@ -18,8 +19,10 @@ pub use crate::generate::Sampling;
 /// What a chat is held with.
 #[derive(Clone, Debug, Default)]
 pub struct ChatSource {
-    /// A model folder or a GGUF file.
+    /// A model folder, a GGUF file, or the name of a model on a hub.
     pub model: PathBuf,
+    /// Branch, tag or commit of a model on a hub.
+    pub revision: Option<String>,
     /// Adapter folders, applied one on the other.
     pub adapters: Vec<PathBuf>,
     /// A template by name; none takes the model's own chat template, or what fits its name.
@@ -56,12 +59,13 @@ pub struct ChatModel {
 }
 
 impl ChatModel {
-    /// Loads model, adapters and template.
+    /// Loads model, adapters and template; `watch` is told of the download of a model that is on a hub alone.
     ///
     /// # Errors
     /// One sentence that names the file or setting that is wrong.
-    pub fn load(source: &ChatSource) -> Result<ChatModel> {
-        let files = weights::open(&source.model, None)?;
+    pub fn load(source: &ChatSource, watch: Watch) -> Result<ChatModel> {
+        let model = resolve_model(&source.model.to_string_lossy(), source.revision.as_deref(), watch)?;
+        let files = weights::open(&model, None)?;
         let mut adapters = Vec::new();
         for folder in &source.adapters {
             adapters.push(Adapter::open(folder)?);
@@ -79,7 +83,7 @@ impl ChatModel {
         }
         let mut tokenizer = files.tokenizer()?;
         let (prompting, mut stop_ids) = prompting(source, &mut tokenizer)?;
-        stop_ids.extend(generation_stops(&source.model));
+        stop_ids.extend(generation_stops(&model));
         Ok(ChatModel { decoder, tokenizer, prompting, stop_ids })
     }
 

@@ -21,6 +21,8 @@ pub enum Error {
     Training(String),
     #[error(transparent)]
     Text(#[from] crate::text::Error),
+    #[error("model_name_or_path: {0}")]
+    Hub(#[from] crate::hub::Error),
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }

@@ -257,10 +257,11 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
     assert!(rows.is_multiple_of(64) && saved.len() == 2, "{saved:?}");
     let source = engine::chat::ChatSource {
         model: base.path().to_owned(),
+        revision: None,
         adapters: vec![whole.path().to_owned()],
         template: Some("llama3".to_owned()),
     };
-    engine::chat::ChatModel::load(&source).unwrap();
+    engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }
 
 /// Texts beyond the model's context stretch its positions, and the saved model says so.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted};
-use super::{Progress, hex};
+use super::{Watch, hex};
 
 /// Fetches `wanted` to `target` unless it is there; what an earlier attempt left is gone on with. `lock` keeps two
 /// processes from fetching the same file.
@@ -19,7 +19,7 @@ pub(super) fn fetch(
     target: &Path,
     lock: &Path,
     etag: Option<&str>,
-    watch: &mut dyn FnMut(&Progress),
+    watch: Watch,
 ) -> Result<()> {
     if is_there(target, wanted.size) {
         return Ok(());

@@ -28,9 +28,30 @@ pub enum Error {
     #[error("{url}: unexpected answer {status}{message}")]
     Status { url: String, status: u16, message: String },
 
+    /// No folder, and not to be had from the hub either.
+    #[error(
+        "there is no folder {name}, and as a model of {hub} it cannot be had: {source}{}",
+        way_out(source)
+    )]
+    Model { name: String, hub: &'static str, source: Box<Error> },
+
+    /// Whoever watches a download has broken it off.
+    #[error("the download was broken off")]
+    Stopped,
+
     /// What came is not what was promised.
     #[error("{what}: {message}")]
     Contents { what: String, message: String },
+}
+
+/// What helps where there is no network.
+fn way_out(error: &Error) -> &'static str {
+    match error {
+        Error::Offline { .. } | Error::Network { .. } => {
+            "; or copy the model's folder to this machine (the dashboard looks in models/) and name that"
+        }
+        _ => "",
+    }
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

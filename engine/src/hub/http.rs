@@ -9,8 +9,8 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body, config::RedirectAuthHeaders};
 
-use super::Progress;
 use super::error::{Error, Result};
+use super::{Progress, Watch};
 
 /// Attempts after which a download that makes no progress is given up.
 const ATTEMPTS: u32 = 5;
@@ -123,7 +123,7 @@ impl Client {
     }
 
     /// Downloads to `part`, going on behind what is already there, until all is there or nothing more comes.
-    pub fn download(&self, wanted: &Wanted<'_>, part: &Path, watch: &mut dyn FnMut(&Progress)) -> Result<()> {
+    pub fn download(&self, wanted: &Wanted<'_>, part: &Path, watch: Watch) -> Result<()> {
         let io = |e| Error::io(part, e);
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(part).map_err(io)?;
         let mut attempt = 0;
@@ -167,7 +167,7 @@ impl Client {
         file: &mut File,
         part: &Path,
         from: u64,
-        watch: &mut dyn FnMut(&Progress),
+        watch: Watch,
     ) -> Result<()> {
         let io = |e| Error::io(part, e);
         let mut response = self.get(wanted.url, from)?;
@@ -196,7 +196,9 @@ impl Client {
         let mut reader = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
         loop {
-            watch(&Progress { file: wanted.name, done, total });
+            if watch(&Progress { file: wanted.name, done, total }).is_break() {
+                return Err(Error::Stopped);
+            }
             let read = reader.read(&mut buffer).map_err(|e| Error::Network {
                 url: wanted.url.to_owned(),
                 message: one_line(&e.to_string()),

@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_path, escape_value};
-use super::{CACHE_ALONE, Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
+use super::{CACHE_ALONE, Hub, RemoteFile, RepoKind, Watch, blob, cache_home, is_set, select, variable};
 use crate::text::data::HubSource;
 
 const ENDPOINT: &str = "https://huggingface.co";
-const HUB: &str = "the Hugging Face hub";
+pub(super) const HUB: &str = "the Hugging Face hub";
 const LOGIN: &str =
     "accept the terms on its page if it asks for that, and set HF_TOKEN to a token that may read it";
 /// Where the hub keeps data sets as Parquet, those too that only a script can load.
@@ -40,6 +40,34 @@ struct Snapshot {
     files: Vec<RemoteFile>,
     /// The `configs` of a data set's card.
     configs: Value,
+}
+
+impl Hub for HuggingFace {
+    fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
+        let revision = revision.unwrap_or("main");
+        let snapshot = match self.snapshot(RepoKind::Model, id, revision)? {
+            Found::Remote(snapshot) => snapshot,
+            Found::Cached(folder) => return Ok(folder),
+        };
+        let names: Vec<&str> = snapshot.files.iter().map(|file| file.path.as_str()).collect();
+        let wanted = select::model_files(&names).map_err(|message| Error::contents(id, message))?;
+        self.fetch(RepoKind::Model, id, &snapshot, &wanted, watch)?;
+        Ok(self.folder(RepoKind::Model, id).join("snapshots").join(&snapshot.commit))
+    }
+
+    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
+        let found = self.split(id, "main", source, split, watch)?;
+        if let Some(files) = found {
+            return Ok(files);
+        }
+        let converted = HubSource { folder: None, ..source.clone() };
+        self.split(id, CONVERTED, &converted, split, watch)?.ok_or_else(|| {
+            Error::contents(
+                id,
+                "holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)",
+            )
+        })
+    }
 }
 
 impl HuggingFace {
@@ -73,51 +101,6 @@ impl HuggingFace {
         }
     }
 
-    /// The folder of a model; see [`super::Hubs::model`].
-    ///
-    /// # Errors
-    /// If the repository cannot be had or holds no model that can be read.
-    pub fn model(
-        &self,
-        id: &str,
-        revision: Option<&str>,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<PathBuf> {
-        let revision = revision.unwrap_or("main");
-        let snapshot = match self.snapshot(RepoKind::Model, id, revision)? {
-            Found::Remote(snapshot) => snapshot,
-            Found::Cached(folder) => return Ok(folder),
-        };
-        let names: Vec<&str> = snapshot.files.iter().map(|file| file.path.as_str()).collect();
-        let wanted = select::model_files(&names).map_err(|message| Error::contents(id, message))?;
-        self.fetch(RepoKind::Model, id, &snapshot, &wanted, watch)?;
-        Ok(self.folder(RepoKind::Model, id).join("snapshots").join(&snapshot.commit))
-    }
-
-    /// The files of a split; see [`super::Hubs::data_files`].
-    ///
-    /// # Errors
-    /// If the repository cannot be had or holds no such data.
-    pub fn data_files(
-        &self,
-        id: &str,
-        source: &HubSource,
-        split: &str,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Vec<PathBuf>> {
-        let found = self.split(id, "main", source, split, watch)?;
-        if let Some(files) = found {
-            return Ok(files);
-        }
-        let converted = HubSource { folder: None, ..source.clone() };
-        self.split(id, CONVERTED, &converted, split, watch)?.ok_or_else(|| {
-            Error::contents(
-                id,
-                "holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)",
-            )
-        })
-    }
-
     /// The files of a split at a revision; none if the repository has no data files at all.
     fn split(
         &self,
@@ -125,7 +108,7 @@ impl HuggingFace {
         revision: &str,
         source: &HubSource,
         split: &str,
-        watch: &mut dyn FnMut(&Progress),
+        watch: Watch,
     ) -> Result<Option<Vec<PathBuf>>> {
         let wrong = |message| Error::contents(id, message);
         let snapshot = match self.snapshot(RepoKind::Dataset, id, revision)? {
@@ -195,7 +178,7 @@ impl HuggingFace {
         id: &str,
         snapshot: &Snapshot,
         paths: &[String],
-        watch: &mut dyn FnMut(&Progress),
+        watch: Watch,
     ) -> Result<Vec<PathBuf>> {
         let folder = self.folder(kind, id);
         let prefix = if kind == RepoKind::Dataset { "datasets/" } else { "" };

@@ -27,6 +27,8 @@ pub use error::{Error, Result};
 pub use hugging_face::HuggingFace;
 pub use model_scope::ModelScope;
 
+use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,7 +61,7 @@ impl RepoKind {
     }
 }
 
-/// How far a download is.
+/// How far a download is: `owner/name/model.safetensors: 12.3 of 988.1 MB`.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// Repository and path.
@@ -67,6 +69,35 @@ pub struct Progress<'a> {
     /// Bytes.
     pub done: u64,
     pub total: Option<u64>,
+}
+
+impl fmt::Display for Progress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mega = |bytes: u64| bytes as f64 / 1e6;
+        write!(f, "{}: {:.1}", self.file, mega(self.done))?;
+        if let Some(total) = self.total {
+            write!(f, " of {:.1}", mega(total))?;
+        }
+        f.write_str(" MB")
+    }
+}
+
+/// Is told how a download goes, and may break it off; a later one goes on from there.
+pub type Watch<'a> = &'a mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>;
+
+/// What both hubs do.
+trait Hub {
+    /// The folder of model `id`, which is fetched as far as it is not there. `revision` is a branch, tag or commit.
+    ///
+    /// # Errors
+    /// If the repository cannot be had or holds no model that can be read.
+    fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf>;
+
+    /// The files of a split of data set `id`.
+    ///
+    /// # Errors
+    /// If the repository cannot be had or holds no such data.
+    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>>;
 }
 
 /// A file of a repository.
@@ -106,21 +137,18 @@ impl Hubs {
         }
     }
 
+    /// The name of the hub that is asked for models.
+    pub fn of_models(&self) -> &'static str {
+        if self.prefer_model_scope { model_scope::HUB } else { hugging_face::HUB }
+    }
+
     /// The folder of model `id`, which is fetched as far as it is not there. `revision` is a branch, tag or commit.
     ///
     /// # Errors
     /// If the repository cannot be had or holds no model that can be read.
-    pub fn model(
-        &self,
-        id: &str,
-        revision: Option<&str>,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<PathBuf> {
-        if self.prefer_model_scope {
-            self.model_scope.model(id, revision, watch)
-        } else {
-            self.hugging_face.model(id, revision, watch)
-        }
+    pub fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
+        let hub: &dyn Hub = if self.prefer_model_scope { &self.model_scope } else { &self.hugging_face };
+        hub.model(id, revision, watch)
     }
 
     /// The files of a split of a data set.
@@ -133,14 +161,20 @@ impl Hubs {
         split: &str,
         log: &mut dyn FnMut(String),
     ) -> Result<Vec<PathBuf>> {
-        let mut watch = announce(log);
-        match (&source.hugging_face, &source.model_scope) {
+        const EVERY: Duration = Duration::from_secs(5);
+        let mut say = paced(EVERY, |progress| log(format!("Downloading {progress}")));
+        let mut watch = |progress: &Progress<'_>| {
+            say(progress);
+            ControlFlow::Continue(())
+        };
+        let (hub, id): (&dyn Hub, _) = match (&source.hugging_face, &source.model_scope) {
             (hugging_face, Some(id)) if self.prefer_model_scope || hugging_face.is_none() => {
-                self.model_scope.data_files(id, source, split, &mut watch)
+                (&self.model_scope, id)
             }
-            (Some(id), _) => self.hugging_face.data_files(id, source, split, &mut watch),
-            (None, _) => Err(Error::contents("the data set", "has no name on any hub")),
-        }
+            (Some(id), _) => (&self.hugging_face, id),
+            (None, _) => return Err(Error::contents("the data set", "has no name on any hub")),
+        };
+        hub.data_files(id, source, split, &mut watch)
     }
 }
 
@@ -156,40 +190,43 @@ pub fn is_repository_id(text: &str) -> bool {
     (1..=2).contains(&parts.len()) && text.len() <= 96 && parts.iter().all(is_name)
 }
 
+/// Whether `name` is how a model on a hub is named: `owner/name`.
+pub fn is_model_id(name: &str) -> bool {
+    name.contains('/') && is_repository_id(name)
+}
+
 /// A folder or file for a model's name: the path itself where something is, else the hub's model of that name.
 ///
 /// # Errors
 /// If it is neither, or the hub does not have it.
-pub fn resolve_model(
-    name: &str,
-    revision: Option<&str>,
-    log: &mut dyn FnMut(String),
-) -> crate::Result<PathBuf> {
+pub fn resolve_model(name: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
     let path = Path::new(name);
-    if path.exists() || !name.contains('/') || !is_repository_id(name) {
+    if path.exists() || !is_model_id(name) {
         return Ok(path.to_owned());
     }
-    let folder = Hubs::from_env().model(name, revision, &mut announce(log));
-    folder.map_err(|error| {
-        let message = format!("there is no folder {name}, and as a model on a hub: {error}");
-        crate::Error::recipe("model_name_or_path", message)
+    let hubs = Hubs::from_env();
+    hubs.model(name, revision, watch).map_err(|error| match error {
+        Error::Stopped => error,
+        error => Error::Model { name: name.to_owned(), hub: hubs.of_models(), source: Box::new(error) },
     })
 }
 
-/// Says how a download goes: when a file starts, and then every few seconds.
-pub fn announce(log: &mut dyn FnMut(String)) -> impl FnMut(&Progress) {
-    const EVERY: Duration = Duration::from_secs(5);
+/// Nothing is said about a download.
+pub fn quietly(_: &Progress<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Calls `say` when a file starts, and then every so often.
+pub fn paced(every: Duration, mut say: impl FnMut(&Progress<'_>)) -> impl FnMut(&Progress<'_>) {
     let mut file = String::new();
     let mut last = Instant::now();
-    move |progress: &Progress| {
-        if progress.file == file && last.elapsed() < EVERY {
+    move |progress: &Progress<'_>| {
+        if progress.file == file && last.elapsed() < every {
             return;
         }
         progress.file.clone_into(&mut file);
         last = Instant::now();
-        let mega = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
-        let of = progress.total.map(|total| format!(" of {}", mega(total))).unwrap_or_default();
-        log(format!("Downloading {}: {}{of} MB", progress.file, mega(progress.done)));
+        say(progress);
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_value};
-use super::{CACHE_ALONE, Progress, RemoteFile, RepoKind, blob, cache_home, is_set, select, variable};
+use super::{CACHE_ALONE, Hub, RemoteFile, RepoKind, Watch, blob, cache_home, is_set, select, variable};
 use crate::text::data::HubSource;
 
 const DOMAIN: &str = "www.modelscope.cn";
-const HUB: &str = "ModelScope";
+pub(super) const HUB: &str = "ModelScope";
 const LOGIN: &str = "set MODELSCOPE_API_TOKEN to a token that may read it";
 /// Files that a list of a data set's files gives at a time.
 const PAGE: usize = 100;
@@ -24,6 +24,55 @@ pub struct ModelScope {
     cache: PathBuf,
     /// The variable that forbids requests.
     offline: Option<&'static str>,
+}
+
+impl Hub for ModelScope {
+    fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
+        let revision = revision.filter(|revision| *revision != "main").unwrap_or("master");
+        let folder = self.folder(RepoKind::Model, id);
+        let what = format!("model {id}");
+        if let Some(offline) = self.offline {
+            let found = folder.join("config.json").exists();
+            return if found { Ok(folder) } else { Err(Error::Offline { what, offline }) };
+        }
+        let url = format!(
+            "{}/api/v1/models/{id}/repo/files?Revision={}&Recursive=True",
+            self.endpoint,
+            escape_value(revision)
+        );
+        let files = match self.files(&url, &what) {
+            Err(error) if error.is_passing() && folder.join("config.json").exists() => return Ok(folder),
+            other => other?.0,
+        };
+        let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let wanted = select::model_files(&names).map_err(|message| Error::contents(id, message))?;
+        self.fetch(RepoKind::Model, id, revision, &files, &wanted, watch)?;
+        Ok(folder)
+    }
+
+    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
+        const REVISION: &str = "master";
+        let what = format!("data set {id}");
+        let folder = self.folder(RepoKind::Dataset, id);
+        let (files, local) = match self.offline {
+            Some(offline) if !folder.exists() => return Err(Error::Offline { what, offline }),
+            Some(_) => (local_files(&folder), true),
+            None => match self.dataset_files(id, REVISION, &what) {
+                Err(error) if error.is_passing() && folder.exists() => (local_files(&folder), true),
+                other => (other?, false),
+            },
+        };
+        let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let wrong = |message: String| Error::contents(id, message);
+        let wanted = select::data_files(&names, &Value::Null, source, split).map_err(wrong)?;
+        let wanted = wanted.ok_or_else(|| {
+            wrong("holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)".into())
+        })?;
+        if local {
+            return Ok(wanted.iter().map(|path| folder.join(path)).collect());
+        }
+        self.fetch(RepoKind::Dataset, id, REVISION, &files, &wanted, watch)
+    }
 }
 
 impl ModelScope {
@@ -53,72 +102,6 @@ impl ModelScope {
             cache: cache.to_owned(),
             offline,
         }
-    }
-
-    /// The folder of a model; see [`super::Hubs::model`].
-    ///
-    /// # Errors
-    /// If the repository cannot be had or holds no model that can be read.
-    pub fn model(
-        &self,
-        id: &str,
-        revision: Option<&str>,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<PathBuf> {
-        let revision = revision.filter(|revision| *revision != "main").unwrap_or("master");
-        let folder = self.folder(RepoKind::Model, id);
-        let what = format!("model {id}");
-        if let Some(offline) = self.offline {
-            let found = folder.join("config.json").exists();
-            return if found { Ok(folder) } else { Err(Error::Offline { what, offline }) };
-        }
-        let url = format!(
-            "{}/api/v1/models/{id}/repo/files?Revision={}&Recursive=True",
-            self.endpoint,
-            escape_value(revision)
-        );
-        let files = match self.files(&url, &what) {
-            Err(error) if error.is_passing() && folder.join("config.json").exists() => return Ok(folder),
-            other => other?.0,
-        };
-        let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let wanted = select::model_files(&names).map_err(|message| Error::contents(id, message))?;
-        self.fetch(RepoKind::Model, id, revision, &files, &wanted, watch)?;
-        Ok(folder)
-    }
-
-    /// The files of a split; see [`super::Hubs::data_files`].
-    ///
-    /// # Errors
-    /// If the repository cannot be had or holds no such data.
-    pub fn data_files(
-        &self,
-        id: &str,
-        source: &HubSource,
-        split: &str,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Vec<PathBuf>> {
-        const REVISION: &str = "master";
-        let what = format!("data set {id}");
-        let folder = self.folder(RepoKind::Dataset, id);
-        let (files, local) = match self.offline {
-            Some(offline) if !folder.exists() => return Err(Error::Offline { what, offline }),
-            Some(_) => (local_files(&folder), true),
-            None => match self.dataset_files(id, REVISION, &what) {
-                Err(error) if error.is_passing() && folder.exists() => (local_files(&folder), true),
-                other => (other?, false),
-            },
-        };
-        let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let wrong = |message: String| Error::contents(id, message);
-        let wanted = select::data_files(&names, &Value::Null, source, split).map_err(wrong)?;
-        let wanted = wanted.ok_or_else(|| {
-            wrong("holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)".into())
-        })?;
-        if local {
-            return Ok(wanted.iter().map(|path| folder.join(path)).collect());
-        }
-        self.fetch(RepoKind::Dataset, id, REVISION, &files, &wanted, watch)
     }
 
     /// The folder of a repository; dots in names become `___`, as the hub's tools have it.
@@ -173,7 +156,7 @@ impl ModelScope {
         revision: &str,
         files: &[RemoteFile],
         paths: &[String],
-        watch: &mut dyn FnMut(&Progress),
+        watch: Watch,
     ) -> Result<Vec<PathBuf>> {
         let folder = self.folder(kind, id);
         let mut fetched = Vec::with_capacity(paths.len());

@@ -1,97 +1,14 @@
 //! Both hubs, against a server in the test that speaks their protocols.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
+#[path = "../../tests/common/hub_server.rs"]
+mod hub_server;
 
-use parking_lot::Mutex;
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
+use self::hub_server::{Answer, Server, ok, with_etag};
 use super::*;
-
-/// What the server says to a path (with its query).
-#[derive(Clone, Default)]
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// The first answer ends after so many bytes.
-    cut: Option<usize>,
-}
-
-type Requests = Arc<Mutex<Vec<String>>>;
-
-/// A server on this machine for as long as the test runs.
-struct Server {
-    endpoint: String,
-    requests: Requests,
-}
-
-impl Server {
-    fn start(answers: Vec<(&str, Answer)>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let answers: HashMap<String, Answer> =
-            answers.into_iter().map(|(path, answer)| (path.to_owned(), answer)).collect();
-        let answers = Arc::new(Mutex::new(answers));
-        let requests = Requests::default();
-        let seen = Arc::clone(&requests);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (answers, seen) = (Arc::clone(&answers), Arc::clone(&seen));
-                std::thread::spawn(move || serve(stream, &answers, &seen));
-            }
-        });
-        Self { endpoint, requests }
-    }
-
-    /// Requests so far whose first line or headers hold `part`.
-    fn asked(&self, part: &str) -> usize {
-        self.requests.lock().iter().filter(|request| request.contains(part)).count()
-    }
-}
-
-fn serve(mut stream: TcpStream, answers: &Mutex<HashMap<String, Answer>>, seen: &Mutex<Vec<String>>) {
-    let mut request = String::new();
-    let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
-    while let Ok(read) = reader.read_line(&mut request) {
-        if read == 0 || request.ends_with("\r\n\r\n") {
-            break;
-        }
-    }
-    seen.lock().push(request.clone());
-    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut answers = answers.lock();
-    let Some(known) = answers.get_mut(&path) else {
-        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        return;
-    };
-    let answer = known.clone();
-    known.cut = None;
-    drop(answers);
-    let range = request.to_lowercase();
-    let from =
-        range.split("range: bytes=").nth(1).and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
-    let (mut status, mut headers, mut body) = (answer.status, answer.headers, answer.body);
-    if let Some(from) = from.filter(|_| status == 200) {
-        status = 206;
-        headers.push(("Content-Range".into(), format!("bytes {from}-{}/{}", body.len() - 1, body.len())));
-        body.drain(..from);
-    }
-    let mut head =
-        format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
-    headers.iter().for_each(|(key, value)| head.push_str(&format!("{key}: {value}\r\n")));
-    let _ = stream.write_all(format!("{head}\r\n").as_bytes());
-    if !request.starts_with("HEAD") {
-        let _ = stream.write_all(&body[..answer.cut.unwrap_or(body.len()).min(body.len())]);
-    }
-}
-
-fn ok(body: impl Into<Vec<u8>>) -> Answer {
-    Answer { status: 200, body: body.into(), ..Answer::default() }
-}
 
 fn status(status: u16, body: &str) -> Answer {
     Answer { status, ..ok(body) }
@@ -117,28 +34,35 @@ fn list(weights: &[u8]) -> Answer {
     ))
 }
 
-fn with_etag(mut answer: Answer, etag: &str) -> Answer {
-    answer.headers.push(("ETag".into(), format!("\"{etag}\"")));
-    answer
+/// A hub with one model, whose weights are answered with `answer`.
+fn serving(weights: &[u8], answer: Answer) -> Server {
+    Server::start(vec![
+        (LIST.into(), list(weights)),
+        (file("config.json"), with_etag(ok("{}"), "abc")),
+        (file("model.safetensors"), answer),
+    ])
 }
 
 fn fetch(server: &Server, cache: &Path) -> Result<PathBuf> {
-    HuggingFace::new(&server.endpoint, cache, Some("secret"), None).model("owner/model", None, &mut |_| {})
+    HuggingFace::new(&server.endpoint, cache, Some("secret"), None).model("owner/model", None, &mut quietly)
 }
 
 #[test]
 fn a_model_lies_in_the_standard_layout_and_is_fetched_once() {
     let weights = weights();
     let server = Server::start(vec![
-        (LIST, list(&weights)),
-        (&file("config.json"), with_etag(ok("{}"), "abc123")),
-        (&file("model.safetensors"), ok(weights.clone())),
+        (LIST.into(), list(&weights)),
+        (file("config.json"), with_etag(ok("{}"), "abc123")),
+        (file("model.safetensors"), ok(weights.clone())),
     ]);
     let cache = tempfile::tempdir().expect("a temporary folder");
     let mut seen = Vec::new();
     let hub = HuggingFace::new(&server.endpoint, cache.path(), Some("secret"), None);
     let folder = hub
-        .model("owner/model", None, &mut |progress| seen.push((progress.file.to_owned(), progress.done)))
+        .model("owner/model", None, &mut |progress| {
+            seen.push((progress.file.to_owned(), progress.done));
+            ControlFlow::Continue(())
+        })
         .expect("the model");
     let repository = cache.path().join("models--owner--model");
     assert_eq!(folder, repository.join("snapshots").join(COMMIT));
@@ -168,26 +92,18 @@ fn a_model_lies_in_the_standard_layout_and_is_fetched_once() {
 #[test]
 fn a_cut_connection_is_gone_on_with() {
     let weights = weights();
-    let server = Server::start(vec![
-        (LIST, list(&weights)),
-        (&file("config.json"), with_etag(ok("{}"), "abc")),
-        (&file("model.safetensors"), Answer { cut: Some(100_000), ..ok(weights.clone()) }),
-    ]);
+    let server = serving(&weights, Answer { cut: Some(100_000), ..ok(weights.clone()) });
     let cache = tempfile::tempdir().expect("a temporary folder");
     let folder = fetch(&server, cache.path()).expect("the model");
     assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
     let ranges = server.asked("bytes=100000-");
-    assert_eq!(ranges, 1, "{:?}", server.requests.lock());
+    assert_eq!(ranges, 1, "{:?}", server.requests());
 }
 
 #[test]
 fn what_an_earlier_process_left_is_gone_on_with() {
     let weights = weights();
-    let server = Server::start(vec![
-        (LIST, list(&weights)),
-        (&file("config.json"), with_etag(ok("{}"), "abc")),
-        (&file("model.safetensors"), ok(weights.clone())),
-    ]);
+    let server = serving(&weights, ok(weights.clone()));
     let cache = tempfile::tempdir().expect("a temporary folder");
     let blobs = cache.path().join("models--owner--model/blobs");
     std::fs::create_dir_all(&blobs).expect("a folder");
@@ -200,16 +116,30 @@ fn what_an_earlier_process_left_is_gone_on_with() {
 }
 
 #[test]
+fn a_download_that_is_broken_off_is_gone_on_with() {
+    let weights = weights();
+    let server = serving(&weights, ok(weights.clone()));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let stopped = hub.model("owner/model", None, &mut |progress| match progress.done {
+        100_000.. => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    let from_the_start =
+        |request: &String| request.contains("model.safetensors") && !request.contains("ytes=");
+    assert_eq!(server.requests().iter().filter(|request| from_the_start(request)).count(), 1);
+}
+
+#[test]
 fn wrong_contents_are_refused_and_not_kept() {
     let weights = weights();
     let mut other = weights.clone();
     other[5] ^= 1;
     for (body, expected) in [(other, "should have"), (weights[..1000].to_vec(), "bytes came, but")] {
-        let server = Server::start(vec![
-            (LIST, list(&weights)),
-            (&file("config.json"), with_etag(ok("{}"), "abc")),
-            (&file("model.safetensors"), ok(body)),
-        ]);
+        let server = serving(&weights, ok(body));
         let cache = tempfile::tempdir().expect("a temporary folder");
         let message = fetch(&server, cache.path()).expect_err("wrong contents").to_string();
         assert!(message.contains("owner/model/model.safetensors") && message.contains(expected), "{message}");
@@ -230,7 +160,7 @@ fn refusals_say_what_to_do() {
         (404, "", ["does not exist", "check the name"]),
         (418, "", ["418", "unexpected answer"]),
     ] {
-        let server = Server::start(vec![(LIST, status(code, body))]);
+        let server = Server::start(vec![(LIST.to_owned(), status(code, body))]);
         let cache = tempfile::tempdir().expect("a temporary folder");
         let message = fetch(&server, cache.path()).expect_err("refused").to_string();
         assert!(
@@ -246,21 +176,17 @@ fn without_a_network_the_cache_serves() {
     let weights = weights();
     let cache = tempfile::tempdir().expect("a temporary folder");
     let offline = HuggingFace::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
-    let message = offline.model("owner/model", None, &mut |_| {}).expect_err("not there").to_string();
+    let message = offline.model("owner/model", None, &mut quietly).expect_err("not there").to_string();
     assert!(
         message.contains("model owner/model is not on this machine") && message.contains("HF_HUB_OFFLINE"),
         "{message}"
     );
-    let server = Server::start(vec![
-        (LIST, list(&weights)),
-        (&file("config.json"), with_etag(ok("{}"), "abc")),
-        (&file("model.safetensors"), ok(weights.clone())),
-    ]);
+    let server = serving(&weights, ok(weights.clone()));
     let folder = fetch(&server, cache.path()).expect("the model");
-    assert_eq!(offline.model("owner/model", None, &mut |_| {}).ok(), Some(folder.clone()));
+    assert_eq!(offline.model("owner/model", None, &mut quietly).ok(), Some(folder.clone()));
     // Nobody listens on port 1: the network is down, and what is there is used.
     let down = HuggingFace::new("http://127.0.0.1:1", cache.path(), None, None);
-    assert_eq!(down.model("owner/model", None, &mut |_| {}).ok(), Some(folder));
+    assert_eq!(down.model("owner/model", None, &mut quietly).ok(), Some(folder));
 }
 
 #[test]
@@ -277,7 +203,8 @@ fn a_data_set_of_a_script_comes_from_its_converted_branch() {
     ]);
     let cache = tempfile::tempdir().expect("a temporary folder");
     let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
-    let files = hub.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).expect("the files");
+    let files =
+        hub.data_files("owner/data", &HubSource::default(), "train", &mut quietly).expect("the files");
     let folder = cache.path().join("datasets--owner--data");
     assert_eq!(files, [folder.join("snapshots").join(COMMIT).join(path)]);
     assert_eq!(
@@ -298,31 +225,36 @@ fn model_scope_speaks_its_own_protocol() {
     );
     let file = |path: &str| format!("/api/v1/models/owner/model.x/repo?Revision=master&FilePath={path}");
     let server = Server::start(vec![
-        ("/api/v1/models/owner/model.x/repo/files?Revision=master&Recursive=True", ok(files)),
-        (&file("config.json"), ok("{}")),
-        (&file("model.safetensors"), Answer { cut: Some(70_000), ..ok(weights.clone()) }),
-        ("/api/v1/datasets/owner/data", ok(r#"{"Code": 200, "Data": {"Id": 77}}"#)),
+        ("/api/v1/models/owner/model.x/repo/files?Revision=master&Recursive=True".to_owned(), ok(files)),
+        (file("config.json"), ok("{}")),
+        (file("model.safetensors"), Answer { cut: Some(70_000), ..ok(weights.clone()) }),
+        ("/api/v1/datasets/owner/data".into(), ok(r#"{"Code": 200, "Data": {"Id": 77}}"#)),
         (
-            "/api/v1/datasets/77/repo/tree?Revision=master&Root=%2F&Recursive=True&PageNumber=1&PageSize=100",
+            "/api/v1/datasets/77/repo/tree?Revision=master&Root=%2F&Recursive=True&PageNumber=1&PageSize=100"
+                .into(),
             ok(r#"{"Code": 200, "Data": {"Files": [{"Path": "train.jsonl", "Size": 3, "Type": "blob"}]}}"#),
         ),
-        ("/api/v1/datasets/owner/data/repo?Source=SDK&Revision=master&FilePath=train.jsonl", ok("{}\n")),
+        (
+            "/api/v1/datasets/owner/data/repo?Source=SDK&Revision=master&FilePath=train.jsonl".into(),
+            ok("{}\n"),
+        ),
     ]);
     let cache = tempfile::tempdir().expect("a temporary folder");
     let hub = ModelScope::new(&server.endpoint, cache.path(), Some("secret"), None);
-    let folder = hub.model("owner/model.x", None, &mut |_| {}).expect("the model");
+    let folder = hub.model("owner/model.x", None, &mut quietly).expect("the model");
     assert_eq!(folder, cache.path().join("models/owner/model___x"));
     assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
     assert_eq!(server.asked("bytes=70000-"), 1);
     assert!(server.asked("m_session_id=secret") > 0);
-    let files = hub.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).expect("the files");
+    let files =
+        hub.data_files("owner/data", &HubSource::default(), "train", &mut quietly).expect("the files");
     assert_eq!(files, [cache.path().join("datasets/owner/data/train.jsonl")]);
     let offline = ModelScope::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
     assert_eq!(
-        offline.data_files("owner/data", &HubSource::default(), "train", &mut |_| {}).ok(),
+        offline.data_files("owner/data", &HubSource::default(), "train", &mut quietly).ok(),
         Some(files)
     );
-    let missing = hub.model("owner/none", None, &mut |_| {}).expect_err("not there").to_string();
+    let missing = hub.model("owner/none", None, &mut quietly).expect_err("not there").to_string();
     assert!(missing.contains("model owner/none does not exist on ModelScope"), "{missing}");
 }
 

@@ -10,7 +10,7 @@ use super::grown::GrownSource;
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
-use crate::hub::resolve_model;
+use crate::hub::{quietly, resolve_model};
 use crate::model::{Decoder, Tuning, WeightSource};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -29,7 +29,7 @@ pub struct ModelFiles {
 /// # Errors
 /// One sentence that names the file and what is missing or wrong in it.
 pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
-    let resolved = resolve_model(&path.to_string_lossy(), None, &mut |_| {})?;
+    let resolved = resolve_model(&path.to_string_lossy(), None, &mut quietly)?;
     let path = resolved.as_path();
     if !path.exists() {
         return Err(Error::file(path, "there is no such model folder or GGUF file"));
