@@ -61,6 +61,8 @@ pub struct RunDetail {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalPoint {
     pub step: u64,
+    /// The data set, where each is evaluated by itself.
+    pub dataset: Option<String>,
     pub epoch: f64,
     pub eval_loss: f64,
 }
@@ -93,23 +95,11 @@ pub struct ModelChoice {
     pub hint: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DatasetChoice {
-    pub name: String,
-    /// Rows, where counted.
-    pub rows: Option<u64>,
-    pub format: String,
-    /// Whether it holds preference pairs.
-    pub ranking: bool,
-    /// What is wrong with it, if it cannot be used.
-    pub problem: Option<String>,
-}
-
 /// What the form of a new run offers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FormChoices {
     pub models: Vec<ModelChoice>,
-    pub datasets: Vec<DatasetChoice>,
+    pub datasets: Vec<DatasetEntry>,
     pub templates: Vec<String>,
 }
 
@@ -119,6 +109,15 @@ pub struct FieldProblem {
     /// The argument it belongs to, if to one.
     pub key: Option<String>,
     pub message: String,
+}
+
+/// What the server finds in a recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// What keeps it from being launched.
+    pub problems: Vec<FieldProblem>,
+    /// What to know before it is.
+    pub warnings: Vec<FieldProblem>,
 }
 
 /// Something a chat can be held with: a base model, with or without a run's adapter or checkpoint.
@@ -139,6 +138,8 @@ pub enum ChatStatus {
     Unloaded,
     Loading {
         target: String,
+        /// How far a download is, where the model is not on this machine yet.
+        progress: Option<String>,
     },
     Ready {
         target: String,
@@ -244,7 +245,7 @@ pub trait Board: Send + Sync {
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError>;
     /// Validates and queues a recipe given as YAML; answers with the run's id.
     async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError>;
-    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError>;
+    async fn check(&self, yaml: String) -> Result<Findings, BoardError>;
     /// Ends the run after its current step, with a checkpoint.
     async fn stop(&self, id: &str) -> Result<(), BoardError>;
     /// Ends the run at once.

@@ -8,9 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use recipe::RunState;
 
-use crate::api::{
-    BoardError, ChatStatus, ChatTarget, FieldProblem, FormChoices, RunDetail, RunId, RunSummary,
-};
+use crate::api::{BoardError, ChatStatus, ChatTarget, Findings, FormChoices, RunDetail, RunId, RunSummary};
 use crate::i18n::Lang;
 use crate::prefs::Theme;
 
@@ -41,7 +39,7 @@ pub async fn launch(name: String, yaml: String) -> Result<RunId, BoardError> {
 }
 
 #[server(endpoint = "check")]
-pub async fn check(yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+pub async fn check(yaml: String) -> Result<Findings, BoardError> {
     board()?.check(yaml).await
 }
 

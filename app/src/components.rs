@@ -4,6 +4,7 @@ pub mod clock;
 pub mod confirm;
 pub mod copy_button;
 pub mod failure;
+pub mod hub_models;
 pub mod icon;
 pub mod nav;
 pub mod navigate;

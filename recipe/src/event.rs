@@ -28,9 +28,12 @@ pub enum EventBody {
     Start { start_step: u64, total_steps: u64, num_examples: u64, trainable_params: u64, total_params: u64 },
     /// A logged optimisation step.
     Point(Point),
-    /// An evaluation over the held-out split after `step`.
+    /// An evaluation over held-out data after `step`.
     Eval {
         step: u64,
+        /// The data set, where each is evaluated by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dataset: Option<String>,
         epoch: f64,
         #[serde(deserialize_with = "any_number")]
         eval_loss: f64,
@@ -73,6 +76,8 @@ fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// Fetching the model from a hub; the detail says how far it is.
+    Downloading,
     LoadingModel,
     EncodingData,
     Training,

@@ -83,6 +83,13 @@ impl Recipe {
                     "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
                 ),
             ),
+            "eval_on_each_dataset" => (
+                self.eval_dataset.is_empty(),
+                Text::new(
+                    "there are no evaluation data sets; name them in `eval_dataset`",
+                    "没有评估数据集；请在 `eval_dataset` 中给出",
+                ),
+            ),
             _ => return None,
         };
         idle.then_some(reason)

@@ -21,8 +21,8 @@ impl Recipe {
         if self.model_name_or_path.trim().is_empty() {
             problems.push(Problem::of(
                 "model_name_or_path",
-                "`model_name_or_path` is missing; give a model folder or a .gguf file",
-                "缺少 `model_name_or_path`；请给出模型文件夹或 .gguf 文件",
+                "`model_name_or_path` is missing; give a model folder, a .gguf file or a model's name on a hub (owner/name)",
+                "缺少 `model_name_or_path`；请给出模型文件夹、.gguf 文件或模型站点上的名称（owner/name）",
             ));
         }
         if self.output_dir.trim().is_empty() {

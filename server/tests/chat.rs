@@ -81,7 +81,7 @@ fn source(folder: &Path) -> Source {
         target: "model:parrot".to_owned(),
         label: "parrot".to_owned(),
         run: Some("r".to_owned()),
-        weights: Weights { model: folder.to_owned(), adapters: Vec::new(), template: None },
+        weights: Weights { model: folder.to_owned(), ..Weights::default() },
     }
 }
 

@@ -98,6 +98,7 @@ pub async fn train(memory: Arc<Memory>) {
                         run.push(EventBody::Checkpoint { step, path: format!("checkpoint-{step}") });
                         run.push(EventBody::Eval {
                             step,
+                            dataset: None,
                             epoch: 1.0,
                             eval_loss: 1.2 + 20.0 / step as f64,
                             runtime_s: 1.0,
@@ -155,8 +156,8 @@ impl Board for Memory {
 
     async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
         let problems = self.check(yaml.clone()).await?;
-        if !problems.is_empty() {
-            return Err(BoardError::Invalid(problems));
+        if !problems.problems.is_empty() {
+            return Err(BoardError::Invalid(problems.problems));
         }
         let mut runs = self.runs();
         let id = format!("r{}", runs.len() + 100);
@@ -165,12 +166,13 @@ impl Board for Memory {
         Ok(id)
     }
 
-    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+    async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         let problems = recipe::Recipe::from_yaml(&yaml).err().unwrap_or_default();
-        Ok(problems
+        let problems = problems
             .into_iter()
             .map(|problem| FieldProblem { message: problem.message, key: problem.key })
-            .collect())
+            .collect();
+        Ok(Findings { problems, warnings: Vec::new() })
     }
 
     async fn stop(&self, id: &str) -> Result<(), BoardError> {
@@ -241,7 +243,7 @@ impl Board for Memory {
     }
 
     async fn load_chat(&self, target: String, _template: Option<String>) -> Result<(), BoardError> {
-        *self.chat() = ChatStatus::Loading { target: target.clone() };
+        *self.chat() = ChatStatus::Loading { target: target.clone(), progress: None };
         tokio::time::sleep(Duration::from_millis(1200)).await;
         let label =
             self.chat_targets().await?.into_iter().find(|known| known.id == target).map(|known| known.label);

@@ -81,6 +81,7 @@ pub fn run(id: &str, name: &str, state: RunState, steps: u64, total: u64, yaml: 
         if step % 50 == 0 {
             run.push(EventBody::Eval {
                 step,
+                dataset: None,
                 epoch: 1.0,
                 eval_loss: 1.1 + 30.0 / step as f64,
                 runtime_s: 2.0,
@@ -128,11 +129,13 @@ pub fn choices() -> FormChoices {
             hint: hint.map(Into::into),
         }
     };
-    let dataset = |name: &str, rows, format: &str, ranking, problem: Option<&str>| DatasetChoice {
+    let dataset = |name: &str, rows, format: &str, holds, problem: Option<&str>| DatasetEntry {
         name: name.into(),
-        rows: Some(rows),
+        place: DatasetPlace::File(format!("{name}.json")),
         format: format.into(),
-        ranking,
+        holds,
+        bytes: None,
+        rows: Some(rows),
         problem: problem.map(Into::into),
     };
     FormChoices {
@@ -148,11 +151,11 @@ pub fn choices() -> FormChoices {
             ),
         ],
         datasets: vec![
-            dataset("identity", 91, "alpaca", false, None),
-            dataset("instructions", 320, "alpaca", false, None),
-            dataset("conversations", 64, "sharegpt", false, None),
-            dataset("preferences", 80, "alpaca", true, None),
-            dataset("broken", 0, "alpaca", false, Some("data/broken.json: row 3 has no `output`")),
+            dataset("identity", 91, "alpaca", Holds::Answers, None),
+            dataset("instructions", 320, "alpaca", Holds::Answers, None),
+            dataset("conversations", 64, "sharegpt", Holds::Answers, None),
+            dataset("preferences", 80, "alpaca", Holds::Pairs, None),
+            dataset("broken", 0, "alpaca", Holds::Answers, Some("data/broken.json: row 3 has no `output`")),
         ],
         templates: ["alpaca", "chatml", "default", "llama2", "llama3", "qwen"].map(Into::into).into(),
     }

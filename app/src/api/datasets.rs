@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use recipe::args::Stage;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]
@@ -45,6 +46,13 @@ pub struct DatasetEntry {
     pub problem: Option<String>,
 }
 
+impl DatasetEntry {
+    /// Whether it is downloaded before it is used.
+    pub fn is_on_hub(&self) -> bool {
+        matches!(self.place, DatasetPlace::Hub(_))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DatasetPlace {
@@ -64,6 +72,16 @@ pub enum Holds {
     Answers,
     Pairs,
     Judged,
+}
+
+impl Holds {
+    /// Whether a stage trains on such rows.
+    pub fn suits(self, stage: Stage) -> bool {
+        match stage {
+            Stage::Pt => self != Holds::Pairs,
+            Stage::Sft => !matches!(self, Holds::Pairs | Holds::Judged),
+        }
+    }
 }
 
 /// Some rows of a data set.

@@ -62,6 +62,13 @@ pub const RIGHT: f64 = 14.0;
 pub const TOP: f64 = 12.0;
 pub const BOTTOM: f64 = 26.0;
 
+/// The evaluations of one kind: of all data together, or of one data set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EvalLine {
+    pub dataset: Option<String>,
+    pub marks: Vec<EvalMark>,
+}
+
 /// An evaluation with a place on the plot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalMark {
@@ -81,7 +88,8 @@ pub struct Plot {
     pub raw: String,
     /// Path of the smoothed values; empty where nothing is smoothed.
     pub smooth: String,
-    pub evals: Vec<EvalMark>,
+    /// In the order in which each was first seen, whatever of it is in view.
+    pub evals: Vec<EvalLine>,
     /// The samples in view and, beside each, its smoothed value.
     pub samples: Vec<Sample>,
     pub smoothed: Vec<f64>,
@@ -100,14 +108,14 @@ impl Plot {
 
         let (start, end) = (all.partition_point(|s| s.0 < from), all.partition_point(|s| s.0 <= to));
         let (samples, smoothed) = (all[start..end].to_vec(), averages[start..end].to_vec());
-        let shown_evals: Vec<&EvalPoint> = evals
-            .iter()
-            .filter(|eval| look.metric == Metric::Loss && (from..=to).contains(&(eval.step as f64)))
-            .collect();
+        let evals = if look.metric == Metric::Loss { evals } else { &[] };
+        let in_view = |eval: &&EvalPoint| (from..=to).contains(&(eval.step as f64));
 
         let kind = if look.log { Kind::Log } else { Kind::Linear };
-        let values =
-            samples.iter().map(|sample| sample.1).chain(shown_evals.iter().map(|eval| eval.eval_loss));
+        let values = samples
+            .iter()
+            .map(|sample| sample.1)
+            .chain(evals.iter().filter(in_view).map(|eval| eval.eval_loss));
         let y_range = range_of(values, kind)?;
         let x_range = if to > from { (from, to) } else { (from - 1.0, to + 1.0) };
         let x = Scale::new(Kind::Linear, x_range, (LEFT, look.width - RIGHT));
@@ -120,7 +128,7 @@ impl Plot {
         Some(Plot {
             raw: line(&samples),
             smooth: if weight > 0.0 { line(&average_line) } else { String::new() },
-            evals: shown_evals.into_iter().filter_map(|eval| mark(eval, &x, &y)).collect(),
+            evals: eval_lines(evals, |eval| mark(eval, &x, &y).filter(|_| in_view(&eval))),
             x_ticks: axes::whole_ticks(&x, (columns / 80).max(3)),
             y_ticks: axes::ticks(&y, 5),
             x,
@@ -139,6 +147,20 @@ impl Plot {
             .filter(|index| *index < self.samples.len())
             .min_by(|a, b| (self.samples[*a].0 - step).abs().total_cmp(&(self.samples[*b].0 - step).abs()))
     }
+}
+
+/// One line a data set.
+fn eval_lines(evals: &[EvalPoint], place: impl Fn(&EvalPoint) -> Option<EvalMark>) -> Vec<EvalLine> {
+    let mut lines: Vec<EvalLine> = Vec::new();
+    for eval in evals {
+        let known = lines.iter().position(|line| line.dataset == eval.dataset);
+        let at = known.unwrap_or_else(|| {
+            lines.push(EvalLine { dataset: eval.dataset.clone(), marks: Vec::new() });
+            lines.len() - 1
+        });
+        lines[at].marks.extend(place(eval));
+    }
+    lines
 }
 
 fn mark(eval: &EvalPoint, x: &Scale, y: &Scale) -> Option<EvalMark> {
@@ -196,8 +218,20 @@ mod tests {
 
     #[test]
     fn evaluations_are_drawn_with_the_loss_alone() {
-        let evals = [EvalPoint { step: 50, epoch: 1.0, eval_loss: 3.0 }];
+        let eval = |step, name: Option<&str>| EvalPoint {
+            step,
+            dataset: name.map(str::to_owned),
+            epoch: 1.0,
+            eval_loss: 3.0,
+        };
+        let evals = [eval(50, None)];
         assert_eq!(Plot::of(&points(), &evals, LOOK).unwrap().evals.len(), 1);
+        // Each data set has its own line, also where nothing of it is in view.
+        let evals = [eval(50, Some("a")), eval(50, Some("b")), eval(90, Some("a"))];
+        let plot = Plot::of(&points(), &evals, Look { zoom: Some((60.0, 100.0)), ..LOOK }).unwrap();
+        let lines: Vec<_> =
+            plot.evals.iter().map(|line| (line.dataset.as_deref(), line.marks.len())).collect();
+        assert_eq!(lines, [(Some("a"), 1), (Some("b"), 0)]);
         let other = Look { metric: Metric::GradNorm, ..LOOK };
         assert!(Plot::of(&points(), &evals, other).unwrap().evals.is_empty());
     }

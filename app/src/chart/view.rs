@@ -285,9 +285,7 @@ fn Drawing(chart: Chart) -> AnyView {
             </svg>
         </div>
         <p class="visually-hidden" aria-live="polite">{move || hover_text(chart, w)}</p>
-        {move || plot.with(|plot| plot.as_ref().is_some_and(|plot| !plot.evals.is_empty())).then(|| view! {
-            <p class="chart-legend"><span class="key-eval"></span>{w.chart_eval_loss}</p>
-        })}
+        {move || plot.with(|plot| plot.as_ref().filter(|plot| !plot.evals.is_empty()).map(|plot| legend(plot, w)))}
     }
     .into_any()
 }
@@ -317,35 +315,66 @@ fn grid(plot: &Plot, look: Look) -> AnyView {
     .into_any()
 }
 
+/// The class that gives an evaluation's line its colour; the colours come round again.
+fn eval_class(number: usize) -> String {
+    const COLOURS: usize = 4;
+    format!("eval-{}", number % COLOURS)
+}
+
 fn eval_marks(plot: &Plot, _look: Look) -> AnyView {
-    let line =
-        plot.evals.iter().map(|mark| format!("{:.1},{:.1}", mark.x, mark.y)).collect::<Vec<_>>().join(" ");
-    let dots = plot.evals.iter().map(|mark| view! { <circle class="eval-dot" cx=mark.x cy=mark.y r="4"/> });
-    view! {
-        <g>
-            <polyline class="eval-line" points=line/>
-            {dots.collect_view()}
-        </g>
+    let lines = plot.evals.iter().enumerate().map(|(number, line)| {
+        let marks = line.marks.iter();
+        let points = marks.clone().map(|mark| format!("{:.1},{:.1}", mark.x, mark.y)).collect::<Vec<_>>();
+        let dots = marks.map(|mark| view! { <circle class="eval-dot" cx=mark.x cy=mark.y r="4"/> });
+        view! {
+            <g class=eval_class(number)>
+                <polyline class="eval-line" points=points.join(" ")/>
+                {dots.collect_view()}
+            </g>
+        }
+    });
+    view! { <g>{lines.collect_view()}</g> }.into_any()
+}
+
+/// What an evaluation is called: with its data set, where each is evaluated by itself.
+fn eval_label(dataset: Option<&str>, words: &Words) -> String {
+    match dataset {
+        Some(name) => format!("{} · {name}", words.chart_eval_loss),
+        None => words.chart_eval_loss.to_owned(),
     }
-    .into_any()
+}
+
+fn legend(plot: &Plot, words: &'static Words) -> AnyView {
+    let keys = plot.evals.iter().enumerate().map(|(number, line)| {
+        view! {
+            <span class=format!("key {}", eval_class(number))>
+                <span class="key-eval"></span>
+                {eval_label(line.dataset.as_deref(), words)}
+            </span>
+        }
+    });
+    view! { <p class="chart-legend">{keys.collect_view()}</p> }.into_any()
 }
 
 /// The values under the pointer: label and number.
-fn readout(chart: Chart, words: &'static Words) -> Option<(usize, Vec<(&'static str, String)>)> {
+fn readout(chart: Chart, words: &'static Words) -> Option<(usize, Vec<(String, String)>)> {
     let index = chart.hover.get()?;
     let metric = chart.look.with(|look| look.metric);
     chart.plot.with(|plot| {
         let plot = plot.as_ref()?;
         let (step, value) = *plot.samples.get(index)?;
         let mut rows = vec![
-            (words.chart_step, format::count(step as u64)),
-            (metric_label(metric, words), format::metric(value)),
+            (words.chart_step.to_owned(), format::count(step as u64)),
+            (metric_label(metric, words).to_owned(), format::metric(value)),
         ];
         if !plot.smooth.is_empty() {
-            rows.push((words.chart_smoothed, format::metric(plot.smoothed[index])));
+            rows.push((words.chart_smoothed.to_owned(), format::metric(plot.smoothed[index])));
         }
-        if let Some(eval) = plot.evals.iter().find(|eval| eval.step as f64 == step) {
-            rows.push((words.chart_eval_loss, format::metric(eval.loss)));
+        for line in &plot.evals {
+            if let Some(eval) = line.marks.iter().find(|eval| eval.step as f64 == step) {
+                let label = line.dataset.clone().unwrap_or_else(|| words.chart_eval_loss.to_owned());
+                rows.push((label, format::metric(eval.loss)));
+            }
         }
         Some((index, rows))
     })
@@ -358,6 +387,8 @@ fn hover_text(chart: Chart, words: &'static Words) -> String {
 
 fn crosshair(chart: Chart, words: &'static Words) -> Option<AnyView> {
     const WIDTH: f64 = 178.0;
+    /// Letters of a label that have room beside a number.
+    const LONGEST: usize = 16;
     let (index, rows) = readout(chart, words)?;
     let look = chart.look.get();
     chart.plot.with(|plot| {
@@ -371,7 +402,7 @@ fn crosshair(chart: Chart, words: &'static Words) -> Option<AnyView> {
         let lines = rows.into_iter().enumerate().map(|(row, (label, value))| {
             let y = 21.0 + row as f64 * 20.0;
             view! {
-                <text class="tip-label" x="12" y=y>{label}</text>
+                <text class="tip-label" x="12" y=y>{format::shortened(&label, LONGEST)}</text>
                 <text class="tip-value" x=WIDTH - 12.0 y=y text-anchor="end">{value}</text>
             }
         });

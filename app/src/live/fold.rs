@@ -137,8 +137,9 @@ impl Fold {
                 changed.metrics = true;
                 changed.summary = true;
             }
-            EventBody::Eval { step, epoch, eval_loss, .. } => {
-                self.evals.update_untracked(|evals| evals.push(EvalPoint { step, epoch, eval_loss }));
+            EventBody::Eval { step, dataset, epoch, eval_loss, .. } => {
+                self.evals
+                    .update_untracked(|evals| evals.push(EvalPoint { step, dataset, epoch, eval_loss }));
                 changed.evals = true;
             }
             EventBody::Checkpoint { step, path } => {

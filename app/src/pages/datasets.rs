@@ -56,8 +56,7 @@ fn Shelf(list: DatasetList) -> AnyView {
     let DatasetList { folder, entries, largest_upload, broken } = list;
     let is_empty = entries.is_empty() && broken.is_none();
     let can_add = broken.is_none();
-    let (hub, here): (Vec<_>, Vec<_>) =
-        entries.into_iter().partition(|entry| matches!(entry.place, DatasetPlace::Hub(_)));
+    let (hub, here): (Vec<_>, Vec<_>) = entries.into_iter().partition(DatasetEntry::is_on_hub);
     view! {
         <header class="page-head">
             <div>
@@ -107,7 +106,7 @@ fn Table(title: &'static str, entries: Vec<DatasetEntry>, test: &'static str) ->
         <section class="data-section">
             <h2>{title}</h2>
             <div class="card table-card">
-                <table class="datasets" data-test=test>
+                <table class="listing datasets" data-test=test>
                     <thead>
                         <tr>
                             <th scope="col">{w.data_name}</th>

@@ -1,5 +1,6 @@
 //! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run.
 
+mod datasets;
 mod field;
 mod form;
 mod group;
@@ -85,7 +86,7 @@ fn RunForm(start: Start) -> AnyView {
                 {w.new_load}
             </button>
         </header>
-        <form class="new-run" data-test="new-run" on:submit=move |event| event.prevent_default()>
+        <form class="columns new-run" data-test="new-run" on:submit=move |event| event.prevent_default()>
             <div class="form-groups">
                 <Essentials form choices/>
                 <Groups form choices/>

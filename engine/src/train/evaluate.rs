@@ -5,12 +5,14 @@ use std::time::Instant;
 use super::trainer::batch_of;
 use crate::autograd::Tape;
 use crate::model::{Decoder, Pass};
-use crate::text::{Example, Examples};
+use crate::text::{EvalSet, Example};
 use crate::{Error, Result};
 
 /// What an evaluation says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Evaluation {
+    /// The data set, where each is evaluated by itself.
+    pub dataset: Option<String>,
     pub loss: f64,
     /// Share of labels that have the largest logit, averaged over examples.
     pub accuracy: f64,
@@ -19,8 +21,16 @@ pub struct Evaluation {
     pub batches: usize,
 }
 
+impl Evaluation {
+    /// How the names of its metrics begin: `eval`, or `eval_NAME`.
+    pub fn prefix(&self) -> String {
+        self.dataset.as_ref().map_or_else(|| "eval".to_owned(), |name| format!("eval_{name}"))
+    }
+}
+
 /// Evaluates in batches. As transformers does, each example counts with the mean loss of its batch.
-pub fn evaluate(decoder: &Decoder, examples: &Examples, batch_size: usize) -> Result<Evaluation> {
+pub fn evaluate(decoder: &Decoder, set: &EvalSet, batch_size: usize) -> Result<Evaluation> {
+    let examples = &set.examples;
     let begin = Instant::now();
     let (mut loss, mut accuracy, mut batches, mut scored) = (0.0, 0.0, 0, 0);
     for start in (0..examples.len()).step_by(batch_size.max(1)) {
@@ -45,9 +55,11 @@ pub fn evaluate(decoder: &Decoder, examples: &Examples, batch_size: usize) -> Re
         }
     }
     if scored == 0 {
-        return Err(Error::Training("no token of the evaluation data counts in the loss".to_owned()));
+        let of = set.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        return Err(Error::Training(format!("no token of the evaluation data{of} counts in the loss")));
     }
     Ok(Evaluation {
+        dataset: set.name.clone(),
         loss: loss / examples.len() as f64,
         accuracy: accuracy / scored as f64,
         runtime_s: begin.elapsed().as_secs_f64(),

@@ -9,12 +9,14 @@ mod resume;
 mod setup;
 mod trainer;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe};
 
-use crate::hub::resolve_model;
+use crate::hub;
 use crate::text;
 use crate::{Error, Result};
 
@@ -33,8 +35,23 @@ pub struct TrainSummary {
     pub total_steps: u64,
     /// Mean loss of all steps.
     pub train_loss: f64,
-    pub evaluation: Option<Evaluation>,
+    /// The last evaluation: one, or one for each data set.
+    pub evaluations: Vec<Evaluation>,
     pub output_dir: PathBuf,
+}
+
+impl TrainSummary {
+    /// Of a run that was stopped before its first step; nothing is written, it starts anew.
+    fn before_training(output: &Path) -> TrainSummary {
+        TrainSummary {
+            outcome: Outcome::Stopped,
+            steps: 0,
+            total_steps: 0,
+            train_loss: 0.0,
+            evaluations: Vec::new(),
+            output_dir: output.to_owned(),
+        }
+    }
 }
 
 /// Trains as the recipe says. Blocks until the run is finished, or `stop` is set and the current step done.
@@ -50,11 +67,15 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     let start = resume::find(recipe, output, sink)?;
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
+    let folder = match locate(recipe, sink, stop) {
+        Err(hub::Error::Stopped) => return Ok(TrainSummary::before_training(output)),
+        other => other?,
+    };
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let folder = resolve_model(&recipe.model_name_or_path, Some(&recipe.model_revision), &mut log)?;
     let mut base = setup::open(recipe, &folder, &mut log)?;
-    let template = text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut log)?;
+    let template =
+        text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.as_ref().map(|start| start.folder.as_path());
     let loaded = setup::load(recipe, base, checkpoint, &mut log)?;
 
@@ -64,4 +85,25 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     setup::check_vocabulary(&loaded, &data)?;
 
     trainer::Trainer::new(recipe, loaded, data, start)?.run(sink, stop)
+}
+
+/// Where the recipe's model is; one that a hub has is fetched, until `stop` is set.
+fn locate(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> hub::Result<PathBuf> {
+    const EVERY: Duration = Duration::from_secs(1);
+    let name = &recipe.model_name_or_path;
+    let folder = {
+        let mut say = hub::paced(EVERY, |progress| {
+            sink(EventBody::Phase { phase: Phase::Downloading, detail: Some(progress.to_string()) });
+        });
+        let mut watch = |progress: &hub::Progress<'_>| {
+            say(progress);
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        hub::resolve_model(name, Some(&recipe.model_revision), &mut watch)?
+    };
+    if folder != Path::new(name) {
+        let message = format!("{name} is in {}", folder.display());
+        sink(EventBody::Log { level: LogLevel::Info, message });
+    }
+    Ok(folder)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::Evaluation;
 use crate::Result;
 use crate::weights::write_atomic;
 
@@ -12,14 +13,17 @@ const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 480.0;
 const MARGIN: f64 = 60.0;
 
-/// Draws the curves for which the history has points.
-pub fn write(output: &Path, history: &[Value]) -> Result<()> {
-    for (key, file) in [("loss", "training_loss.svg"), ("eval_loss", "training_eval_loss.svg")] {
+/// Draws the curves for which the history has points: the loss, and that of each kind of evaluation.
+pub fn write(output: &Path, history: &[Value], evaluations: &[Evaluation]) -> Result<()> {
+    let of_eval = evaluations.iter().map(|evaluation| format!("{}_loss", evaluation.prefix()));
+    for key in std::iter::once("loss".to_owned()).chain(of_eval) {
         let number = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_f64);
         let points: Vec<(f64, f64)> =
-            history.iter().filter_map(|entry| Some((number(entry, "step")?, number(entry, key)?))).collect();
+            history.iter().filter_map(|entry| Some((number(entry, "step")?, number(entry, &key)?))).collect();
         if points.len() > 1 {
-            write_atomic(&output.join(file), draw(key, &points).as_bytes())?;
+            // A data set's name may hold what a file's cannot.
+            let file = format!("training_{}.svg", key.replace(['/', '\\'], "_"));
+            write_atomic(&output.join(file), draw(&key, &points).as_bytes())?;
         }
     }
     Ok(())
@@ -56,12 +60,13 @@ fn draw(key: &str, points: &[(f64, f64)]) -> String {
         })
     };
     let (bottom, right) = (HEIGHT - MARGIN, WIDTH - MARGIN);
+    let title = key.replace('&', "&amp;").replace('<', "&lt;");
     let (raw, smoothed) = (line(points), line(&smooth(points)));
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">
 <rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>
 <path d="M{MARGIN} {MARGIN}V{bottom}H{right}" fill="none" stroke="#999"/>
-<text x="400" y="36" text-anchor="middle">training {key}</text>
+<text x="400" y="36" text-anchor="middle">training {title}</text>
 <text x="400" y="465" text-anchor="middle">step</text>
 <text x="{MARGIN}" y="440" text-anchor="middle">{x0}</text><text x="{right}" y="440" text-anchor="middle">{x1}</text>
 <text x="52" y="{bottom}" text-anchor="end">{y0:.3}</text><text x="52" y="66" text-anchor="end">{y1:.3}</text>

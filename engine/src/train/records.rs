@@ -52,7 +52,7 @@ impl TrainerLog {
 
     /// A line for an evaluation.
     pub fn eval(&self, point: &Point, total: u64, evaluation: &Evaluation) -> Result<()> {
-        self.line(point, total, &[("eval_loss", json!(evaluation.loss))])
+        self.line(point, total, &[(&format!("{}_loss", evaluation.prefix()), json!(evaluation.loss))])
     }
 
     /// The last line of a run.
@@ -108,19 +108,17 @@ pub fn history_point(point: &Point) -> Value {
 
 /// The metrics of an evaluation under their names in result files.
 pub fn eval_metrics(evaluation: &Evaluation, (accuracy, perplexity): (bool, bool)) -> Map<String, Value> {
-    let mut metrics = Map::new();
-    if accuracy {
-        metrics.insert("eval_accuracy".into(), json!(evaluation.accuracy));
-    }
-    metrics.insert("eval_loss".into(), json!(evaluation.loss));
-    if perplexity {
-        metrics.insert("eval_perplexity".into(), json!(evaluation.loss.exp()));
-    }
-    metrics.insert("eval_runtime".into(), json!(round(evaluation.runtime_s, 4)));
     let rate = |count: usize| round(count as f64 / evaluation.runtime_s.max(1e-9), 3);
-    metrics.insert("eval_samples_per_second".into(), json!(rate(evaluation.examples)));
-    metrics.insert("eval_steps_per_second".into(), json!(rate(evaluation.batches)));
-    metrics
+    let metrics = [
+        ("accuracy", accuracy.then(|| json!(evaluation.accuracy))),
+        ("loss", Some(json!(evaluation.loss))),
+        ("perplexity", perplexity.then(|| json!(evaluation.loss.exp()))),
+        ("runtime", Some(json!(round(evaluation.runtime_s, 4)))),
+        ("samples_per_second", Some(json!(rate(evaluation.examples)))),
+        ("steps_per_second", Some(json!(rate(evaluation.batches)))),
+    ];
+    let prefix = evaluation.prefix();
+    metrics.into_iter().filter_map(|(name, value)| Some((format!("{prefix}_{name}"), value?))).collect()
 }
 
 /// Writes `{name}_results.json` and adds its metrics to `all_results.json`.

@@ -210,7 +210,8 @@ fn check_additional(decoder: &Decoder, names: &[String]) -> Result<()> {
 /// Token ids beyond the model's table would read outside of it.
 pub fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
     let vocab = loaded.decoder.spec.vocab;
-    match data.train.largest_id().max(data.eval.largest_id()) {
+    let of_eval = data.eval.iter().filter_map(|set| set.examples.largest_id()).max();
+    match data.train.largest_id().max(of_eval) {
         Some(id) if id as usize >= vocab => {
             let token = loaded.tokenizer.id_to_token(id).unwrap_or_default();
             let message = format!(

@@ -37,6 +37,8 @@ pub struct Trainer<'a> {
     optimizer: AdamW,
     grads: ParamGradients,
     state: State,
+    /// Epochs done after the last step of this attempt.
+    epoch: Option<f64>,
     output: PathBuf,
     log: TrainerLog,
     /// When this attempt began, and what it started with.
@@ -44,6 +46,16 @@ pub struct Trainer<'a> {
     began_at: (u64, u64, f64),
     /// Activations that may be kept, in bytes, before blocks are run again instead.
     activation_budget: usize,
+}
+
+/// What one optimiser step trains on.
+struct Work {
+    /// Batches, in portions whose losses are averaged each by itself; one, save where a stream begins again.
+    portions: Vec<Vec<Vec<Example>>>,
+    /// Epochs done after this step.
+    epoch: f64,
+    /// Whether it is its epoch's last.
+    ends_epoch: bool,
 }
 
 /// What one optimiser step did.
@@ -84,6 +96,7 @@ impl<'a> Trainer<'a> {
             begin: Instant::now(),
             activation_budget: device::available_memory(loaded.decoder.device()) / 3,
             grads: ParamGradients::default(),
+            epoch: None,
             recipe,
             loaded,
             data,
@@ -103,9 +116,10 @@ impl<'a> Trainer<'a> {
         let mut last_save = None;
         let mut last_eval = None;
         while self.state.step < total {
-            let step = self.plan.step(self.state.step);
-            let result = self.step(&step)?;
+            let work = self.work()?;
+            let result = self.step(&work.portions)?;
             self.state.step += 1;
+            self.epoch = Some(work.epoch);
             self.state.loss_sum += result.loss;
             self.state.unlogged_loss += result.loss;
             self.state.unlogged_steps += 1;
@@ -114,13 +128,13 @@ impl<'a> Trainer<'a> {
             }
             let done = self.state.step;
             if self.logs(done) {
-                self.report(&step, &result, sink)?;
+                self.report(work.epoch, &result, sink)?;
             }
-            let ends_epoch = step.ends_epoch || done == total;
+            let ends_epoch = work.ends_epoch || done == total;
             if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch)
                 && !self.data.eval.is_empty()
             {
-                last_eval = Some((done, self.evaluate(&step, sink)?));
+                last_eval = Some((done, self.evaluate(work.epoch, sink)?));
             }
             let stopping = stop.load(Ordering::Relaxed) && done < total;
             if due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch) || stopping
@@ -129,7 +143,7 @@ impl<'a> Trainer<'a> {
                 last_save = Some(done);
             }
             if stopping {
-                return Ok(self.summary(Outcome::Stopped, None));
+                return Ok(self.summary(Outcome::Stopped, Vec::new()));
             }
         }
         // transformers writes a last checkpoint whenever checkpoints are written at all.
@@ -158,18 +172,39 @@ impl<'a> Trainer<'a> {
         sink(EventBody::Phase { phase: Phase::Training, detail: None });
     }
 
-    /// One optimiser step: forward and backward of its micro-batches, clipping, AdamW.
-    fn step(&mut self, step: &Step) -> Result<StepResult> {
+    /// What the next step trains on.
+    fn work(&self) -> Result<Work> {
+        if let Some(step) = self.data.train.step(self.state.step)? {
+            // transformers takes a stream's epoch to be as long as the run.
+            let run = self.plan.total_steps as f64 * self.recipe.gradient_accumulation_steps as f64;
+            let epoch = step.epoch as f64 + step.batches as f64 / run.max(1.0);
+            return Ok(Work { portions: step.portions, epoch, ends_epoch: step.ends_epoch });
+        }
+        let Step { batches, epoch, ends_epoch } = self.plan.step(self.state.step);
         let examples = |batch: &Vec<usize>| batch.iter().map(|place| self.data.train.get(*place)).collect();
-        let micro: Vec<Vec<Example>> =
-            step.batches.iter().map(examples).collect::<Result<_, text::Error>>()?;
+        let portion = batches.iter().map(examples).collect::<Result<_, text::Error>>()?;
+        Ok(Work { portions: vec![portion], epoch, ends_epoch })
+    }
+
+    /// Epochs done by now.
+    fn epoch(&self) -> f64 {
+        self.epoch.unwrap_or_else(|| self.plan.step(self.state.step.saturating_sub(1)).epoch)
+    }
+
+    /// One optimiser step: forward and backward of its micro-batches, clipping, AdamW.
+    fn step(&mut self, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
         // transformers divides by all labels of the accumulated batch, a sequence's first token included
         // although nothing predicts it.
-        let items: usize = micro.iter().flatten().map(|example| example.trained_tokens()).sum();
-        let scale = 1.0 / items.max(1) as f64;
+        let items = |portion: &[Vec<Example>]| -> usize {
+            portion.iter().flatten().map(Example::trained_tokens).sum()
+        };
+        let micro = portions.iter().flat_map(|portion| {
+            let scale = 1.0 / items(portion).max(1) as f64;
+            portion.iter().map(move |batch| (batch, scale))
+        });
         self.grads.clear();
         let mut loss = 0.0;
-        for (index, examples) in micro.iter().enumerate() {
+        for (index, (examples, scale)) in micro.enumerate() {
             let batch = batch_of(examples.iter());
             self.state.tokens += batch.tokens() as u64;
             let seed = self.recipe.seed
@@ -206,7 +241,7 @@ impl<'a> Trainer<'a> {
             );
             return Err(Error::Training(message));
         }
-        if done == 0 && items > 0 {
+        if done == 0 && portions.iter().any(|portion| items(portion) > 0) {
             self.guard()?;
         }
         let grad_norm = self.grads.global_norm()?;
@@ -269,35 +304,40 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn report(&mut self, step: &Step, result: &StepResult, sink: Sink) -> Result<()> {
+    fn report(&mut self, epoch: f64, result: &StepResult, sink: Sink) -> Result<()> {
         let mean = self.state.unlogged_loss / self.state.unlogged_steps.max(1) as f64;
         (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
-        let point = self.point(step.epoch, mean, result.grad_norm, result.rate);
+        let point = self.point(epoch, mean, result.grad_norm, result.rate);
         self.log.point(&point, self.plan.total_steps)?;
         self.state.history.push(history_point(&point));
         sink(EventBody::Point(point));
         Ok(())
     }
 
-    fn evaluate(&mut self, step: &Step, sink: Sink) -> Result<Evaluation> {
-        sink(EventBody::Phase { phase: Phase::Evaluating, detail: None });
+    fn evaluate(&mut self, epoch: f64, sink: Sink) -> Result<Vec<Evaluation>> {
         let batch = self.recipe.per_device_eval_batch_size;
-        let evaluation = evaluate(&self.loaded.decoder, &self.data.eval, batch)?;
-        let point = self.point(step.epoch, 0.0, 0.0, 0.0);
-        self.log.eval(&point, self.plan.total_steps, &evaluation)?;
-        let mut entry = self.metrics_of(&evaluation);
-        entry.insert("epoch".into(), json!(step.epoch));
-        entry.insert("step".into(), json!(self.state.step));
-        self.state.history.push(Value::Object(entry));
-        sink(EventBody::Eval {
-            step: self.state.step,
-            epoch: step.epoch,
-            eval_loss: evaluation.loss,
-            runtime_s: evaluation.runtime_s,
-            accuracy: self.recipe.compute_accuracy.then_some(evaluation.accuracy),
-        });
+        let mut evaluations = Vec::with_capacity(self.data.eval.len());
+        for set in &self.data.eval {
+            sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
+            let evaluation = evaluate(&self.loaded.decoder, set, batch)?;
+            let point = self.point(epoch, 0.0, 0.0, 0.0);
+            self.log.eval(&point, self.plan.total_steps, &evaluation)?;
+            let mut entry = self.metrics_of(&evaluation);
+            entry.insert("epoch".into(), json!(epoch));
+            entry.insert("step".into(), json!(self.state.step));
+            self.state.history.push(Value::Object(entry));
+            sink(EventBody::Eval {
+                step: self.state.step,
+                dataset: evaluation.dataset.clone(),
+                epoch,
+                eval_loss: evaluation.loss,
+                runtime_s: evaluation.runtime_s,
+                accuracy: self.recipe.compute_accuracy.then_some(evaluation.accuracy),
+            });
+            evaluations.push(evaluation);
+        }
         sink(EventBody::Phase { phase: Phase::Training, detail: None });
-        Ok(evaluation)
+        Ok(evaluations)
     }
 
     fn metrics_of(&self, evaluation: &Evaluation) -> Map<String, Value> {
@@ -350,33 +390,34 @@ impl<'a> Trainer<'a> {
     }
 
     /// The model, the results, the last evaluation.
-    fn finish(mut self, last_eval: Option<(u64, Evaluation)>, sink: Sink) -> Result<TrainSummary> {
+    fn finish(mut self, last_eval: Option<(u64, Vec<Evaluation>)>, sink: Sink) -> Result<TrainSummary> {
         let total = self.plan.total_steps;
         sink(EventBody::Phase { phase: Phase::Saving, detail: None });
         self.loaded.save(&self.output, false)?;
-        let last = self.plan.step(total.saturating_sub(1));
-        let point = self.point(last.epoch, 0.0, 0.0, 0.0);
+        let epoch = self.epoch();
+        let point = self.point(epoch, 0.0, 0.0, 0.0);
         self.log.end(&point, total)?;
         let train = self.train_metrics(&point);
         let mut entry = train.clone();
         entry.insert("step".into(), json!(total));
         self.state.history.push(Value::Object(entry));
         write_results(&self.output, "train", &train)?;
-        let evaluation = match last_eval {
-            _ if self.data.eval.is_empty() || !self.recipe.evaluates() => None,
-            Some((step, evaluation)) if step == total => Some(evaluation),
-            _ => Some(self.evaluate(&last, sink)?),
+        let evaluations = match last_eval {
+            _ if self.data.eval.is_empty() || !self.recipe.evaluates() => Vec::new(),
+            Some((step, evaluations)) if step == total => evaluations,
+            _ => self.evaluate(epoch, sink)?,
         };
-        if let Some(evaluation) = &evaluation {
-            let mut metrics = self.metrics_of(evaluation);
-            metrics.insert("epoch".into(), json!(last.epoch));
+        if !evaluations.is_empty() {
+            let mut metrics: Map<String, Value> =
+                evaluations.iter().flat_map(|evaluation| self.metrics_of(evaluation)).collect();
+            metrics.insert("epoch".into(), json!(epoch));
             write_results(&self.output, "eval", &metrics)?;
         }
         write_json(&self.output.join("trainer_state.json"), &self.trainer_state())?;
         if self.recipe.plot_loss {
-            plot::write(&self.output, &self.state.history)?;
+            plot::write(&self.output, &self.state.history, &evaluations)?;
         }
-        Ok(self.summary(Outcome::Finished, evaluation))
+        Ok(self.summary(Outcome::Finished, evaluations))
     }
 
     fn train_metrics(&self, point: &Point) -> Map<String, Value> {
@@ -397,13 +438,13 @@ impl<'a> Trainer<'a> {
         self.state.loss_sum / self.state.step.max(1) as f64
     }
 
-    fn summary(&self, outcome: Outcome, evaluation: Option<Evaluation>) -> TrainSummary {
+    fn summary(&self, outcome: Outcome, evaluations: Vec<Evaluation>) -> TrainSummary {
         TrainSummary {
             outcome,
             steps: self.state.step,
             total_steps: self.plan.total_steps,
             train_loss: self.mean_loss(),
-            evaluation,
+            evaluations,
             output_dir: self.output.clone(),
         }
     }

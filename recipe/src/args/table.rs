@@ -188,9 +188,9 @@ pub fn arguments() -> &'static [Argument] {
 
 argument_table! {
     Model {
-        /// Folder of a model in Hugging Face layout, or a .gguf file.
+        /// Folder of a model in Hugging Face layout, a .gguf file, or a model's name on a hub (owner/name): the Hugging Face hub, or ModelScope with USE_MODELSCOPE_HUB=1.
         model_name_or_path: String = String::new()
-            => entry("Model", "模型", "Hugging Face 格式的模型文件夹，或 .gguf 文件。").path().essential();
+            => entry("Model", "模型", "Hugging Face 格式的模型文件夹、.gguf 文件，或模型站点上的名称（owner/name）：默认 Hugging Face，设置 USE_MODELSCOPE_HUB=1 时为魔搭社区 ModelScope。").path().essential();
         /// Branch, tag or commit of a model that is read from a hub by its name.
         model_revision: String = "main".to_owned()
             => entry("Revision", "模型版本", "从模型站点按名称读取的模型的分支、标签或提交。").advanced();
@@ -260,9 +260,9 @@ argument_table! {
         /// Names of data sets, from dataset_info.json.
         dataset: Vec<String> = Vec::new()
             => entry("Data sets", "数据集", "数据集名称，取自 dataset_info.json。").essential();
-        /// Folder that holds dataset_info.json.
+        /// Folder that holds dataset_info.json; ONLINE if data sets are named as on a hub (owner/name).
         dataset_dir: String = "data".to_owned()
-            => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹。").path().advanced();
+            => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹；设为 ONLINE 时数据集按模型站点上的名称（owner/name）读取。").path().advanced();
         /// How a conversation is written as the model's prompt. Must be the one the model was trained with.
         template: Option<String> = None
             => entry("Template", "对话模板", "将对话写成模型提示词的格式，须与模型训练时所用的一致。").essential();
@@ -434,6 +434,9 @@ argument_table! {
         /// Data sets to evaluate on, instead of a part of the training data.
         eval_dataset: Vec<String> = Vec::new()
             => entry("Evaluation data", "评估数据集", "用于评估的数据集，代替从训练数据中划分。").placeholder("none", "无");
+        /// Evaluates each of these data sets by itself, not all of them together.
+        eval_on_each_dataset: bool = false
+            => entry("Evaluate each by itself", "分别评估", "对各评估数据集分别评估，而不合在一起。").advanced();
         /// Part of the training data kept for evaluation: a share below 1, or a number of rows.
         val_size: f64 = 0.0
             => entry("Validation size", "验证集大小", "从训练数据中留作评估的部分：小于 1 为比例，否则为行数。").at_least(0.0).step(0.01);

@@ -59,7 +59,6 @@ static FEATURES: &[(&str, &[&str])] = &[
         "sglang_lora_backend=triton",
     ]),
     ("data set splits", &["split=train", "reserved_label_len=1"]),
-    ("evaluation per data set", &["eval_on_each_dataset=false"]),
     ("tool formats", &["tool_format"]),
     ("preserved thoughts", &["preserve_thinking=false"]),
     ("freeze tuning", &[

@@ -3,11 +3,8 @@
 use app::api::{FormChoices, ModelChoice};
 use recipe::{RunState, registry};
 
-use super::{
-    datasets::{self, RowCounts},
-    models,
-};
-use crate::{config::Folders, store::RunRow, worker::OUTPUT_DIR};
+use super::{datasets::RowCounts, models};
+use crate::{config::Folders, datasets, store::RunRow, worker::OUTPUT_DIR};
 
 pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormChoices {
     let present = models::scan(&folders.models_dir);

@@ -1,4 +1,4 @@
-//! The datasets that `dataset_info.json` lists: what the form offers, and whether a name can be trained on.
+//! The datasets that `dataset_info.json` lists: whether a name can be trained on, and how many rows there are.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,6 @@ use std::{
     time::SystemTime,
 };
 
-use app::api::DatasetChoice;
 use engine::text::data::{Catalog, DatasetInfo, Format};
 use serde::{Deserialize, Deserializer, de};
 
@@ -30,37 +29,6 @@ struct Count {
     modified: SystemTime,
     length: u64,
     rows: Option<u64>,
-}
-
-/// The datasets of a data folder (a canonical path). A list that cannot be read is one choice that says so.
-pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetChoice> {
-    match Catalog::open(dir) {
-        Ok(catalog) => catalog.names().map(|name| choice(&catalog, dir, name, counts)).collect(),
-        Err(e) => vec![broken("dataset_info.json", e.to_string())],
-    }
-}
-
-fn choice(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetChoice {
-    match find(catalog, dir, name) {
-        Ok((info, file)) => DatasetChoice {
-            name: name.to_owned(),
-            rows: file.as_deref().and_then(|file| counts.of(file)),
-            format: format_name(info.format).to_owned(),
-            ranking: info.ranking,
-            problem: None,
-        },
-        Err(problem) => broken(name, problem),
-    }
-}
-
-fn broken(name: &str, problem: String) -> DatasetChoice {
-    DatasetChoice {
-        name: name.to_owned(),
-        rows: None,
-        format: String::new(),
-        ranking: false,
-        problem: Some(problem),
-    }
 }
 
 pub fn format_name(format: Format) -> &'static str {
@@ -147,36 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_datasets_with_their_rows_and_problems() {
+    fn rows_are_counted_anew_in_a_changed_file() {
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().canonicalize().unwrap();
-        fs::write(dir.join("a.json"), r#"[{"x": [1, 2]}, {}, {}]"#).unwrap();
-        fs::write(dir.join("b.jsonl"), "{}\n\n{}\n").unwrap();
-        let info = r#"{"a": {"file_name": "a.json"},
-            "b": {"file_name": "b.jsonl", "formatting": "sharegpt", "ranking": true},
-            "gone": {"file_name": "gone.json"}, "hub": {"hf_hub_url": "x/y"}}"#;
-        fs::write(dir.join("dataset_info.json"), info).unwrap();
+        let file = |name: &str| dir.path().join(name);
+        fs::write(file("a.json"), r#"[{"x": [1, 2]}, {}, {}]"#).unwrap();
+        fs::write(file("b.jsonl"), "{}\n\n{}\n").unwrap();
         let counts = RowCounts::default();
-        let choices = choices(&dir, &counts);
-        let rows: Vec<_> = choices.iter().map(|c| (c.name.as_str(), c.rows, c.problem.is_some())).collect();
-        assert_eq!(
-            rows,
-            [("a", Some(3), false), ("b", Some(2), false), ("gone", None, true), ("hub", None, false)]
-        );
-        assert!(choices[1].ranking && choices[1].format == "sharegpt");
-        // A changed file is counted anew.
-        fs::write(dir.join("a.json"), "[1]").unwrap();
-        assert_eq!(super::choices(&dir, &counts)[0].rows, Some(1));
-    }
-
-    #[test]
-    fn a_broken_list_says_where_it_is_broken() {
-        let dir = tempfile::tempdir().unwrap();
-        let problem = |text: &str| {
-            fs::write(dir.path().join("dataset_info.json"), text).unwrap();
-            choices(dir.path(), &RowCounts::default())[0].problem.clone().unwrap()
-        };
-        assert!(problem("{\"a\": {},\n}").contains('2'));
-        assert!(problem("[]").contains("dataset_info.json"));
+        assert_eq!((counts.of(&file("a.json")), counts.of(&file("b.jsonl"))), (Some(3), Some(2)));
+        fs::write(file("a.json"), "[1]").unwrap();
+        assert_eq!(counts.of(&file("a.json")), Some(1));
+        assert_eq!(counts.of(&file("gone.json")), None);
     }
 }

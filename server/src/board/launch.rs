@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
-use engine::text::data::Catalog;
+use app::api::Encoding;
+use engine::text::{
+    Template,
+    data::{Catalog, ONLINE},
+};
 use recipe::{Kind, Problem, Recipe};
 
-use super::{datasets, models};
+use super::{
+    datasets,
+    models::{self, Named},
+};
 use crate::{
     config::Folders,
     security::{
@@ -28,6 +35,21 @@ impl Prepared {
     /// What a run is called that was not given a name.
     pub fn default_name(&self) -> String {
         format!("{} · {}", model_name(&self.recipe), self.recipe.dataset.join(", "))
+    }
+
+    /// How its rows are encoded.
+    pub fn encoding(&self) -> Encoding {
+        let Recipe { model_name_or_path, template, cutoff_len, .. } = &self.recipe;
+        Encoding {
+            model: model_name_or_path.clone(),
+            template: template.clone().unwrap_or_default(),
+            cutoff_len: *cutoff_len,
+        }
+    }
+
+    /// Whether the model gets rows for tokens that it does not have.
+    pub fn grows_vocabulary(&self) -> bool {
+        self.recipe.resize_vocab
     }
 
     pub fn run(&self, id: String, name: String) -> NewRun {
@@ -78,7 +100,7 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     for key in path_arguments() {
         resolve(&mut worker, key, folders, &mut problems);
     }
-    check_model(&worker, &mut problems);
+    check_template(&worker, &mut problems);
     check_datasets(&worker, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -86,31 +108,49 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     Ok(Prepared { yaml: yaml.to_owned(), worker_yaml: worker.to_yaml(), recipe })
 }
 
-/// Whether the model's path leads to something that can be loaded.
-fn check_model(recipe: &Recipe, problems: &mut Vec<Problem>) {
+/// Replaces the model's path by what it leads to. The name of a model on a hub stays; its worker fetches it.
+fn resolve_model(recipe: &mut Recipe, folders: &Folders) -> Result<(), Problem> {
     const KEY: &str = "model_name_or_path";
-    let path = &recipe.model_name_or_path;
-    let blamed = problems.iter().any(|problem| problem.key.as_deref() == Some(KEY));
-    if !blamed && !models::is_model(Path::new(path)) {
+    let named = models::named(&recipe.model_name_or_path, folders).map_err(|error| {
+        let Problem { message, message_zh, .. } = explain(KEY, &error);
+        let en = format!("{message}; a model on a hub is named owner/name");
+        Problem::of(KEY, en, format!("{message_zh}；模型站点上的模型写作 owner/name"))
+    })?;
+    if let Named::Here(path) = &named
+        && !models::is_model(path)
+    {
+        let path = path.display();
         let en = format!("`{path}` is neither a model folder (it has no config.json) nor a .gguf file");
         let zh = format!("`{path}` 既不是模型文件夹（没有 config.json），也不是 .gguf 文件");
-        problems.push(Problem::of(KEY, en, zh));
+        return Err(Problem::of(KEY, en, zh));
+    }
+    recipe.model_name_or_path = named.into_path().display().to_string();
+    Ok(())
+}
+
+/// Whether there is a template of that name.
+fn check_template(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let name = recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    if let Some(Err(error)) = name.map(Template::named) {
+        problems.push(Problem::of("template", error.to_string(), error.to_string()));
     }
 }
 
-/// Whether every dataset that is named can be found.
+/// Whether every dataset that is named can be found and holds what the stage needs.
 fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let dir = Path::new(&recipe.dataset_dir);
     let catalog = match Catalog::open(dir) {
         Ok(catalog) => catalog,
         Err(e) => return problems.push(Problem::of("dataset", e.to_string(), e.to_string())),
     };
+    let usable = |name: &str| {
+        let (info, _) = datasets::find(&catalog, dir, name)?;
+        let unfit = info.check_kind(recipe.stage.into());
+        unfit.map_err(|why| format!("{}: \"{name}\" {why}", catalog.path().display()))
+    };
     for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
-        for name in names {
-            if let Err(problem) = datasets::find(&catalog, dir, name) {
-                problems.push(Problem::of(key, problem.clone(), problem));
-            }
-        }
+        let wrong = names.iter().filter_map(|name| usable(name).err());
+        problems.extend(wrong.map(|problem| Problem::of(key, problem.clone(), problem)));
     }
 }
 
@@ -132,9 +172,7 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
     };
     match key {
         "output_dir" => {}
-        "model_name_or_path" => {
-            recipe.model_name_or_path = within(&recipe.model_name_or_path, &[models, runs])
-        }
+        "model_name_or_path" => problems.extend(resolve_model(recipe, folders).err()),
         "adapter_name_or_path" => {
             for adapter in &mut recipe.adapter_name_or_path {
                 *adapter = within(adapter, &[runs, models]);
@@ -144,12 +182,23 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
         "dataset_dir" if recipe.dataset_dir == Recipe::default().dataset_dir => {
             recipe.dataset_dir = data.display().to_string();
         }
+        "dataset_dir" if recipe.dataset_dir == ONLINE => {}
         "dataset_dir" => recipe.dataset_dir = within(&recipe.dataset_dir, &[data]),
         "resume_from_checkpoint" => {
             let named = recipe.resume_from_checkpoint.take();
             recipe.resume_from_checkpoint = named.map(|named| match named.to_ascii_lowercase().as_str() {
                 "true" | "false" => named,
                 _ => within(&named, &[runs]),
+            });
+        }
+        "tokenized_path" => {
+            let named = recipe.tokenized_path.take().filter(|named| !named.trim().is_empty());
+            recipe.tokenized_path = named.map(|named| match paths::resolve_new(&named, &[data, runs]) {
+                Ok(path) => path.display().to_string(),
+                Err(error) => {
+                    problems.push(explain(key, &error));
+                    named
+                }
             });
         }
         // A path that nobody has thought about goes nowhere.
@@ -198,7 +247,7 @@ mod tests {
         fs::create_dir_all(folders.models_dir.join("empty")).unwrap();
         fs::write(folders.models_dir.join("wick/config.json"), "{}").unwrap();
         fs::write(folders.data_dir.join("demo.json"), "[]").unwrap();
-        let info = r#"{"demo": {"file_name": "demo.json"}, "away": {"file_name": "../../etc/passwd"}}"#;
+        let info = r#"{"demo": {"file_name": "demo.json"}, "pairs": {"file_name": "demo.json", "ranking": true}, "away": {"file_name": "../../etc/passwd"}}"#;
         fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
         fs::write(root.join("secret"), "").unwrap();
         Place { dir, folders }
@@ -206,7 +255,7 @@ mod tests {
 
     fn yaml(model: &str, more: &str) -> String {
         format!(
-            "model_name_or_path: {model}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: wick\n{more}"
+            "model_name_or_path: {model}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: chatml\n{more}"
         )
     }
 
@@ -239,13 +288,19 @@ mod tests {
             ("model_name_or_path", yaml("/etc", "dataset: demo\n")),
             ("model_name_or_path", yaml("absent", "dataset: demo\n")),
             ("model_name_or_path", yaml("empty", "dataset: demo\n")),
+            ("model_name_or_path", yaml("models/absent", "dataset: demo\n")),
+            ("model_name_or_path", yaml("owner/../name", "dataset: demo\n")),
+            ("model_name_or_path", yaml("https://host/name", "dataset: demo\n")),
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: /etc\n")),
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: ..\n")),
             ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),
             ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: /etc\n")),
+            ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: ../x\n")),
+            ("template", yaml("wick", "dataset: demo\n").replace("chatml", "absent")),
             ("dataset", yaml("wick", "dataset: absent\n")),
             ("dataset", yaml("wick", "dataset: away\n")),
+            ("dataset", yaml("wick", "dataset: demo,pairs\n")),
             ("eval_dataset", yaml("wick", "dataset: demo\ndo_eval: true\neval_dataset: absent\n")),
         ];
         for key in path_arguments().filter(|key| *key != "output_dir") {
@@ -255,6 +310,24 @@ mod tests {
             let problems = prepare(&place, &text).err().unwrap_or_default();
             assert!(problems.iter().any(|p| p.key.as_deref() == Some(key)), "{text}{problems:?}");
         }
+    }
+
+    #[test]
+    fn models_on_hubs_keep_their_names_and_encoded_data_go_where_data_are() {
+        let place = place();
+        let text = yaml("Owner/Model-1.5B", "dataset: demo\ntokenized_path: data/encoded\n");
+        let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
+        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        assert_eq!(worker.model_name_or_path, "Owner/Model-1.5B");
+        let encoded = place.folders.data_dir.join("encoded").display().to_string();
+        assert_eq!(worker.tokenized_path, Some(encoded));
+        // What is here goes before what is elsewhere.
+        let here = place.folders.models_dir.join("Owner/Model-1.5B");
+        fs::create_dir_all(&here).unwrap();
+        fs::write(here.join("config.json"), "{}").unwrap();
+        let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
+        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        assert_eq!(worker.model_name_or_path, here.display().to_string());
     }
 
     #[test]

@@ -4,17 +4,19 @@ mod choices;
 pub(crate) mod datasets;
 mod launch;
 pub(crate) mod models;
+mod remarks;
 mod targets;
 
 use std::sync::Arc;
 
 use app::{
     api::{
-        Board, BoardError, ChatStatus, ChatTarget, FieldProblem, FormChoices, RunDetail, RunFilter, RunId,
-        RunSummary,
+        Board, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
+        RunId, RunSummary,
     },
     prefs::Preferences,
 };
+use engine::text::Remark;
 use recipe::{Event, EventBody, LogLevel, Problem, RunState};
 
 use crate::{
@@ -96,6 +98,17 @@ impl ServerBoard {
     }
 }
 
+impl ServerBoard {
+    /// What to know before a run is launched that can be launched.
+    async fn warnings(&self, prepared: &launch::Prepared) -> Vec<FieldProblem> {
+        let lang = Preferences::current().lang;
+        let remarks = self.datasets.remarks(prepared.encoding()).await.into_iter();
+        let matters =
+            |remark: &Remark| !matches!(remark, Remark::NewTokens(_)) || !prepared.grows_vocabulary();
+        remarks.filter(matters).map(|remark| field_problem(remarks::told(&remark), lang)).collect()
+    }
+}
+
 #[async_trait::async_trait]
 impl Board for ServerBoard {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
@@ -115,10 +128,10 @@ impl Board for ServerBoard {
         Ok(id)
     }
 
-    async fn check(&self, yaml: String) -> Result<Vec<FieldProblem>, BoardError> {
+    async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         match self.prepare("new", yaml).await {
-            Ok(_) => Ok(Vec::new()),
-            Err(BoardError::Invalid(problems)) => Ok(problems),
+            Ok(prepared) => Ok(Findings { problems: Vec::new(), warnings: self.warnings(&prepared).await }),
+            Err(BoardError::Invalid(problems)) => Ok(Findings { problems, warnings: Vec::new() }),
             Err(e) => Err(e),
         }
     }

@@ -7,7 +7,13 @@ use std::{
 };
 
 use app::api::ModelChoice;
+use engine::hub::is_model_id;
 use recipe::registry;
+
+use crate::{
+    config::Folders,
+    security::paths::{self, PathError},
+};
 
 /// A model on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +40,42 @@ pub fn scan(models_dir: &Path) -> Vec<Model> {
             Some(Model { name, path })
         })
         .collect()
+}
+
+/// What `model_name_or_path` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A folder or file in the folder of models or of runs.
+    Here(PathBuf),
+    /// A model on a hub, by its name there.
+    Hub(String),
+}
+
+impl Named {
+    /// As the engine takes it.
+    pub fn into_path(self) -> PathBuf {
+        match self {
+            Named::Here(path) => path,
+            Named::Hub(id) => PathBuf::from(id),
+        }
+    }
+}
+
+/// Finds what a user named. What is not here and can be the name of a model on a hub is one.
+///
+/// # Errors
+/// It is neither.
+pub fn named(text: &str, folders: &Folders) -> Result<Named, PathError> {
+    let roots = [folders.models_dir.as_path(), folders.runs_dir.as_path()];
+    let begins_with =
+        |root: &&Path| root.file_name().is_some_and(|name| Path::new(text.trim()).starts_with(name));
+    match paths::resolve(text, &roots) {
+        // `models/wikc` is a slip, and no model of an owner called `models`.
+        Err(PathError::Missing(..)) if is_model_id(text.trim()) && !roots.iter().any(begins_with) => {
+            Ok(Named::Hub(text.trim().to_owned()))
+        }
+        other => other.map(Named::Here),
+    }
 }
 
 /// Whether a path is something that weights can be loaded from.

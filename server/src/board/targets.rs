@@ -1,14 +1,11 @@
 //! What a chat can be held with.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use app::api::ChatTarget;
 use recipe::Recipe;
 
-use super::models;
+use super::models::{self, Named};
 use crate::{
     chat::{Source, Weights},
     config::Folders,
@@ -17,10 +14,11 @@ use crate::{
     worker::{OUTPUT_DIR, RECIPE_FILE, problems_text},
 };
 
-/// A target's id is `model:NAME`, or `run:ID:FOLDER` with the folder relative to the run's output
-/// (empty for the output itself).
+/// A target's id is `model:NAME`, `hub:OWNER/NAME`, or `run:ID:FOLDER` with the folder relative to the run's
+/// output (empty for the output itself).
 enum TargetId<'a> {
     Model(&'a str),
+    Hub(&'a str),
     Run { id: &'a str, folder: &'a str },
 }
 
@@ -28,6 +26,7 @@ impl<'a> TargetId<'a> {
     fn parse(id: &'a str) -> Option<TargetId<'a>> {
         match id.split_once(':')? {
             ("model", name) => Some(TargetId::Model(name)),
+            ("hub", name) => Some(TargetId::Hub(name.trim())),
             ("run", rest) => rest.split_once(':').map(|(id, folder)| TargetId::Run { id, folder }),
             _ => None,
         }
@@ -100,39 +99,56 @@ pub fn source(
     runs: &[RunRow],
 ) -> Result<Source, String> {
     let gone = || format!("there is no `{target}` to chat with any more; reload the page");
-    let (chosen, model, adapters) = match TargetId::parse(target).ok_or_else(gone)? {
+    let mut source = match TargetId::parse(target).ok_or_else(gone)? {
         TargetId::Model(name) => {
             let known =
                 targets(folders, &[]).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
             let path =
                 paths::resolve(&folders.models_dir.join(name).display().to_string(), &[&folders.models_dir]);
-            (known, path.map_err(|e| e.to_string())?, Vec::new())
+            let weights = Weights { model: path.map_err(|e| e.to_string())?, ..Weights::default() };
+            of_target(known, weights)
         }
+        TargetId::Hub(name) => of_hub(target, name, folders)?,
         TargetId::Run { id, folder } => {
             let run = runs.iter().find(|run| run.id == id).ok_or_else(gone)?;
             let known =
                 targets_of(folders, run).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
             let run_dir = folders.runs_dir.join(&run.id);
-            let weights = run_dir.join(OUTPUT_DIR).join(folder);
-            if is_adapter(&weights) {
-                let (model, mut adapters) = base(&run_dir, folders)?;
-                adapters.push(weights);
-                (known, model, adapters)
+            let result = run_dir.join(OUTPUT_DIR).join(folder);
+            let weights = if is_adapter(&result) {
+                let mut weights = base(&run_dir, folders)?;
+                weights.adapters.push(result);
+                weights
             } else {
-                (known, weights, Vec::new())
-            }
+                Weights { model: result, ..Weights::default() }
+            };
+            of_target(known, weights)
         }
     };
-    Ok(Source {
-        target: target.to_owned(),
-        run: chosen.run,
-        label: chosen.label,
-        weights: Weights { model, adapters, template: template.or(chosen.template) },
-    })
+    source.weights.template = template.or(source.weights.template);
+    Ok(source)
+}
+
+fn of_target(target: ChatTarget, weights: Weights) -> Source {
+    let ChatTarget { id, label, run, template } = target;
+    Source { target: id, label, run, weights: Weights { template, ..weights } }
+}
+
+/// A model that is named as on a hub; if a folder here has that name, it is the one.
+fn of_hub(target: &str, name: &str, folders: &Folders) -> Result<Source, String> {
+    let named =
+        models::named(name, folders).map_err(|e| format!("{e}; a model on a hub is named owner/name"))?;
+    if let Named::Here(path) = &named
+        && !models::is_model(path)
+    {
+        return Err(format!("{} is no model folder: it has no config.json", path.display()));
+    }
+    let weights = Weights { model: named.into_path(), ..Weights::default() };
+    Ok(Source { target: target.to_owned(), label: name.to_owned(), run: None, weights })
 }
 
 /// What a run's adapter stands on, from the recipe its worker read: the model, and adapters below it.
-fn base(run_dir: &Path, folders: &Folders) -> Result<(PathBuf, Vec<PathBuf>), String> {
+fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
     let path = run_dir.join(RECIPE_FILE);
     let yaml = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let recipe = Recipe::parse_yaml(&yaml, &[]).map_err(|problems| problems_text(&path, &problems))?;
@@ -143,7 +159,9 @@ fn base(run_dir: &Path, folders: &Folders) -> Result<(PathBuf, Vec<PathBuf>), St
     let given = &recipe.adapter_name_or_path;
     let below = if recipe.create_new_adapter { given.len() } else { given.len().saturating_sub(1) };
     let adapters = given[..below].iter().map(|adapter| resolve(adapter)).collect::<Result<_, _>>()?;
-    Ok((resolve(&recipe.model_name_or_path)?, adapters))
+    let model = models::named(&recipe.model_name_or_path, folders).map_err(|e| e.to_string())?;
+    let revision = Some(recipe.model_revision);
+    Ok(Weights { model: model.into_path(), revision, adapters, template: None })
 }
 
 #[cfg(test)]
@@ -174,6 +192,11 @@ mod tests {
         fs::write(folder("secret/config.json"), "{}").unwrap();
         let source = |id: &str| source(id, None, &folders, &[]);
         assert_eq!(source("model:wick").unwrap().weights.model, folder("models/wick"));
+        let hub = source("hub:owner/name").unwrap();
+        assert_eq!((hub.label.as_str(), hub.weights.model), ("owner/name", "owner/name".into()));
+        for id in ["hub:wick/x/y", "hub:../secret", "hub:/etc/passwd", "hub:models/gone", "hub:"] {
+            assert!(source(id).is_err(), "{id}");
+        }
         for id in ["model:../secret", "model:/etc", "run:x:", "run:x:../../secret", "wick", ""] {
             assert!(source(id).is_err(), "{id}");
         }

@@ -1,19 +1,30 @@
 //! The engine's chat as the [`Model`] that is served and talked to.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use app::api::{ChatMessage, Sampling};
-use engine::chat::{ChatModel, ChatSource};
+use engine::{
+    chat::{ChatModel, ChatSource},
+    hub::{Progress, paced},
+};
 
-use super::{Answer, Model, Weights};
+use super::{Answer, DOWNLOADING, Model, Weights};
 
-/// Loads model, adapters and template.
+/// How often a download is spoken of.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Loads model, adapters and template. How far a download is goes to the standard error, a line at a time.
 ///
 /// # Errors
 /// One sentence that names what is wrong.
 pub fn load(weights: &Weights) -> Result<impl Model + use<>, engine::Error> {
-    let Weights { model, adapters, template } = weights.clone();
-    ChatModel::load(&ChatSource { model, adapters, template })
+    let Weights { model, revision, adapters, template } = weights.clone();
+    let mut say = paced(EVERY, |progress| eprintln!("{DOWNLOADING}{progress}"));
+    let mut watch = |progress: &Progress<'_>| {
+        say(progress);
+        ControlFlow::Continue(())
+    };
+    ChatModel::load(&ChatSource { model, revision, adapters, template }, &mut watch)
 }
 
 impl Model for ChatModel {

@@ -32,6 +32,8 @@ use tokio::{
 
 use crate::{pool::WorkerCommand, security::random_word};
 
+/// Begins the lines in which a model's process says how far a download is.
+pub const DOWNLOADING: &str = "downloading ";
 /// How often a loading model is asked whether it is ready.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -46,10 +48,12 @@ pub struct Source {
 }
 
 /// Where a model's weights are, and how it is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weights {
-    /// Model folder or GGUF file.
+    /// Model folder, GGUF file, or the name of a model on a hub.
     pub model: PathBuf,
+    /// Branch, tag or commit of a model on a hub.
+    pub revision: Option<String>,
     /// Adapter folders, applied one on the other.
     pub adapters: Vec<PathBuf>,
     /// Name of a template; none: the model's own.
@@ -95,7 +99,7 @@ impl Chat {
         state.clear();
         let socket = Arc::new(SocketDir::new()?);
         let child = self.spawn(&source, &socket.socket())?;
-        state.status = ChatStatus::Loading { target: source.target.clone() };
+        state.status = ChatStatus::Loading { target: source.target.clone(), progress: None };
         state.source = Some(source);
         state.socket = Some(socket.clone());
         let keeper = tokio::spawn(keep(self.clone(), child, socket, state.turn));
@@ -118,10 +122,13 @@ impl Chat {
     /// Starts the process. It ends by itself when the pipe to its standard input closes: with the
     /// server, however that ends.
     fn spawn(&self, source: &Source, socket: &Path) -> io::Result<Child> {
-        let Weights { model, adapters, template } = &source.weights;
+        let Weights { model, revision, adapters, template } = &source.weights;
         let mut command = Command::new(&self.command.program);
         command.arg0("chandler").args(&self.command.args).arg("serve-model");
         command.arg("--socket").arg(socket).arg("--model").arg(model);
+        if let Some(revision) = revision {
+            command.arg("--revision").arg(revision);
+        }
         for adapter in adapters {
             command.arg("--adapter").arg(adapter);
         }
@@ -145,6 +152,16 @@ impl Chat {
             }
         };
         client::answer(&socket.socket(), request).await
+    }
+
+    /// Notes how far the download of the model that is loading is.
+    fn downloading(&self, turn: u64, how_far: &str) {
+        let mut state = self.lock();
+        if state.turn == turn
+            && let ChatStatus::Loading { progress, .. } = &mut state.status
+        {
+            *progress = Some(how_far.to_owned());
+        }
     }
 
     /// Changes the status, if `turn` is still the current one.
@@ -172,7 +189,7 @@ impl State {
 async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u64) {
     // Waiting for a child closes its input, which is what tells it to end: taken out before.
     let _lifeline = child.stdin.take();
-    let words = tokio::spawn(last_words(child.stderr.take()));
+    let words = tokio::spawn(last_words(child.stderr.take(), chat.clone(), turn));
     let path = socket.socket();
     let ended = tokio::select! {
         ended = child.wait() => Some(ended),
@@ -203,14 +220,17 @@ async fn ready(socket: &Path) {
     }
 }
 
-/// The last line that the process printed as an error, without the label.
-async fn last_words(stderr: Option<ChildStderr>) -> String {
+/// The last line that the process printed as an error, without the label. Lines about a download become part
+/// of the status.
+async fn last_words(stderr: Option<ChildStderr>, chat: Arc<Chat>, turn: u64) -> String {
     let Some(stderr) = stderr else { return String::new() };
     let mut lines = BufReader::new(stderr).lines();
     let mut last = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
         tracing::debug!("model process: {line}");
-        if !line.trim().is_empty() {
+        if let Some(progress) = line.strip_prefix(DOWNLOADING) {
+            chat.downloading(turn, progress);
+        } else if !line.trim().is_empty() {
             last = line;
         }
     }

@@ -29,7 +29,7 @@ pub struct Args {
     /// Arguments that win over the recipe's
     #[arg(value_name = "KEY=VALUE", value_parser = overrides::parse)]
     overrides: Vec<(String, String)>,
-    /// Model folder or .gguf file
+    /// Model folder, .gguf file, or a model's name on a hub (owner/name)
     #[arg(long, value_name = "PATH", conflicts_with_all = ["recipe", "overrides"])]
     model: Option<PathBuf>,
     /// Adapter folder; several are applied one on the other
@@ -68,8 +68,8 @@ impl Args {
 
     fn source(&self) -> Result<chat::Weights, CliError> {
         if let Some(model) = &self.model {
-            let template = self.template.clone();
-            return Ok(chat::Weights { model: model.clone(), adapters: self.adapters.clone(), template });
+            let (adapters, template) = (self.adapters.clone(), self.template.clone());
+            return Ok(chat::Weights { model: model.clone(), revision: None, adapters, template });
         }
         let Some(path) = &self.recipe else { return Err("give a recipe, or --model".into()) };
         let text = fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -80,7 +80,8 @@ impl Args {
         }
         let model = PathBuf::from(&recipe.model_name_or_path);
         let adapters = recipe.adapter_name_or_path.iter().map(PathBuf::from).collect();
-        Ok(chat::Weights { model, adapters, template: recipe.template })
+        let revision = Some(recipe.model_revision);
+        Ok(chat::Weights { model, revision, adapters, template: recipe.template })
     }
 }
 

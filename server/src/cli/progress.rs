@@ -37,8 +37,9 @@ impl Progress {
                 self.begin(*start_step, *total_steps);
             }
             EventBody::Point(point) => self.point(point),
-            EventBody::Eval { step, eval_loss, .. } => {
-                self.line(format!("step {step}: evaluation loss {eval_loss:.4}"));
+            EventBody::Eval { step, dataset, eval_loss, .. } => {
+                let on = dataset.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+                self.line(format!("step {step}: evaluation loss{on} {eval_loss:.4}"));
             }
             EventBody::Checkpoint { step, path } => self.line(format!("step {step}: saved {path}")),
             EventBody::Log { level: LogLevel::Info, message } => self.line(message.clone()),
@@ -99,6 +100,7 @@ impl Progress {
 
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
+        Phase::Downloading => "downloading",
         Phase::LoadingModel => "loading model",
         Phase::EncodingData => "encoding data",
         Phase::Training => "training",

@@ -11,6 +11,8 @@ pub struct Args {
     socket: PathBuf,
     #[arg(long)]
     model: PathBuf,
+    #[arg(long)]
+    revision: Option<String>,
     #[arg(long = "adapter")]
     adapters: Vec<PathBuf>,
     #[arg(long)]
@@ -19,8 +21,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), CliError> {
     chat::end_with_parent(&args.socket)?;
-    let model = chat::load(&Weights { model: args.model, adapters: args.adapters, template: args.template })?;
+    let Args { socket, model, revision, adapters, template } = args;
+    let model = chat::load(&Weights { model, revision, adapters, template })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(chat::serve(model, &args.socket))?;
+    runtime.block_on(chat::serve(model, &socket))?;
     Ok(())
 }

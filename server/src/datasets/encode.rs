@@ -6,15 +6,19 @@ use std::{
 };
 
 use app::api::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
+use engine::hub::{Hubs, quietly};
 use engine::text::{
-    Example, IGNORE_INDEX, Template, Tokenizer,
+    Example, IGNORE_INDEX, Remark, Template, Tokenizer,
     data::{DataSource, Kind, Outcome, Record, Seen},
     encode::{Masking, PlainText, feedback, pairwise, plain_text, supervised},
     prepare_tokenizer,
 };
 use recipe::Recipe;
 
-use crate::{config::Folders, security::paths};
+use crate::{
+    board::models::{self, Named},
+    config::Folders,
+};
 
 /// Tokens that are shown of a sequence.
 const SHOWN: usize = 4096;
@@ -31,16 +35,24 @@ pub struct Encoders {
 pub struct Encoder {
     pub model: PathBuf,
     pub template_name: String,
+    /// What is to be known about the two together.
+    pub remarks: Vec<Remark>,
     tokenizer: Tokenizer,
     template: Template,
 }
 
-/// Where a model is that `model_name_or_path` may name: in the folder of models or of runs.
+/// Where a model is that `model_name_or_path` may name: in the folder of models or of runs, or fetched from a hub
+/// before.
 ///
 /// # Errors
 /// A sentence that says so.
 pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
-    paths::resolve(named, &[&folders.models_dir, &folders.runs_dir]).map_err(|e| e.to_string())
+    match models::named(named, folders).map_err(|e| e.to_string())? {
+        Named::Here(path) => Ok(path),
+        Named::Hub(id) => Hubs::from_env().in_cache().model(&id, None, &mut quietly).map_err(|_| {
+            format!("{id} is not on this machine yet; it is fetched when a run or a chat with it starts")
+        }),
+    }
 }
 
 impl Encoders {
@@ -62,8 +74,11 @@ impl Encoder {
         let files = engine::weights::open(&model, None).map_err(|e| e.to_string())?;
         let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
         let recipe = Recipe { template: Some(template.to_owned()), ..Recipe::default() };
-        let fitted = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).map_err(|e| e.to_string())?;
-        Ok(Encoder { model, template_name: template.to_owned(), tokenizer, template: fitted })
+        let mut remarks = Vec::new();
+        let fitted = prepare_tokenizer(&recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
+        let template_name = template.to_owned();
+        let template = fitted.map_err(|e| e.to_string())?;
+        Ok(Encoder { model, template_name, remarks, tokenizer, template })
     }
 
     pub fn is_for(&self, model: &Path, template: &str) -> bool {

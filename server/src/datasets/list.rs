@@ -29,9 +29,16 @@ pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList 
     }
 }
 
-/// One entry, with what is wrong with it.
-pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetEntry {
-    let unknown = |problem: String| DatasetEntry {
+/// The same for a form that picks from them. A list that cannot be read is one entry that says so.
+pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetEntry> {
+    let DatasetList { entries, broken, .. } = list(dir, counts, 0);
+    let broken = broken.map(|broken| unknown("dataset_info.json", broken.message));
+    entries.into_iter().chain(broken).collect()
+}
+
+/// An entry of which nothing but its problem is known.
+fn unknown(name: &str, problem: String) -> DatasetEntry {
+    DatasetEntry {
         name: name.to_owned(),
         place: DatasetPlace::Unknown,
         format: String::new(),
@@ -39,10 +46,14 @@ pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> D
         bytes: None,
         rows: None,
         problem: Some(problem),
-    };
+    }
+}
+
+/// One entry, with what is wrong with it.
+pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetEntry {
     let info = match catalog.get(name) {
         Ok(info) => info,
-        Err(e) => return unknown(e.to_string()),
+        Err(e) => return unknown(name, e.to_string()),
     };
     let (file, problem) = match datasets::find(catalog, dir, name) {
         Ok((_, file)) => (file, None),

@@ -12,6 +12,8 @@ mod list;
 mod preview;
 pub mod upload;
 
+pub use list::choices;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -22,7 +24,10 @@ use app::api::{
     Preview,
 };
 use axum::body::Body;
-use engine::text::data::{Catalog, DataSource};
+use engine::text::{
+    Remark,
+    data::{Catalog, DataSource},
+};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -69,6 +74,13 @@ impl Datasets {
     /// In words for the user.
     pub async fn upload(&self, name: &str, length: Option<u64>, body: Body) -> Result<(), UploadError> {
         upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
+    }
+
+    /// What is to be known about a model with a template; nothing where the model cannot be looked at.
+    pub async fn remarks(&self, encoding: Encoding) -> Vec<Remark> {
+        let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
+        let found = self.blocking(move || Ok(encoders.get(&folders, &encoding)?.remarks.clone())).await;
+        found.unwrap_or_default()
     }
 
     /// Changes `dataset_info.json`, while nobody else does.

@@ -40,6 +40,30 @@ pub fn resolve(named: &str, roots: &[&Path]) -> Result<PathBuf, PathError> {
     }
 }
 
+/// The same for a folder that may still have to be made: what of its path exists must lie inside one of `roots`, and
+/// a relative path that does not exist is one inside the first.
+///
+/// # Errors
+/// As [`resolve`], save that nothing is missing.
+pub fn resolve_new(named: &str, roots: &[&Path]) -> Result<PathBuf, PathError> {
+    let places = match resolve(named, roots) {
+        Err(PathError::Missing(_, places)) => places,
+        found => return found,
+    };
+    let path = Path::new(named.trim());
+    let beside = roots.iter().map(|root| root.parent().unwrap_or(root).join(path));
+    let inside = roots.iter().map(|root| root.join(path));
+    let outside = || PathError::Outside(named.to_owned(), places.clone());
+    let candidate = beside.chain(inside).find(|path| roots.iter().any(|root| path.starts_with(root)));
+    let candidate = candidate.ok_or_else(outside)?;
+    // The part that exists, with its links followed; a link that leads nowhere exists, too.
+    let there = candidate.ancestors().find(|part| part.symlink_metadata().is_ok()).unwrap_or(&candidate);
+    let canonical = there.canonicalize().map_err(|_| outside())?;
+    let is_inside = canonical.is_dir() && roots.iter().any(|root| canonical.starts_with(root));
+    let rest = candidate.strip_prefix(there).map_err(|_| outside())?;
+    if is_inside { Ok(canonical.join(rest)) } else { Err(outside()) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -77,6 +101,30 @@ mod tests {
             ["none", "org/wick/none", "%2e%2e/secret", "..\\secret", "C:\\x", "a\0b", &"x".repeat(5000)]
         {
             assert!(matches!(resolve(named), Err(PathError::Missing(..))), "{named}");
+        }
+    }
+    #[test]
+    fn folders_to_be_made_stay_inside_their_roots() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let root = base.join("data");
+        fs::create_dir_all(root.join("there")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        std::os::unix::fs::symlink(&base, root.join("out")).unwrap();
+        std::os::unix::fs::symlink(base.join("nowhere"), root.join("nowhere")).unwrap();
+        let resolve = |named: &str| resolve_new(named, &[&root]);
+        let absolute = root.join("a/b").display().to_string();
+        for (named, expected) in
+            [("there", "there"), ("new", "new"), ("a/b", "a/b"), ("data/a/b", "a/b"), (&absolute, "a/b")]
+        {
+            assert_eq!(resolve(named), Ok(root.join(expected)), "{named}");
+        }
+        let beside = base.join("other").display().to_string();
+        for named in ["out/new", "nowhere", "nowhere/new", "file/new", "/nonexistent/x", &beside] {
+            assert!(matches!(resolve(named), Err(PathError::Outside(..))), "{named}");
+        }
+        for named in ["../new", "a/../../new", "data/../x"] {
+            assert!(matches!(resolve(named), Err(PathError::Parent(..))), "{named}");
         }
     }
 }

@@ -37,7 +37,9 @@ impl Store {
         Ok(events
             .into_iter()
             .filter_map(|event| match event.body {
-                EventBody::Eval { step, epoch, eval_loss, .. } => Some(EvalPoint { step, epoch, eval_loss }),
+                EventBody::Eval { step, dataset, epoch, eval_loss, .. } => {
+                    Some(EvalPoint { step, dataset, epoch, eval_loss })
+                }
                 _ => None,
             })
             .collect())

@@ -11,7 +11,11 @@ use crate::api::{ChatStatus, ChatTarget};
 use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, Failure};
+use crate::components::hub_models::{self, HubModels};
 use crate::i18n::{fill, words};
+
+/// Begins the ids of targets that are models on a hub.
+const ON_HUB: &str = "hub:";
 
 /// How often the status is asked for while a model loads; otherwise every tenth time.
 const EVERY: Duration = Duration::from_secs(1);
@@ -28,15 +32,15 @@ pub fn TargetPanel(
     let targets = StoredValue::new(targets);
     let first =
         targets.with_value(|targets| preselected(targets, wanted.as_deref(), &status.get_untracked()));
-    let chosen = RwSignal::new(first.as_ref().map(|target| target.id.clone()).unwrap_or_default());
+    let listed = first.as_ref().map(|target| target.id.clone());
+    let unlisted = wanted.or_else(|| busy(&status.get_untracked())).filter(|id| on_hub(id).is_some());
+    let chosen = RwSignal::new(listed.or(unlisted).unwrap_or_default());
     let template = RwSignal::new(first.and_then(|target| target.template).unwrap_or_default());
     let error = RwSignal::new(None::<String>);
     let label_of = move |id: &str| {
         targets.with_value(|targets| {
-            targets
-                .iter()
-                .find(|target| target.id == id)
-                .map_or_else(|| id.to_owned(), |target| target.label.clone())
+            let listed = targets.iter().find(|target| target.id == id).map(|target| target.label.clone());
+            listed.unwrap_or_else(|| on_hub(id).unwrap_or(id).to_owned())
         })
     };
     keep_asking(status);
@@ -51,7 +55,7 @@ pub fn TargetPanel(
         let target = chosen.get_untracked();
         let template = Some(template.get_untracked()).filter(|name| !name.is_empty());
         error.set(None);
-        status.set(ChatStatus::Loading { target: target.clone() });
+        status.set(ChatStatus::Loading { target: target.clone(), progress: None });
         spawn_local(async move {
             if let Err(refused) = calls::load_chat(target, template).await {
                 error.try_set(Some(failure::message(&refused, w)));
@@ -75,7 +79,12 @@ pub fn TargetPanel(
     };
     let sentence = move || match status.get() {
         ChatStatus::Unloaded => w.chat_unloaded.to_owned(),
-        ChatStatus::Loading { target } => fill(w.chat_loading, &[("label", &label_of(&target))]),
+        ChatStatus::Loading { target, progress: None } => {
+            fill(w.chat_loading, &[("label", &label_of(&target))])
+        }
+        ChatStatus::Loading { progress: Some(progress), .. } => {
+            format!("{} · {progress}", w.phase_downloading)
+        }
         ChatStatus::Ready { label, .. } => fill(w.chat_ready, &[("label", &label)]),
         ChatStatus::Failed { target, reason } => {
             fill(w.chat_failed, &[("label", &label_of(&target)), ("reason", &reason)])
@@ -93,6 +102,7 @@ pub fn TargetPanel(
             view! { <optgroup label=label>{options.collect_view()}</optgroup> }
         })
     };
+    let hub_name = move || chosen.with(|id| on_hub(id).map(str::to_owned));
     let template_options = templates.into_iter().map(move |name| {
         let (value, same) = (name.clone(), name.clone());
         view! { <option value=value selected=move || template.get() == same>{name}</option> }
@@ -111,7 +121,21 @@ pub fn TargetPanel(
                     <option value="" selected=move || chosen.with(String::is_empty)>{w.chat_target_choose}</option>
                     {group(w.chat_base_models, false)}
                     {group(w.chat_from_runs, true)}
+                    <option value=ON_HUB selected=move || hub_name().is_some()>{w.chat_hub}</option>
                 </select>
+                <input
+                    type="text"
+                    data-test="chat-hub"
+                    list=hub_models::ID
+                    aria-label=w.chat_hub_name
+                    placeholder=w.chat_hub_name
+                    autocomplete="off"
+                    spellcheck="false"
+                    hidden=move || hub_name().is_none()
+                    prop:value=move || hub_name().unwrap_or_default()
+                    on:input:target=move |event| chosen.set(format!("{ON_HUB}{}", event.target().value().trim()))
+                />
+                <HubModels/>
             </label>
             <label class="field">
                 <span class="field-label">{w.chat_template}</span>
@@ -132,7 +156,7 @@ pub fn TargetPanel(
                             type="button"
                             class="button primary"
                             data-test="load"
-                            disabled=move || is_loading() || chosen.with(String::is_empty)
+                            disabled=move || is_loading() || chosen.with(|id| id.is_empty() || id == ON_HUB)
                             on:click=load
                         >
                             {if loaded().is_some() { w.chat_reload } else { w.chat_load }}
@@ -153,6 +177,21 @@ pub fn TargetPanel(
     .into_any()
 }
 
+/// The name of a model that a target's id takes from a hub.
+fn on_hub(id: &str) -> Option<&str> {
+    id.strip_prefix(ON_HUB)
+}
+
+/// The target that the model's process is about.
+fn busy(status: &ChatStatus) -> Option<String> {
+    match status {
+        ChatStatus::Unloaded => None,
+        ChatStatus::Loading { target, .. }
+        | ChatStatus::Ready { target, .. }
+        | ChatStatus::Failed { target, .. } => Some(target.clone()),
+    }
+}
+
 /// The status in `data-state`.
 fn name_of(status: &ChatStatus) -> &'static str {
     match status {
@@ -165,15 +204,9 @@ fn name_of(status: &ChatStatus) -> &'static str {
 
 /// The target that the address names (by its id, or by its run's), else the one that is loaded.
 fn preselected(targets: &[ChatTarget], wanted: Option<&str>, status: &ChatStatus) -> Option<ChatTarget> {
-    let busy = match status {
-        ChatStatus::Unloaded => None,
-        ChatStatus::Loading { target }
-        | ChatStatus::Ready { target, .. }
-        | ChatStatus::Failed { target, .. } => Some(target.as_str()),
-    };
-    let wanted = wanted.or(busy)?;
+    let wanted = wanted.map(str::to_owned).or_else(|| busy(status))?;
     let by_id = targets.iter().find(|target| target.id == wanted);
-    by_id.or_else(|| targets.iter().find(|target| target.run.as_deref() == Some(wanted))).cloned()
+    by_id.or_else(|| targets.iter().find(|target| target.run.as_deref() == Some(wanted.as_str()))).cloned()
 }
 
 async fn ask(status: RwSignal<ChatStatus>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use leptos::prelude::*;
+use recipe::args::Stage;
 use recipe::{Argument, Problem, Recipe, arguments};
 
 use crate::api::{FieldProblem, FormChoices, ModelChoice};
@@ -70,6 +71,8 @@ pub struct Form {
     pub tried: RwSignal<bool>,
     /// Problems that only the server sees (a missing folder, a broken file).
     pub from_server: RwSignal<Vec<FieldProblem>>,
+    /// What the server wants known before a launch.
+    pub warnings: RwSignal<Vec<FieldProblem>>,
     /// The recipe as far as its fields can be read, and what is wrong with it.
     read: Memo<(Recipe, Vec<Problem>)>,
 }
@@ -91,6 +94,7 @@ impl Form {
             is_loaded: StoredValue::new(false),
             tried: RwSignal::new(false),
             from_server: RwSignal::new(Vec::new()),
+            warnings: RwSignal::new(Vec::new()),
             read,
         };
         if let Some(model) = model {
@@ -165,6 +169,10 @@ impl Form {
         self.read.with(|(recipe, _)| {
             recipe.notices().into_iter().map(|notice| (notice.key, notice.reason.get(lang))).collect()
         })
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.read.with(|(recipe, _)| recipe.stage)
     }
 
     /// Whether an argument means something for the chosen stage and method.

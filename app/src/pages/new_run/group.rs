@@ -3,9 +3,10 @@
 use leptos::prelude::*;
 use recipe::{Argument, Group, Tier};
 
+use super::datasets::DatasetPicker;
 use super::field::ArgumentField;
 use super::form::{Form, asked};
-use super::pickers::{DatasetPicker, ModelPicker, TemplatePicker};
+use super::pickers::{ModelPicker, TemplatePicker};
 use crate::api::FormChoices;
 use crate::i18n::{fill, lang, words};
 

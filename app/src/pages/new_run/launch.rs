@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 
 use super::field::field_id;
 use super::form::Form;
-use crate::api::{BoardError, FieldProblem};
+use crate::api::{BoardError, FieldProblem, Findings};
 use crate::calls;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
@@ -58,6 +58,9 @@ pub fn Launch(form: Form) -> AnyView {
             <ul class="problems" data-test="problems">
                 {move || problems.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
             </ul>
+            <ul class="problems warnings" data-test="warnings" aria-live="polite">
+                {move || form.warnings.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
+            </ul>
             {move || error.get().map(|text| view! { <Failure text/> })}
             <button
                 type="button"
@@ -101,8 +104,9 @@ fn keep_checked(form: Form, checking: RwSignal<bool>) {
                 return;
             }
             checking.try_set(false);
-            if let Ok(found) = answer {
-                form.from_server.try_set(found);
+            if let Ok(Findings { problems, warnings }) = answer {
+                form.from_server.try_set(problems);
+                form.warnings.try_set(warnings);
             }
         });
     });

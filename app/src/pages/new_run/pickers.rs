@@ -1,13 +1,14 @@
-//! The fields with something to pick from: model, template, data sets.
+//! The fields with something to pick from: model and template.
 
 use leptos::prelude::*;
 use recipe::Argument;
 
 use super::field::{Labelled, field_id};
 use super::form::Form;
-use crate::api::{DatasetChoice, FormChoices, ModelChoice};
+use crate::api::{FormChoices, ModelChoice};
+use crate::components::hub_models::{self, HubModels};
 use crate::format;
-use crate::i18n::{fill, words};
+use crate::i18n::words;
 
 /// The value of the option that asks for a path instead.
 const OTHER: &str = "\u{2026}";
@@ -84,6 +85,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                 placeholder=w.new_model_path
                 autocomplete="off"
                 spellcheck="false"
+                list=hub_models::ID
                 hidden=move || !other.get()
                 prop:value=move || path.get()
                 on:input:target=move |event| {
@@ -93,6 +95,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                     other.set(true);
                 }
             />
+            <HubModels/>
             <ul class="field-hints">{hints}</ul>
         </Labelled>
     }
@@ -142,81 +145,4 @@ pub fn TemplatePicker(argument: &'static Argument, form: Form, choices: StoredVa
         </Labelled>
     }
     .into_any()
-}
-
-/// Data sets to tick. The field holds their names, with commas between.
-#[component]
-pub fn DatasetPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
-    let w = words();
-    let text = form.field(argument.key);
-    let is_chosen = move |name: &str| text.with(|text| names_in(text).any(|chosen| chosen == name));
-    let toggle = move |name: &str, on: bool| {
-        form.touch(argument.key);
-        text.update(|text| *text = with_name(text, name, on));
-    };
-    let mut datasets = choices.with_value(|choices| choices.datasets.clone());
-    if argument.key == "eval_dataset" {
-        // What is wrong with the others is said once, where the training data is picked.
-        datasets.retain(|dataset| dataset.problem.is_none() && !dataset.ranking);
-    }
-    let is_empty = datasets.is_empty();
-    let item = move |dataset: DatasetChoice| {
-        let DatasetChoice { name, rows, format: layout, ranking, problem } = dataset;
-        let usable = problem.is_none() && !ranking;
-        let rows = rows.map(|rows| fill(w.new_rows, &[("n", &format::count(rows))]));
-        let facts = [rows, Some(layout)].into_iter().flatten().collect::<Vec<_>>().join(" · ");
-        let trouble = problem.or_else(|| ranking.then(|| w.new_ranking.to_owned()));
-        let (value, ticked, changed) = (name.clone(), name.clone(), name.clone());
-        view! {
-            <li>
-                <label class="tick">
-                    <input
-                        type="checkbox"
-                        name=argument.key
-                data-test=field_id(argument.key)
-                        value=value
-                        disabled=!usable
-                        checked=untrack(|| is_chosen(&ticked))
-                        prop:checked=move || is_chosen(&ticked)
-                        on:change:target=move |event| toggle(&changed, event.target().checked())
-                    />
-                    <span class="tick-text">
-                        <strong>{name}</strong>
-                        <small class="muted number">{facts}</small>
-                        {trouble.map(|trouble| view! { <small class="field-problem">{trouble}</small> })}
-                    </span>
-                </label>
-            </li>
-        }
-    };
-    view! {
-        <Labelled argument form>
-            {is_empty.then(|| view! { <p class="muted">{w.new_no_datasets}</p> })}
-            <ul class="ticks" id=field_id(argument.key) data-test=field_id(argument.key)>{datasets.into_iter().map(item).collect_view()}</ul>
-        </Labelled>
-    }
-    .into_any()
-}
-
-fn names_in(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|name| !name.is_empty())
-}
-
-/// The list with a name put at its end, or taken out.
-fn with_name(text: &str, name: &str, on: bool) -> String {
-    let others = names_in(text).filter(|chosen| *chosen != name);
-    others.chain(on.then_some(name)).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_come_and_go_in_order() {
-        assert_eq!(with_name("", "a", true), "a");
-        assert_eq!(with_name("a, b", "c", true), "a,b,c");
-        assert_eq!(with_name("a,b,c", "b", false), "a,c");
-        assert_eq!(with_name("a,b", "a", true), "b,a");
-    }
 }

@@ -90,6 +90,7 @@ fn activity(fold: Fold, words: &'static Words) -> String {
         (RunState::Queued, _) => words.run_waiting,
         (RunState::Stopping, _) => words.run_stopping,
         (state, _) if state.is_over() => crate::i18n::state_name(state, words),
+        (_, Some((Phase::Downloading, _))) => words.phase_downloading,
         (_, Some((Phase::LoadingModel, _))) => words.phase_loading_model,
         (_, Some((Phase::EncodingData, _))) => words.phase_encoding_data,
         (_, Some((Phase::Training, _))) => words.phase_training,

@@ -132,7 +132,7 @@ impl Catalog {
             entry: name.to_owned(),
             message,
         };
-        check_kind(&info, kind).map_err(error)?;
+        info.check_kind(kind).map_err(error)?;
         check_main_column(&info).map_err(error)?;
         let files = match &info.source {
             Source::File(path) => files_of(path)?,
@@ -270,25 +270,6 @@ pub(super) fn check_main_column(info: &DatasetInfo) -> std::result::Result<(), S
         Format::Sharegpt | Format::OpenAi => ("messages", &info.columns.messages),
     };
     if column.is_none() { Err(format!("\"columns\" does not name \"{key}\"")) } else { Ok(()) }
-}
-
-fn check_kind(info: &DatasetInfo, kind: Kind) -> std::result::Result<(), String> {
-    if info.ranking != (kind == Kind::Preference) {
-        return Err(if info.ranking {
-            "has \"ranking\": true, so it holds pairs of answers, which this stage does not train on".into()
-        } else {
-            "holds no pairs of answers (\"ranking\": true), which this stage needs".into()
-        });
-    }
-    if info.columns.kto_tag.is_some() && kind == Kind::Supervised {
-        return Err(
-            "has a \"kto_tag\" column, so it holds judged answers, which this stage does not train on".into(),
-        );
-    }
-    if kind == Kind::Feedback && info.columns.kto_tag.is_none() {
-        return Err("has no \"kto_tag\" column, which this stage needs".into());
-    }
-    Ok(())
 }
 
 /// Draws `samples` of `rows` rows: each once in a random order, then, if more are wanted, any again.

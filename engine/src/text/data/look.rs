@@ -21,6 +21,31 @@ impl DatasetInfo {
             Kind::Supervised
         }
     }
+
+    /// Whether rows can be taken as a stage needs them.
+    ///
+    /// # Errors
+    /// Half a sentence, to follow the entry's name.
+    pub fn check_kind(&self, kind: Kind) -> std::result::Result<(), String> {
+        if self.ranking != (kind == Kind::Preference) {
+            return Err(if self.ranking {
+                "has \"ranking\": true, so it holds pairs of answers, which this stage does not train on"
+                    .into()
+            } else {
+                "holds no pairs of answers (\"ranking\": true), which this stage needs".into()
+            });
+        }
+        if self.columns.kto_tag.is_some() && kind == Kind::Supervised {
+            return Err(
+                "has a \"kto_tag\" column, so it holds judged answers, which this stage does not train on"
+                    .into(),
+            );
+        }
+        if kind == Kind::Feedback && self.columns.kto_tag.is_none() {
+            return Err("has no \"kto_tag\" column, which this stage needs".into());
+        }
+        Ok(())
+    }
 }
 
 impl Catalog {

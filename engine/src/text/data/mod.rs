@@ -11,7 +11,7 @@ pub mod mix;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, ONLINE};
 pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
 pub use files::{RawRow, Rows};
 pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};
@@ -20,6 +20,7 @@ pub(crate) use load::{chunk, draw};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use recipe::Stage;
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
@@ -79,6 +80,15 @@ pub enum Kind {
     Feedback,
     /// A prompt; an answer may be there.
     Prompt,
+}
+
+impl From<Stage> for Kind {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Pt => Kind::Text,
+            Stage::Sft => Kind::Supervised,
+        }
+    }
 }
 
 impl Record {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Catalog, Dataset, Kind};
+use super::{Catalog, Dataset, Format, Kind, ONLINE, Source, Split};
 use crate::text::template::{Message, Role};
 
 /// A data folder with `dataset_info.json` and one file.
@@ -255,4 +255,15 @@ fn openai_tool_calls_and_results_become_turns() {
     assert_eq!(record.prompt[1], Message::new(Role::Function, r#"[{"name": "f", "arguments": {"x": 1}}]"#));
     assert_eq!(record.prompt[2], Message::new(Role::Observation, "1\n</tool_response>\n<tool_response>\n2"));
     assert_eq!(record.response, [Message::new(Role::Assistant, "A")]);
+}
+
+#[test]
+fn online_every_name_is_one_on_a_hub() {
+    let catalog = Catalog::open(Path::new(ONLINE)).expect("a catalog");
+    let info = catalog.get("owner/name").expect("an entry");
+    let Source::Hub(hub) = info.source else { panic!("{info:?}") };
+    assert_eq!(hub.hugging_face.or(hub.model_scope).as_deref(), Some("owner/name"));
+    assert!(info.split == Split::default() && info.format == Format::Alpaca);
+    let message = catalog.get("../secret").expect_err("no name").to_string();
+    assert!(message.contains("which is not a name like owner/name"), "{message}");
 }

@@ -47,10 +47,7 @@ impl Encoder {
 
     /// What records must be.
     pub fn kind(&self) -> Kind {
-        match self.stage {
-            Stage::Pt => Kind::Text,
-            Stage::Sft => Kind::Supervised,
-        }
+        self.stage.into()
     }
 
     /// Everything that decides what a record is encoded to, as bytes.

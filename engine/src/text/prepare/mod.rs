@@ -1,6 +1,7 @@
 //! Everything between a recipe and the sequences it trains on.
 
 mod encoder;
+mod remark;
 mod sets;
 mod streaming;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::path::Path;
 use recipe::Recipe;
 
 use self::encoder::Encoder;
+pub use self::remark::Remark;
 use self::sets::{Sets, split};
 use super::data::Catalog;
 use super::encode::{Example, IGNORE_INDEX};
@@ -27,8 +29,23 @@ use crate::rng::Rng;
 pub struct Prepared {
     /// In the order of the files (after a split for validation: in its random order).
     pub train: Examples,
-    /// Empty unless the recipe asks for evaluation data.
-    pub eval: Examples,
+    /// None unless the recipe asks for evaluation data.
+    pub eval: Vec<EvalSet>,
+}
+
+/// What is evaluated on, together.
+#[derive(Clone, Debug)]
+pub struct EvalSet {
+    /// The data set, where each is evaluated by itself (`eval_on_each_dataset`).
+    pub name: Option<String>,
+    pub examples: Examples,
+}
+
+impl EvalSet {
+    /// The whole of the evaluation data; none if that is empty.
+    fn whole(examples: Examples) -> Vec<EvalSet> {
+        if examples.is_empty() { Vec::new() } else { vec![EvalSet { name: None, examples }] }
+    }
 }
 
 /// The stream of the seed that orders epochs.
@@ -40,20 +57,20 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 }
 
 /// The recipe's template, to which `tokenizer` is fitted. Without a name, the tokenizer's own chat template is taken
-/// apart, and without one texts stand as they are (`empty`).
+/// apart, and without one texts stand as they are (`empty`). `note` gets what a user should know.
 ///
 /// # Errors
 /// If the template does not exist or does not go with the recipe.
 pub fn prepare_tokenizer(
     recipe: &Recipe,
     tokenizer: &mut Tokenizer,
-    log: &mut dyn FnMut(String),
+    note: &mut dyn FnMut(Remark),
 ) -> Result<Template> {
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
         None => match Template::from_chat_template(tokenizer)? {
             Some(template) => {
-                log("No template is named; it is read off the tokenizer's own chat template.".into());
+                note(Remark::OwnTemplate);
                 template
             }
             None => Template::named("empty")?,
@@ -73,23 +90,14 @@ pub fn prepare_tokenizer(
     }
     if template.reasoning != Reasoning::None {
         template.enable_thinking = recipe.enable_thinking;
-        log(format!(
-            "Template \"{}\" is for models that think; for others there may be one ending in \"_nothink\".",
-            template.name
-        ));
+        note(Remark::Thinking { template: template.name.to_string() });
     }
     if let Some((ours, own)) = template.disagreement(tokenizer) {
-        log(format!(
-            "Template \"{}\" asks a question differently from the model's own chat template: {ours:?} instead of {own:?}.",
-            template.name
-        ));
+        note(Remark::Disagreement { template: template.name.to_string(), ours, own });
     }
     let added = template.fit_tokenizer(tokenizer)?;
     if !added.is_empty() && !recipe.resize_vocab {
-        log(format!(
-            "The vocabulary lacked {}; set resize_vocab to give the model rows for them.",
-            added.join(", ")
-        ));
+        note(Remark::NewTokens(added));
     }
     Ok(template)
 }
@@ -133,20 +141,40 @@ fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Re
     let mut rng = LegacyRng::new(recipe.seed as u32);
     let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;
     let mut order = sets.order(recipe, "dataset")?;
-    let (sets_of_eval, eval) = if recipe.eval_dataset.is_empty() {
-        (sets.clone(), split(recipe, &mut order)?)
-    } else {
-        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, log)?;
-        let order = sets.order(recipe, "eval_dataset")?;
-        (sets, order)
-    };
-    Ok(Prepared {
-        train: encoder.sequences(&sets, &order, "training", log)?,
-        eval: match eval.is_empty() {
+    let held_out = split(recipe, &mut order)?;
+    let eval = if recipe.eval_dataset.is_empty() {
+        let examples = match held_out.is_empty() {
             true => Examples::default(),
-            false => encoder.sequences(&sets_of_eval, &eval, "evaluation", log)?,
-        },
+            false => encoder.sequences(&sets, &held_out, "evaluation", log)?,
+        };
+        EvalSet::whole(examples)
+    } else {
+        evaluation(recipe, encoder, &catalog, &mut rng, log)?
+    };
+    Ok(Prepared { train: encoder.sequences(&sets, &order, "training", log)?, eval })
+}
+
+/// The recipe's `eval_dataset`: all together, or each by itself.
+fn evaluation(
+    recipe: &Recipe,
+    encoder: &Encoder,
+    catalog: &Catalog,
+    rng: &mut LegacyRng,
+    log: &mut dyn FnMut(String),
+) -> Result<Vec<EvalSet>> {
+    const KEY: &str = "eval_dataset";
+    let sets = Sets::load(recipe, encoder, catalog, &recipe.eval_dataset, rng, log)?;
+    if !recipe.eval_on_each_dataset {
+        let examples = encoder.sequences(&sets, &sets.order(recipe, KEY)?, "evaluation", log)?;
+        return Ok(EvalSet::whole(examples));
+    }
+    let each = recipe.eval_dataset.iter().zip(sets.each());
+    each.map(|(name, set)| {
+        let what = format!("evaluation on {name}");
+        let examples = encoder.sequences(&set, &set.order(recipe, KEY)?, &what, log)?;
+        Ok(EvalSet { name: Some(name.clone()), examples })
     })
+    .collect()
 }
 
 /// Logs the first example as the model sees it.

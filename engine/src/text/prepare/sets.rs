@@ -56,6 +56,11 @@ impl Sets {
         Self(vec![Set { table: Arc::new(table), drawn: None, length }])
     }
 
+    /// Each data set by itself.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        self.0.into_iter().map(|set| Self(vec![set]))
+    }
+
     pub fn tables(&self) -> Vec<Arc<Table>> {
         self.0.iter().map(|set| Arc::clone(&set.table)).collect()
     }

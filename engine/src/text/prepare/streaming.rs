@@ -8,14 +8,14 @@ use recipe::Recipe;
 
 use super::encoder::Encoder;
 use super::sets::{Sets, mix};
-use super::{Examples, Prepared};
+use super::{EvalSet, Examples, Prepared};
 use crate::hub::Hubs;
 use crate::text::data::mix::{Mix, Turns};
 use crate::text::data::{Catalog, DataSource, RawRow, Seen};
 use crate::text::encode::Example;
 use crate::text::error::{Error, Result};
 use crate::text::numpy::{DefaultRng, LegacyRng};
-use crate::text::store::{Stream, Table};
+use crate::text::store::{Made, Pace, Stream, Table};
 
 /// How many rows that were left out are told one by one.
 const TOLD_ROWS: usize = 5;
@@ -61,14 +61,14 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
         told: 0,
     };
     let eval = if recipe.eval_dataset.is_empty() {
-        rows.evaluation(log)?
+        EvalSet::whole(rows.evaluation(log)?)
     } else {
-        let mut rng = LegacyRng::new(recipe.seed as u32);
-        let sets = Sets::load(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, log)?;
-        encoder.sequences(&sets, &sets.order(recipe, "eval_dataset")?, "evaluation", log)?
+        super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), log)?
     };
     let length = steps as usize * recipe.examples_per_step();
-    let stream = Stream::new(Box::new(move |remarks| rows.produce(remarks)))?;
+    let pace =
+        Pace { batch: recipe.per_device_train_batch_size, accumulation: recipe.gradient_accumulation_steps };
+    let stream = Stream::new(Box::new(move |remarks| rows.produce(remarks)), pace)?;
     Ok(Prepared { train: Examples::streamed(stream, length), eval })
 }
 
@@ -108,7 +108,7 @@ impl Endless {
     }
 
     /// The sequences of the next batch of rows.
-    fn produce(&mut self, remarks: &mut Vec<String>) -> Result<Vec<Example>> {
+    fn produce(&mut self, remarks: &mut Vec<String>) -> Result<Made> {
         let mut started = 0;
         loop {
             let batch = self.encoder.batch.max(1);
@@ -124,15 +124,15 @@ impl Endless {
                 }
                 // A whole epoch without a sequence: there will never be one.
                 if started > 1 {
-                    return Ok(Vec::new());
+                    return Ok(Made::default());
                 }
                 self.rows = None;
                 self.epoch += 1;
                 continue;
             }
-            let made = self.encode(rows, remarks)?;
-            if !made.is_empty() {
-                return Ok(made);
+            let examples = self.encode(rows, remarks)?;
+            if !examples.is_empty() {
+                return Ok(Made { epoch: self.epoch, examples });
             }
         }
     }

@@ -19,7 +19,7 @@ fn recipe(template: &str) -> Recipe {
 fn run(recipe: &Recipe) -> Result<(Prepared, Vec<String>)> {
     let mut lines = Vec::new();
     let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base"))?;
-    let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |line| lines.push(line))?;
+    let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |remark| lines.push(remark.to_string()))?;
     let prepared = prepare(recipe, &tokenizer, &template, &mut |line| lines.push(line))?;
     Ok((prepared, lines))
 }
@@ -34,8 +34,13 @@ fn a_split_takes_a_share_or_a_number_and_loses_nothing() {
     let ids = |example: Result<Example>| example.expect("an example").ids;
     for (val_size, expected) in [(0.1, 5), (7.0, 7)] {
         let split = run(&Recipe { val_size, ..recipe("default") }).expect("a split").0;
-        assert_eq!(split.eval.len(), expected);
-        let mut all: Vec<Vec<u32>> = split.train.iter().chain(split.eval.iter()).map(ids).collect();
+        assert_eq!(split.eval.iter().map(|set| set.examples.len()).sum::<usize>(), expected);
+        let mut all: Vec<Vec<u32>> = split
+            .train
+            .iter()
+            .chain(split.eval.iter().flat_map(|set| set.examples.iter()))
+            .map(ids)
+            .collect();
         let mut before: Vec<Vec<u32>> = whole.iter().map(ids).collect();
         assert_ne!(all, before);
         all.sort();
@@ -167,7 +172,33 @@ fn data_sets_are_mixed_as_the_recipe_says() {
 fn the_split_is_that_of_datasets() {
     let folder = two_sets();
     let split = run(&Recipe { val_size: 2.0, ..of(&folder, &["b"]) }).expect("data").0;
-    assert_eq!((questions(&split.eval, 2), questions(&split.train, 4)), (EVAL.to_vec(), TRAIN.to_vec()));
+    assert_eq!(
+        (questions(&split.eval[0].examples, 2), questions(&split.train, 4)),
+        (EVAL.to_vec(), TRAIN.to_vec())
+    );
+}
+
+#[test]
+fn each_data_set_is_evaluated_by_itself_if_asked_for() {
+    let folder = two_sets();
+    let stored = folder.path().join("encoded").display().to_string();
+    let together =
+        Recipe { eval_dataset: vec!["a".into(), "b".into()], do_eval: true, ..of(&folder, &["b"]) };
+    let eval = |recipe: &Recipe| run(recipe).expect("data").0.eval;
+    let of_both = eval(&together);
+    assert_eq!((of_both.len(), of_both[0].name.clone(), of_both[0].examples.len()), (1, None, 9));
+    let each = Recipe { eval_on_each_dataset: true, ..together };
+    let stored = Recipe { tokenized_path: Some(stored), ..each.clone() };
+    let streamed = Recipe { streaming: true, max_steps: 2, ..each.clone() };
+    // The last one reads what the one before has stored.
+    for recipe in [&each, &streamed, &stored, &stored] {
+        let found: Vec<_> = eval(recipe)
+            .iter()
+            .map(|set| (set.name.clone().unwrap_or_default(), questions(&set.examples, set.examples.len())))
+            .collect();
+        let expected = [("a".to_owned(), vec![100, 101, 102]), ("b".to_owned(), (200..206).collect())];
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
@@ -199,7 +230,7 @@ fn streams_are_shuffled_and_start_again() {
     assert!(resumed.get(3).is_err());
 
     let held_out = run(&Recipe { val_size: 2.0, ..streamed.clone() }).expect("data").0;
-    let eval = questions(&held_out.eval, held_out.eval.len());
+    let eval = questions(&held_out.eval[0].examples, held_out.eval[0].examples.len());
     let mut all = questions(&held_out.train, 7);
     assert_eq!(eval.len(), 2);
     assert!(eval.iter().all(|question| !all.contains(question)), "{eval:?} {all:?}");
@@ -244,7 +275,7 @@ fn encoded_data_are_stored_and_read_again() {
         std::fs::rename(folder.path().join("away"), folder.path().join("a.jsonl")).expect("a rename");
         assert!(lines.iter().any(|line| line.contains("are read from")), "{lines:?}");
         assert_eq!(all(&first.train), all(&second.train));
-        assert_eq!(all(&first.eval), all(&second.eval));
+        assert_eq!(all(&first.eval[0].examples), all(&second.eval[0].examples));
     }
     let foreign = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(foreign.path().join("dataset_dict.json"), "{}").expect("a file");

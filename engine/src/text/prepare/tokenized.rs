@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Prepared;
+use super::{EvalSet, Prepared};
 use crate::text::error::{Error, Result};
 use crate::text::store::Examples;
 
@@ -10,8 +10,17 @@ fn train(folder: &Path) -> PathBuf {
     folder.join("train.tokens")
 }
 
-fn validation(folder: &Path) -> PathBuf {
-    folder.join("validation.tokens")
+/// Data set number `number` to evaluate on; all of them together are number 0.
+fn validation(folder: &Path, number: usize) -> PathBuf {
+    folder.join(match number {
+        0 => "validation.tokens".to_owned(),
+        number => format!("validation-{number}.tokens"),
+    })
+}
+
+/// The names of data sets that are evaluated each by itself, in the order of their numbers.
+fn names(folder: &Path) -> PathBuf {
+    folder.join("validation.json")
 }
 
 /// Whether something is there already.
@@ -31,17 +40,39 @@ pub(super) fn open(folder: &Path, log: &mut dyn FnMut(String)) -> Result<Prepare
     }
     let place = folder.display();
     log(format!("Encoded data are read from {place}; other settings of data have no effect."));
-    let validation = validation(folder);
-    Ok(Prepared {
-        train: Examples::open(&train(folder))?,
-        eval: if validation.exists() { Examples::open(&validation)? } else { Examples::default() },
+    let mut eval = Vec::new();
+    for (number, name) in stored_names(folder)?.into_iter().enumerate() {
+        let file = validation(folder, number);
+        if name.is_some() || file.exists() {
+            eval.push(EvalSet { name, examples: Examples::open(&file)? });
+        }
+    }
+    Ok(Prepared { train: Examples::open(&train(folder))?, eval })
+}
+
+/// One without a name where no names are stored.
+fn stored_names(folder: &Path) -> Result<Vec<Option<String>>> {
+    let path = names(folder);
+    if !path.exists() {
+        return Ok(vec![None]);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::Setting {
+        key: "tokenized_path",
+        message: format!("{} is no list of names: {e}", path.display()),
     })
 }
 
 /// Writes all sequences.
 pub(super) fn save(prepared: &Prepared, folder: &Path, log: &mut dyn FnMut(String)) -> Result<()> {
-    if !prepared.eval.is_empty() {
-        prepared.eval.save(&validation(folder))?;
+    for (number, set) in prepared.eval.iter().enumerate() {
+        set.examples.save(&validation(folder, number))?;
+    }
+    let stored: Vec<&Option<String>> = prepared.eval.iter().map(|set| &set.name).collect();
+    if stored.iter().any(|name| name.is_some()) {
+        let path = names(folder);
+        let text = serde_json::json!(stored).to_string();
+        std::fs::write(&path, text).map_err(|e| Error::write(&path, e))?;
     }
     // What is read first is written last: a folder that has it is complete.
     prepared.train.save(&train(folder))?;

@@ -13,7 +13,8 @@ mod stream;
 mod table;
 mod view;
 
-pub(super) use stream::Stream;
+pub use stream::StreamStep;
+pub(super) use stream::{Made, Pace, Stream};
 pub(super) use table::{Table, TableWriter};
 pub(super) use view::{Blocks, Place, View};
 
@@ -63,6 +64,18 @@ impl Examples {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What step number `step`, from 0, of a stream trains on; `None` where this is no stream. A stream gives steps in
+    /// order; it goes on from the one asked for last.
+    ///
+    /// # Errors
+    /// If a row of the stream is wrong, or a pass over it is shorter than a step.
+    pub fn step(&self, step: u64) -> Result<Option<StreamStep>> {
+        match &self.0 {
+            Source::Streamed(stream, _) => stream.lock().step(step).map(Some),
+            Source::Nothing | Source::Indexed(_) => Ok(None),
+        }
     }
 
     /// Sequence number `place`, from 0. A stream gives them in order; it goes on from the one asked for last.

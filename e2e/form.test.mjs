@@ -1,0 +1,76 @@
+// The form of a new run: data sets to pick, models on a hub, what is said before a launch.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Board, until } from './board.mjs';
+import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
+
+// No hub is ever reached.
+process.env.HF_ENDPOINT = 'http://127.0.0.1:1';
+process.env.HF_HOME = '/nonexistent';
+
+test('the form of a new run', async t => {
+  const board = await Board.start(t);
+  const browser = await open(t);
+  const fresh = async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(`${board.url}/new`);
+    await hydrated(page);
+    return page;
+  };
+  const problems = count => page => part(page, 'form-state').and(page.locator(`[data-problems="${count}"]`)).waitFor();
+  const tick = (page, name) => page.locator(`input[name="dataset"][value="${name}"]`);
+
+  await t.test('finds data sets by their names', async () => {
+    const page = await fresh();
+    assert.ok(await tick(page, 'identity').isVisible(), 'what is here is seen at once');
+    assert.ok(!await tick(page, 'ultrachat_200k').isVisible(), 'what is on a hub is folded');
+    assert.ok(!await tick(page, 'chandler_pairs').isVisible(), 'pairs are not for this stage');
+    await part(page, 'search-dataset').fill('ultra H4');
+    await tick(page, 'ultrachat_200k').check();
+    assert.ok(!await tick(page, 'identity').isVisible());
+    await part(page, 'search-dataset').fill('');
+    await tick(page, 'identity').check();
+    assert.match(await part(page, 'yaml').innerText(), /dataset: ultrachat_200k,identity\n/);
+    await part(page, 'chosen-dataset').getByRole('button').first().click();
+    assert.match(await part(page, 'yaml').innerText(), /dataset: identity\n/);
+    noComplaints(page);
+  });
+
+  await t.test('says where a template is not the model\'s own', async () => {
+    const page = await fresh();
+    await tick(page, 'identity').check();
+    await problems(0)(page);
+    assert.equal(await part(page, 'warnings').innerText(), '');
+    await part(page, 'field-template').selectOption('llama3');
+    await until('the warning', async () => /own chat template/.test(await part(page, 'warnings').innerText()), 20);
+    await problems(0)(page);
+    noComplaints(page);
+  });
+
+  await t.test('takes a model on a hub, and says why it cannot be had', async () => {
+    const page = await fresh();
+    await part(page, 'field-model_name_or_path').selectOption('…');
+    await part(page, 'model-path').fill('models/absent');
+    await tick(page, 'identity').check();
+    await problems(1)(page);
+    await part(page, 'model-path').fill('owner/model-chat');
+    await problems(0)(page);
+    await part(page, 'launch').click();
+    await page.waitForURL(/\/runs\/[^/]+$/);
+    await until('the end', async () => await part(page, 'state').first().getAttribute('data-state') === 'failed', 60);
+    assert.match(await page.innerText('main'), /owner\/model-chat.*the Hugging Face hub/s);
+    noComplaints(page);
+  });
+
+  await t.test('talks to a model on a hub, if it can be had', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(`${board.url}/chat`);
+    await hydrated(page);
+    await part(page, 'chat-target').selectOption('hub:');
+    await part(page, 'chat-hub').fill('owner/model');
+    await part(page, 'load').click();
+    await part(page, 'chat-status').and(page.locator('[data-state="failed"]')).waitFor();
+    assert.match(await part(page, 'chat-status').innerText(), /owner\/model.*the Hugging Face hub/s);
+    noComplaints(page);
+  });
+});

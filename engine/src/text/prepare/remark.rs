@@ -1,0 +1,39 @@
+//! What a user should know about a template and a model that are used together.
+
+use std::fmt;
+
+/// Nothing of it keeps a run from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// No template was named; the model's own chat template was taken apart.
+    OwnTemplate,
+    /// The template is for models that think before they answer.
+    Thinking { template: String },
+    /// A first question, as the template and as the model's own chat template write it.
+    Disagreement { template: String, ours: String, own: String },
+    /// Tokens of the template that the vocabulary did not have, and the model has no rows for.
+    NewTokens(Vec<String>),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnTemplate => {
+                f.write_str("No template is named; it is read off the tokenizer's own chat template.")
+            }
+            Self::Thinking { template } => write!(
+                f,
+                "Template \"{template}\" is for models that think; for others there may be one ending in \"_nothink\"."
+            ),
+            Self::Disagreement { template, ours, own } => write!(
+                f,
+                "Template \"{template}\" asks a question differently from the model's own chat template: {ours:?} instead of {own:?}."
+            ),
+            Self::NewTokens(tokens) => write!(
+                f,
+                "The vocabulary lacked {}; set resize_vocab to give the model rows for them.",
+                tokens.join(", ")
+            ),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Runs and chats with a model that is on a hub alone, with real workers; the hub is a server in the test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../engine/tests/common/hub_server.rs"]
+mod hub_server;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use app::api::{Board, ChatStatus};
+use hub_server::Server;
+use recipe::{Event, EventBody, Phase, RunState};
+use server::{
+    board::ServerBoard,
+    chat::Chat,
+    config::Folders,
+    pool::{Pool, PoolConfig, WorkerCommand},
+    store::{RunRow, Store},
+    worker::EVENTS_FILE,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const ID: &str = "owner/wick-1.0";
+
+struct Place {
+    board: ServerBoard,
+    pool: Pool,
+    _dir: tempfile::TempDir,
+}
+
+impl Place {
+    /// A board with one data set and no model, whose workers ask the hub at `endpoint`.
+    async fn new(endpoint: &str, more: &[&str]) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let folders = Folders {
+            models_dir: root.join("models"),
+            data_dir: root.join("data"),
+            runs_dir: root.join("runs"),
+        };
+        let folders = folders.prepare().unwrap();
+        let rows =
+            r#"[{"instruction": "Hi", "output": "Hello"}, {"instruction": "Bye", "output": "See you"}]"#;
+        fs::write(folders.data_dir.join("two.json"), rows).unwrap();
+        let info = r#"{"two": {"file_name": "two.json"}}"#;
+        fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
+
+        let home = root.join("home").display().to_string();
+        let mut args = vec![format!("HF_ENDPOINT={endpoint}"), format!("HF_HOME={home}")];
+        args.push(format!("CHANDLER_CACHE={home}"));
+        args.extend(more.iter().map(|text| (*text).to_owned()));
+        args.push(env!("CARGO_BIN_EXE_chandler").to_owned());
+        let args = args.into_iter().map(Into::into).collect();
+        let worker = WorkerCommand { program: PathBuf::from("/usr/bin/env"), args };
+
+        let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
+        let config = PoolConfig { runs_dir: folders.runs_dir.clone(), slots: 1, worker: worker.clone() };
+        let pool = Pool::start(store, config).await.unwrap();
+        let board = ServerBoard::new(pool.clone(), folders, Chat::new(worker), 1 << 20);
+        Place { board, pool, _dir: dir }
+    }
+
+    /// Launches a run of two steps and waits for its end.
+    async fn run(&self) -> RunRow {
+        let yaml = format!(
+            "model_name_or_path: {ID}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: chatml\n\
+             dataset: two\nmax_steps: 2\nlogging_steps: 1\noutput_dir: output\ntokenized_path: encoded\n"
+        );
+        let id = self.board.launch(String::new(), yaml).await.unwrap();
+        let begun = Instant::now();
+        loop {
+            let run = self.pool.store().run(&id).await.unwrap();
+            if run.state.is_over() {
+                return run;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the run is {:?} still", run.state);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Loads a chat and waits for what comes of it.
+    async fn load(&self, target: &str) -> ChatStatus {
+        self.board.load_chat(target.to_owned(), None).await.unwrap();
+        let begun = Instant::now();
+        loop {
+            let status = self.board.chat_status().await.unwrap();
+            if !matches!(status, ChatStatus::Loading { .. }) {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the chat loads still");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn events(&self, id: &str) -> Vec<EventBody> {
+        let text = fs::read_to_string(self.pool.run_dir(id).join(EVENTS_FILE)).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().body).collect()
+    }
+}
+
+fn wick() -> Vec<(String, hub_server::Answer)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick");
+    let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+    let files: Vec<_> = names.iter().map(|name| (*name, fs::read(folder.join(name)).unwrap())).collect();
+    hub_server::model(ID, &files)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_on_a_hub_is_trained_and_talked_to() {
+    let hub = Arc::new(Server::start(wick()));
+    let place = Place::new(&hub.endpoint, &[]).await;
+    let run = place.run().await;
+    assert_eq!(run.state, RunState::Finished, "{:?}", run.reason);
+    assert_eq!((run.model.as_str(), run.step), ("wick-1.0", 2));
+    let download = format!("{ID}/model.safetensors: 0.0 of 2.1 MB");
+    let events = place.events(&run.id);
+    assert!(
+        events.contains(&EventBody::Phase { phase: Phase::Downloading, detail: Some(download) }),
+        "{events:?}"
+    );
+    let asked = hub.asked("/resolve/");
+
+    // The adapter stands on the hub's model, which is here by now.
+    for target in [format!("run:{}:", run.id), format!("hub:{ID}")] {
+        let status = place.load(&target).await;
+        assert!(matches!(status, ChatStatus::Ready { .. }), "{target}: {status:?}");
+    }
+    assert_eq!(hub.asked("/resolve/"), asked, "nothing is fetched twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_network_the_way_out_is_said() {
+    for (endpoint, more) in [("http://127.0.0.1:1", vec![]), ("http://127.0.0.1:1", vec!["HF_HUB_OFFLINE=1"])]
+    {
+        let place = Place::new(endpoint, &more).await;
+        let run = place.run().await;
+        let reason = run.reason.unwrap_or_default();
+        assert_eq!(run.state, RunState::Failed, "{reason}");
+        for part in [ID, "the Hugging Face hub", "models/"] {
+            assert!(reason.contains(part), "{reason}");
+        }
+        let ChatStatus::Failed { reason, .. } = place.load(&format!("hub:{ID}")).await else {
+            panic!("there is no model to load")
+        };
+        assert!(reason.contains(ID) && reason.contains("models/"), "{reason}");
+    }
+}
