@@ -24,7 +24,9 @@ test('the form of a new run', async t => {
     const page = await fresh();
     assert.ok(await tick(page, 'identity').isVisible(), 'what is here is seen at once');
     assert.ok(!await tick(page, 'ultrachat_200k').isVisible(), 'what is on a hub is folded');
-    assert.ok(!await tick(page, 'chandler_pairs').isVisible(), 'pairs are not for this stage');
+    for (const other of ['chandler_pairs', 'chandler_text']) {
+      assert.ok(!await tick(page, other).isVisible(), `${other} is not for this stage`);
+    }
     await part(page, 'search-dataset').fill('ultra H4');
     await tick(page, 'ultrachat_200k').check();
     assert.ok(!await tick(page, 'identity').isVisible());

@@ -79,7 +79,7 @@ impl Holds {
     pub fn suits(self, stage: Stage) -> bool {
         match stage {
             Stage::Pt => self != Holds::Pairs,
-            Stage::Sft => !matches!(self, Holds::Pairs | Holds::Judged),
+            Stage::Sft => self == Holds::Answers,
         }
     }
 }

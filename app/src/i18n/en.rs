@@ -147,7 +147,7 @@ pub const EN: Words = Words {
     new_data_search: "Search data sets by name",
     new_data_on_hubs: "On a hub: {n}, downloaded when the run starts",
     new_data_not_found: "No data set is called that.",
-    new_data_unsuited: "{n} more hold rows of another kind (pairs of answers, judged answers), which this stage does not train on.",
+    new_data_unsuited: "{n} more hold rows of another kind, which this stage does not train on.",
     new_data_unsuited_one: "Rows of another kind: not for this stage",
     new_data_remove: "Take out {name}",
     new_default: "Default: {value}",

@@ -147,7 +147,7 @@ pub const ZH: Words = Words {
     new_data_search: "按名称搜索数据集",
     new_data_on_hubs: "模型社区：{n} 个，训练开始时下载",
     new_data_not_found: "没有这个名称的数据集。",
-    new_data_unsuited: "另有 {n} 个数据集的内容（偏好对、带评价的回答）不适用于此阶段。",
+    new_data_unsuited: "另有 {n} 个数据集的内容不适用于此阶段。",
     new_data_unsuited_one: "内容不适用于此阶段",
     new_data_remove: "移除 {name}",
     new_default: "默认：{value}",

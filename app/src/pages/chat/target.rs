@@ -128,7 +128,7 @@ pub fn TargetPanel(
                     data-test="chat-hub"
                     list=hub_models::ID
                     aria-label=w.chat_hub_name
-                    placeholder=w.chat_hub_name
+                    placeholder="owner/name"
                     autocomplete="off"
                     spellcheck="false"
                     hidden=move || hub_name().is_none()

@@ -70,7 +70,7 @@ pub fn DatasetPicker(argument: &'static Argument, form: Form, choices: StoredVal
                 {(!hub.is_empty()).then(|| view! { <HubSets picker entries=hub/> })}
             </div>
             <p class="muted" hidden=move || !none_found()>{w.new_data_not_found}</p>
-            <p class="field-meta muted" hidden=move || unsuited() == 0>
+            <p class="field-help" hidden=move || unsuited() == 0>
                 {move || fill(w.new_data_unsuited, &[("n", &unsuited().to_string())])}
             </p>
         </Labelled>
