@@ -7,7 +7,7 @@ pub(crate) mod models;
 mod remarks;
 mod targets;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::{
     api::{
@@ -36,6 +36,8 @@ const FIRST_LOG: u64 = 500;
 /// Lines of what a dead worker printed that are shown with its log.
 const LAST_WORDS: usize = 20;
 const LONGEST_NAME: usize = 120;
+/// How long the check of a form looks at model and template for what is worth a remark.
+const REMARKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The server's side of the pages.
 pub struct ServerBoard {
@@ -102,7 +104,9 @@ impl ServerBoard {
     /// What to know before a run is launched that can be launched.
     async fn warnings(&self, prepared: &launch::Prepared) -> Vec<FieldProblem> {
         let lang = Preferences::current().lang;
-        let remarks = self.datasets.remarks(prepared.encoding()).await.into_iter();
+        // Where the readers of data are busy, the form does not wait for them.
+        let remarks = tokio::time::timeout(REMARKS_WITHIN, self.datasets.remarks(prepared.encoding())).await;
+        let remarks = remarks.unwrap_or_default().into_iter();
         let matters =
             |remark: &Remark| !matches!(remark, Remark::NewTokens(_)) || !prepared.grows_vocabulary();
         remarks.filter(matters).map(|remark| field_problem(remarks::told(&remark), lang)).collect()
