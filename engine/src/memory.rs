@@ -1,4 +1,4 @@
-//! How much memory this machine has left.
+//! How much memory this machine has left, and how much this process took.
 
 /// Bytes available to new allocations, within the process's control group where it has a limit.
 ///
@@ -10,6 +10,13 @@ pub fn available() -> usize {
     });
     let system = system.unwrap_or(4 << 30);
     group_limit().map_or(system, |limit| system.min(limit))
+}
+
+/// Most bytes that this process has held at once, where the system tells.
+pub fn peak() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib * 1024)
 }
 
 /// What a container's limit leaves.

@@ -9,6 +9,8 @@ use super::{Config, DecoderSpec, RopeSpec};
 /// Names of the modules that Llama's relatives share.
 pub const QKV: [Name; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
 pub const GATED: [Name; 3] = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
+/// Of an expert, within it.
+pub const EXPERT: [Name; 3] = ["gate_proj", "up_proj", "down_proj"];
 
 /// Sizes under their usual keys.
 pub struct Sizes {

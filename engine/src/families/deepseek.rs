@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::ops::{BalanceKind, GroupScore, Groups, Routing, Scoring};
 
-use super::common::{GATED, activation, llama_like};
+use super::common::{EXPERT, activation, llama_like};
 use super::llama::llama;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeScaling, RopeSpec};
@@ -63,27 +63,12 @@ fn experts(config: &Config) -> Result<ExpertsSpec> {
     let shared = config.size_or("n_shared_experts", 1)?;
     let names =
         ["mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj", "mlp.shared_experts.down_proj"];
+    let routing = Routing::softmax(config.size("n_routed_experts")?, config.size("num_experts_per_tok")?);
+    let expert = FeedForwardSpec::gated(width, act, EXPERT);
     Ok(ExpertsSpec {
-        routing: Routing {
-            experts: config.size("n_routed_experts")?,
-            top_k: config.size("num_experts_per_tok")?,
-            scoring: Scoring::Softmax,
-            normalise: false,
-            scale: 1.0,
-            groups: None,
-        },
-        router: "mlp.gate",
-        correction: None,
-        prefix: "mlp.experts.{}",
-        expert: FeedForwardSpec::gated(width, act, GATED.map(|name| &name["mlp.".len()..])),
         shared: config.get("n_shared_experts").map(|_| FeedForwardSpec::gated(shared * width, act, names)),
-        shared_gate: None,
         balance: BalanceKind::Sequence,
-        balance_coefficient: 0.0,
-        always_balanced: false,
-        balance_reported: false,
-        adaptable_router: false,
-        adaptable_experts: false,
+        ..ExpertsSpec::new(routing, "mlp.gate", "mlp.experts.{}", expert)
     })
 }
 

@@ -1,9 +1,9 @@
 //! Qwen 1.5, 2 and 2.5, Qwen 3, and their mixtures of experts.
 
 use crate::Result;
-use crate::ops::{BalanceKind, Routing, Scoring};
+use crate::ops::Routing;
 
-use super::common::{GATED, activation, llama_like, window};
+use super::common::{EXPERT, activation, llama_like, window};
 use super::llama::llama;
 use super::spec::*;
 use super::{Config, DecoderSpec};
@@ -59,27 +59,12 @@ fn mixture(config: &Config, mut spec: DecoderSpec) -> Result<DecoderSpec> {
     }
     let width = config.size("moe_intermediate_size")?;
     let act = activation(config, "hidden_act", "silu")?;
-    spec.experts = Some(ExpertsSpec {
-        routing: Routing {
-            experts: count,
-            top_k: config.size_or("num_experts_per_tok", 4)?,
-            scoring: Scoring::Softmax,
-            normalise: config.flag_or("norm_topk_prob", false)?,
-            scale: 1.0,
-            groups: None,
-        },
-        router: "mlp.gate",
-        correction: None,
-        prefix: "mlp.experts.{}",
-        expert: FeedForwardSpec::gated(width, act, GATED.map(|name| &name["mlp.".len()..])),
-        shared: None,
-        shared_gate: None,
-        balance: BalanceKind::Batch,
-        balance_coefficient: config.number_or("router_aux_loss_coef", 0.001)? as f32,
-        always_balanced: config.flag_or("output_router_logits", false)?,
-        balance_reported: true,
-        adaptable_router: false,
-        adaptable_experts: false,
-    });
+    let routing = Routing {
+        normalise: config.flag_or("norm_topk_prob", false)?,
+        ..Routing::softmax(count, config.size_or("num_experts_per_tok", 4)?)
+    };
+    let expert = FeedForwardSpec::gated(width, act, EXPERT);
+    let experts = ExpertsSpec::new(routing, "mlp.gate", "mlp.experts.{}", expert);
+    spec.experts = Some(experts.with_batch_balance(config)?);
     Ok(spec)
 }

@@ -331,6 +331,35 @@ pub struct ExpertsSpec {
     pub adaptable_experts: bool,
 }
 
+impl ExpertsSpec {
+    /// Experts alone, without an auxiliary loss; neither they nor the router are among `all`.
+    pub fn new(routing: Routing, router: Name, prefix: Name, expert: FeedForwardSpec) -> Self {
+        ExpertsSpec {
+            routing,
+            router,
+            correction: None,
+            prefix,
+            expert,
+            shared: None,
+            shared_gate: None,
+            balance: BalanceKind::Batch,
+            balance_coefficient: 0.0,
+            always_balanced: false,
+            balance_reported: false,
+            adaptable_router: false,
+            adaptable_experts: false,
+        }
+    }
+
+    /// The auxiliary loss over the batch of transformers' Switch-like models.
+    pub fn with_batch_balance(mut self, config: &Config) -> Result<Self> {
+        self.balance_coefficient = config.number_or("router_aux_loss_coef", 0.001)? as f32;
+        self.always_balanced = config.flag_or("output_router_logits", false)?;
+        self.balance_reported = true;
+        Ok(self)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct HeadSpec {
     pub name: Name,

@@ -49,6 +49,13 @@ pub struct Routing {
     pub groups: Option<Groups>,
 }
 
+impl Routing {
+    /// The `top_k` largest probabilities, as they are.
+    pub fn softmax(experts: usize, top_k: usize) -> Self {
+        Routing { experts, top_k, scoring: Scoring::Softmax, normalise: false, scale: 1.0, groups: None }
+    }
+}
+
 /// Weights [rows, top_k] of the chosen experts, best first, and which they are.
 pub struct Routed {
     pub weights: Var,
