@@ -28,6 +28,7 @@ LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", choices=SHAPES, default="135m")
+    parser.add_argument("--layers", type=int, help="instead of the shape's own")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--seq", type=int, default=256)
     parser.add_argument("--steps", type=int, default=6)
@@ -40,7 +41,8 @@ def arguments():
 
 def build(args):
     torch.manual_seed(0)
-    config = LlamaConfig(**SHAPES[args.shape], max_position_embeddings=4096, tie_word_embeddings=True,
+    shape = SHAPES[args.shape] | ({"num_hidden_layers": args.layers} if args.layers else {})
+    config = LlamaConfig(**shape, max_position_embeddings=4096, tie_word_embeddings=True,
                          rms_norm_eps=1e-5, use_cache=False)
     model = LlamaForCausalLM(config)
     if args.dtype == "bf16":

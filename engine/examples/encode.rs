@@ -36,17 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for example in prepared.train.iter() {
         tokens += example?.ids.len();
     }
-    let peak_mb = peak_memory().map(|bytes| bytes as f64 / 1e6);
+    let peak_mb = engine::memory::peak().map(|bytes| bytes as f64 / 1e6);
     println!(
         "{}",
         json!({"rows": prepared.train.len(), "seconds": seconds, "tokens": tokens, "peak_mb": peak_mb})
     );
     Ok(())
-}
-
-/// Most memory the process has held, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

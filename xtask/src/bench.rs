@@ -1,6 +1,9 @@
 //! `cargo xtask bench …`: measurements, as tables.
 
 pub mod encode;
+pub mod end;
+pub mod scaling;
 pub mod server;
+mod side;
 mod statistics;
 pub mod train;

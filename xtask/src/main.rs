@@ -65,6 +65,10 @@ enum Task {
 enum Bench {
     /// Optimisation steps: time and memory beside PyTorch with PEFT
     Train(bench::train::Options),
+    /// Cost over sequence length and number of layers beside PyTorch with PEFT
+    Scaling(bench::scaling::Options),
+    /// A whole run, from start to saved adapter: time beside `llamafactory-cli train`
+    End(bench::end::Options),
     /// Encoding of a data set: rows per second beside LLaMA-Factory's, in one process
     Encode(bench::encode::Options),
     /// The dashboard's server: start-up, memory, weight of the first page
@@ -98,6 +102,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => tests::run(&options),
         Task::Model { name } => model::bring(name, Path::new("models")),
         Task::Bench(Bench::Train(options)) => bench::train::compare(&options),
+        Task::Bench(Bench::Scaling(options)) => bench::scaling::compare(&options),
+        Task::Bench(Bench::End(options)) => bench::end::compare(&options),
         Task::Bench(Bench::Encode(options)) => bench::encode::compare(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),

@@ -8,15 +8,16 @@ use std::{
     fs::{self, File},
     io::{BufWriter, Write, stdout},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::side::{example, measurements, number, peer};
 use super::statistics::{median, with_spread};
-use crate::process::{cargo, run, say, timed};
+use crate::process::say;
 
 const FOLDER: &str = "target/bench-encode";
 const DATASET: &str = "bench";
@@ -56,16 +57,12 @@ impl Measured {
 
 /// Measures both sides and prints the table.
 pub fn compare(options: &Options) -> anyhow::Result<()> {
-    let mut build = cargo(["build", "--release", "--package", "engine", "--example", "encode"]);
-    timed("engine, cargo", || run(&mut build))?;
-    let chandler = Path::new("target/release/examples/encode").canonicalize()?;
+    let chandler = example("encode")?;
+    let python = peer(options.python.as_deref(), "llamafactory");
     write_rows(options.rows)?;
-    if options.python.is_none() {
-        say("no --python named: measuring Chandler alone");
-    }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for number in 1..=options.pairs {
-        if let Some(python) = &options.python {
+        if let Some(python) = python {
             let mut process = Command::new(python);
             process.arg("benches/reference_encode.py");
             let measured = measure(process, options)?;
@@ -133,30 +130,20 @@ fn write_rows(rows: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs one process and reads the JSON in the last line it printed.
 fn measure(mut process: Command, options: &Options) -> anyhow::Result<Measured> {
-    let name = process.get_program().to_string_lossy().into_owned();
     process.args(["--data", FOLDER, "--dataset", DATASET, "--template", &options.template]);
     process.arg("--tokenizer").arg(&options.tokenizer);
     // What is encoded is written, as the other side does, but not where runs would find it.
     process.env("CHANDLER_CACHE", Path::new(FOLDER).join("cache"));
-    let output = process.stderr(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
-    if !output.status.success() {
-        bail!("{name} ended with {}", output.status);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().last().unwrap_or_default();
-    read(line).with_context(|| format!("{name} printed, instead of its measurements: {line}"))
+    read(&measurements(&mut process)?)
 }
 
-fn read(line: &str) -> anyhow::Result<Measured> {
-    let value: Value = serde_json::from_str(line)?;
-    let number = |key: &str| value[key].as_f64().with_context(|| format!("no {key}"));
+fn read(value: &Value) -> anyhow::Result<Measured> {
     Ok(Measured {
-        rows: number("rows")?,
-        seconds: number("seconds")?,
+        rows: number(value, "rows")?,
+        seconds: number(value, "seconds")?,
         tokens: value["tokens"].as_u64().context("no tokens")?,
-        peak_mb: number("peak_mb")?,
+        peak_mb: number(value, "peak_mb")?,
     })
 }
 
@@ -165,9 +152,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_measurements_is_read() {
-        let measured = read(r#"{"rows": 100, "seconds": 0.5, "tokens": 7, "peak_mb": 1.5}"#).unwrap();
-        assert_eq!(measured.rows_per_s(), 200.0);
-        assert!(read(r#"{"rows": 100}"#).is_err());
+    fn measurements_are_read() {
+        let all = json!({"rows": 100, "seconds": 0.5, "tokens": 7, "peak_mb": 1.5});
+        assert_eq!(read(&all).unwrap().rows_per_s(), 200.0);
+        assert!(read(&json!({"rows": 100})).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! One process of the training benchmark: optimisation steps of the engine on random tokens.
 //!
 //! Takes the same arguments as `benches/torch_train.py` and prints the same line of JSON:
-//! `{"step_ms": [...], "peak_mb": ..., "losses": [...]}`.
+//! `{"step_ms": [...], "peak_mb": ..., "losses": [...]}`, with `step_gflop`, the arithmetic of a step, and
+//! `gemm_gflops`, the rate of matrix products on this machine.
+
+mod arithmetic;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,12 +18,16 @@ use engine::rng::Rng;
 use engine::weights::InitialSource;
 use serde_json::{Value, json};
 
+use arithmetic::Work;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is measured.
 struct Arguments {
     shape: String,
+    /// Instead of the shape's own.
+    layers: Option<usize>,
     batch: usize,
     seq: usize,
     steps: usize,
@@ -33,6 +40,7 @@ struct Arguments {
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
     let mut arguments = Arguments {
         shape: "135m".to_owned(),
+        layers: None,
         batch: 2,
         seq: 256,
         steps: 6,
@@ -46,6 +54,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
         match word.as_str() {
             "--shape" => arguments.shape = value()?,
+            "--layers" => arguments.layers = Some(value()?.parse()?),
             "--batch" => arguments.batch = value()?.parse()?,
             "--seq" => arguments.seq = value()?.parse()?,
             "--steps" => arguments.steps = value()?.parse()?,
@@ -65,7 +74,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(arguments)
 }
 
-fn config(shape: &str) -> Result<Value, String> {
+fn config(shape: &str, layers: Option<usize>) -> Result<Value, String> {
     let sizes = match shape {
         "135m" => json!({
             "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
@@ -82,11 +91,12 @@ fn config(shape: &str) -> Result<Value, String> {
     });
     let (Value::Object(mut all), Value::Object(common)) = (sizes, common) else { return Err(String::new()) };
     all.extend(common);
+    all.extend(layers.map(|layers| ("num_hidden_layers".to_owned(), json!(layers))));
     Ok(Value::Object(all))
 }
 
 fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
-    let Value::Object(values) = config(&arguments.shape)? else { return Err("no configuration".into()) };
+    let Value::Object(values) = config(&arguments.shape, arguments.layers)? else { return Err("no configuration".into()) };
     let spec = families::read(&Config { path: PathBuf::from(&arguments.shape), values })?;
     let tuning = Tuning { full: arguments.full, bf16: arguments.bf16, ..Tuning::default() };
     let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;
@@ -129,16 +139,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         optimizer.step(&trainable, &grads, 1e-4, clip)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
-    println!("{}", json!({"step_ms": times, "peak_mb": peak_mb(), "losses": losses}));
+    let peak_mb = engine::memory::peak().map(|bytes| bytes as f64 / (1 << 20) as f64);
+    let config = config(&arguments.shape, arguments.layers)?;
+    let work = Work {
+        batch: arguments.batch,
+        seq: arguments.seq,
+        rank: (!arguments.full).then_some(arguments.rank),
+    };
+    println!(
+        "{}",
+        json!({
+            "step_ms": times, "peak_mb": peak_mb, "losses": losses,
+            "step_gflop": arithmetic::step_gflop(&config, &work),
+            "gemm_gflops": arithmetic::gemm_peak_gflops(arguments.bf16),
+        })
+    );
     Ok(())
-}
-
-/// The largest resident size so far.
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next())
-        .and_then(|kib| kib.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1024.0
 }
