@@ -18,8 +18,10 @@ use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
 use std::sync::Arc;
 
-/// Floats of logits in a block.
-const BLOCK_FLOATS: usize = 4 << 20;
+/// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
+const BLOCK_FLOATS: usize = 12 << 20;
+/// Rows of a block, at least and at most.
+const BLOCK_ROWS: (usize, usize) = (64, 1024);
 
 /// Final norm and output matrix.
 #[derive(Debug, Clone)]
@@ -90,8 +92,11 @@ impl Head {
         self.linear.in_dim()
     }
 
-    fn block_rows(&self) -> usize {
-        (BLOCK_FLOATS / self.vocab()).clamp(16, 1024)
+    /// The labels in blocks of about the same length.
+    fn blocks<'l>(&self, labels: &'l [Label]) -> std::slice::Chunks<'l, Label> {
+        let most = (BLOCK_FLOATS / self.vocab()).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
+        let count = labels.len().div_ceil(most).max(1);
+        labels.chunks(labels.len().div_ceil(count).max(1))
     }
 
     /// Losses of the labels, without gradients.
@@ -101,7 +106,7 @@ impl Head {
         }
         let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
-        for block in labels.chunks(self.block_rows()) {
+        for block in self.blocks(labels) {
             let block_rows = self.run(hidden, block, factors.as_deref(), None)?;
             rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block)));
         }
@@ -124,7 +129,7 @@ impl Head {
         let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = vec![0.0; hidden.elem_count()];
-        for block in labels.chunks(self.block_rows()) {
+        for block in self.blocks(labels) {
             let mut block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
             let kept = (self.cap.is_some() || self.unit_rows).then(|| block_rows.logits.clone());
             rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), scale));
