@@ -34,8 +34,7 @@ pub fn step_gflop(config: &Value, work: &Work) -> Option<f64> {
     // Forward, the input's gradient and, where the weight is trained, its own.
     let base = if work.rank.is_some() { 2.0 } else { 3.0 };
     let rank = work.rank.unwrap_or(0) as f64;
-    let per_token: f64 =
-        linears.iter().map(|(k, n)| base * 2.0 * k * n + 3.0 * 2.0 * rank * (k + n)).sum();
+    let per_token: f64 = linears.iter().map(|(k, n)| base * 2.0 * k * n + 3.0 * 2.0 * rank * (k + n)).sum();
     let tokens = (work.batch * work.seq) as f64;
     // Scores and their product with the values: two products forward, four backward, half of each masked.
     let attention = 6.0 * 2.0 * hidden * tokens * work.seq as f64 / 2.0;

@@ -96,7 +96,9 @@ fn config(shape: &str, layers: Option<usize>) -> Result<Value, String> {
 }
 
 fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
-    let Value::Object(values) = config(&arguments.shape, arguments.layers)? else { return Err("no configuration".into()) };
+    let Value::Object(values) = config(&arguments.shape, arguments.layers)? else {
+        return Err("no configuration".into());
+    };
     let spec = families::read(&Config { path: PathBuf::from(&arguments.shape), values })?;
     let tuning = Tuning { full: arguments.full, bf16: arguments.bf16, ..Tuning::default() };
     let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;

@@ -64,7 +64,10 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
             process.envs([("CUDA_VISIBLE_DEVICES", ""), ("HF_HUB_OFFLINE", "1")]);
             process.envs([("DISABLE_VERSION_CHECK", "1")]);
             let finished = train(process, &recipe, "reference")?;
-            say(format!("LLaMA-Factory {number}: {:.1} s, loss {:.4}", finished.seconds, finished.train_loss));
+            say(format!(
+                "LLaMA-Factory {number}: {:.1} s, loss {:.4}",
+                finished.seconds, finished.train_loss
+            ));
             theirs.push(finished);
         }
         let mut process = Command::new(&chandler);

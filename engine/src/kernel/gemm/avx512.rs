@@ -2,8 +2,9 @@
 //!
 //! One thread's share is computed in the usual three loops (Goto & van de Geijn, "Anatomy of
 //! High-Performance Matrix Multiplication"): a block of B that fits the L2 cache is packed into panels of
-//! 32 columns, then strips of 14 rows of A are packed and run over all panels. Packing widens, transposes
-//! and pads, so the inner kernel sees one layout whatever the operands' strides and types are.
+//! 32 columns, then strips of 14 rows of A are run over all panels. Packing widens, transposes and pads, so
+//! the inner kernel sees one layout of B whatever its strides and type are. A is read where it lies if its
+//! rows are contiguous; else its strips are packed, too.
 //!
 //! With bf16 dot products the panels hold pairs of consecutive k as two bf16 in one 32-bit lane, and the
 //! same kernel shape multiplies twice as much per instruction.
@@ -46,6 +47,38 @@ pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
         } else {
             blocks::<false>(c, a, b, options);
         }
+    }
+}
+
+/// Rounds rows `first..` of A to bf16, row-major: as many as fill `out`.
+///
+/// # Panics
+/// If `out` is no whole number of rows, or longer than A.
+pub fn narrow(a: MatRef, first: usize, out: &mut [bf16]) {
+    let rows = out.len() / a.cols.max(1);
+    assert!(rows * a.cols == out.len() && first + rows <= a.rows && bf16_available());
+    for row in (0..rows).step_by(MR) {
+        let count = MR.min(rows - row);
+        for k in (0..a.cols).step_by(16) {
+            let depth = (a.cols - k).min(16);
+            // SAFETY: the features were detected; rows and columns lie inside of A, and so of `out`.
+            unsafe {
+                let vectors = a_tile(a, first + row, count, k, depth);
+                for (i, vector) in vectors.iter().enumerate().take(count) {
+                    store_bf16(out.as_mut_ptr().add((row + i) * a.cols + k), depth, *vector);
+                }
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+#[inline]
+unsafe fn store_bf16(out: *mut bf16, count: usize, vector: __m512) {
+    // SAFETY: masked to the `count` elements the caller owns; __m256bh and __m256i are the same 256 bits.
+    unsafe {
+        let half: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(vector));
+        _mm256_mask_storeu_epi16(out.cast(), mask(count), half);
     }
 }
 
@@ -95,16 +128,17 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                     let mut row = 0;
                     while row < m {
                         let rows = MR.min(m - row);
-                        pack_strip::<PAIRS>(a, row, rows, k0, kc, strip);
-                        if let Some((a2, _)) = extra {
-                            pack_strip::<PAIRS>(a2, row, rows, 0, a2.cols, strip.add(main));
-                        }
+                        let strips = [
+                            Strip::of::<PAIRS>(a, row, rows, k0, kc, strip),
+                            extra.map_or(Strip::NONE, |(a2, _)| {
+                                Strip::of::<PAIRS>(a2, row, rows, 0, a2.cols, strip.add(KC))
+                            }),
+                        ];
                         for p in 0..count {
                             let col = (first_panel + p) * NR;
                             let out = c.data.add(row * c.stride + col);
-                            let tile =
-                                Tile { depth, out, stride: c.stride, accumulate, cols: NR.min(n - col) };
-                            tile.run::<PAIRS>(rows, strip, block.add(p * depth * NR));
+                            let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(n - col) };
+                            tile.run::<PAIRS>(rows, &strips, block.add(p * depth * NR));
                         }
                         row += rows;
                     }
@@ -229,13 +263,36 @@ fn gather(view: MatRef, row: usize, rows: usize, col: usize, cols: usize) -> [__
     vectors
 }
 
+/// Asks for the rows of B that are packed next, which no hardware prefetcher guesses when they are short
+/// pieces of long rows.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn prefetch(b: MatRef, k0: usize, col: usize) {
+    if b.col_stride != 1 {
+        return;
+    }
+    for k in k0..(k0 + 16).min(b.rows) {
+        let index = b.offset + k * b.row_stride + col;
+        let (place, width) = match b.data {
+            Elements::F32(data) => (data.as_ptr().wrapping_add(index).cast::<i8>(), NR * 4),
+            Elements::Bf16(data) => (data.as_ptr().wrapping_add(index).cast(), NR * 2),
+            Elements::F16(data) => (data.as_ptr().wrapping_add(index).cast(), NR * 2),
+        };
+        for line in (0..width).step_by(64) {
+            // SAFETY: prefetching reads nothing, wherever it points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(line)) };
+        }
+    }
+}
+
 /// Packs rows `k0..k0 + kc` of 32 columns of B: lane row l of the panel holds k0 + l (or a pair of k).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn pack_panel_f32(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize, panel: *mut f32) {
-    for half in 0..2 {
-        let width = cols.saturating_sub(half * 16).min(16);
-        for k in (0..kc).step_by(16) {
-            let depth = (kc - k).min(16);
+    for k in (0..kc).step_by(16) {
+        let depth = (kc - k).min(16);
+        prefetch(b, k0 + k + 32, col);
+        for half in 0..cols.div_ceil(16) {
+            let width = (cols - half * 16).min(16);
             // SAFETY: the panel has room for kc rows of NR lanes.
             unsafe {
                 let vectors = b_tile(b, k0 + k, depth, col + half * 16, width);
@@ -249,20 +306,67 @@ unsafe fn pack_panel_f32(b: MatRef, k0: usize, kc: usize, col: usize, cols: usiz
 
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
 unsafe fn pack_panel_pairs(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize, panel: *mut f32) {
-    for half in 0..2 {
-        let width = cols.saturating_sub(half * 16).min(16);
-        for k in (0..kc).step_by(16) {
-            let depth = (kc - k).min(16);
+    for k in (0..kc).step_by(32) {
+        let depth = (kc - k).min(32);
+        prefetch(b, k0 + k + 32, col);
+        prefetch(b, k0 + k + 48, col);
+        for half in 0..cols.div_ceil(16) {
+            let width = (cols - half * 16).min(16);
             // SAFETY: the panel has room for kc / 2 rows, rounded up, of NR lanes.
             unsafe {
-                let vectors = b_tile(b, k0 + k, depth, col + half * 16, width);
-                for i in 0..depth.div_ceil(2) {
-                    let lanes = pair(vectors[2 * i], vectors[2 * i + 1]);
-                    _mm512_storeu_ps(panel.add((k / 2 + i) * NR + half * 16), lanes);
+                let vectors = pair_tile(b, k0 + k, depth, col + half * 16, width);
+                for (i, vector) in vectors.iter().enumerate().take(depth.div_ceil(2)) {
+                    _mm512_storeu_ps(panel.add((k / 2 + i) * NR + half * 16), *vector);
                 }
             }
         }
     }
+}
+
+/// Up to 32 rows of k of B at columns `col..col + cols` (at most 16), in pairs: vector i is rows `k0 + 2i` and
+/// `k0 + 2i + 1`. What is stored in bf16 is moved, never converted.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+#[inline]
+unsafe fn pair_tile(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize) -> [__m512; 16] {
+    let mut vectors = [_mm512_setzero_ps(); 16];
+    // SAFETY: as for `tile`; what lies outside of the view is masked off.
+    unsafe {
+        match b.data {
+            Elements::Bf16(data) if b.row_stride == 1 => {
+                let lanes = if kc >= 32 { u32::MAX } else { (1 << kc) - 1 };
+                for (j, vector) in vectors.iter_mut().enumerate().take(cols) {
+                    let start = b.offset + (col + j) * b.col_stride + k0;
+                    let pairs = _mm512_maskz_loadu_epi16(lanes, data.as_ptr().wrapping_add(start).cast());
+                    *vector = _mm512_castsi512_ps(pairs);
+                }
+                transpose(&mut vectors);
+            }
+            Elements::Bf16(data) if b.col_stride == 1 => {
+                let row = |k: usize| {
+                    let start = b.offset + (k0 + k) * b.row_stride + col;
+                    let lanes = if k < kc { mask(cols) } else { 0 };
+                    _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(
+                        lanes,
+                        data.as_ptr().wrapping_add(start).cast(),
+                    ))
+                };
+                for (i, vector) in vectors.iter_mut().enumerate().take(kc.div_ceil(2)) {
+                    let high = _mm512_slli_epi32::<16>(row(2 * i + 1));
+                    *vector = _mm512_castsi512_ps(_mm512_or_si512(row(2 * i), high));
+                }
+            }
+            _ => {
+                for part in 0..kc.div_ceil(16) {
+                    let depth = (kc - part * 16).min(16);
+                    let wide = b_tile(b, k0 + part * 16, depth, col, cols);
+                    for i in 0..depth.div_ceil(2) {
+                        vectors[part * 8 + i] = pair(wide[2 * i], wide[2 * i + 1]);
+                    }
+                }
+            }
+        }
+    }
+    vectors
 }
 
 unsafe fn pack_panel<const PAIRS: bool>(
@@ -332,27 +436,59 @@ unsafe fn a_tile(a: MatRef, row: usize, rows: usize, k0: usize, depth: usize) ->
     }
 }
 
-unsafe fn pack_strip<const PAIRS: bool>(
-    a: MatRef,
-    row: usize,
-    rows: usize,
-    k0: usize,
-    kc: usize,
-    strip: *mut f32,
-) {
-    // SAFETY: as for the two.
-    unsafe {
-        if PAIRS {
-            pack_strip_pairs(a, row, rows, k0, kc, strip)
-        } else {
-            pack_strip_f32(a, row, rows, k0, kc, strip)
+/// Lanes of a strip of A: lane l of row i is at `start[i * stride + l]`.
+#[derive(Clone, Copy)]
+struct Strip {
+    start: *const f32,
+    stride: usize,
+    depth: usize,
+}
+
+impl Strip {
+    const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, depth: 0 };
+
+    /// Rows `row..row + rows` of A at `k0..k0 + kc`: where they lie, or packed into `buffer`.
+    unsafe fn of<const PAIRS: bool>(
+        a: MatRef,
+        row: usize,
+        rows: usize,
+        k0: usize,
+        kc: usize,
+        buffer: *mut f32,
+    ) -> Strip {
+        let depth = lanes::<PAIRS>(kc);
+        let index = a.offset + row * a.row_stride + k0;
+        // Rows a multiple of 4 KiB apart would all want the same few lines of the L1 cache.
+        let spread = |row: usize| row < 64 || !row.is_multiple_of(1024);
+        match a.data {
+            Elements::F32(data) if !PAIRS && a.col_stride == 1 && spread(a.row_stride) => {
+                return Strip { start: data.as_ptr().wrapping_add(index), stride: a.row_stride, depth };
+            }
+            Elements::Bf16(data)
+                if PAIRS
+                    && a.col_stride == 1
+                    && [kc, index, a.row_stride].iter().all(|x| x.is_multiple_of(2))
+                    && spread(a.row_stride / 2) =>
+            {
+                let start = data.as_ptr().wrapping_add(index).cast();
+                return Strip { start, stride: a.row_stride / 2, depth };
+            }
+            _ => {}
         }
+        // SAFETY: the caller's buffer has room for MR rows of the strip.
+        unsafe {
+            if PAIRS {
+                pack_strip_pairs(a, row, rows, k0, kc, buffer)
+            } else {
+                pack_strip_f32(a, row, rows, k0, kc, buffer)
+            }
+        }
+        Strip { start: buffer, stride: STRIP, depth }
     }
 }
 
 /// Where a register tile goes.
 struct Tile {
-    depth: usize,
     out: *mut f32,
     stride: usize,
     accumulate: bool,
@@ -360,73 +496,96 @@ struct Tile {
 }
 
 impl Tile {
-    unsafe fn run<const PAIRS: bool>(&self, rows: usize, strip: *const f32, panel: *const f32) {
+    /// Runs the strips, one after the other, over a panel that is as deep as both.
+    unsafe fn run<const PAIRS: bool>(&self, rows: usize, strips: &[Strip; 2], panel: *const f32) {
         macro_rules! by_rows {
             ($($n:literal)*) => {
-                match rows {
-                    $($n => if PAIRS { self.pairs::<$n>(strip, panel) } else { self.single::<$n>(strip, panel) },)*
+                match (rows, self.cols > 16) {
+                    $(($n, true) if PAIRS => self.pairs::<$n, 2>(strips, panel),
+                    ($n, false) if PAIRS => self.pairs::<$n, 1>(strips, panel),
+                    ($n, true) => self.single::<$n, 2>(strips, panel),
+                    ($n, false) => self.single::<$n, 1>(strips, panel),)*
                     _ => {}
                 }
             };
         }
-        // SAFETY: strip and panel hold `depth` lanes; the tile lies inside of C.
+        // SAFETY: strips and panel hold the lanes they say; the tile lies inside of C.
         unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
     }
 
+    /// `VECTORS` is two, or one where no more than sixteen columns are there.
     #[target_feature(enable = "avx512f")]
-    unsafe fn single<const ROWS: usize>(&self, strip: *const f32, panel: *const f32) {
-        let mut left = [_mm512_setzero_ps(); ROWS];
-        let mut right = [_mm512_setzero_ps(); ROWS];
-        // SAFETY: strip and panel hold `depth` lanes.
+    unsafe fn single<const ROWS: usize, const VECTORS: usize>(
+        &self,
+        strips: &[Strip; 2],
+        mut panel: *const f32,
+    ) {
+        let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+        // SAFETY: strips and panel hold `depth` lanes.
         unsafe {
-            for k in 0..self.depth {
-                let b0 = _mm512_loadu_ps(panel.add(k * NR));
-                let b1 = _mm512_loadu_ps(panel.add(k * NR + 16));
-                for i in 0..ROWS {
-                    let a = _mm512_set1_ps(*strip.add(i * STRIP + k));
-                    left[i] = _mm512_fmadd_ps(a, b0, left[i]);
-                    right[i] = _mm512_fmadd_ps(a, b1, right[i]);
+            for Strip { start, stride, depth } in *strips {
+                for k in 0..depth {
+                    let b: [__m512; VECTORS] = std::array::from_fn(
+                        #[inline(always)]
+                        |v| _mm512_loadu_ps(panel.add(16 * v)),
+                    );
+                    panel = panel.add(NR);
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let a = _mm512_set1_ps(*start.add(i * stride + k));
+                        for v in 0..VECTORS {
+                            sums[v] = _mm512_fmadd_ps(a, b[v], sums[v]);
+                        }
+                    }
                 }
             }
-            self.store(&left, &right);
+            self.store(&sums);
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn pairs<const ROWS: usize>(&self, strip: *const f32, panel: *const f32) {
-        let mut left = [_mm512_setzero_ps(); ROWS];
-        let mut right = [_mm512_setzero_ps(); ROWS];
-        // SAFETY: strip and panel hold `depth` lanes; __m512 and __m512bh are the same 512 bits.
+    unsafe fn pairs<const ROWS: usize, const VECTORS: usize>(
+        &self,
+        strips: &[Strip; 2],
+        mut panel: *const f32,
+    ) {
+        let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+        // SAFETY: strips and panel hold `depth` lanes; __m512i and __m512bh are the same 512 bits.
         unsafe {
-            for k in 0..self.depth {
-                let b0: __m512bh = std::mem::transmute(_mm512_loadu_ps(panel.add(k * NR)));
-                let b1: __m512bh = std::mem::transmute(_mm512_loadu_ps(panel.add(k * NR + 16)));
-                for i in 0..ROWS {
-                    let a: __m512bh = std::mem::transmute(_mm512_set1_ps(*strip.add(i * STRIP + k)));
-                    left[i] = _mm512_dpbf16_ps(left[i], a, b0);
-                    right[i] = _mm512_dpbf16_ps(right[i], a, b1);
+            for Strip { start, stride, depth } in *strips {
+                for k in 0..depth {
+                    let b: [__m512bh; VECTORS] = std::array::from_fn(
+                        #[inline(always)]
+                        |v| std::mem::transmute(_mm512_loadu_ps(panel.add(16 * v))),
+                    );
+                    panel = panel.add(NR);
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let lane = start.add(i * stride + k).cast::<i32>().read_unaligned();
+                        let a: __m512bh = std::mem::transmute(_mm512_set1_epi32(lane));
+                        for v in 0..VECTORS {
+                            sums[v] = _mm512_dpbf16_ps(sums[v], a, b[v]);
+                        }
+                    }
                 }
             }
-            self.store(&left, &right);
+            self.store(&sums);
         }
     }
 
     #[target_feature(enable = "avx512f")]
     #[inline]
-    unsafe fn store<const ROWS: usize>(&self, left: &[__m512; ROWS], right: &[__m512; ROWS]) {
-        let masks = (mask(self.cols), mask(self.cols.saturating_sub(16)));
-        for i in 0..ROWS {
-            // SAFETY: masked to the columns of C; masked lanes are not touched.
-            unsafe {
-                let out = self.out.add(i * self.stride);
-                let second = out.wrapping_add(16);
-                let (mut l, mut r) = (left[i], right[i]);
-                if self.accumulate {
-                    l = _mm512_add_ps(l, _mm512_maskz_loadu_ps(masks.0, out));
-                    r = _mm512_add_ps(r, _mm512_maskz_loadu_ps(masks.1, second));
+    unsafe fn store<const ROWS: usize, const VECTORS: usize>(&self, sums: &[[__m512; VECTORS]; ROWS]) {
+        for (i, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let lanes = mask(self.cols.saturating_sub(16 * v));
+                // SAFETY: masked to the columns of C; masked lanes are not touched.
+                unsafe {
+                    let out = self.out.wrapping_add(i * self.stride + 16 * v);
+                    let mut sum = *sum;
+                    if self.accumulate {
+                        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes, out));
+                    }
+                    _mm512_mask_storeu_ps(out, lanes, sum);
                 }
-                _mm512_mask_storeu_ps(out, masks.0, l);
-                _mm512_mask_storeu_ps(second, masks.1, r);
             }
         }
     }

@@ -13,6 +13,8 @@ mod vector;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+#[cfg(target_arch = "x86_64")]
+use rayon::prelude::*;
 
 /// Stored elements of a matrix.
 #[derive(Clone, Copy)]
@@ -238,6 +240,31 @@ pub fn gemm(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     if vector::fits(&c, &a, &b, &options) {
         return vector::run(c, a, b, options);
     }
+    #[cfg(target_arch = "x86_64")]
+    if options.bf16 && avx512::bf16_available() && c.cols >= NARROW_COLS {
+        let rounded = narrow(a);
+        let a = MatRef::new(Elements::Bf16(&rounded), a.rows, a.cols, a.cols);
+        return threaded(c, a, b, options);
+    }
+    threaded(c, a, b, options);
+}
+
+/// Columns of C from which on A is rounded to bf16 once, not each time a strip of it is read.
+#[cfg(target_arch = "x86_64")]
+const NARROW_COLS: usize = 256;
+
+/// A in bf16, row-major.
+#[cfg(target_arch = "x86_64")]
+fn narrow(a: MatRef) -> Vec<bf16> {
+    const ROWS: usize = 56;
+    let mut out = vec![bf16::ZERO; a.rows * a.cols];
+    out.par_chunks_mut(ROWS * a.cols.max(1))
+        .enumerate()
+        .for_each(|(block, out)| avx512::narrow(a, block * ROWS, out));
+    out
+}
+
+fn threaded(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     let work = 2.0 * c.rows as f64 * c.cols as f64 * (a.cols as f64 + 8.0);
     let threads = rayon::current_num_threads();
     if threads == 1 || work < 1.0e6 {
