@@ -57,6 +57,14 @@ pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
 pub fn narrow(a: MatRef, first: usize, out: &mut [bf16]) {
     let rows = out.len() / a.cols.max(1);
     assert!(rows * a.cols == out.len() && first + rows <= a.rows && bf16_available());
+    if let (Elements::F32(data), 1) = (a.data, a.col_stride) {
+        for (row, out) in out.chunks_exact_mut(a.cols.max(1)).enumerate() {
+            let start = a.offset + (first + row) * a.row_stride;
+            // SAFETY: the features were detected.
+            unsafe { narrow_row(&data[start..start + a.cols], out) };
+        }
+        return;
+    }
     for row in (0..rows).step_by(MR) {
         let count = MR.min(rows - row);
         for k in (0..a.cols).step_by(16) {
@@ -69,6 +77,23 @@ pub fn narrow(a: MatRef, first: usize, out: &mut [bf16]) {
                 }
             }
         }
+    }
+}
+
+/// Rounds as many floats as `out` has places.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+fn narrow_row(row: &[f32], out: &mut [bf16]) {
+    let (whole, rest) = row.as_chunks::<32>();
+    for (row, out) in whole.iter().zip(out.chunks_exact_mut(32)) {
+        // SAFETY: 32 floats are read and 32 halves written; __m512bh and __m512i are the same 512 bits.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(row.as_ptr()), _mm512_loadu_ps(row.as_ptr().add(16)));
+            let halves: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), halves);
+        }
+    }
+    for (x, out) in rest.iter().zip(&mut out[whole.len() * 32..]) {
+        *out = bf16::from_f32(*x);
     }
 }
 
@@ -116,8 +141,21 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                 // SAFETY: `block` holds `block_panels` panels of at most `panel_lanes` rows, `strip` MR rows
                 // of STRIP lanes; all views are within bounds.
                 unsafe {
+                    // What only one strip reads is not worth packing.
+                    let direct = |col: usize| match b.data {
+                        Elements::F32(data)
+                            if !PAIRS && m <= MR && b.col_stride == 1 && extra.is_none() && col + NR <= n =>
+                        {
+                            let start = data.as_ptr().wrapping_add(b.offset + k0 * b.row_stride + col);
+                            Some(Panel { start, stride: b.row_stride })
+                        }
+                        _ => None,
+                    };
                     for p in 0..count {
                         let col = (first_panel + p) * NR;
+                        if direct(col).is_some() {
+                            continue;
+                        }
                         let cols = NR.min(n - col);
                         let panel = block.add(p * depth * NR);
                         pack_panel::<PAIRS>(b, k0, kc, col, cols, panel);
@@ -138,7 +176,8 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                             let col = (first_panel + p) * NR;
                             let out = c.data.add(row * c.stride + col);
                             let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(n - col) };
-                            tile.run::<PAIRS>(rows, &strips, block.add(p * depth * NR));
+                            let packed = Panel { start: block.add(p * depth * NR), stride: NR };
+                            tile.run::<PAIRS>(rows, &strips, direct(col).unwrap_or(packed));
                         }
                         row += rows;
                     }
@@ -279,8 +318,7 @@ fn prefetch(b: MatRef, k0: usize, col: usize) {
             Elements::F16(data) => (data.as_ptr().wrapping_add(index).cast(), NR * 2),
         };
         for line in (0..width).step_by(64) {
-            // SAFETY: prefetching reads nothing, wherever it points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(line)) };
+            _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(line));
         }
     }
 }
@@ -487,6 +525,13 @@ impl Strip {
     }
 }
 
+/// 32 columns of B: those of lane row l are at `start[l * stride..]`.
+#[derive(Clone, Copy)]
+struct Panel {
+    start: *const f32,
+    stride: usize,
+}
+
 /// Where a register tile goes.
 struct Tile {
     out: *mut f32,
@@ -497,7 +542,7 @@ struct Tile {
 
 impl Tile {
     /// Runs the strips, one after the other, over a panel that is as deep as both.
-    unsafe fn run<const PAIRS: bool>(&self, rows: usize, strips: &[Strip; 2], panel: *const f32) {
+    unsafe fn run<const PAIRS: bool>(&self, rows: usize, strips: &[Strip; 2], panel: Panel) {
         macro_rules! by_rows {
             ($($n:literal)*) => {
                 match (rows, self.cols > 16) {
@@ -518,7 +563,7 @@ impl Tile {
     unsafe fn single<const ROWS: usize, const VECTORS: usize>(
         &self,
         strips: &[Strip; 2],
-        mut panel: *const f32,
+        Panel { start: mut panel, stride: step }: Panel,
     ) {
         let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
         // SAFETY: strips and panel hold `depth` lanes.
@@ -529,7 +574,7 @@ impl Tile {
                         #[inline(always)]
                         |v| _mm512_loadu_ps(panel.add(16 * v)),
                     );
-                    panel = panel.add(NR);
+                    panel = panel.wrapping_add(step);
                     for (i, sums) in sums.iter_mut().enumerate() {
                         let a = _mm512_set1_ps(*start.add(i * stride + k));
                         for v in 0..VECTORS {
@@ -546,7 +591,7 @@ impl Tile {
     unsafe fn pairs<const ROWS: usize, const VECTORS: usize>(
         &self,
         strips: &[Strip; 2],
-        mut panel: *const f32,
+        Panel { start: mut panel, stride: step }: Panel,
     ) {
         let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
         // SAFETY: strips and panel hold `depth` lanes; __m512i and __m512bh are the same 512 bits.
@@ -557,7 +602,7 @@ impl Tile {
                         #[inline(always)]
                         |v| std::mem::transmute(_mm512_loadu_ps(panel.add(16 * v))),
                     );
-                    panel = panel.add(NR);
+                    panel = panel.wrapping_add(step);
                     for (i, sums) in sums.iter_mut().enumerate() {
                         let lane = start.add(i * stride + k).cast::<i32>().read_unaligned();
                         let a: __m512bh = std::mem::transmute(_mm512_set1_epi32(lane));

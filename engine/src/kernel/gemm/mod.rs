@@ -14,7 +14,7 @@ mod vector;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 #[cfg(target_arch = "x86_64")]
-use rayon::prelude::*;
+use {crate::kernel::with_scratch, bytemuck::cast_slice_mut, rayon::prelude::*};
 
 /// Stored elements of a matrix.
 #[derive(Clone, Copy)]
@@ -242,9 +242,12 @@ pub fn gemm(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     }
     #[cfg(target_arch = "x86_64")]
     if options.bf16 && avx512::bf16_available() && c.cols >= NARROW_COLS {
-        let rounded = narrow(a);
-        let a = MatRef::new(Elements::Bf16(&rounded), a.rows, a.cols, a.cols);
-        return threaded(c, a, b, options);
+        return with_scratch((a.rows * a.cols).div_ceil(2), |scratch| {
+            let rounded = &mut cast_slice_mut::<f32, bf16>(scratch)[..a.rows * a.cols];
+            narrow(a, rounded);
+            let a = MatRef::new(Elements::Bf16(rounded), a.rows, a.cols, a.cols);
+            threaded(c, a, b, options);
+        });
     }
     threaded(c, a, b, options);
 }
@@ -253,15 +256,12 @@ pub fn gemm(c: MatMut, a: MatRef, b: MatRef, options: Options) {
 #[cfg(target_arch = "x86_64")]
 const NARROW_COLS: usize = 256;
 
-/// A in bf16, row-major.
+/// Rounds A to bf16, row-major, on all threads.
 #[cfg(target_arch = "x86_64")]
-fn narrow(a: MatRef) -> Vec<bf16> {
+fn narrow(a: MatRef, out: &mut [bf16]) {
     const ROWS: usize = 56;
-    let mut out = vec![bf16::ZERO; a.rows * a.cols];
-    out.par_chunks_mut(ROWS * a.cols.max(1))
-        .enumerate()
-        .for_each(|(block, out)| avx512::narrow(a, block * ROWS, out));
-    out
+    let blocks = out.par_chunks_mut(ROWS * a.cols.max(1)).enumerate();
+    blocks.for_each(|(block, out)| avx512::narrow(a, block * ROWS, out));
 }
 
 fn threaded(c: MatMut, a: MatRef, b: MatRef, options: Options) {
