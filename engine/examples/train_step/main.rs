@@ -109,7 +109,11 @@ fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
     Ok(decoder)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), String> {
+    engine::kernel::on_pool(|| steps().map_err(|error| error.to_string()))
+}
+
+fn steps() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     let decoder = build(&arguments)?;
     let trainable = decoder.trainable();

@@ -26,6 +26,14 @@ pub fn uninit(len: usize) -> Vec<f32> {
     buffer
 }
 
+/// Runs `work` on a thread of the pool, and waits for it.
+///
+/// Work made of many short parallel pieces (training, generation) belongs there: from any other thread each
+/// piece puts the caller to sleep and wakes it again, which takes longer than a small product.
+pub fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
 thread_local! {
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }

@@ -19,7 +19,7 @@ use crate::tensor::{from_vec, view};
 use std::sync::Arc;
 
 /// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
-const BLOCK_FLOATS: usize = 12 << 20;
+const BLOCK_FLOATS: usize = 24 << 20;
 /// Rows of a block, at least and at most.
 const BLOCK_ROWS: (usize, usize) = (64, 1024);
 

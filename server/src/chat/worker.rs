@@ -22,6 +22,7 @@ use axum::{
     },
     routing::{get, post},
 };
+use engine::kernel::on_pool;
 use tokio::{net::UnixListener, sync::mpsc as channel};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
@@ -116,7 +117,7 @@ fn start(mut model: impl Model) -> std::io::Result<Jobs> {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
-            let answer = model.answer(&job.messages, &job.sampling, &mut on_text);
+            let answer = on_pool(|| model.answer(&job.messages, &job.sampling, &mut on_text));
             // Nobody listens any more: nothing to tell.
             let _ = job.pieces.blocking_send(Piece::Done(answer));
         }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use app::api::{ChatMessage, Sampling};
+use engine::kernel::on_pool;
 use recipe::Recipe;
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
@@ -182,7 +183,8 @@ impl<M: Model> Talk<M> {
             let go_on = written.is_ok() && !interrupt.broken_off.load(Ordering::Relaxed);
             if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        let answered = self.model.answer(&self.messages, &self.sampling, &mut on_text);
+        let Self { model, messages, sampling, .. } = self;
+        let answered = on_pool(|| model.answer(messages, sampling, &mut on_text));
         self.interrupt.answering.store(false, Ordering::Relaxed);
         println!();
         answered?;

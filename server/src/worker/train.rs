@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use engine::kernel::on_pool;
 use recipe::{EventBody, Outcome, Problem, Recipe};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
@@ -107,8 +108,13 @@ fn holds_checkpoint(output: &Path) -> bool {
 }
 
 /// Trains; a panic of the engine is a failure like any other.
-pub fn run(recipe: &Recipe, sink: &mut dyn FnMut(EventBody), stop: &AtomicBool) -> (Outcome, Option<String>) {
-    match catch_unwind(AssertUnwindSafe(|| engine::train::train(recipe, sink, stop))) {
+pub fn run(
+    recipe: &Recipe,
+    sink: &mut (dyn FnMut(EventBody) + Send),
+    stop: &AtomicBool,
+) -> (Outcome, Option<String>) {
+    let train = || on_pool(|| engine::train::train(recipe, sink, stop));
+    match catch_unwind(AssertUnwindSafe(train)) {
         Ok(Ok(summary)) => (summary.outcome, None),
         Ok(Err(e)) => (Outcome::Failed, Some(e.to_string())),
         Err(panic) => (Outcome::Failed, Some(format!("the engine broke: {}", panic_text(&*panic)))),

@@ -52,7 +52,7 @@ struct Finished {
 
 /// Measures both sides and prints the table.
 pub fn compare(options: &Options) -> anyhow::Result<()> {
-    let chandler = server::build(Profile::Release)?.canonicalize()?;
+    let chandler = server::build(Profile::Release, &server::Features::default())?.canonicalize()?;
     let python = peer(options.python.as_deref(), "llamafactory");
     let recipe = write_recipe(options)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
