@@ -1,0 +1,136 @@
+//! The AVX-512 product: a 14×32 register tile over packed panels.
+//!
+//! One thread's share is computed in the usual three loops (Goto & van de Geijn, "Anatomy of
+//! High-Performance Matrix Multiplication"): a block of B that fits the L2 cache is packed into panels of
+//! 32 columns, then strips of 14 rows of A are run over all panels. Packing widens, transposes and pads, so
+//! the inner kernel sees one layout of B whatever its strides and type are. A is read where it lies if its
+//! rows are contiguous; else its strips are packed, too.
+//!
+//! With bf16 dot products the panels hold pairs of consecutive k as two bf16 in one 32-bit lane, and the
+//! same kernel shape multiplies twice as much per instruction.
+
+mod load;
+mod pack;
+mod tile;
+
+use super::{Elements, MatMut, MatRef, Options};
+use crate::kernel::with_scratch;
+
+pub use pack::narrow;
+use pack::pack_panel;
+use tile::{Panel, Strip, Tile};
+
+/// Columns of the register tile: two vectors.
+const NR: usize = 32;
+/// Rows of the register tile: 28 accumulators, two vectors of B and one broadcast fill the 32 registers.
+const MR: usize = 14;
+/// Inner length of a block.
+const KC: usize = 1024;
+/// Largest inner length of the extra product.
+pub const MAX_EXTRA: usize = 512;
+/// Distance of the rows of a packed strip; not a multiple of a page, to spread over cache sets.
+const STRIP: usize = KC + MAX_EXTRA + 16;
+/// Bytes of a packed block of B: most of a 1 MiB L2 cache.
+const BLOCK_BYTES: usize = 640 * 1024;
+
+pub fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+pub fn bf16_available() -> bool {
+    available() && is_x86_feature_detected!("avx512bf16")
+}
+
+pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+    // SAFETY: the features were detected; views were bounds-checked when they were made.
+    unsafe {
+        if options.bf16 && bf16_available() {
+            blocks::<true>(c, a, b, options);
+        } else {
+            blocks::<false>(c, a, b, options);
+        }
+    }
+}
+
+/// Lanes a row of k values takes in a panel: with pairs, half as many, rounded up.
+fn lanes<const PAIRS: bool>(k: usize) -> usize {
+    if PAIRS { k.div_ceil(2) } else { k }
+}
+
+unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+    let (m, n, k) = (c.rows, c.cols, a.cols);
+    let extra = options.extra.filter(|(a2, _)| a2.cols > 0);
+    let extra_lanes = extra.map_or(0, |(a2, _)| lanes::<PAIRS>(a2.cols));
+    let depth = if PAIRS { 2 * KC } else { KC };
+    let k_blocks = k.div_ceil(depth).max(1);
+    let k_block = k.div_ceil(k_blocks).next_multiple_of(32);
+    let panels = n.div_ceil(NR);
+    let panel_lanes = lanes::<PAIRS>(k_block.min(k.next_multiple_of(2))) + extra_lanes;
+    let block_panels = (BLOCK_BYTES / (panel_lanes.max(1) * NR * 4)).clamp(1, panels);
+
+    // 16 floats more for alignment to a cache line.
+    with_scratch(MR * STRIP + block_panels * panel_lanes * NR + 32, |scratch| {
+        let start = scratch.as_mut_ptr();
+        let strip = start.wrapping_add(start.align_offset(64));
+        let block = strip.wrapping_add((MR * STRIP).next_multiple_of(16));
+        let mut first_panel = 0;
+        while first_panel < panels {
+            let count = block_panels.min(panels - first_panel);
+            for k_index in 0..k_blocks {
+                let k0 = (k_index * k_block).min(k);
+                let kc = k_block.min(k - k0);
+                let extra = extra.filter(|_| k_index + 1 == k_blocks);
+                let main = lanes::<PAIRS>(kc);
+                let depth = main + extra.map_or(0, |_| extra_lanes);
+                let accumulate = options.accumulate || k_index > 0;
+                // SAFETY: `block` holds `block_panels` panels of at most `panel_lanes` rows, `strip` MR rows
+                // of STRIP lanes; all views are within bounds.
+                unsafe {
+                    // What only one strip reads is not worth packing.
+                    let direct = |col: usize| match b.data {
+                        Elements::F32(data)
+                            if !PAIRS && m <= MR && b.col_stride == 1 && extra.is_none() && col + NR <= n =>
+                        {
+                            let start = data.as_ptr().wrapping_add(b.offset + k0 * b.row_stride + col);
+                            Some(Panel { start, stride: b.row_stride })
+                        }
+                        _ => None,
+                    };
+                    for p in 0..count {
+                        let col = (first_panel + p) * NR;
+                        if direct(col).is_some() {
+                            continue;
+                        }
+                        let cols = NR.min(n - col);
+                        let panel = block.add(p * depth * NR);
+                        pack_panel::<PAIRS>(b, k0, kc, col, cols, panel);
+                        if let Some((_, b2)) = extra {
+                            pack_panel::<PAIRS>(b2, 0, b2.rows, col, cols, panel.add(main * NR));
+                        }
+                    }
+                    let mut row = 0;
+                    while row < m {
+                        let rows = MR.min(m - row);
+                        let strips = [
+                            Strip::of::<PAIRS>(a, row, rows, k0, kc, strip),
+                            extra.map_or(Strip::NONE, |(a2, _)| {
+                                Strip::of::<PAIRS>(a2, row, rows, 0, a2.cols, strip.add(KC))
+                            }),
+                        ];
+                        for p in 0..count {
+                            let col = (first_panel + p) * NR;
+                            let out = c.data.add(row * c.stride + col);
+                            let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(n - col) };
+                            let packed = Panel { start: block.add(p * depth * NR), stride: NR };
+                            tile.run::<PAIRS>(rows, &strips, direct(col).unwrap_or(packed));
+                        }
+                        row += rows;
+                    }
+                }
+            }
+            first_panel += count;
+        }
+    });
+}

@@ -1,0 +1,128 @@
+//! The inner kernel: a register tile of C from a strip of A and a panel of B.
+
+use std::arch::x86_64::*;
+
+use super::load::mask;
+
+/// Lanes of a strip of A: lane l of row i is at `start[i * stride + l]`.
+#[derive(Clone, Copy)]
+pub(super) struct Strip {
+    pub start: *const f32,
+    pub stride: usize,
+    pub depth: usize,
+}
+
+impl Strip {
+    pub const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, depth: 0 };
+}
+
+/// 32 columns of B: those of lane row l are at `start[l * stride..]`.
+#[derive(Clone, Copy)]
+pub(super) struct Panel {
+    pub start: *const f32,
+    pub stride: usize,
+}
+
+/// Where a register tile goes.
+pub(super) struct Tile {
+    pub out: *mut f32,
+    pub stride: usize,
+    pub accumulate: bool,
+    pub cols: usize,
+}
+
+impl Tile {
+    /// Runs the strips, one after the other, over a panel that is as deep as both.
+    pub unsafe fn run<const PAIRS: bool>(&self, rows: usize, strips: &[Strip; 2], panel: Panel) {
+        macro_rules! by_rows {
+            ($($n:literal)*) => {
+                match (rows, self.cols > 16) {
+                    $(($n, true) if PAIRS => self.pairs::<$n, 2>(strips, panel),
+                    ($n, false) if PAIRS => self.pairs::<$n, 1>(strips, panel),
+                    ($n, true) => self.single::<$n, 2>(strips, panel),
+                    ($n, false) => self.single::<$n, 1>(strips, panel),)*
+                    _ => {}
+                }
+            };
+        }
+        // SAFETY: strips and panel hold the lanes they say; the tile lies inside of C.
+        unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
+    }
+
+    /// `VECTORS` is two, or one where no more than sixteen columns are there.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn single<const ROWS: usize, const VECTORS: usize>(
+        &self,
+        strips: &[Strip; 2],
+        Panel { start: mut panel, stride: step }: Panel,
+    ) {
+        let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+        // SAFETY: strips and panel hold `depth` lanes.
+        unsafe {
+            for Strip { start, stride, depth } in *strips {
+                for k in 0..depth {
+                    let b: [__m512; VECTORS] = std::array::from_fn(
+                        #[inline(always)]
+                        |v| _mm512_loadu_ps(panel.add(16 * v)),
+                    );
+                    panel = panel.wrapping_add(step);
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let a = _mm512_set1_ps(*start.add(i * stride + k));
+                        for v in 0..VECTORS {
+                            sums[v] = _mm512_fmadd_ps(a, b[v], sums[v]);
+                        }
+                    }
+                }
+            }
+            self.store(&sums);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    unsafe fn pairs<const ROWS: usize, const VECTORS: usize>(
+        &self,
+        strips: &[Strip; 2],
+        Panel { start: mut panel, stride: step }: Panel,
+    ) {
+        let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+        // SAFETY: strips and panel hold `depth` lanes; __m512i and __m512bh are the same 512 bits.
+        unsafe {
+            for Strip { start, stride, depth } in *strips {
+                for k in 0..depth {
+                    let b: [__m512bh; VECTORS] = std::array::from_fn(
+                        #[inline(always)]
+                        |v| std::mem::transmute(_mm512_loadu_ps(panel.add(16 * v))),
+                    );
+                    panel = panel.wrapping_add(step);
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let lane = start.add(i * stride + k).cast::<i32>().read_unaligned();
+                        let a: __m512bh = std::mem::transmute(_mm512_set1_epi32(lane));
+                        for v in 0..VECTORS {
+                            sums[v] = _mm512_dpbf16_ps(sums[v], a, b[v]);
+                        }
+                    }
+                }
+            }
+            self.store(&sums);
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    unsafe fn store<const ROWS: usize, const VECTORS: usize>(&self, sums: &[[__m512; VECTORS]; ROWS]) {
+        for (i, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let lanes = mask(self.cols.saturating_sub(16 * v));
+                // SAFETY: masked to the columns of C; masked lanes are not touched.
+                unsafe {
+                    let out = self.out.wrapping_add(i * self.stride + 16 * v);
+                    let mut sum = *sum;
+                    if self.accumulate {
+                        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes, out));
+                    }
+                    _mm512_mask_storeu_ps(out, lanes, sum);
+                }
+            }
+        }
+    }
+}
