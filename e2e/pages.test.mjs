@@ -112,6 +112,16 @@ test('pages', async t => {
     assert.equal(await theme(), 'dark');
   });
 
+  await t.test('keep their own headers while files are fetched beside them', async () => {
+    const fetchAll = path => Promise.all(Array.from({ length: 40 }, () => fetch(board.url + path)));
+    const [pages, files] = await Promise.all([fetchAll('/new'), fetchAll('/pkg/chandler.css')]);
+    for (const answer of pages) {
+      const [, nonce] = (await answer.text()).match(/<script[^>]* nonce="([^"]+)"/);
+      assert.ok(answer.headers.get('content-security-policy').includes(`'nonce-${nonce}'`));
+    }
+    for (const answer of files) assert.ok(!answer.headers.get('content-security-policy').includes('nonce-'));
+  });
+
   await t.test('weigh less than 700 KB at first sight', { skip: process.env.CHANDLER_DEV }, async () => {
     const page = await pageOf(t, browser);
     const session = await page.context().newCDPSession(page);

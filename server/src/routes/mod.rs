@@ -17,11 +17,14 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::header,
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
+    services::ServeDir,
+};
 
 use crate::{
     board::ServerBoard,
@@ -47,14 +50,15 @@ pub fn router(state: AppState) -> Router {
     let context = page_context(state.board.clone());
     let pages = generate_route_list(App);
     let options = state.options.clone();
+    let files = files(options.clone(), context.clone());
     Router::new()
         .route("/ws/runs/{id}", get(run_socket::run_socket))
         .route("/chat/stream", post(chat_stream::chat_stream))
         .route("/login", get(security::login_page).post(security::login))
         .route("/logout", post(security::logout))
         .route("/healthz", get(health::health))
-        .leptos_routes_with_context(&state, pages, context.clone(), move || shell(options.clone()))
-        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(context, shell))
+        .leptos_routes_with_context(&state, pages, context, move || shell(options.clone()))
+        .fallback_service(files)
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
@@ -64,6 +68,23 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.gate.clone(), security::guard))
         .layer(from_fn(security::set_headers))
         .with_state(state)
+}
+
+/// The site's files; the page that says so where there is none.
+///
+/// Not leptos' own handler of files: it answers within whatever page is being rendered on its thread, and takes
+/// that page's headers.
+fn files(
+    options: LeptosOptions,
+    context: impl Fn() + Clone + Send + Sync + 'static,
+) -> ServeDir<MethodRouter> {
+    let site = options.site_root.to_string();
+    let missing = get(render_app_async_with_context(context, move || shell(options.clone())));
+    ServeDir::new(site)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(missing)
 }
 
 /// What pages and server functions find in their context; sets the page's content policy on the way.
