@@ -14,7 +14,9 @@ pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let clamped = x.clamp(-87.3, 88.3);
-    let n = (clamped * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0; // round to nearest
+    // Adding 1.5 · 2²³ rounds to the nearest integer, which then stands in the lowest bits.
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, 12_582_912.0);
+    let n = shifted - 12_582_912.0;
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
     let mut p = 1.987_569_1e-4_f32;
     p = p.mul_add(r, 1.398_199_9e-3);
@@ -24,7 +26,7 @@ pub fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 5.0e-1);
     let value = p.mul_add(r * r, r) + 1.0;
     // 2^n by its exponent bits; |n| ≤ 127 by the clamp.
-    let scale = f32::from_bits((((n as i32) + 127) as u32) << 23);
+    let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
     if x < -87.3 { 0.0 } else { value * scale }
 }
 

@@ -10,10 +10,10 @@ mod softmax;
 
 use rayon::prelude::*;
 
-use super::gemm::{MatMut, MatRef, Options, gemm_single};
+use super::gemm::{Elements, MatMut, MatRef, Options, gemm_single};
 use super::lanes::dot;
 use super::with_scratch;
-use softmax::{Visible, softmax, softmax_gradient};
+use softmax::{Visible, row_length, softmax, softmax_gradient};
 
 use columns::HeadsMut;
 pub use columns::{Columns, Heads};
@@ -141,16 +141,17 @@ pub fn forward(
         let slope = slopes.map_or(0.0, |slopes| slopes[head]);
         let keys = k.head(segment.keys.start, segment.keys.len, kv, shape.head_dim);
         let values = v.head(segment.keys.start, segment.keys.len, kv, shape.value_dim);
-        with_scratch(BLOCK.min(segment.queries.len) * segment.keys.len, |scores| {
+        with_scratch(BLOCK.min(segment.queries.len) * row_length(segment.keys.len), |scores| {
             for block in (0..segment.queries.len).step_by(BLOCK) {
                 let size = BLOCK.min(segment.queries.len - block);
                 let row = segment.queries.start + block;
                 let position = segment.past() + block;
                 let visible = segment.visible(position, size, shape.window);
                 let (low, seen) = (visible.low, position + size - visible.low);
-                let scores = &mut scores[..size * seen];
+                let length = row_length(seen);
+                let scores = &mut scores[..size * length];
                 gemm_single(
-                    MatMut::f32(scores, size, seen),
+                    MatMut::new(scores, size, seen, length),
                     q.head(row, size, head, shape.head_dim),
                     keys.row_range(low, seen).t(),
                     Options::default(),
@@ -165,7 +166,7 @@ pub fn forward(
                 }
                 // SAFETY: these rows of this head belong to this task.
                 let part = unsafe { target.head(row, size, head, shape.value_dim) };
-                let scores = MatRef::f32(scores, size, seen);
+                let scores = MatRef::new(Elements::F32(scores), size, seen, length);
                 gemm_single(part, scores, values.row_range(low, seen), Options::default());
             }
         });
@@ -194,8 +195,9 @@ pub fn backward(
     let task = |segment: &Segment, kv: usize| {
         let Span { start, len, .. } = segment.queries;
         let (keys, values) = (k.head(start, len, kv, dim), v.head(start, len, kv, value_dim));
-        with_scratch(2 * BLOCK.min(len) * len, |scratch| {
-            let (probabilities, d_scores) = scratch.split_at_mut(BLOCK.min(len) * len);
+        let area = BLOCK.min(len) * row_length(len);
+        with_scratch(2 * area, |scratch| {
+            let (probabilities, d_scores) = scratch.split_at_mut(area);
             for head in kv * group..(kv + 1) * group {
                 let slope = slopes.map_or(0.0, |slopes| slopes[head]);
                 // The last block comes first and overwrites what the others add to.
@@ -206,13 +208,16 @@ pub fn backward(
                     let (low, seen) = (visible.low, block + size - visible.low);
                     let first = head == kv * group && block + size == len;
                     let add = Options { accumulate: !first, ..Options::default() };
-                    let p = &mut probabilities[..size * seen];
-                    let ds = &mut d_scores[..size * seen];
+                    let length = row_length(seen);
+                    let p = &mut probabilities[..size * length];
+                    let ds = &mut d_scores[..size * length];
                     let queries = q.head(row, size, head, dim);
                     let d_rows = d_out.head(row, size, head, value_dim);
                     let (block_keys, block_values) = (keys.row_range(low, seen), values.row_range(low, seen));
-                    gemm_single(MatMut::f32(p, size, seen), queries, block_keys.t(), Options::default());
-                    gemm_single(MatMut::f32(ds, size, seen), d_rows, block_values.t(), Options::default());
+                    let scores = MatMut::new(p, size, seen, length);
+                    gemm_single(scores, queries, block_keys.t(), Options::default());
+                    let products = MatMut::new(ds, size, seen, length);
+                    gemm_single(products, d_rows, block_values.t(), Options::default());
                     let mut deltas = [0f32; BLOCK];
                     for (i, delta) in deltas[..size].iter_mut().enumerate() {
                         *delta = dot(out.row(row + i, head, value_dim), d_out.row(row + i, head, value_dim));
@@ -226,7 +231,7 @@ pub fn backward(
                         (shape.cap, slope),
                         (logs, &deltas),
                     );
-                    let (p, ds) = (MatRef::f32(p, size, seen), MatRef::f32(ds, size, seen));
+                    let [p, ds] = [p, ds].map(|x| MatRef::new(Elements::F32(x), size, seen, length));
                     // SAFETY: this task alone writes the heads of its key/value group in its sequence.
                     unsafe {
                         if first && low > 0 {

@@ -1,8 +1,13 @@
 //! Softmax over the visible part of a block of score rows, and its gradient.
 
 use super::BLOCK;
-use crate::kernel::lanes::{exp, max, sum, tanh};
+use crate::kernel::lanes::{LANES, exp, max, tanh};
 use crate::kernel::simd;
+
+/// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work.
+pub fn row_length(seen: usize) -> usize {
+    seen.next_multiple_of(LANES)
+}
 
 /// Which columns the rows of a block see. Column c is the key at position `low + c`.
 pub struct Visible {
@@ -21,7 +26,19 @@ impl Visible {
     }
 }
 
-/// Rows of raw scores become probabilities.
+/// The whole vectors of a row that hold what it sees; what they hold besides is set to `hidden`, and what
+/// lies outside of them to zero.
+#[inline(always)]
+fn vectors<'a>(row: &'a mut [f32], (first, end): (usize, usize), hidden: f32) -> &'a mut [[f32; LANES]] {
+    let (low, high) = (first / LANES * LANES, end.next_multiple_of(LANES));
+    row[..low].fill(0.0);
+    row[low..first].fill(hidden);
+    row[end..high].fill(hidden);
+    row[high..].fill(0.0);
+    row[low..high].as_chunks_mut().0
+}
+
+/// Rows of raw scores, each of [`row_length`], become probabilities.
 pub fn softmax(
     scores: &mut [f32],
     seen: usize,
@@ -33,20 +50,22 @@ pub fn softmax(
     simd(
         #[inline(always)]
         || {
-            for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
+            for (i, row) in scores.chunks_exact_mut(row_length(seen)).enumerate() {
                 let (first, end) = visible.range(i);
-                row[..first].fill(0.0);
-                row[end..].fill(0.0);
-                let row = &mut row[first..end];
-                let scale = shape_scores(row, scale, cap, slope);
-                let top = max(row) * scale;
-                for x in row.iter_mut() {
-                    *x = exp(*x * scale - top);
+                let scale = shape_scores(&mut row[first..end], scale, cap, slope);
+                let row = vectors(row, (first, end), f32::NEG_INFINITY);
+                let top = max(row.as_flattened()) * scale;
+                let mut partial = [0f32; LANES];
+                for vector in row.iter_mut() {
+                    for (x, partial) in vector.iter_mut().zip(&mut partial) {
+                        *x = exp(*x * scale - top);
+                        *partial += *x;
+                    }
                 }
-                let total = sum(row, |x| x);
+                let total: f32 = partial.iter().sum();
                 logs[i] = top + total.ln();
                 let inverse = 1.0 / total;
-                row.iter_mut().for_each(|x| *x *= inverse);
+                row.as_flattened_mut().iter_mut().for_each(|x| *x *= inverse);
             }
         },
     );
@@ -76,7 +95,7 @@ fn add_slope(row: &mut [f32], slope: f32) {
     }
 }
 
-/// `p`: raw scores → probabilities; `ds`: dP → p · (dP − delta) · d score / d raw score.
+/// `p`: raw scores → probabilities, in rows of [`row_length`]; `ds`: dP → p · (dP − delta) · d score / d raw score.
 pub fn softmax_gradient(
     (p, ds): (&mut [f32], &mut [f32]),
     seen: usize,
@@ -88,27 +107,29 @@ pub fn softmax_gradient(
     simd(
         #[inline(always)]
         || {
-            for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).enumerate() {
+            let length = row_length(seen);
+            for (i, (p, ds)) in p.chunks_exact_mut(length).zip(ds.chunks_exact_mut(length)).enumerate() {
                 let (first, end) = visible.range(i);
-                for row in [&mut *p, &mut *ds] {
-                    row[..first].fill(0.0);
-                    row[end..].fill(0.0);
-                }
-                let (p, ds) = (&mut p[first..end], &mut ds[first..end]);
                 let (log, delta) = (logs[i], deltas[i]);
                 if let Some(cap) = cap {
-                    let last = p.len() as f32 - 1.0;
-                    for (j, (p, ds)) in p.iter_mut().zip(ds).enumerate() {
+                    let last = (end - first) as f32 - 1.0;
+                    for (j, (p, ds)) in p[first..end].iter_mut().zip(&mut ds[first..end]).enumerate() {
                         let bent = tanh(*p * scale / cap);
                         *p = exp(cap * bent + slope * (j as f32 - last) - log);
                         *ds = *p * (*ds - delta) * (1.0 - bent * bent) * scale;
                     }
+                    vectors(p, (first, end), 0.0);
+                    vectors(ds, (first, end), 0.0);
                     continue;
                 }
-                let rest = shape_scores(p, scale, None, slope);
+                let rest = shape_scores(&mut p[first..end], scale, None, slope);
+                let p = vectors(p, (first, end), f32::NEG_INFINITY);
+                let ds = vectors(ds, (first, end), 0.0);
                 for (p, ds) in p.iter_mut().zip(ds) {
-                    *p = exp(*p * rest - log);
-                    *ds = *p * (*ds - delta) * scale;
+                    for (p, ds) in p.iter_mut().zip(ds) {
+                        *p = exp(*p * rest - log);
+                        *ds = *p * (*ds - delta) * scale;
+                    }
                 }
             }
         },

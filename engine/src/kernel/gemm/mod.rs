@@ -267,7 +267,7 @@ fn narrow(a: MatRef, out: &mut [bf16]) {
 fn threaded(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     let work = 2.0 * c.rows as f64 * c.cols as f64 * (a.cols as f64 + 8.0);
     let threads = rayon::current_num_threads();
-    if threads == 1 || work < 1.0e6 {
+    if threads == 1 || work < 4.0e5 {
         return dispatch(c, a, b, options);
     }
     split(c, a, b, options, threads);
