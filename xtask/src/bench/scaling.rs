@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::statistics::median;
+use super::statistics::{figure, median};
 use super::train::{Case, Measured, Pair, Sides, Size};
 use crate::process::say;
 
@@ -43,16 +43,17 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
     let stacks: Vec<Size> =
         options.layers.iter().map(|&layers| Size { layers: Some(layers), ..size }).collect();
     let mut rows = Vec::new();
+    let mut layer = None;
     for sizes in [lengths, stacks] {
-        let mut first = None;
+        let mut costs = Vec::new();
         for size in sizes {
             let pairs: Vec<Pair> =
                 (0..options.pairs).map(|_| sides.measure(Case::Lora, size)).collect::<anyhow::Result<_>>()?;
-            let cost = Cost::of(&pairs);
-            let base = *first.get_or_insert(cost);
-            rows.push(row(size, cost, base));
+            costs.push((size, Cost::of(&pairs)));
+            rows.push(row(&costs));
             say(rows.last().map_or("", String::as_str));
         }
+        layer = per_layer(&costs);
     }
     let mut out = stdout().lock();
     writeln!(out, "135M shape, LoRA, one sequence, median of {} pairs; × is growth", options.pairs)?;
@@ -60,7 +61,7 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
     let columns = format!("{torch:>9} {:>7} {chandler:>9} {:>7}", "", "");
     writeln!(out, "{:>6} {:>6} {:^35}  {:^35}", "tokens", "layers", "step, ms", "peak memory, MB")?;
     writeln!(out, "{:>6} {:>6} {columns}  {columns}", "", "")?;
-    rows.iter().try_for_each(|row| writeln!(out, "{row}"))?;
+    rows.iter().chain(&layer).try_for_each(|row| writeln!(out, "{row}"))?;
     Ok(())
 }
 
@@ -82,17 +83,33 @@ impl Cost {
     }
 }
 
-fn row(size: Size, cost: Cost, base: Cost) -> String {
+/// The row of the last size, with its growth over the first.
+fn row(costs: &[(Size, Cost)]) -> String {
+    let ((_, base), (size, cost)) = (costs[0], costs[costs.len() - 1]);
     let side = |value: f64, base: f64| match value.is_nan() {
         true => format!("{:>9} {:>7}", "–", ""),
-        false => format!("{value:>9.0} {:>7}", format!("×{:.2}", value / base)),
-    };
-    let both = |[ours, theirs]: [f64; 2], [our_base, their_base]: [f64; 2]| {
-        format!("{} {}", side(theirs, their_base), side(ours, our_base))
+        false => format!("{:>9} {:>7}", figure(value), format!("×{:.2}", value / base)),
     };
     let layers = size.layers.unwrap_or_default();
-    let (step, peak) = (both(cost.step_ms, base.step_ms), both(cost.peak_mb, base.peak_mb));
-    format!("{:>6} {layers:>6} {step}  {peak}", size.seq)
+    format!("{:>6} {layers:>6} {}", size.seq, sides(cost, base, side))
+}
+
+/// What each layer more costs: unlike the growth, this says nothing about what a process costs without any.
+fn per_layer(costs: &[(Size, Cost)]) -> Option<String> {
+    let [(small, low), .., (large, high)] = costs else { return None };
+    let more = f64::from(large.layers?.checked_sub(small.layers?).filter(|more| *more > 0)?);
+    let side = |high: f64, low: f64| match high.is_nan() {
+        true => format!("{:>9} {:>7}", "–", ""),
+        false => format!("{:>9} {:>7}", figure((high - low) / more), ""),
+    };
+    Some(format!("a layer more  {}", sides(*high, *low, side)).trim_end().to_owned())
+}
+
+/// Time and memory, PyTorch's side before Chandler's.
+fn sides(cost: Cost, base: Cost, side: impl Fn(f64, f64) -> String) -> String {
+    let both =
+        |cost: [f64; 2], base: [f64; 2]| format!("{} {}", side(cost[1], base[1]), side(cost[0], base[0]));
+    format!("{}  {}", both(cost.step_ms, base.step_ms), both(cost.peak_mb, base.peak_mb))
 }
 
 #[cfg(test)]
@@ -101,11 +118,13 @@ mod tests {
 
     #[test]
     fn a_row_shows_how_costs_grow() {
-        let size = Size { steps: 3, batch: 1, seq: 512, layers: Some(6) };
+        let size = |layers| Size { steps: 3, batch: 1, seq: 512, layers: Some(layers) };
         let base = Cost { step_ms: [100.0, 200.0], peak_mb: [10.0, f64::NAN] };
         let cost = Cost { step_ms: [150.0, 500.0], peak_mb: [12.0, f64::NAN] };
-        let row = row(size, cost, base);
-        let words: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(words, ["512", "6", "500", "×2.50", "150", "×1.50", "–", "12", "×1.20"]);
+        let costs = [(size(6), base), (size(16), cost)];
+        let words = |row: String| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(row(&costs)), ["512", "16", "500", "×2.50", "150", "×1.50", "–", "12.0", "×1.20"]);
+        assert_eq!(words(per_layer(&costs).unwrap()), ["a", "layer", "more", "30.0", "5.0", "–", "0.2"]);
+        assert_eq!(per_layer(&costs[..1]), None);
     }
 }

@@ -19,6 +19,12 @@ pub fn with_spread(values: &[f64]) -> String {
     format!("{:.2} ({least:.2}–{greatest:.2})", median(values))
 }
 
+/// A measurement with two digits at least: `936`, `4.2`.
+pub fn figure(value: f64) -> String {
+    let places = if value < 99.95 { 1 } else { 0 };
+    format!("{value:.places$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +34,10 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(with_spread(&[0.6, 0.55, 0.57]), "0.57 (0.55–0.60)");
+    }
+
+    #[test]
+    fn short_figures_keep_a_decimal() {
+        assert_eq!([4.24, 99.96, 936.4].map(figure), ["4.2", "100", "936"]);
     }
 }

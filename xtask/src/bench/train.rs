@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::side::{example, measurements, number, peer};
-use super::statistics::{median, with_spread};
+use super::statistics::{figure, median, with_spread};
 use crate::process::say;
 
 #[derive(Args)]
@@ -61,7 +61,7 @@ pub enum Case {
     Full,
     /// LoRA in bf16, against the faster of PyTorch's two bf16 modes
     Bf16,
-    /// LoRA on a model of 4 layers with hidden size 64
+    /// LoRA on a model of 4 layers with hidden size 64; twenty times the steps, as they are short
     Tiny,
 }
 
@@ -175,7 +175,8 @@ fn torch(python: &Path, case: Case, size: Size) -> anyhow::Result<Measured> {
 
 fn with_arguments<'a>(process: &'a mut Command, case: Case, size: Size, numbers: &str) -> &'a mut Command {
     process.args(case.arguments()).args(["--dtype", numbers]);
-    let sizes = [("--batch", size.batch), ("--seq", size.seq), ("--steps", size.steps)];
+    let steps = if matches!(case, Case::Tiny) { 20 * size.steps } else { size.steps };
+    let sizes = [("--batch", size.batch), ("--seq", size.seq), ("--steps", steps)];
     for (name, value) in sizes.into_iter().chain(size.layers.map(|layers| ("--layers", layers))) {
         process.args([name, &value.to_string()]);
     }
@@ -202,7 +203,8 @@ fn read(value: &Value) -> anyhow::Result<Measured> {
 fn report(case: Case, number: u32, pair: &Pair) {
     let side = |name: &str, it: &Measured| {
         let Measured { step_ms, peak_mb, first_loss, last_loss, .. } = it;
-        format!("{name} {step_ms:.0} ms, {peak_mb:.0} MB, loss {first_loss:.4} → {last_loss:.4}")
+        let step_ms = figure(*step_ms);
+        format!("{name} {step_ms} ms, {peak_mb:.0} MB, loss {first_loss:.4} → {last_loss:.4}")
     };
     let theirs = pair.theirs.as_ref().map(|it| side("; PyTorch", it)).unwrap_or_default();
     say(format!("{} {number}: {}{theirs}", case.name(), side("Chandler", &pair.ours)));
@@ -214,9 +216,10 @@ fn line(case: Case, pairs: &[Pair]) -> String {
         let ours: Vec<f64> = pairs.iter().map(|pair| what(&pair.ours)).collect();
         let theirs: Vec<f64> = pairs.iter().filter_map(|pair| pair.theirs.as_ref().map(what)).collect();
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+        let ours = figure(median(&ours));
         match theirs.is_empty() {
-            true => format!("{:>8} {:>8.0}  {:<18}", "–", median(&ours), "–"),
-            false => format!("{:>8.0} {:>8.0}  {:<18}", median(&theirs), median(&ours), with_spread(&ratios)),
+            true => format!("{:>8} {ours:>8}  {:<18}", "–", "–"),
+            false => format!("{:>8} {ours:>8}  {:<18}", figure(median(&theirs)), with_spread(&ratios)),
         }
     };
     let shares: Vec<f64> = pairs.iter().filter_map(|pair| pair.ours.gemm_share).collect();
