@@ -26,6 +26,8 @@ use server::{
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const ID: &str = "owner/wick-1.0";
+const ROWS: &str =
+    r#"[{"instruction": "Hi", "output": "Hello"}, {"instruction": "Bye", "output": "See you"}]"#;
 
 struct Place {
     board: ServerBoard,
@@ -44,9 +46,7 @@ impl Place {
             runs_dir: root.join("runs"),
         };
         let folders = folders.prepare().unwrap();
-        let rows =
-            r#"[{"instruction": "Hi", "output": "Hello"}, {"instruction": "Bye", "output": "See you"}]"#;
-        fs::write(folders.data_dir.join("two.json"), rows).unwrap();
+        fs::write(folders.data_dir.join("two.json"), ROWS).unwrap();
         let info = r#"{"two": {"file_name": "two.json"}}"#;
         fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
 
@@ -65,11 +65,11 @@ impl Place {
         Place { board, pool, _dir: dir }
     }
 
-    /// Launches a run of two steps and waits for its end.
-    async fn run(&self) -> RunRow {
+    /// Launches a run of two steps, with `more` lines of YAML, and waits for its end.
+    async fn run(&self, more: &str) -> RunRow {
         let yaml = format!(
             "model_name_or_path: {ID}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: chatml\n\
-             dataset: two\nmax_steps: 2\nlogging_steps: 1\noutput_dir: output\ntokenized_path: encoded\n"
+             dataset: two\nmax_steps: 2\nlogging_steps: 1\noutput_dir: output\n{more}"
         );
         let id = self.board.launch(String::new(), yaml).await.unwrap();
         let begun = Instant::now();
@@ -107,14 +107,14 @@ fn wick() -> Vec<(String, hub_server::Answer)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick");
     let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
     let files: Vec<_> = names.iter().map(|name| (*name, fs::read(folder.join(name)).unwrap())).collect();
-    hub_server::model(ID, &files)
+    hub_server::repository("", ID, &files)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_on_a_hub_is_trained_and_talked_to() {
     let hub = Arc::new(Server::start(wick()));
     let place = Place::new(&hub.endpoint, &[]).await;
-    let run = place.run().await;
+    let run = place.run("tokenized_path: encoded\n").await;
     assert_eq!(run.state, RunState::Finished, "{:?}", run.reason);
     assert_eq!((run.model.as_str(), run.step), ("wick-1.0", 2));
     let download = format!("{ID}/model.safetensors: 0.0 of 2.1 MB");
@@ -134,11 +134,31 @@ async fn a_model_on_a_hub_is_trained_and_talked_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_and_their_catalog_may_be_on_a_hub() {
+    let mut answers = wick();
+    let info = br#"{"two": {"hf_hub_url": "owner/two"}}"#.to_vec();
+    answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
+    answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));
+    let hub = Server::start(answers);
+    let place = Place::new(&hub.endpoint, &[]).await;
+    let run = place.run("dataset_dir: REMOTE:owner/sets\n").await;
+    assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
+    let events = place.events(&run.id);
+    let downloads = |event: &EventBody| match event {
+        EventBody::Phase { phase: Phase::Downloading, detail } => {
+            detail.as_deref().is_some_and(|detail| detail.starts_with("owner/two/two.json: "))
+        }
+        _ => false,
+    };
+    assert!(events.iter().any(downloads), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_network_the_way_out_is_said() {
     for (endpoint, more) in [("http://127.0.0.1:1", vec![]), ("http://127.0.0.1:1", vec!["HF_HUB_OFFLINE=1"])]
     {
         let place = Place::new(endpoint, &more).await;
-        let run = place.run().await;
+        let run = place.run("").await;
         let reason = run.reason.unwrap_or_default();
         assert_eq!(run.state, RunState::Failed, "{reason}");
         for part in [ID, "the Hugging Face hub", "models/"] {

@@ -92,7 +92,7 @@ pub const EN: Words = Words {
     run_waiting: "Waiting for a free slot",
     run_starting: "Starting",
     run_stopping: "Stopping after the current step",
-    phase_downloading: "Downloading the model",
+    phase_downloading: "Downloading",
     phase_loading_model: "Loading the model",
     phase_encoding_data: "Encoding the data",
     phase_training: "Training",

@@ -92,7 +92,7 @@ pub const ZH: Words = Words {
     run_waiting: "等待空闲槽位",
     run_starting: "正在启动",
     run_stopping: "当前步完成后停止",
-    phase_downloading: "下载模型",
+    phase_downloading: "下载中",
     phase_loading_model: "加载模型",
     phase_encoding_data: "编码数据",
     phase_training: "训练中",

@@ -101,6 +101,21 @@ impl HuggingFace {
         }
     }
 
+    /// One file of a repository.
+    ///
+    /// # Errors
+    /// If it cannot be had, or the repository has none of that path.
+    pub fn file(&self, kind: RepoKind, id: &str, path: &str, watch: Watch) -> Result<PathBuf> {
+        let missing = || Error::contents(id, format!("holds no {path}"));
+        match self.snapshot(kind, id, "main")? {
+            Found::Cached(folder) => Some(folder.join(path)).filter(|file| file.exists()).ok_or_else(missing),
+            Found::Remote(snapshot) if snapshot.files.iter().all(|file| file.path != path) => Err(missing()),
+            Found::Remote(snapshot) => {
+                self.fetch(kind, id, &snapshot, &[path.to_owned()], watch)?.pop().ok_or_else(missing)
+            }
+        }
+    }
+
     /// The files of a split at a revision; none if the repository has no data files at all.
     fn split(
         &self,

@@ -155,18 +155,7 @@ impl Hubs {
     ///
     /// # Errors
     /// If the repository cannot be had or holds no such data.
-    pub fn data_files(
-        &self,
-        source: &HubSource,
-        split: &str,
-        log: &mut dyn FnMut(String),
-    ) -> Result<Vec<PathBuf>> {
-        const EVERY: Duration = Duration::from_secs(5);
-        let mut say = paced(EVERY, |progress| log(format!("Downloading {progress}")));
-        let mut watch = |progress: &Progress<'_>| {
-            say(progress);
-            ControlFlow::Continue(())
-        };
+    pub fn data_files(&self, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
         let (hub, id): (&dyn Hub, _) = match (&source.hugging_face, &source.model_scope) {
             (hugging_face, Some(id)) if self.prefer_model_scope || hugging_face.is_none() => {
                 (&self.model_scope, id)
@@ -174,7 +163,7 @@ impl Hubs {
             (Some(id), _) => (&self.hugging_face, id),
             (None, _) => return Err(Error::contents("the data set", "has no name on any hub")),
         };
-        hub.data_files(id, source, split, &mut watch)
+        hub.data_files(id, source, split, watch)
     }
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use self::hub_server::{Answer, Server, ok, with_etag};
 use super::*;
+use crate::text::data::{Catalog, Kind};
 
 fn status(status: u16, body: &str) -> Answer {
     Answer { status, ..ok(body) }
@@ -256,6 +257,48 @@ fn model_scope_speaks_its_own_protocol() {
     );
     let missing = hub.model("owner/none", None, &mut quietly).expect_err("not there").to_string();
     assert!(missing.contains("model owner/none does not exist on ModelScope"), "{missing}");
+}
+
+#[test]
+fn a_catalog_may_lie_in_a_repository() {
+    let info = r#"{"rows": {"hf_hub_url": "owner/rows"}, "file": {"file_name": "rows.json"}}"#;
+    let rows = r#"[{"instruction": "Hi", "output": "Hello"}]"#;
+    let repository =
+        |id: &str, path: &str, text: &str| hub_server::repository("datasets/", id, &[(path, text.into())]);
+    let answers = [
+        repository("owner/catalog", "dataset_info.json", info),
+        repository("owner/empty", "README.md", ""),
+        repository("owner/rows", "rows.json", rows),
+    ];
+    let server = Server::start(answers.concat());
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hubs = Hubs {
+        hugging_face: HuggingFace::new(&server.endpoint, cache.path(), None, None),
+        model_scope: ModelScope::new("http://127.0.0.1:1", cache.path(), None, None),
+        prefer_model_scope: false,
+    };
+    let catalog = Catalog::remote("owner/catalog", &hubs).expect("the catalog");
+    assert_eq!(catalog.names().collect::<Vec<_>>(), ["rows", "file"]);
+    let message = catalog.get("file").expect_err("no folder").to_string();
+    assert!(message.contains("\"file_name\" names rows.json"), "{message}");
+
+    let names = ["rows".to_owned()];
+    let mut stopped = |_: &Progress<'_>| ControlFlow::Break(());
+    assert_eq!(catalog.fetch(&names, &hubs, &mut stopped).expect("no failure"), ControlFlow::Break(()));
+    assert!(catalog.source("rows", Kind::Supervised, &hubs.clone().in_cache()).is_err());
+    let fetched = catalog.fetch(&names, &hubs, &mut quietly).expect("the rows");
+    assert_eq!(fetched, ControlFlow::Continue(()));
+    let source = catalog.source("rows", Kind::Supervised, &hubs.clone().in_cache()).expect("in the cache");
+    assert_eq!(source.rows().count(), 1);
+
+    for (id, part) in [
+        ("owner/empty", "owner/empty: holds no dataset_info.json"),
+        ("owner/none", "owner/none does not exist"),
+        ("../x", "REMOTE:owner/name"),
+    ] {
+        let message = Catalog::remote(id, &hubs).expect_err("no catalog").to_string();
+        assert!(message.starts_with("dataset_dir: ") && message.contains(part), "{message}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub mod tokenizer;
 
 pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
-pub use prepare::{EvalSet, Prepared, Remark, epoch_order, prepare, prepare_tokenizer};
+pub use prepare::{EvalSet, Prepared, Remark, epoch_order, fetch, prepare, prepare_tokenizer};
 pub use store::{Examples, StreamStep};
 pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

@@ -67,9 +67,8 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     let start = resume::find(recipe, output, sink)?;
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
-    let folder = match locate(recipe, sink, stop) {
-        Err(hub::Error::Stopped) => return Ok(TrainSummary::before_training(output)),
-        other => other?,
+    let Some(folder) = fetch(recipe, sink, stop)? else {
+        return Ok(TrainSummary::before_training(output));
     };
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
@@ -87,8 +86,9 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
     trainer::Trainer::new(recipe, loaded, data, start)?.run(sink, stop)
 }
 
-/// Where the recipe's model is; one that a hub has is fetched, until `stop` is set.
-fn locate(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> hub::Result<PathBuf> {
+/// Fetches what of the recipe's model and data is on a hub and not here yet, until `stop` is set; answers with
+/// where the model is, unless it was stopped.
+fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<Option<PathBuf>> {
     const EVERY: Duration = Duration::from_secs(1);
     let name = &recipe.model_name_or_path;
     let folder = {
@@ -99,11 +99,18 @@ fn locate(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> hub::Result<PathBuf
             say(progress);
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        hub::resolve_model(name, Some(&recipe.model_revision), &mut watch)?
+        let folder = match hub::resolve_model(name, Some(&recipe.model_revision), &mut watch) {
+            Err(hub::Error::Stopped) => return Ok(None),
+            folder => folder?,
+        };
+        if text::fetch(recipe, &mut watch)?.is_break() {
+            return Ok(None);
+        }
+        folder
     };
     if folder != Path::new(name) {
         let message = format!("{name} is in {}", folder.display());
         sink(EventBody::Log { level: LogLevel::Info, message });
     }
-    Ok(folder)
+    Ok(Some(folder))
 }

@@ -26,15 +26,16 @@ pub fn with_etag(mut answer: Answer, etag: &str) -> Answer {
     answer
 }
 
-/// What the Hugging Face hub says about a model and its files.
-pub fn model(id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
+/// What the Hugging Face hub says about a repository and its files. `prefix` is empty for a model, else `datasets/`.
+pub fn repository(prefix: &str, id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
     const COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
     let names: Vec<String> = files.iter().map(|(name, _)| format!(r#"{{"rfilename": "{name}"}}"#)).collect();
     let list = format!(r#"{{"sha": "{COMMIT}", "siblings": [{}]}}"#, names.join(","));
-    let mut answers = vec![(format!("/api/models/{id}/revision/main?blobs=true"), ok(list))];
+    let plural = if prefix.is_empty() { "models/" } else { prefix };
+    let mut answers = vec![(format!("/api/{plural}{id}/revision/main?blobs=true"), ok(list))];
     for (number, (name, contents)) in files.iter().enumerate() {
         let answer = with_etag(ok(contents.clone()), &format!("etag-{number}"));
-        answers.push((format!("/{id}/resolve/{COMMIT}/{name}"), answer));
+        answers.push((format!("/{prefix}{id}/resolve/{COMMIT}/{name}"), answer));
     }
     answers
 }

@@ -260,9 +260,9 @@ argument_table! {
         /// Names of data sets, from dataset_info.json.
         dataset: Vec<String> = Vec::new()
             => entry("Data sets", "数据集", "数据集名称，取自 dataset_info.json。").essential();
-        /// Folder that holds dataset_info.json; ONLINE if data sets are named as on a hub (owner/name).
+        /// Folder that holds dataset_info.json; REMOTE:owner/name if it is in a repository on the Hugging Face hub; ONLINE if data sets are named as on a hub (owner/name).
         dataset_dir: String = "data".to_owned()
-            => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹；设为 ONLINE 时数据集按模型站点上的名称（owner/name）读取。").path().advanced();
+            => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹；若该文件在 Hugging Face 仓库中，填 REMOTE:owner/name；填 ONLINE 时数据集按站点上的名称（owner/name）读取。").path().advanced();
         /// How a conversation is written as the model's prompt. Must be the one the model was trained with.
         template: Option<String> = None
             => entry("Template", "对话模板", "将对话写成模型提示词的格式，须与模型训练时所用的一致。").essential();

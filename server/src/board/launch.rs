@@ -5,7 +5,7 @@ use std::path::Path;
 use app::api::Encoding;
 use engine::text::{
     Template,
-    data::{Catalog, ONLINE},
+    data::{Catalog, Place},
 };
 use recipe::{Kind, Problem, Recipe};
 
@@ -138,8 +138,12 @@ fn check_template(recipe: &Recipe, problems: &mut Vec<Problem>) {
 
 /// Whether every dataset that is named can be found and holds what the stage needs.
 fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    // What a repository holds is only known when it is asked, which a run does.
+    if matches!(Place::of(&recipe.dataset_dir), Place::Remote(_)) {
+        return;
+    }
     let dir = Path::new(&recipe.dataset_dir);
-    let catalog = match Catalog::open(dir) {
+    let catalog = match Catalog::at(&recipe.dataset_dir) {
         Ok(catalog) => catalog,
         Err(e) => return problems.push(Problem::of("dataset", e.to_string(), e.to_string())),
     };
@@ -182,7 +186,7 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
         "dataset_dir" if recipe.dataset_dir == Recipe::default().dataset_dir => {
             recipe.dataset_dir = data.display().to_string();
         }
-        "dataset_dir" if recipe.dataset_dir == ONLINE => {}
+        "dataset_dir" if !matches!(Place::of(&recipe.dataset_dir), Place::Folder(_)) => {}
         "dataset_dir" => recipe.dataset_dir = within(&recipe.dataset_dir, &[data]),
         "resume_from_checkpoint" => {
             let named = recipe.resume_from_checkpoint.take();

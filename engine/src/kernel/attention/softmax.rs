@@ -29,7 +29,7 @@ impl Visible {
 /// The whole vectors of a row that hold what it sees; what they hold besides is set to `hidden`, and what
 /// lies outside of them to zero.
 #[inline(always)]
-fn vectors<'a>(row: &'a mut [f32], (first, end): (usize, usize), hidden: f32) -> &'a mut [[f32; LANES]] {
+fn vectors(row: &mut [f32], (first, end): (usize, usize), hidden: f32) -> &mut [[f32; LANES]] {
     let (low, high) = (first / LANES * LANES, end.next_multiple_of(LANES));
     row[..low].fill(0.0);
     row[low..first].fill(hidden);

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use super::entry::{DatasetInfo, Format, Source};
 use super::files::{RawRow, Rows, files_of};
 use super::{Catalog, Converted, Kind, Record, Row, alpaca, messages};
-use crate::hub::Hubs;
+use crate::hub::{Hubs, quietly};
 use crate::text::error::{Error, Result};
 use crate::text::numpy::LegacyRng;
 
@@ -83,7 +83,7 @@ impl Catalog {
     /// # Errors
     /// If the entry or a row is wrong, or the data set is of another kind.
     pub fn load(&self, name: &str, kind: Kind, max_samples: Option<usize>, seed: u64) -> Result<Dataset> {
-        let source = self.source(name, kind, &Hubs::from_env(), &mut |_| {})?;
+        let source = self.source(name, kind, &Hubs::from_env())?;
         let (mut rows, seen) = (source.rows(), Seen::default());
         let limit = source.info.num_samples.map_or(max_samples, |_| None).unwrap_or(usize::MAX);
         let mut outcomes: Vec<Outcome> = Vec::new();
@@ -115,29 +115,19 @@ impl Catalog {
     }
 
     /// Makes the data set called `name` ready for a stage that needs `kind`; data on a hub are downloaded if they are
-    /// not there yet. `log` gets what a user should know meanwhile.
+    /// not there yet ([`Catalog::fetch`] tells how that goes).
     ///
     /// # Errors
     /// If the entry is wrong, the data set is of another kind, or its files cannot be had.
-    pub fn source(
-        &self,
-        name: &str,
-        kind: Kind,
-        hubs: &Hubs,
-        log: &mut dyn FnMut(String),
-    ) -> Result<DataSource> {
+    pub fn source(&self, name: &str, kind: Kind, hubs: &Hubs) -> Result<DataSource> {
         let info = self.get(name)?;
-        let error = |message: String| Error::Dataset {
-            path: self.path().to_owned(),
-            entry: name.to_owned(),
-            message,
-        };
+        let error = |message: String| self.wrong(name, message);
         info.check_kind(kind).map_err(error)?;
         check_main_column(&info).map_err(error)?;
         let files = match &info.source {
             Source::File(path) => files_of(path)?,
             Source::Hub(hub) => {
-                hubs.data_files(hub, &info.split.name, log).map_err(|e| error(e.to_string()))?
+                hubs.data_files(hub, &info.split.name, &mut quietly).map_err(|e| error(e.to_string()))?
             }
         };
         let mut notes = info.notes.clone();

@@ -4,8 +4,8 @@ use super::entry::{DatasetInfo, Format, Source};
 use super::files::files_of;
 use super::load::{DataSource, check_main_column};
 use super::{Catalog, Kind};
-use crate::hub::Hubs;
-use crate::text::error::{Error, Result};
+use crate::hub::{Hubs, quietly};
+use crate::text::error::Result;
 
 impl DatasetInfo {
     /// What the rows hold, by the columns that the entry names.
@@ -56,17 +56,13 @@ impl Catalog {
     /// If the entry is wrong, or its files are not on this machine.
     pub fn look(&self, name: &str) -> Result<DataSource> {
         let info = self.get(name)?;
-        let error = |message: String| Error::Dataset {
-            path: self.path().to_owned(),
-            entry: name.to_owned(),
-            message,
-        };
+        let error = |message: String| self.wrong(name, message);
         check_main_column(&info).map_err(error)?;
         let files = match &info.source {
             Source::File(path) => files_of(path)?,
             Source::Hub(hub) => Hubs::from_env()
                 .in_cache()
-                .data_files(hub, &info.split.name, &mut |_| {})
+                .data_files(hub, &info.split.name, &mut quietly)
                 .map_err(|e| error(absent(&e)))?,
         };
         let (kind, notes) = (info.holds(), info.notes.clone());

@@ -11,7 +11,7 @@ pub mod mix;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::{Catalog, ONLINE};
+pub use catalog::{Catalog, Place};
 pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
 pub use files::{RawRow, Rows};
 pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};

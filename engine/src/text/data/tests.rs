@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Catalog, Dataset, Format, Kind, ONLINE, Source, Split};
+use super::{Catalog, Dataset, Format, Kind, Source, Split};
 use crate::text::template::{Message, Role};
 
 /// A data folder with `dataset_info.json` and one file.
@@ -259,7 +259,7 @@ fn openai_tool_calls_and_results_become_turns() {
 
 #[test]
 fn online_every_name_is_one_on_a_hub() {
-    let catalog = Catalog::open(Path::new(ONLINE)).expect("a catalog");
+    let catalog = Catalog::at("ONLINE").expect("a catalog");
     let info = catalog.get("owner/name").expect("an entry");
     let Source::Hub(hub) = info.source else { panic!("{info:?}") };
     assert_eq!(hub.hugging_face.or(hub.model_scope).as_deref(), Some("owner/name"));

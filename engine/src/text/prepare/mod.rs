@@ -8,6 +8,7 @@ mod streaming;
 mod tests;
 mod tokenized;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use recipe::Recipe;
@@ -22,6 +23,7 @@ use super::numpy::LegacyRng;
 use super::store::Examples;
 use super::template::{Reasoning, Template};
 use super::tokenizer::Tokenizer;
+use crate::hub::{Hubs, Watch};
 use crate::rng::Rng;
 
 /// The data of a run, ready to train on.
@@ -102,6 +104,18 @@ pub fn prepare_tokenizer(
     Ok(template)
 }
 
+/// Fetches the recipe's data sets that are on a hub, as far as they are not here; `Break` if `watch` breaks it off.
+///
+/// # Errors
+/// If an entry is wrong, or its files cannot be had.
+pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
+    if recipe.tokenized_path.as_deref().is_some_and(|folder| tokenized::is_filled(Path::new(folder))) {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let names = [&recipe.dataset[..], &recipe.eval_dataset[..]].concat();
+    Catalog::at(&recipe.dataset_dir)?.fetch(&names, &Hubs::from_env(), watch)
+}
+
 /// Loads, mixes, splits and encodes the recipe's data sets. `tokenizer` and `template` come from
 /// [`prepare_tokenizer`]; `log` gets what a user should know.
 ///
@@ -136,7 +150,7 @@ pub fn prepare(
 
 /// Everything at once, with an order that may be gone through again and again.
 fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
-    let catalog = Catalog::open(Path::new(&recipe.dataset_dir))?;
+    let catalog = Catalog::at(&recipe.dataset_dir)?;
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
     let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;

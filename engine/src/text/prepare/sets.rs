@@ -44,7 +44,7 @@ impl Sets {
         let hubs = Hubs::from_env();
         let mut sets = Vec::with_capacity(names.len());
         for name in names {
-            let source = catalog.source(name, encoder.kind(), &hubs, log)?;
+            let source = catalog.source(name, encoder.kind(), &hubs)?;
             sets.push(load(recipe, encoder, &source, rng, log)?);
         }
         Ok(Self(sets))

@@ -2,7 +2,6 @@
 //! batch by batch; the run's length is `max_steps`.
 
 use std::iter::Peekable;
-use std::path::Path;
 
 use recipe::Recipe;
 
@@ -34,11 +33,11 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     if recipe.val_size > 1e-6 && recipe.val_size < 1.0 {
         return wrong("val_size", "of streamed data no share can be taken; give a number of rows");
     }
-    let catalog = Catalog::open(Path::new(&recipe.dataset_dir))?;
+    let catalog = Catalog::at(&recipe.dataset_dir)?;
     let hubs = Hubs::from_env();
     let mut sources = Vec::with_capacity(recipe.dataset.len());
     for name in &recipe.dataset {
-        let source = catalog.source(name, encoder.kind(), &hubs, log)?;
+        let source = catalog.source(name, encoder.kind(), &hubs)?;
         for note in &source.notes {
             log(format!("Data set \"{name}\": {note}."));
         }
