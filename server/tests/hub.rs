@@ -103,16 +103,15 @@ impl Place {
     }
 }
 
-fn wick() -> Vec<(String, hub_server::Answer)> {
+fn wick() -> Vec<(&'static str, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick");
     let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
-    let files: Vec<_> = names.iter().map(|name| (*name, fs::read(folder.join(name)).unwrap())).collect();
-    hub_server::repository("", ID, &files)
+    names.iter().map(|name| (*name, fs::read(folder.join(name)).unwrap())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_on_a_hub_is_trained_and_talked_to() {
-    let hub = Arc::new(Server::start(wick()));
+    let hub = Arc::new(Server::start(hub_server::repository("", ID, &wick())));
     let place = Place::new(&hub.endpoint, &[]).await;
     let run = place.run("tokenized_path: encoded\n").await;
     assert_eq!(run.state, RunState::Finished, "{:?}", run.reason);
@@ -134,8 +133,23 @@ async fn a_model_on_a_hub_is_trained_and_talked_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_may_come_from_model_scope() {
+    let hub = Server::start(hub_server::model_scope(ID, &wick()));
+    let domain = format!("MODELSCOPE_DOMAIN={}", hub.endpoint);
+    let cache = tempfile::tempdir().unwrap();
+    let home = format!("MODELSCOPE_CACHE={}", cache.path().display());
+    let place = Place::new("http://127.0.0.1:1", &["USE_MODELSCOPE_HUB=1", &domain, &home]).await;
+    let run = place.run("").await;
+    assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
+    for target in [format!("run:{}:", run.id), format!("hub:{ID}")] {
+        let status = place.load(&target).await;
+        assert!(matches!(status, ChatStatus::Ready { .. }), "{target}: {status:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn data_and_their_catalog_may_be_on_a_hub() {
-    let mut answers = wick();
+    let mut answers = hub_server::repository("", ID, &wick());
     let info = br#"{"two": {"hf_hub_url": "owner/two"}}"#.to_vec();
     answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
     answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));

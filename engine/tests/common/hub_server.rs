@@ -40,6 +40,20 @@ pub fn repository(prefix: &str, id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(Str
     answers
 }
 
+/// What ModelScope says about a model and its files.
+pub fn model_scope(id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
+    let listed = files.iter().map(|(name, contents)| {
+        format!(r#"{{"Name": "{name}", "Path": "{name}", "Size": {}, "Type": "blob"}}"#, contents.len())
+    });
+    let list = format!(r#"{{"Code": 200, "Data": {{"Files": [{}]}}}}"#, listed.collect::<Vec<_>>().join(","));
+    let base = format!("/api/v1/models/{id}/repo");
+    let mut answers = vec![(format!("{base}/files?Revision=master&Recursive=True"), ok(list))];
+    for (name, contents) in files {
+        answers.push((format!("{base}?Revision=master&FilePath={name}"), ok(contents.clone())));
+    }
+    answers
+}
+
 type Requests = Arc<Mutex<Vec<String>>>;
 
 /// A server on this machine for as long as the test runs.
