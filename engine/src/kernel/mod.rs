@@ -40,13 +40,21 @@ thread_local! {
 
 /// Lends a thread-local work area of `len` floats with unspecified contents; calls may nest.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+    let mut buffer = SCRATCH.with(|pool| take_scratch(&mut pool.borrow_mut(), len));
     if buffer.len() < len {
         buffer = uninit(len);
     }
     let result = work(&mut buffer[..len]);
     SCRATCH.with(|pool| pool.borrow_mut().push(buffer));
     result
+}
+
+/// The smallest buffer that fits, else any: nested areas of different sizes would take each other's in turn,
+/// and allocate anew each time.
+fn take_scratch(pool: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let fitting = pool.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+    let best = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(index, _)| index);
+    best.map(|index| pool.swap_remove(index)).or_else(|| pool.pop()).unwrap_or_default()
 }
 
 /// Runs `work` compiled for the widest instruction set this processor has.

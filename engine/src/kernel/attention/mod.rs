@@ -37,9 +37,15 @@ pub struct AttentionShape {
     pub cap: Option<f32>,
     /// Positions a query sees, its own included.
     pub window: Option<usize>,
+    /// Use bf16 products, where the processor has them; normalisers and sums stay in f32.
+    pub bf16: bool,
 }
 
 impl AttentionShape {
+    fn products(&self) -> Options<'static> {
+        Options { bf16: self.bf16, ..Options::default() }
+    }
+
     /// Columns of the queries.
     pub fn query_width(&self) -> usize {
         self.heads * self.head_dim
@@ -154,7 +160,7 @@ pub fn forward(
                     MatMut::new(scores, size, seen, length),
                     q.head(row, size, head, shape.head_dim),
                     keys.row_range(low, seen).t(),
-                    Options::default(),
+                    shape.products(),
                 );
                 let mut logs = [0f32; BLOCK];
                 softmax(scores, seen, &visible, shape.scale, (shape.cap, slope), &mut logs);
@@ -167,7 +173,7 @@ pub fn forward(
                 // SAFETY: these rows of this head belong to this task.
                 let part = unsafe { target.head(row, size, head, shape.value_dim) };
                 let scores = MatRef::new(Elements::F32(scores), size, seen, length);
-                gemm_single(part, scores, values.row_range(low, seen), Options::default());
+                gemm_single(part, scores, values.row_range(low, seen), shape.products());
             }
         });
     };
@@ -207,7 +213,7 @@ pub fn backward(
                     let visible = segment.visible(block, size, shape.window);
                     let (low, seen) = (visible.low, block + size - visible.low);
                     let first = head == kv * group && block + size == len;
-                    let add = Options { accumulate: !first, ..Options::default() };
+                    let add = Options { accumulate: !first, ..shape.products() };
                     let length = row_length(seen);
                     let p = &mut probabilities[..size * length];
                     let ds = &mut d_scores[..size * length];
@@ -215,9 +221,9 @@ pub fn backward(
                     let d_rows = d_out.head(row, size, head, value_dim);
                     let (block_keys, block_values) = (keys.row_range(low, seen), values.row_range(low, seen));
                     let scores = MatMut::new(p, size, seen, length);
-                    gemm_single(scores, queries, block_keys.t(), Options::default());
+                    gemm_single(scores, queries, block_keys.t(), shape.products());
                     let products = MatMut::new(ds, size, seen, length);
-                    gemm_single(products, d_rows, block_values.t(), Options::default());
+                    gemm_single(products, d_rows, block_values.t(), shape.products());
                     let mut deltas = [0f32; BLOCK];
                     for (i, delta) in deltas[..size].iter_mut().enumerate() {
                         *delta = dot(out.row(row + i, head, value_dim), d_out.row(row + i, head, value_dim));
@@ -238,7 +244,7 @@ pub fn backward(
                             dk.zero(start, low, kv, dim);
                             dv.zero(start, low, kv, value_dim);
                         }
-                        gemm_single(dq.head(row, size, head, dim), ds, block_keys, Options::default());
+                        gemm_single(dq.head(row, size, head, dim), ds, block_keys, shape.products());
                         gemm_single(dk.head(start + low, seen, kv, dim), ds.t(), queries, add);
                         gemm_single(dv.head(start + low, seen, kv, value_dim), p.t(), d_rows, add);
                     }

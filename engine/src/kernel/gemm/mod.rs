@@ -196,9 +196,10 @@ pub struct Options<'a> {
 /// The instruction set that products run on, for `chandler version`.
 pub fn kernel_name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    match (avx512::available(), avx512::bf16_available()) {
-        (true, true) => return "AVX-512 with bf16 dot products",
-        (true, false) => return "AVX-512",
+    match (avx512::available(), avx512::bf16_available(), avx512::amx::available()) {
+        (true, _, true) => return "AVX-512 with bf16 products in AMX tiles",
+        (true, true, _) => return "AVX-512 with bf16 dot products",
+        (true, false, _) => return "AVX-512",
         _ => {}
     }
     "portable kernels"

@@ -77,6 +77,52 @@ fn agrees_with_the_definition() {
     }
 }
 
+/// Each way of multiplying bf16 that this processor has, whatever [`gemm`] would choose: sums of products of
+/// rounded factors, whole and cut-off tiles, A as it lies and packed.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn bf16_kernels_agree_with_the_definition() {
+    use avx512::Arithmetic::{Pairs, Tiles};
+    let has = [(Pairs, avx512::bf16_available()), (Tiles, avx512::amx::available())];
+    let sizes = [
+        (32, 32, 64),
+        (16, 64, 32),
+        (31, 33, 35),
+        (5, 16, 9),
+        (70, 100, 300),
+        (48, 17, 1100),
+        (33, 40, 4200),
+    ];
+    for (arithmetic, _) in has.into_iter().filter(|(_, has)| *has) {
+        for (m, n, k) in sizes {
+            let round = |x: Vec<f32>| x.into_iter().map(bf16::from_f32).collect::<Vec<_>>();
+            let (a, b) = (round(numbers(m * k, 1)), round(numbers(k * n, 2)));
+            let (a2, b2) = (round(numbers(m * 9, 3)), round(numbers(9 * n, 4)));
+            let wide: Vec<f32> = a.iter().map(|x| x.to_f32()).collect();
+            for a in [Elements::Bf16(&a), Elements::F32(&wide)] {
+                let (a, b) = (MatRef::new(a, m, k, k), MatRef::new(Elements::Bf16(&b), n, k, k).t());
+                let extra =
+                    (MatRef::new(Elements::Bf16(&a2), m, 9, 9), MatRef::new(Elements::Bf16(&b2), 9, n, n));
+                for (accumulate, extra) in [(false, None), (true, Some(extra))] {
+                    let mut c = vec![0.5; m * n];
+                    let options = Options { accumulate, extra, bf16: true };
+                    // SAFETY: the processor has it.
+                    unsafe { avx512::run_with(arithmetic, MatMut::f32(&mut c, m, n), a, b, options) };
+                    for (index, got) in c.iter().enumerate() {
+                        let (i, j) = (index / n, index % n);
+                        let more = extra.map_or(0.0, |(a2, b2)| naive(&a2, &b2, i, j));
+                        let want = naive(&a, &b, i, j) + more + if accumulate { 0.5 } else { 0.0 };
+                        assert!(
+                            (*got as f64 - want).abs() < 1e-5 * (k as f64),
+                            "{arithmetic:?} {m}x{n}x{k} accumulate={accumulate} ({i},{j}): {got} != {want}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn portable_agrees_with_the_definition() {
     let (m, n, k) = (9, 300, 37);

@@ -52,6 +52,7 @@ impl Builder<'_> {
             scale: heads.scale,
             cap: heads.cap,
             window: self.spec.layers[layer].window,
+            bf16: self.tuning.bf16,
         };
         let (rotation, rotary) = self.rotary(layer, 0);
         let slopes = heads.alibi.map(|factor| {
@@ -151,6 +152,7 @@ impl Builder<'_> {
             scale: latent.scale,
             cap: None,
             window: self.spec.layers[layer].window,
+            bf16: self.tuning.bf16,
         };
         let (rotation, rotary) = self.rotary(layer, plain);
         let columns = AttentionSpec::adjacent(shape);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::{assert_close, compare, random, variable, with_both};
-use crate::autograd::{Tape, Var};
+use crate::autograd::{ParamGradients, Tape, Var};
 use crate::kernel::attention::{AttentionShape, Columns, Span};
 use crate::ops::attention::{KeyValues, extend};
 use crate::ops::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention, plain};
@@ -43,6 +43,7 @@ const SHAPE: AttentionShape = AttentionShape {
     scale: 0.25,
     cap: None,
     window: None,
+    bf16: false,
 };
 
 fn spec(shape: AttentionShape, start: usize, dim: usize, interleaved: bool) -> AttentionSpec {
@@ -78,6 +79,26 @@ fn attention_with_windows_caps_and_slopes_agrees_with_candle() {
     );
     let trailing = Span { trailing: 9, ..Span::new(70, 131) };
     check_attention(&spec(SHAPE, 0, 0, false), &none, vec![Span::new(0, 70), trailing]);
+}
+
+/// Products of bf16 have eight bits; everything between them is f32.
+#[test]
+fn attention_by_bf16_products_is_near() {
+    let spans = Arc::new(spans());
+    let run = |bf16: bool| {
+        let spec = spec(AttentionShape { bf16, ..SHAPE }, 0, 0, false);
+        let (qkv, seed) = (random(&[201, spec.width()], 5, 1.0), random(&[201, 96], 6, 1.0));
+        let tape = Tape::new();
+        let leaf = tape.leaf(qkv);
+        let y = attention(&tape, &spec, leaf.clone(), &Rotation::default(), &spans).unwrap();
+        let dx = tape.backward(&y, seed, &mut ParamGradients::default(), leaf.node).unwrap().unwrap();
+        (y.tensor, dx)
+    };
+    let ((y, dx), (rough_y, rough_dx)) = (run(false), run(true));
+    for (exact, rough) in [(y, rough_y), (dx, rough_dx)] {
+        let off = (rough - exact).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(off < 0.05 && (off > 0.0) == crate::kernel::gemm::has_bf16(), "{off}");
+    }
 }
 
 #[test]

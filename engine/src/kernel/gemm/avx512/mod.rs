@@ -7,8 +7,9 @@
 //! rows are contiguous; else its strips are packed, too.
 //!
 //! With bf16 dot products the panels hold pairs of consecutive k as two bf16 in one 32-bit lane, and the
-//! same kernel shape multiplies twice as much per instruction.
+//! same kernel shape multiplies twice as much per instruction; on tile registers ([`amx`]) sixteen times.
 
+pub mod amx;
 mod load;
 mod pack;
 mod tile;
@@ -18,11 +19,12 @@ use crate::kernel::with_scratch;
 
 pub use pack::narrow;
 use pack::pack_panel;
-use tile::{Panel, Strip, Tile};
+use tile::{Pairs, Panel, Single, Strip, Tile};
 
 /// Columns of the register tile: two vectors.
 const NR: usize = 32;
-/// Rows of the register tile: 28 accumulators, two vectors of B and one broadcast fill the 32 registers.
+/// Rows of the register tile of vectors: 28 accumulators, two vectors of B and one broadcast fill the 32
+/// registers.
 const MR: usize = 14;
 /// Inner length of a block.
 const KC: usize = 1024;
@@ -43,38 +45,96 @@ pub fn bf16_available() -> bool {
     available() && is_x86_feature_detected!("avx512bf16")
 }
 
-pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
-    // SAFETY: the features were detected; views were bounds-checked when they were made.
-    unsafe {
-        if options.bf16 && bf16_available() {
-            blocks::<true>(c, a, b, options);
-        } else {
-            blocks::<false>(c, a, b, options);
+/// The innermost product: a register tile of C from a strip of A and a panel of B.
+trait Kernel {
+    /// A lane holds two consecutive k as bf16, not one as f32.
+    const PAIRS: bool;
+    /// Rows of the register tile; strips have room for so many.
+    const ROWS: usize;
+    /// Lanes come in multiples of this, missing ones packed as zeros; so do the rows of a strip, of which
+    /// missing ones hold anything.
+    const UNIT: usize;
+
+    /// Lanes that `k` values take.
+    fn lanes(k: usize) -> usize {
+        if Self::PAIRS { k.div_ceil(2) } else { k }.next_multiple_of(Self::UNIT)
+    }
+
+    /// Prepares this thread's registers.
+    fn begin() {}
+
+    /// Gives them back.
+    fn end() {}
+
+    /// Runs the strips, one after the other, over a panel that is as deep as both.
+    ///
+    /// # Safety
+    /// Strips of `rows` rows and the panel hold the lanes they say; the tile lies inside of C.
+    unsafe fn run(tile: &Tile, rows: usize, strips: &[Strip; 2], panel: Panel);
+}
+
+/// Rows of C from which on tile registers are worth their padding.
+const MIN_TILE_ROWS: usize = 9;
+
+/// What products are made of.
+#[derive(Clone, Copy, Debug)]
+pub enum Arithmetic {
+    /// f32 vectors.
+    Single,
+    /// Vectors of bf16 pairs.
+    Pairs,
+    /// bf16 in tile registers.
+    Tiles,
+}
+
+impl Arithmetic {
+    /// The fastest for so many rows of C.
+    fn of(bf16: bool, rows: usize) -> Self {
+        match bf16 && bf16_available() {
+            true if rows >= MIN_TILE_ROWS && amx::available() => Arithmetic::Tiles,
+            true => Arithmetic::Pairs,
+            false => Arithmetic::Single,
         }
     }
 }
 
-/// Lanes a row of k values takes in a panel: with pairs, half as many, rounded up.
-fn lanes<const PAIRS: bool>(k: usize) -> usize {
-    if PAIRS { k.div_ceil(2) } else { k }
+pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+    let arithmetic = Arithmetic::of(options.bf16, c.rows);
+    // SAFETY: the processor has it.
+    unsafe { run_with(arithmetic, c, a, b, options) }
 }
 
-unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+/// # Safety
+/// The processor must have the arithmetic's instructions.
+pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, options: Options) {
+    // SAFETY: by the caller's word; views were bounds-checked when they were made.
+    unsafe {
+        match arithmetic {
+            Arithmetic::Single => blocks::<Single>(c, a, b, options),
+            Arithmetic::Pairs => blocks::<Pairs>(c, a, b, options),
+            Arithmetic::Tiles => blocks::<amx::Tiles>(c, a, b, options),
+        }
+    }
+}
+
+unsafe fn blocks<K: Kernel>(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let extra = options.extra.filter(|(a2, _)| a2.cols > 0);
-    let extra_lanes = extra.map_or(0, |(a2, _)| lanes::<PAIRS>(a2.cols));
-    let depth = if PAIRS { 2 * KC } else { KC };
+    let extra_lanes = extra.map_or(0, |(a2, _)| K::lanes(a2.cols));
+    let depth = if K::PAIRS { 2 * KC } else { KC };
     let k_blocks = k.div_ceil(depth).max(1);
     let k_block = k.div_ceil(k_blocks).next_multiple_of(32);
     let panels = n.div_ceil(NR);
-    let panel_lanes = lanes::<PAIRS>(k_block.min(k.next_multiple_of(2))) + extra_lanes;
+    let panel_lanes = K::lanes(k_block.min(k)) + extra_lanes;
     let block_panels = (BLOCK_BYTES / (panel_lanes.max(1) * NR * 4)).clamp(1, panels);
 
     // 16 floats more for alignment to a cache line.
-    with_scratch(MR * STRIP + block_panels * panel_lanes * NR + 32, |scratch| {
+    let strip_len = (K::ROWS * STRIP).next_multiple_of(16);
+    K::begin();
+    with_scratch(strip_len + block_panels * panel_lanes * NR + 32, |scratch| {
         let start = scratch.as_mut_ptr();
         let strip = start.wrapping_add(start.align_offset(64));
-        let block = strip.wrapping_add((MR * STRIP).next_multiple_of(16));
+        let block = strip.wrapping_add(strip_len);
         let mut first_panel = 0;
         while first_panel < panels {
             let count = block_panels.min(panels - first_panel);
@@ -82,16 +142,20 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                 let k0 = (k_index * k_block).min(k);
                 let kc = k_block.min(k - k0);
                 let extra = extra.filter(|_| k_index + 1 == k_blocks);
-                let main = lanes::<PAIRS>(kc);
+                let main = K::lanes(kc);
                 let depth = main + extra.map_or(0, |_| extra_lanes);
                 let accumulate = options.accumulate || k_index > 0;
-                // SAFETY: `block` holds `block_panels` panels of at most `panel_lanes` rows, `strip` MR rows
-                // of STRIP lanes; all views are within bounds.
+                // SAFETY: `block` holds `block_panels` panels of at most `panel_lanes` rows, `strip`
+                // K::ROWS rows of STRIP lanes; all views are within bounds.
                 unsafe {
                     // What only one strip reads is not worth packing.
                     let direct = |col: usize| match b.data {
                         Elements::F32(data)
-                            if !PAIRS && m <= MR && b.col_stride == 1 && extra.is_none() && col + NR <= n =>
+                            if !K::PAIRS
+                                && m <= MR
+                                && b.col_stride == 1
+                                && extra.is_none()
+                                && col + NR <= n =>
                         {
                             let start = data.as_ptr().wrapping_add(b.offset + k0 * b.row_stride + col);
                             Some(Panel { start, stride: b.row_stride })
@@ -105,18 +169,18 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                         }
                         let cols = NR.min(n - col);
                         let panel = block.add(p * depth * NR);
-                        pack_panel::<PAIRS>(b, k0, kc, col, cols, panel);
+                        pack_panel::<K>(b, k0, kc, col, cols, panel);
                         if let Some((_, b2)) = extra {
-                            pack_panel::<PAIRS>(b2, 0, b2.rows, col, cols, panel.add(main * NR));
+                            pack_panel::<K>(b2, 0, b2.rows, col, cols, panel.add(main * NR));
                         }
                     }
                     let mut row = 0;
                     while row < m {
-                        let rows = MR.min(m - row);
+                        let rows = K::ROWS.min(m - row);
                         let strips = [
-                            Strip::of::<PAIRS>(a, row, rows, k0, kc, strip),
+                            Strip::of::<K>(a, row, rows, k0, kc, strip),
                             extra.map_or(Strip::NONE, |(a2, _)| {
-                                Strip::of::<PAIRS>(a2, row, rows, 0, a2.cols, strip.add(KC))
+                                Strip::of::<K>(a2, row, rows, 0, a2.cols, strip.add(KC))
                             }),
                         ];
                         for p in 0..count {
@@ -124,7 +188,7 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
                             let out = c.data.add(row * c.stride + col);
                             let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(n - col) };
                             let packed = Panel { start: block.add(p * depth * NR), stride: NR };
-                            tile.run::<PAIRS>(rows, &strips, direct(col).unwrap_or(packed));
+                            K::run(&tile, rows, &strips, direct(col).unwrap_or(packed));
                         }
                         row += rows;
                     }
@@ -133,4 +197,5 @@ unsafe fn blocks<const PAIRS: bool>(c: MatMut, a: MatRef, b: MatRef, options: Op
             first_panel += count;
         }
     });
+    K::end();
 }

@@ -7,7 +7,7 @@ use half::bf16;
 use super::super::{Elements, MatRef};
 use super::load::{a_tile, b_tile, mask, pair_tile};
 use super::tile::Strip;
-use super::{MR, NR, STRIP, bf16_available, lanes};
+use super::{Kernel, MR, NR, STRIP, bf16_available};
 
 /// Rounds rows `first..` of A to bf16, row-major: as many as fill `out`.
 ///
@@ -106,18 +106,25 @@ unsafe fn pack_panel_f32(b: MatRef, k0: usize, kc: usize, col: usize, cols: usiz
     }
 }
 
+/// The same in pairs; lanes come in multiples of `unit`, missing ones are zeros.
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
-unsafe fn pack_panel_pairs(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize, panel: *mut f32) {
+unsafe fn pack_panel_pairs(
+    b: MatRef,
+    (k0, kc, unit): (usize, usize, usize),
+    col: usize,
+    cols: usize,
+    panel: *mut f32,
+) {
     for k in (0..kc).step_by(32) {
         let depth = (kc - k).min(32);
         prefetch(b, k0 + k + 32, col);
         prefetch(b, k0 + k + 48, col);
         for half in 0..cols.div_ceil(16) {
             let width = (cols - half * 16).min(16);
-            // SAFETY: the panel has room for kc / 2 rows, rounded up, of NR lanes.
+            // SAFETY: the panel has room for kc / 2 rows, rounded up to the unit, of NR lanes.
             unsafe {
                 let vectors = pair_tile(b, k0 + k, depth, col + half * 16, width);
-                for (i, vector) in vectors.iter().enumerate().take(depth.div_ceil(2)) {
+                for (i, vector) in vectors.iter().enumerate().take(depth.div_ceil(2).next_multiple_of(unit)) {
                     _mm512_storeu_ps(panel.add((k / 2 + i) * NR + half * 16), *vector);
                 }
             }
@@ -125,7 +132,7 @@ unsafe fn pack_panel_pairs(b: MatRef, k0: usize, kc: usize, col: usize, cols: us
     }
 }
 
-pub(super) unsafe fn pack_panel<const PAIRS: bool>(
+pub(super) unsafe fn pack_panel<K: Kernel>(
     b: MatRef,
     k0: usize,
     kc: usize,
@@ -135,20 +142,20 @@ pub(super) unsafe fn pack_panel<const PAIRS: bool>(
 ) {
     // SAFETY: as for the two.
     unsafe {
-        if PAIRS {
-            pack_panel_pairs(b, k0, kc, col, cols, panel)
+        if K::PAIRS {
+            pack_panel_pairs(b, (k0, kc, K::UNIT), col, cols, panel)
         } else {
             pack_panel_f32(b, k0, kc, col, cols, panel)
         }
     }
 }
 
-/// Packs `rows` (at most MR) rows of A: lane l of row i is at `strip[i * STRIP + l]`.
+/// Packs `rows` rows of A: lane l of row i is at `strip[i * STRIP + l]`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn pack_strip_f32(a: MatRef, row: usize, rows: usize, k0: usize, kc: usize, strip: *mut f32) {
     for k in (0..kc).step_by(16) {
         let depth = (kc - k).min(16);
-        // SAFETY: rows ≤ MR and kc lanes fit into a row of the strip.
+        // SAFETY: the strip has room for so many rows, and kc lanes fit into one.
         unsafe {
             let vectors = a_tile(a, row, rows, k0 + k, depth);
             for (i, vector) in vectors.iter().enumerate().take(rows) {
@@ -158,17 +165,28 @@ unsafe fn pack_strip_f32(a: MatRef, row: usize, rows: usize, k0: usize, kc: usiz
     }
 }
 
+/// The same in pairs; lanes come in multiples of `unit`, missing ones are zeros.
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
-unsafe fn pack_strip_pairs(a: MatRef, row: usize, rows: usize, k0: usize, kc: usize, strip: *mut f32) {
-    for k in (0..kc).step_by(16) {
-        let depth = (kc - k).min(16);
-        // SAFETY: rows ≤ MR and kc / 2 lanes, rounded up, fit into a row of the strip.
-        unsafe {
-            let vectors = a_tile(a, row, rows, k0 + k, depth);
-            for (i, vector) in vectors.iter().enumerate().take(rows) {
-                let half: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(*vector));
-                let lanes = mask(depth.div_ceil(2)) as u8;
-                _mm256_mask_storeu_epi32(strip.add(i * STRIP + k / 2).cast(), lanes, half);
+unsafe fn pack_strip_pairs(
+    a: MatRef,
+    row: usize,
+    rows: usize,
+    (k0, kc, unit): (usize, usize, usize),
+    strip: *mut f32,
+) {
+    for k in (0..kc.next_multiple_of(2 * unit)).step_by(16) {
+        let depth = kc.saturating_sub(k).min(16);
+        let lanes = if unit == 1 { mask(depth.div_ceil(2)) as u8 } else { u8::MAX };
+        for first in (0..rows).step_by(16) {
+            let rows = (rows - first).min(16);
+            // SAFETY: the strip has room for so many rows, and kc / 2 lanes, rounded up to the unit, fit
+            // into one.
+            unsafe {
+                let vectors = a_tile(a, row + first, rows, k0 + k, depth);
+                for (i, vector) in vectors.iter().enumerate().take(rows) {
+                    let half: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(*vector));
+                    _mm256_mask_storeu_epi32(strip.add((first + i) * STRIP + k / 2).cast(), lanes, half);
+                }
             }
         }
     }
@@ -176,7 +194,7 @@ unsafe fn pack_strip_pairs(a: MatRef, row: usize, rows: usize, k0: usize, kc: us
 
 impl Strip {
     /// Rows `row..row + rows` of A at `k0..k0 + kc`: where they lie, or packed into `buffer`.
-    pub unsafe fn of<const PAIRS: bool>(
+    pub unsafe fn of<K: Kernel>(
         a: MatRef,
         row: usize,
         rows: usize,
@@ -184,18 +202,20 @@ impl Strip {
         kc: usize,
         buffer: *mut f32,
     ) -> Strip {
-        let depth = lanes::<PAIRS>(kc);
+        let depth = K::lanes(kc);
         let index = a.offset + row * a.row_stride + k0;
         // Rows a multiple of 4 KiB apart would all want the same few lines of the L1 cache.
         let spread = |row: usize| row < 64 || !row.is_multiple_of(1024);
         match a.data {
-            Elements::F32(data) if !PAIRS && a.col_stride == 1 && spread(a.row_stride) => {
+            Elements::F32(data) if !K::PAIRS && a.col_stride == 1 && spread(a.row_stride) => {
                 return Strip { start: data.as_ptr().wrapping_add(index), stride: a.row_stride, depth };
             }
             Elements::Bf16(data)
-                if PAIRS
+                if K::PAIRS
                     && a.col_stride == 1
-                    && [kc, index, a.row_stride].iter().all(|x| x.is_multiple_of(2))
+                    && [index, a.row_stride].iter().all(|x| x.is_multiple_of(2))
+                    && kc == 2 * depth
+                    && rows.is_multiple_of(K::UNIT)
                     && spread(a.row_stride / 2) =>
             {
                 let start = data.as_ptr().wrapping_add(index).cast();
@@ -203,10 +223,10 @@ impl Strip {
             }
             _ => {}
         }
-        // SAFETY: the caller's buffer has room for MR rows of the strip.
+        // SAFETY: the caller's buffer has room for K::ROWS rows of the strip.
         unsafe {
-            if PAIRS {
-                pack_strip_pairs(a, row, rows, k0, kc, buffer)
+            if K::PAIRS {
+                pack_strip_pairs(a, row, rows, (k0, kc, K::UNIT), buffer)
             } else {
                 pack_strip_f32(a, row, rows, k0, kc, buffer)
             }

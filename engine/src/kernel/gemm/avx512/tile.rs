@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::load::mask;
+use super::{Kernel, MR};
 
 /// Lanes of a strip of A: lane l of row i is at `start[i * stride + l]`.
 #[derive(Clone, Copy)]
@@ -31,24 +32,45 @@ pub(super) struct Tile {
     pub cols: usize,
 }
 
-impl Tile {
-    /// Runs the strips, one after the other, over a panel that is as deep as both.
-    pub unsafe fn run<const PAIRS: bool>(&self, rows: usize, strips: &[Strip; 2], panel: Panel) {
-        macro_rules! by_rows {
-            ($($n:literal)*) => {
-                match (rows, self.cols > 16) {
-                    $(($n, true) if PAIRS => self.pairs::<$n, 2>(strips, panel),
-                    ($n, false) if PAIRS => self.pairs::<$n, 1>(strips, panel),
-                    ($n, true) => self.single::<$n, 2>(strips, panel),
-                    ($n, false) => self.single::<$n, 1>(strips, panel),)*
-                    _ => {}
-                }
-            };
-        }
-        // SAFETY: strips and panel hold the lanes they say; the tile lies inside of C.
-        unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
-    }
+/// f32.
+pub(super) struct Single;
+/// Dot products of bf16 pairs.
+pub(super) struct Pairs;
 
+/// Calls the function for so many rows and vectors.
+macro_rules! by_rows {
+    ($function:ident, $tile:ident, $rows:ident, $strips:ident, $panel:ident: $($n:literal)*) => {
+        match ($rows, $tile.cols > 16) {
+            $(($n, true) => $tile.$function::<$n, 2>($strips, $panel),
+            ($n, false) => $tile.$function::<$n, 1>($strips, $panel),)*
+            _ => {}
+        }
+    };
+}
+
+impl Kernel for Single {
+    const PAIRS: bool = false;
+    const ROWS: usize = MR;
+    const UNIT: usize = 1;
+
+    unsafe fn run(tile: &Tile, rows: usize, strips: &[Strip; 2], panel: Panel) {
+        // SAFETY: as the trait demands.
+        unsafe { by_rows!(single, tile, rows, strips, panel: 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
+    }
+}
+
+impl Kernel for Pairs {
+    const PAIRS: bool = true;
+    const ROWS: usize = MR;
+    const UNIT: usize = 1;
+
+    unsafe fn run(tile: &Tile, rows: usize, strips: &[Strip; 2], panel: Panel) {
+        // SAFETY: as the trait demands.
+        unsafe { by_rows!(pairs, tile, rows, strips, panel: 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
+    }
+}
+
+impl Tile {
     /// `VECTORS` is two, or one where no more than sixteen columns are there.
     #[target_feature(enable = "avx512f")]
     unsafe fn single<const ROWS: usize, const VECTORS: usize>(
