@@ -145,7 +145,11 @@ impl Pool {
         self.inner.is_closing.store(true, Ordering::Relaxed);
         {
             let _ordered = self.inner.control.lock().await;
-            for run in self.inner.store.live_runs().await? {
+            let live = self.inner.store.live_runs().await?;
+            if !live.is_empty() {
+                tracing::info!("waiting for {} runs to stop with a checkpoint", live.len());
+            }
+            for run in live {
                 // Whoever asked for another end before gets that one.
                 if run.ending.is_none() {
                     let reason = "the server ends: stopping after the current step";

@@ -135,27 +135,27 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
 }
 
 fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<String>) {
+    let stopped = |how: &str| match run.ending {
+        Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: stopped {how}"))),
+        _ => (RunState::Stopped, Some(format!("stopped {how}"))),
+    };
+    let early = if run.point_count == 0 { "before training began" } else { "before training went on" };
     match (&run.outcome, run.ending) {
         (Some((Outcome::Finished, reason)), _) => (RunState::Finished, reason.clone()),
-        (Some((Outcome::Stopped, None)), Some(Ending::Shutdown)) => {
-            let told = format!("the server ended: stopped after step {}, with a checkpoint", run.step);
-            (RunState::Interrupted, Some(told))
-        }
-        (Some((Outcome::Stopped, reason)), _) => {
-            let told = || format!("stopped after step {}, with a checkpoint", run.step);
-            (RunState::Stopped, Some(reason.clone().unwrap_or_else(told)))
+        (Some((Outcome::Stopped, Some(reason))), _) => (RunState::Stopped, Some(reason.clone())),
+        (Some((Outcome::Stopped, None)), _) if run.step == 0 => stopped(early),
+        (Some((Outcome::Stopped, None)), _) => {
+            stopped(&format!("after step {}, with a checkpoint", run.step))
         }
         (Some((Outcome::Failed, reason)), _) => (RunState::Failed, reason.clone()),
         (None, Some(Ending::Cancel)) => {
             (RunState::Stopped, Some("cancelled: steps after the last checkpoint are lost".to_owned()))
         }
         // The signal came before the worker was ready for it, which is the first thing it does.
-        (None, Some(Ending::Stop)) if exit == Exit::Signal(SIGTERM) || is_unheard(run, exit) => {
-            let told = if run.step == 0 { "began" } else { "went on" };
-            (RunState::Stopped, Some(format!("stopped before training {told}")))
-        }
-        (None, Some(Ending::Shutdown)) if exit == Exit::Signal(SIGTERM) || is_unheard(run, exit) => {
-            (RunState::Interrupted, Some("the server ended before training went on".to_owned()))
+        (None, Some(Ending::Stop | Ending::Shutdown))
+            if exit == Exit::Signal(SIGTERM) || is_unheard(run, exit) =>
+        {
+            stopped(early)
         }
         (None, _) => (RunState::Interrupted, Some(obituary(exit, last_words))),
     }
