@@ -133,6 +133,14 @@ pub struct Findings {
     pub problems: Vec<FieldProblem>,
     /// What to know before it is.
     pub warnings: Vec<FieldProblem>,
+    pub memory: Option<Memory>,
+}
+
+/// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub needed: u64,
+    pub free: u64,
 }
 
 /// Something a chat can be held with: a base model, with or without a run's adapter or checkpoint.

@@ -164,6 +164,7 @@ words! {
     new_name_placeholder,
     new_models_here,
     new_models_elsewhere,
+    new_model_bring,
     new_model_choose,
     new_model_other,
     new_model_path,
@@ -198,6 +199,8 @@ words! {
     new_problems,
     new_no_problems,
     new_checking,
+    new_memory,
+    new_memory_short,
     new_launch,
     new_launching,
 

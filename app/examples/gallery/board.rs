@@ -177,7 +177,7 @@ impl Board for Memory {
             .into_iter()
             .map(|problem| FieldProblem { message: problem.message, key: problem.key })
             .collect();
-        Ok(Findings { problems, warnings: Vec::new() })
+        Ok(Findings { problems, ..Findings::default() })
     }
 
     async fn stop(&self, id: &str) -> Result<(), BoardError> {

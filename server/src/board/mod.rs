@@ -3,6 +3,7 @@
 mod choices;
 pub(crate) mod datasets;
 mod launch;
+mod memory;
 pub(crate) mod models;
 mod remarks;
 mod targets;
@@ -127,14 +128,21 @@ impl Board for ServerBoard {
         let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
         let prepared = self.prepare(&id, yaml).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
-        self.pool.enqueue(&prepared.run(id.clone(), name), &prepared.worker_yaml).await.map_err(of_pool)?;
+        self.pool
+            .enqueue(&prepared.run(id.clone(), name), &prepared.as_worked().to_yaml())
+            .await
+            .map_err(of_pool)?;
         Ok(id)
     }
 
     async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         match self.prepare("new", yaml).await {
-            Ok(prepared) => Ok(Findings { problems: Vec::new(), warnings: self.warnings(&prepared).await }),
-            Err(BoardError::Invalid(problems)) => Ok(Findings { problems, warnings: Vec::new() }),
+            Ok(prepared) => {
+                let warnings = self.warnings(&prepared).await;
+                let memory = Self::blocking(move || memory::of(prepared.as_worked())).await?;
+                Ok(Findings { problems: Vec::new(), warnings, memory })
+            }
+            Err(BoardError::Invalid(problems)) => Ok(Findings { problems, ..Findings::default() }),
             Err(e) => Err(e),
         }
     }

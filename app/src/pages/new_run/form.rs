@@ -7,7 +7,7 @@ use recipe::args::Stage;
 use recipe::{Argument, Problem, Recipe, arguments};
 
 use super::further::{self, Further};
-use crate::api::{FieldProblem, FormChoices, ModelChoice};
+use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
@@ -80,6 +80,7 @@ pub struct Form {
     pub from_server: RwSignal<Vec<FieldProblem>>,
     /// What the server wants known before a launch.
     pub warnings: RwSignal<Vec<FieldProblem>>,
+    pub memory: RwSignal<Option<Memory>>,
     /// The recipe as far as its fields can be read, and what is wrong with it.
     read: Memo<(Recipe, Vec<Problem>)>,
 }
@@ -107,6 +108,7 @@ impl Form {
             tried: RwSignal::new(false),
             from_server: RwSignal::new(Vec::new()),
             warnings: RwSignal::new(Vec::new()),
+            memory: RwSignal::new(None),
             read,
         };
         if let Some(model) = model {
