@@ -35,13 +35,9 @@ pub(super) async fn recover(pool: &Arc<Inner>) -> Result<()> {
         }
     }
     for run in pool.store.shut_down_runs().await? {
-        resume(pool, &run.id).await?;
+        pool.transition(&run.id, RunState::Queued, Some("resumed: the server is back")).await?;
     }
     Ok(())
-}
-
-async fn resume(pool: &Arc<Inner>, id: &str) -> Result<()> {
-    pool.transition(id, RunState::Queued, Some("resumed: the server is back")).await
 }
 
 /// The server may have died after it noted what the user wants and before it told the worker.
