@@ -35,12 +35,19 @@ test('every published port is bound to loopback', () => {
 const volume = (service, folder) =>
   service.volumes.map(entry => entry.split(':')).find(([, target]) => target === `/chandler/${folder}`)?.[0];
 
-test('models, data and runs outlive the container', () => {
+test('what is written outlives the container, and nothing else can be written', () => {
+  const folders = JSON.parse(values('VOLUME')[0]).map(folder => folder.replace('/chandler/', ''));
+  assert.deepEqual(folders, ['models', 'data', 'runs', 'cache']);
   for (const [name, service] of Object.entries(compose.services)) {
-    for (const folder of ['models', 'data', 'runs']) {
-      assert.ok(volume(service, folder) in compose.volumes, `${name} keeps ${folder}`);
-    }
+    for (const folder of folders) assert.ok(volume(service, folder) in compose.volumes, `${name} keeps ${folder}`);
+    assert.ok(service.read_only);
   }
+  assert.match(values('ENV').join(' '), / XDG_CACHE_HOME=\/chandler\/cache /, 'hubs and encoded data have a place');
+});
+
+test('runs stop with a checkpoint before the container ends', () => {
+  assert.match(values('ENV').join(' '), / CHANDLER_STOP_RUNS_ON_EXIT=true/);
+  for (const service of Object.values(compose.services)) assert.ok(parseInt(service.stop_grace_period) >= 30);
 });
 
 test('services that run side by side share no port and no runs', () => {

@@ -1,5 +1,6 @@
 // The form of a new run: data sets to pick, models on a hub, what is said before a launch.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Board, until } from './board.mjs';
 import { hydrated, noComplaints, open, pageOf, part } from './browser.mjs';
@@ -35,6 +36,33 @@ test('the form of a new run', async t => {
     assert.match(await part(page, 'yaml').innerText(), /dataset: ultrachat_200k,identity\n/);
     await part(page, 'chosen-dataset').getByRole('button').first().click();
     assert.match(await part(page, 'yaml').innerText(), /dataset: identity\n/);
+    noComplaints(page);
+  });
+
+  await t.test('takes a recipe from a file, and gives the same back', async () => {
+    const page = await fresh();
+    const recipe = [
+      'model_name_or_path: models/wick', 'template: chatml', 'dataset: identity', 'output_dir: saves/elsewhere',
+      'learning_rate: 3.0e-4', 'lora_rank: 12', 'plot_loss: true', 'use_cpu: true', 'top_k: 7',
+    ].join('\n');
+    await part(page, 'load-yaml').click();
+    await part(page, 'load-file').setInputFiles({ name: 'a.yaml', mimeType: 'application/yaml', buffer: Buffer.from(recipe) });
+    await until('the text', async () => await part(page, 'load-text').inputValue() === recipe, 20);
+    await part(page, 'load-apply').click();
+    await part(page, 'load-dialog').waitFor({ state: 'hidden' });
+    assert.equal(await part(page, 'field-lora_rank').inputValue(), '12');
+    assert.ok(await tick(page, 'identity').isChecked());
+    assert.match(await part(page, 'overruled').innerText(), /output_dir/);
+    await part(page, 'further-use_cpu').click();
+    await problems(0)(page);
+    assert.match(await part(page, 'memory').innerText(), /\d [MG]B/);
+    const [file] = await Promise.all([page.waitForEvent('download'), part(page, 'download-yaml').click()]);
+    const saved = readFileSync(await file.path(), 'utf8');
+    assert.equal(saved.trim(), (await part(page, 'yaml').innerText()).trim());
+    for (const line of ['learning_rate: 3.0e-4', 'lora_rank: 12', 'plot_loss: true', 'top_k: 7']) {
+      assert.ok(saved.includes(`${line}\n`), line);
+    }
+    assert.doesNotMatch(saved, /use_cpu|elsewhere/);
     noComplaints(page);
   });
 

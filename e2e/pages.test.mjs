@@ -169,6 +169,14 @@ test('other sites', async t => {
     }
   });
 
+  await t.test('cannot make a browser read anything, unless it follows a link', async () => {
+    const get = headers => status(board, { path: '/api/runs?search=', headers: { Host: ours, ...headers } });
+    assert.equal(await get({ Origin: board.url }), 200);
+    assert.equal(await get({ Origin: 'http://evil.example' }), 403);
+    assert.equal(await get({ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors' }), 403);
+    assert.equal(await get({ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }), 200);
+  });
+
   await t.test('cannot make a browser change anything', async () => {
     const post = origin => status(board, { method: 'POST', path: '/api/launch', headers: { Host: ours, Origin: origin } });
     assert.notEqual(await post(board.url), 403);

@@ -1,5 +1,8 @@
 // A run from its launch in the browser to a chat with its result, also across the death of the server.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Board, pointsOf, until } from './board.mjs';
@@ -133,6 +136,32 @@ test('a run goes on while the server is dead, and every point arrives once', asy
   await grows(page);
   await reaches(page, 'finished', 300);
   await agree(page, board, id, STEPS);
+  noComplaints(page);
+});
+
+test('a run that ends with its server goes on with the next', async t => {
+  const board = await Board.start(t, '--stop-runs-on-exit');
+  const page = await pageOf(t, await open(t));
+  const id = await launch(page, board, 'ends with its server', FIELDS);
+  await isLive(page);
+  await reaches(page, 'running');
+  await grows(page);
+
+  const gone = once(board.process, 'exit');
+  board.process.kill('SIGTERM');
+  assert.deepEqual(await gone, [0, null]);
+  const events = board.events(id);
+  const checkpoint = events.findLast(event => event.type === 'checkpoint');
+  assert.equal(events.at(-1).outcome, 'stopped');
+  assert.ok(existsSync(join(board.folder, 'runs', id, 'output', checkpoint.path, 'adapter_model.safetensors')));
+  assert.ok(!existsSync(`/proc/${board.workerOf(id)}`), 'the worker is gone');
+
+  await board.restart();
+  await isLive(page);
+  await reaches(page, 'finished', 300);
+  await agree(page, board, id, STEPS);
+  const starts = board.events(id).filter(event => event.type === 'start');
+  assert.deepEqual(starts.map(event => event.start_step), [0, checkpoint.step]);
   noComplaints(page);
 });
 

@@ -29,12 +29,24 @@ pub struct RunSummary {
     /// Unix milliseconds.
     pub created: u64,
     pub started: Option<u64>,
-    pub ended: Option<u64>,
+    /// Milliseconds that its earlier workers were at work.
+    pub worked: u64,
+    /// Since when the present one is, in Unix milliseconds.
+    pub working_since: Option<u64>,
     pub step: u64,
     pub total_steps: u64,
     pub last_loss: Option<f64>,
     /// A decimated loss curve, oldest first.
     pub sparkline: Vec<f64>,
+}
+
+impl RunSummary {
+    /// Seconds at work until `now` (in Unix milliseconds): what lies between a stop and a resume does not count.
+    pub fn time_at_work(&self, now: u64) -> Option<f64> {
+        self.started?;
+        let present = self.working_since.map_or(0, |since| now.saturating_sub(since));
+        Some((self.worked + present) as f64 / 1000.0)
+    }
 }
 
 /// Everything the page of a run shows at first; live data follows over the websocket.
@@ -51,9 +63,12 @@ pub struct RunDetail {
     /// Decimated to some hundreds of points for the first paint.
     pub points: Vec<Point>,
     pub evals: Vec<EvalPoint>,
+    /// Those that are there, oldest first.
     pub checkpoints: Vec<Checkpoint>,
     /// Last lines of the log, oldest first.
     pub log: Vec<String>,
+    /// What a worker that ended badly printed last.
+    pub last_words: Vec<String>,
     /// Sequence number of the newest event contained above.
     pub last_seq: u64,
 }
@@ -118,6 +133,14 @@ pub struct Findings {
     pub problems: Vec<FieldProblem>,
     /// What to know before it is.
     pub warnings: Vec<FieldProblem>,
+    pub memory: Option<Memory>,
+}
+
+/// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub needed: u64,
+    pub free: u64,
 }
 
 /// Something a chat can be held with: a base model, with or without a run's adapter or checkpoint.
@@ -211,6 +234,8 @@ pub enum Frame {
     Events { events: Vec<Event> },
     /// The run's row changed (state, reason, progress).
     Run { run: Box<RunSummary> },
+    /// The worker ended badly; the last lines that it printed.
+    LastWords { lines: Vec<String> },
 }
 
 /// What goes wrong when the board is asked for something, in words for the user.

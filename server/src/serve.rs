@@ -36,6 +36,8 @@ pub struct ServeConfig {
     pub password: Option<String>,
     pub folders: Folders,
     pub slots: usize,
+    /// Workers are stopped with a checkpoint when the server ends, instead of training on.
+    pub stop_runs_on_exit: bool,
     /// The largest file, in bytes, that is taken into the data folder.
     pub largest_upload: u64,
 }
@@ -63,7 +65,7 @@ pub enum ServeError {
     Serve(#[source] io::Error),
 }
 
-/// Serves the dashboard until the process is asked to end. Workers train on.
+/// Serves the dashboard until the process is asked to end. Workers train on, unless they are to end with it.
 pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let (listener, address) = listen(&config).await?;
     let folders = config.folders.prepare()?;
@@ -74,7 +76,7 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         PoolConfig { runs_dir: folders.runs_dir.clone(), slots: config.slots, worker: worker.clone() };
     let pool = Pool::start(store, pool_config).await?;
     let chat = Chat::new(worker);
-    let password = password(&config)?;
+    let password = password(&config.host, config.password.as_deref())?;
     let gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
     let state = AppState {
         options: options(address),
@@ -98,6 +100,13 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         () = async { let _ = ended.changed().await; tokio::time::sleep(GRACE).await } => {}
     }
     chat.unload();
+    if config.stop_runs_on_exit {
+        tokio::select! {
+            stopped = pool.stop_all() => stopped?,
+            // Asked once more, it waits no longer.
+            () = asked_to_end() => {}
+        }
+    }
     pool.close().await;
     Ok(())
 }
@@ -127,9 +136,9 @@ fn lock(runs_dir: &Path) -> Result<File, ServeError> {
 }
 
 /// The password given; on a network address without one, a new one that is printed once.
-fn password(config: &ServeConfig) -> Result<Option<String>, ServeError> {
-    if config.password.is_some() || security::is_loopback(&config.host) {
-        return Ok(config.password.clone());
+fn password(host: &str, given: Option<&str>) -> Result<Option<String>, ServeError> {
+    if given.is_some() || security::is_loopback(host) {
+        return Ok(given.map(str::to_owned));
     }
     let password = security::random_word(16)?;
     println!("The board can be reached from the network. Its password: {password}");
@@ -175,5 +184,23 @@ async fn asked_to_end() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_on_the_network_always_has_a_password() {
+        for host in ["127.0.0.1", "localhost", "[::1]", "127.8.0.1"] {
+            assert_eq!(password(host, None).unwrap(), None, "{host}");
+            assert_eq!(password(host, Some("mine")).unwrap().as_deref(), Some("mine"), "{host}");
+        }
+        for host in ["0.0.0.0", "[::]", "192.168.1.5", "board.example"] {
+            let made = || password(host, None).unwrap().unwrap_or_default();
+            assert!(made().len() >= 16 && made() != made(), "{host} gets a new one each time");
+            assert_eq!(password(host, Some("mine")).unwrap().as_deref(), Some("mine"), "{host}");
+        }
     }
 }

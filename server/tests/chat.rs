@@ -67,6 +67,9 @@ fn model_process() {
         std::process::exit(1);
     }
     fs::write(folder.join("pid"), std::process::id().to_string()).unwrap();
+    if folder.join("slow").exists() {
+        std::thread::sleep(10 * PATIENCE);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(chat::serve(Parrot { folder }, &socket)).unwrap();
 }
@@ -151,6 +154,21 @@ async fn unloading_ends_the_process() {
     chat.unload_run("r");
     assert_eq!(chat.status(), ChatStatus::Unloaded);
     until("the process is gone", || !Path::new(&format!("/proc/{pid}")).exists()).await;
+}
+
+#[tokio::test]
+async fn a_model_that_is_still_loading_can_be_given_up() {
+    let (slow, quick) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(slow.path().join("slow"), "").unwrap();
+    let chat = new_chat();
+    chat.load(source(slow.path())).unwrap();
+    let pid = || fs::read_to_string(slow.path().join("pid")).unwrap_or_default();
+    until("the process loads", || !pid().is_empty()).await;
+    assert!(matches!(chat.status(), ChatStatus::Loading { .. }));
+    chat.unload();
+    assert_eq!(chat.status(), ChatStatus::Unloaded);
+    until("the process is gone", || !Path::new(&format!("/proc/{}", pid())).exists()).await;
+    ready(&chat, quick.path()).await;
 }
 
 #[tokio::test]

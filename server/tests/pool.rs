@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use app::api::RunFilter;
 use recipe::{Event, EventBody, LogLevel, Outcome, Point, RunState};
 use server::{
     pool::{Pool, PoolConfig, PoolError, ProcessId, Update, WorkerCommand},
@@ -52,6 +53,13 @@ fn point(step: u64) -> EventBody {
 }
 
 fn train(dir: &Path) -> i32 {
+    // Between its start and the first thing it does, a signal finds no one who would listen.
+    if Script(fs::read_to_string(dir.join("recipe.yaml")).unwrap()).flag("deaf")
+        && dir.join("attempted").exists()
+    {
+        fs::write(dir.join("deaf"), "").unwrap();
+        std::thread::sleep(PATIENCE);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, stop.clone()).unwrap();
     let script = Script(fs::read_to_string(dir.join("recipe.yaml")).unwrap());
@@ -283,6 +291,8 @@ async fn a_dead_worker_is_told_of_and_its_void_points_go() {
     let reason = row.reason.unwrap();
     assert!(reason.contains("101") && reason.contains("out of luck"), "{reason}");
     assert_eq!(row.point_count, 8);
+    assert_eq!(pool.last_words("a", row.state).last().map(String::as_str), Some("out of luck"));
+    assert!(pool.last_words("a", RunState::Finished).is_empty());
     pool.resume("a").await.unwrap();
     until_state(&pool, "a", RunState::Finished).await;
     let curve = pool.store().curve("a", 1000).await.unwrap();
@@ -408,4 +418,81 @@ async fn a_folder_that_leads_elsewhere_is_not_deleted() {
     assert!(matches!(pool.delete("a").await, Err(PoolError::Refused(_))));
     assert!(elsewhere.path().join("precious").exists());
     assert!(pool.store().run("a").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stop_before_a_resumed_run_listens_is_a_stop() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5\ndeaf=1").await.unwrap();
+    until_step(&pool, "a", 2).await;
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    pool.resume("a").await.unwrap();
+    until("the worker is there", async || place.dir.join("a/deaf").exists().then_some(())).await;
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    let reason = pool.store().run("a").await.unwrap().reason;
+    assert_eq!(reason.as_deref(), Some("stopped before training went on"));
+}
+
+#[tokio::test]
+async fn runs_that_end_with_the_server_go_on_with_the_next() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=150\nsleep=10").await.unwrap();
+    pool.enqueue(&run("b"), "steps=5").await.unwrap();
+    until_step(&pool, "a", 7).await;
+    let worker = pool.store().run("a").await.unwrap().worker.unwrap();
+    pool.stop_all().await.unwrap();
+    assert!(!worker.is_alive());
+    let row = pool.store().run("a").await.unwrap();
+    let reason = row.reason.unwrap();
+    assert!(row.state == RunState::Interrupted && reason.contains("with a checkpoint"), "{reason}");
+    assert_eq!(pool.store().run("b").await.unwrap().state, RunState::Queued, "no worker is started any more");
+    pool.close().await;
+
+    let pool = place.pool().await;
+    until_state(&pool, "a", RunState::Finished).await;
+    until_state(&pool, "b", RunState::Finished).await;
+    assert_whole(&place, &pool, "a", 150).await;
+    let starts = place.events("a").into_iter().filter(|event| matches!(event.body, EventBody::Start { .. }));
+    let starts = starts.map(|event| event.body).collect::<Vec<_>>();
+    assert!(
+        matches!(starts[..], [_, EventBody::Start { start_step, .. }] if start_step == row.step),
+        "{starts:?}"
+    );
+}
+
+#[tokio::test]
+async fn time_at_work_leaves_out_the_time_between() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=60\nsleep=5").await.unwrap();
+    until_step(&pool, "a", 7).await;
+    let under_way = pool.store().run("a").await.unwrap();
+    assert!(under_way.worked == 0 && under_way.working_since.is_some());
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    let stopped = pool.store().run("a").await.unwrap();
+    let first = stopped.ended.unwrap() - stopped.started.unwrap();
+    assert_eq!((stopped.worked, stopped.working_since), (first, None));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    let finished = pool.store().run("a").await.unwrap();
+    let whole = finished.ended.unwrap() - finished.started.unwrap();
+    assert!(finished.worked > first && finished.worked + 200 <= whole, "{} of {whole}", finished.worked);
+}
+
+#[tokio::test]
+async fn runs_beyond_what_a_list_shows_are_found() {
+    let place = Place::new();
+    let store = Store::open(&place.dir.join("chandler.db")).await.unwrap();
+    for number in 0..510 {
+        store.insert_run(&run(&format!("r{number:03}"))).await.unwrap();
+    }
+    assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 500);
+    let all = store.all_runs().await.unwrap();
+    assert_eq!((all.len(), all[509].id.as_str()), (510, "r000"));
 }

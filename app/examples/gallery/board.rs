@@ -38,6 +38,12 @@ impl Run {
         self.events.push(Event { seq, time: sample::now(), body });
     }
 
+    fn end(&mut self, state: RunState) {
+        let summary = &mut self.summary;
+        summary.state = state;
+        summary.worked += summary.working_since.take().map_or(0, |since| sample::now() - since);
+    }
+
     fn points(&self) -> Vec<Point> {
         self.events
             .iter()
@@ -107,14 +113,12 @@ pub async fn train(memory: Arc<Memory>) {
                     }
                     if step >= run.summary.total_steps {
                         run.push(EventBody::End { outcome: Outcome::Finished, reason: None });
-                        run.summary.state = RunState::Finished;
-                        run.summary.ended = Some(sample::now());
+                        run.end(RunState::Finished);
                     }
                 }
                 RunState::Stopping => {
-                    run.summary.state = RunState::Stopped;
+                    run.end(RunState::Stopped);
                     run.summary.reason = Some("stopped by you after a checkpoint".into());
-                    run.summary.ended = Some(sample::now());
                 }
                 _ => {}
             }
@@ -150,6 +154,7 @@ impl Board for Memory {
             evals: vec![],
             checkpoints: vec![],
             log: vec!["loading models/wick".into(), "320 examples, 12 480 tokens".into()],
+            last_words: vec![],
             last_seq: run.events.last().map_or(0, |event| event.seq),
         })
     }
@@ -172,7 +177,7 @@ impl Board for Memory {
             .into_iter()
             .map(|problem| FieldProblem { message: problem.message, key: problem.key })
             .collect();
-        Ok(Findings { problems, warnings: Vec::new() })
+        Ok(Findings { problems, ..Findings::default() })
     }
 
     async fn stop(&self, id: &str) -> Result<(), BoardError> {
@@ -184,9 +189,8 @@ impl Board for Memory {
 
     async fn cancel(&self, id: &str) -> Result<(), BoardError> {
         self.change(id, |run| {
-            run.summary.state = RunState::Interrupted;
+            run.end(RunState::Interrupted);
             run.summary.reason = Some("cancelled".into());
-            run.summary.ended = Some(sample::now());
             Ok(())
         })
     }
@@ -203,7 +207,7 @@ impl Board for Memory {
             run.push(sample::start(start_step, total_steps));
             run.summary.state = RunState::Preparing;
             run.summary.reason = None;
-            run.summary.ended = None;
+            run.summary.working_since = Some(sample::now());
             Ok(())
         })
     }

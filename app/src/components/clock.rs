@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
+use crate::api::RunSummary;
 use crate::browser;
 use crate::format;
 use crate::i18n::words;
@@ -40,15 +41,12 @@ pub fn Ago(time: u64) -> impl IntoView {
     view! { <time datetime=format::iso(time) title=format::moment(time)>{move || text.get()}</time> }
 }
 
-/// How long something has taken: up to `ended`, or up to now.
+/// How long a run was at work, up to now.
 #[component]
-pub fn Elapsed(started: Option<u64>, ended: Option<u64>) -> impl IntoView {
+pub fn Elapsed(run: Signal<RunSummary>) -> impl IntoView {
     let now = now();
-    let text = Memo::new(move |_| match started {
-        Some(started) => {
-            format::duration(ended.unwrap_or_else(|| now.get()).saturating_sub(started) as f64 / 1000.0)
-        }
-        None => "–".into(),
+    let text = Memo::new(move |_| {
+        run.with(|run| run.time_at_work(now.get())).map_or_else(|| "–".into(), format::duration)
     });
     view! { <span class="number">{move || text.get()}</span> }
 }

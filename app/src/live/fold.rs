@@ -1,7 +1,7 @@
 //! Folds a run's events, in order and each once, into what the page shows.
 
 use leptos::prelude::*;
-use recipe::{Event, EventBody, LogLevel, Phase, Point};
+use recipe::{Event, EventBody, LogLevel, Phase, Point, Recipe};
 
 use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 
@@ -29,23 +29,32 @@ pub struct Fold {
     /// Number of the newest event folded in; 0 until the first back-fill has replaced the decimated
     /// series that the page came with.
     seen: StoredValue<u64>,
-    /// The log that the page came with holds the lines up to this event.
-    log_seen: StoredValue<u64>,
+    /// Log and checkpoints that the page came with are as of this event.
+    page_seen: StoredValue<u64>,
+    /// How many lines at the end of the log are a dead worker's last words, which are no events.
+    last_words: StoredValue<usize>,
+    /// `save_total_limit`: so many checkpoints are kept.
+    kept: Option<usize>,
 }
 
 impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
-        let RunDetail { trainable_params, total_params, num_examples, .. } = detail;
+        let RunDetail { trainable_params, total_params, num_examples, mut log, last_words, .. } = detail;
+        let kept = Recipe::parse_yaml(&detail.recipe, &[]).ok().and_then(|recipe| recipe.save_total_limit);
+        let count = last_words.len();
+        log.extend(last_words);
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
             points: RwSignal::new(detail.points),
             evals: RwSignal::new(detail.evals),
             checkpoints: RwSignal::new(detail.checkpoints),
-            log: RwSignal::new(detail.log),
+            log: RwSignal::new(log),
             phase: RwSignal::new(None),
             seen: StoredValue::new(0),
-            log_seen: StoredValue::new(detail.last_seq),
+            page_seen: StoredValue::new(detail.last_seq),
+            last_words: StoredValue::new(count),
+            kept,
         }
     }
 
@@ -60,7 +69,6 @@ impl Fold {
                 if self.seen() == 0 && !events.is_empty() {
                     self.points.update_untracked(Vec::clear);
                     self.evals.update_untracked(Vec::clear);
-                    self.checkpoints.update_untracked(Vec::clear);
                 }
                 self.fold(events);
             }
@@ -70,6 +78,14 @@ impl Fold {
                     self.phase.set(None);
                 }
                 self.summary.set(self.up_to_date(*run));
+            }
+            Frame::LastWords { lines } => {
+                let before = self.last_words.get_value();
+                self.last_words.set_value(lines.len());
+                self.log.update(|log| {
+                    log.truncate(log.len().saturating_sub(before));
+                    log.extend(lines);
+                });
             }
         }
     }
@@ -104,6 +120,7 @@ impl Fold {
     }
 
     fn take(&self, event: Event, changed: &mut Changed) {
+        let is_new = event.seq > self.page_seen.get_value();
         match event.body {
             EventBody::Phase { phase, detail } => {
                 self.phase.update_untracked(|now| *now = Some((phase, detail)));
@@ -118,7 +135,9 @@ impl Fold {
                 // Later points of an earlier attempt are void: the run goes on from `start_step`.
                 self.points.update_untracked(|points| points.retain(|point| point.step <= start_step));
                 self.evals.update_untracked(|evals| evals.retain(|eval| eval.step <= start_step));
-                self.checkpoints.update_untracked(|kept| kept.retain(|kept| kept.step <= start_step));
+                if is_new {
+                    self.checkpoints.update_untracked(|all| all.retain(|kept| kept.step <= start_step));
+                }
                 self.summary.update_untracked(|run| {
                     run.step = start_step;
                     run.total_steps = total_steps;
@@ -142,19 +161,22 @@ impl Fold {
                     .update_untracked(|evals| evals.push(EvalPoint { step, dataset, epoch, eval_loss }));
                 changed.evals = true;
             }
-            EventBody::Checkpoint { step, path } => {
-                self.checkpoints.update_untracked(|kept| {
-                    kept.retain(|kept| kept.path != path);
-                    kept.push(Checkpoint { step, path });
+            EventBody::Checkpoint { step, path } if is_new => {
+                self.checkpoints.update_untracked(|all| {
+                    all.retain(|kept| kept.path != path);
+                    all.push(Checkpoint { step, path });
+                    // The worker has removed the oldest beyond the limit before it tells of a new one.
+                    let over = self.kept.map_or(0, |kept| all.len().saturating_sub(kept.max(1)));
+                    all.drain(..over);
                 });
                 changed.checkpoints = true;
             }
-            EventBody::Log { level, message } => {
-                if event.seq > self.log_seen.get_value() {
-                    self.log.update_untracked(|lines| push_line(lines, level, message));
-                    changed.log = true;
-                }
+            EventBody::Log { level, message } if is_new => {
+                self.log.update_untracked(|lines| push_line(lines, level, message));
+                self.last_words.set_value(0);
+                changed.log = true;
             }
+            EventBody::Checkpoint { .. } | EventBody::Log { .. } => {}
             EventBody::End { .. } => {
                 self.phase.update_untracked(|now| *now = None);
                 changed.phase = true;
@@ -190,6 +212,10 @@ mod tests {
     use recipe::RunState;
 
     fn fold() -> (Owner, Fold) {
+        fold_of("")
+    }
+
+    fn fold_of(recipe: &str) -> (Owner, Fold) {
         let owner = Owner::new();
         owner.set();
         let summary = RunSummary {
@@ -203,7 +229,8 @@ mod tests {
             method: "lora".into(),
             created: 0,
             started: None,
-            ended: None,
+            worked: 0,
+            working_since: None,
             step: 0,
             total_steps: 10,
             last_loss: None,
@@ -211,7 +238,7 @@ mod tests {
         };
         let fold = Fold::new(RunDetail {
             summary,
-            recipe: String::new(),
+            recipe: recipe.into(),
             output_dir: String::new(),
             trainable_params: None,
             total_params: None,
@@ -220,6 +247,7 @@ mod tests {
             evals: vec![],
             checkpoints: vec![],
             log: vec!["first".into()],
+            last_words: vec![],
             last_seq: 2,
         });
         (owner, fold)
@@ -284,5 +312,47 @@ mod tests {
         let (_owner, fold) = fold();
         fold.apply(Frame::Backfill { events: vec![log(1, "first"), log(3, "second")] });
         assert_eq!(fold.log.get_untracked(), ["first", "second"]);
+    }
+
+    #[test]
+    fn checkpoints_are_those_that_are_there() {
+        let (_owner, fold) = fold_of("save_total_limit: 2\n");
+        let checkpoint = |seq, step| {
+            let body = EventBody::Checkpoint { step, path: format!("checkpoint-{step}") };
+            Event { seq, time: 0, body }
+        };
+        let listed =
+            || fold.checkpoints.with_untracked(|all| all.iter().map(|kept| kept.step).collect::<Vec<_>>());
+        // The page came after these, with none: they are gone.
+        fold.apply(Frame::Backfill { events: vec![checkpoint(1, 5), checkpoint(2, 10)] });
+        assert!(listed().is_empty());
+        fold.apply(Frame::Events { events: vec![checkpoint(3, 15), checkpoint(4, 20), checkpoint(5, 25)] });
+        assert_eq!(listed(), [20, 25]);
+        fold.apply(Frame::Events { events: vec![start(6, 20)] });
+        assert_eq!(listed(), [20]);
+    }
+
+    #[test]
+    fn last_words_stand_once_at_the_end_of_the_log() {
+        let (_owner, fold) = fold();
+        let words = |text: &str| Frame::LastWords { lines: vec!["thread panicked".into(), text.into()] };
+        fold.apply(words("out of luck"));
+        fold.apply(words("out of luck"));
+        assert_eq!(fold.log.get_untracked(), ["first", "thread panicked", "out of luck"]);
+        fold.apply(Frame::Events { events: vec![log(3, "resumed")] });
+        fold.apply(words("again"));
+        let after = ["first", "thread panicked", "out of luck", "resumed", "thread panicked", "again"];
+        assert_eq!(fold.log.get_untracked(), after);
+    }
+
+    #[test]
+    fn time_between_a_stop_and_a_resume_does_not_count() {
+        let (_owner, fold) = fold();
+        let mut run = fold.summary.get_untracked();
+        assert_eq!(run.time_at_work(50_000), None);
+        run = RunSummary { started: Some(1_000), worked: 9_000, working_since: None, ..run };
+        assert_eq!(run.time_at_work(50_000), Some(9.0));
+        run.working_since = Some(48_000);
+        assert_eq!(run.time_at_work(50_000), Some(11.0));
     }
 }

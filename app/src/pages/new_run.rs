@@ -3,6 +3,7 @@
 mod datasets;
 mod field;
 mod form;
+mod further;
 mod group;
 mod launch;
 mod load;

@@ -71,7 +71,7 @@ fn RunView(detail: RunDetail) -> AnyView {
                         state=Signal::derive(move || summary.with(|run| run.state))
                         reason=Signal::derive(move || summary.with(|run| run.reason.clone()))
                     />
-                    <LiveMark connection/>
+                    <LiveMark connection summary/>
                 </div>
                 <Actions fold/>
             </header>
@@ -111,10 +111,11 @@ fn Reason(summary: RwSignal<RunSummary>) -> impl IntoView {
     }
 }
 
-/// Whether the page hears from the server.
+/// Whether the page hears from the server; of a run that is over there is nothing to hear.
 #[component]
-fn LiveMark(connection: RwSignal<Connection>) -> impl IntoView {
+fn LiveMark(connection: RwSignal<Connection>, summary: RwSignal<RunSummary>) -> impl IntoView {
     let w = words();
+    let is_quiet = move || connection.get() == Connection::Open && summary.with(|run| run.state.is_over());
     let text = move || match connection.get() {
         Connection::Off => "",
         Connection::Connecting => w.live_connecting,
@@ -122,7 +123,7 @@ fn LiveMark(connection: RwSignal<Connection>) -> impl IntoView {
         Connection::Retrying => w.live_retrying,
     };
     view! {
-        <span class="live" data-test="live" data-live=move || connection.get().name() role="status">
+        <span class="live" data-test="live" data-live=move || connection.get().name() role="status" hidden=is_quiet>
             <span class="live-dot" aria-hidden="true"></span>
             {text}
         </span>

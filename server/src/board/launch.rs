@@ -28,7 +28,7 @@ pub struct Prepared {
     yaml: String,
     recipe: Recipe,
     /// With absolute paths, as its worker will read it.
-    pub worker_yaml: String,
+    worker: Recipe,
 }
 
 impl Prepared {
@@ -50,6 +50,11 @@ impl Prepared {
     /// Whether the model gets rows for tokens that it does not have.
     pub fn grows_vocabulary(&self) -> bool {
         self.recipe.resize_vocab
+    }
+
+    /// As its worker will read it.
+    pub fn as_worked(&self) -> &Recipe {
+        &self.worker
     }
 
     pub fn run(&self, id: String, name: String) -> NewRun {
@@ -105,7 +110,7 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Prepared { yaml: yaml.to_owned(), worker_yaml: worker.to_yaml(), recipe })
+    Ok(Prepared { yaml: yaml.to_owned(), recipe, worker })
 }
 
 /// Replaces the model's path by what it leads to. The name of a model on a hub stays; its worker fetches it.
@@ -272,7 +277,7 @@ mod tests {
         let place = place();
         let text = yaml("wick", "dataset: demo\noutput_dir: /elsewhere\noverwrite_output_dir: true\n");
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
-        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, place.folders.models_dir.join("wick").display().to_string());
         assert_eq!(worker.dataset_dir, place.folders.data_dir.display().to_string());
         assert_eq!(worker.output_dir, place.folders.runs_dir.join("x/output").display().to_string());
@@ -321,7 +326,7 @@ mod tests {
         let place = place();
         let text = yaml("Owner/Model-1.5B", "dataset: demo\ntokenized_path: data/encoded\n");
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
-        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, "Owner/Model-1.5B");
         let encoded = place.folders.data_dir.join("encoded").display().to_string();
         assert_eq!(worker.tokenized_path, Some(encoded));
@@ -330,7 +335,7 @@ mod tests {
         fs::create_dir_all(&here).unwrap();
         fs::write(here.join("config.json"), "{}").unwrap();
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
-        let worker = Recipe::from_yaml(&prepared.worker_yaml).unwrap();
+        let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, here.display().to_string());
     }
 

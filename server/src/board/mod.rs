@@ -3,6 +3,7 @@
 mod choices;
 pub(crate) mod datasets;
 mod launch;
+mod memory;
 pub(crate) mod models;
 mod remarks;
 mod targets;
@@ -17,7 +18,7 @@ use app::{
     prefs::Preferences,
 };
 use engine::text::Remark;
-use recipe::{Event, EventBody, LogLevel, Problem, RunState};
+use recipe::{Event, EventBody, LogLevel, Problem};
 
 use crate::{
     chat::Chat,
@@ -25,7 +26,7 @@ use crate::{
     datasets::Datasets,
     pool::{Pool, PoolError},
     store::StoreError,
-    worker::{LOG_FILE, OUTPUT_DIR, last_log_lines},
+    worker::OUTPUT_DIR,
 };
 use datasets::RowCounts;
 
@@ -33,8 +34,6 @@ use datasets::RowCounts;
 const FIRST_PAINT: u64 = 250;
 /// Log lines of a page's first paint.
 const FIRST_LOG: u64 = 500;
-/// Lines of what a dead worker printed that are shown with its log.
-const LAST_WORDS: usize = 20;
 const LONGEST_NAME: usize = 120;
 /// How long the check of a form looks at model and template for what is worth a remark.
 const REMARKS_WITHIN: Duration = Duration::from_secs(5);
@@ -64,21 +63,22 @@ impl ServerBoard {
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
         let store = self.pool.store();
         let run = store.run(id).await.map_err(of_store)?;
-        let mut log: Vec<String> =
-            store.log(id, FIRST_LOG).await.map_err(of_store)?.into_iter().filter_map(log_line).collect();
-        if matches!(run.state, RunState::Failed | RunState::Interrupted) {
-            log.extend(last_log_lines(&self.pool.run_dir(id).join(LOG_FILE), LAST_WORDS));
-        }
+        let log = store.log(id, FIRST_LOG).await.map_err(of_store)?;
+        let output = self.pool.run_dir(id).join(OUTPUT_DIR);
+        let mut checkpoints = store.checkpoints(id).await.map_err(of_store)?;
+        // `save_total_limit`, or someone on this machine, may have removed some.
+        checkpoints.retain(|checkpoint| output.join(&checkpoint.path).is_dir());
         Ok(RunDetail {
             summary: run.summary(),
-            output_dir: self.pool.run_dir(id).join(OUTPUT_DIR).display().to_string(),
+            output_dir: output.display().to_string(),
             trainable_params: run.trainable_params,
             total_params: run.total_params,
             num_examples: run.num_examples,
             points: store.curve(id, FIRST_PAINT).await.map_err(of_store)?,
             evals: store.evals(id).await.map_err(of_store)?,
-            checkpoints: store.checkpoints(id).await.map_err(of_store)?,
-            log,
+            checkpoints,
+            log: log.into_iter().filter_map(log_line).collect(),
+            last_words: self.pool.last_words(id, run.state),
             last_seq: run.last_seq,
             recipe: run.recipe,
         })
@@ -128,14 +128,21 @@ impl Board for ServerBoard {
         let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
         let prepared = self.prepare(&id, yaml).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
-        self.pool.enqueue(&prepared.run(id.clone(), name), &prepared.worker_yaml).await.map_err(of_pool)?;
+        self.pool
+            .enqueue(&prepared.run(id.clone(), name), &prepared.as_worked().to_yaml())
+            .await
+            .map_err(of_pool)?;
         Ok(id)
     }
 
     async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         match self.prepare("new", yaml).await {
-            Ok(prepared) => Ok(Findings { problems: Vec::new(), warnings: self.warnings(&prepared).await }),
-            Err(BoardError::Invalid(problems)) => Ok(Findings { problems, warnings: Vec::new() }),
+            Ok(prepared) => {
+                let warnings = self.warnings(&prepared).await;
+                let memory = Self::blocking(move || memory::of(prepared.as_worked())).await?;
+                Ok(Findings { problems: Vec::new(), warnings, memory })
+            }
+            Err(BoardError::Invalid(problems)) => Ok(Findings { problems, ..Findings::default() }),
             Err(e) => Err(e),
         }
     }
@@ -164,13 +171,13 @@ impl Board for ServerBoard {
     }
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
-        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
         let (folders, counts) = (self.folders.clone(), self.row_counts.clone());
         Self::blocking(move || choices::choices(&folders, &counts, &runs)).await
     }
 
     async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {
-        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
         let folders = self.folders.clone();
         Self::blocking(move || targets::targets(&folders, &runs)).await
     }
@@ -180,7 +187,7 @@ impl Board for ServerBoard {
     }
 
     async fn load_chat(&self, target: String, template: Option<String>) -> Result<(), BoardError> {
-        let runs = self.pool.store().runs(&RunFilter::default()).await.map_err(of_store)?;
+        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
         let folders = self.folders.clone();
         let template = template.filter(|name| !name.trim().is_empty());
         let source = Self::blocking(move || targets::source(&target, template, &folders, &runs)).await?;

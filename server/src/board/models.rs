@@ -115,17 +115,34 @@ impl Model {
     }
 }
 
-/// Parameters in the safetensors files of a folder, from their headers alone.
+/// Parameters in the safetensors files of a folder.
 pub fn parameters(folder: &Path) -> Option<u64> {
-    let files =
-        children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
-    let counts: Vec<u64> = files.map(|file| parameters_of(&file)).collect::<Option<_>>()?;
-    (!counts.is_empty()).then(|| counts.iter().sum())
+    count(&tensors(folder)?).filter(|count| *count > 0)
 }
 
-fn parameters_of(file: &Path) -> Option<u64> {
+/// Numbers in all of them together.
+pub fn count(tensors: &[Tensor]) -> Option<u64> {
+    let size = |tensor: &Tensor| tensor.shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length));
+    tensors.iter().map(size).try_fold(0u64, |sum, size| sum.checked_add(size?))
+}
+
+/// A tensor of a safetensors file.
+pub struct Tensor {
+    pub name: String,
+    pub shape: Vec<u64>,
+}
+
+/// The tensors in the safetensors files of a folder, from their headers alone.
+pub fn tensors(folder: &Path) -> Option<Vec<Tensor>> {
+    let files =
+        children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
+    let files: Vec<Vec<Tensor>> = files.map(|file| tensors_of(&file)).collect::<Option<_>>()?;
+    Some(files.into_iter().flatten().collect())
+}
+
+fn tensors_of(file: &Path) -> Option<Vec<Tensor>> {
     #[derive(serde::Deserialize)]
-    struct Tensor {
+    struct Entry {
         #[serde(default)]
         shape: Vec<u64>,
     }
@@ -141,11 +158,11 @@ fn parameters_of(file: &Path) -> Option<u64> {
     file.take(length).read_to_end(&mut header).ok()?;
     let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&header).ok()?;
     let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__");
-    let sizes = tensors.map(|(_, tensor)| {
-        let Tensor { shape } = serde_json::from_value(tensor).ok()?;
-        shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length))
-    });
-    sizes.sum()
+    let read = |(name, entry)| {
+        let Entry { shape } = serde_json::from_value(entry).ok()?;
+        Some(Tensor { name, shape })
+    };
+    tensors.map(read).collect()
 }
 
 #[cfg(test)]

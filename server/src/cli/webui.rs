@@ -1,5 +1,6 @@
 //! `chandler webui`
 
+use clap::builder::FalseyValueParser;
 use tracing_subscriber::EnvFilter;
 
 use super::CliError;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Runs that may train at the same time
     #[arg(long, env = "CHANDLER_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     slots: u16,
+    /// Stop runs with a checkpoint when the server ends, and resume them when it is back; else they train on
+    #[arg(long, env = "CHANDLER_STOP_RUNS_ON_EXIT", value_parser = FalseyValueParser::new())]
+    stop_runs_on_exit: bool,
     /// Largest file that is uploaded into the data folder, in MiB
     #[arg(long, env = "CHANDLER_LARGEST_UPLOAD", default_value_t = upload::LARGEST >> 20, value_name = "MIB")]
     largest_upload: u64,
@@ -32,18 +36,25 @@ pub struct Args {
     folders: Folders,
 }
 
+impl Args {
+    /// An empty variable, as compose files leave it, is no password.
+    fn password(&self) -> Option<String> {
+        self.password.clone().filter(|password| !password.is_empty())
+    }
+}
+
 pub fn run(args: Args) -> Result<(), CliError> {
     let filter =
         EnvFilter::try_from_env("CHANDLER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,server=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let config = ServeConfig {
+        password: args.password(),
         host: args.host,
         port: args.port,
         allow_host: args.allow_host,
-        // An empty variable, as compose files leave it, is no password.
-        password: args.password.filter(|password| !password.is_empty()),
         folders: args.folders,
         slots: args.slots.into(),
+        stop_runs_on_exit: args.stop_runs_on_exit,
         largest_upload: args.largest_upload.saturating_mul(1 << 20),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -51,4 +62,27 @@ pub fn run(args: Args) -> Result<(), CliError> {
     // A thread that still counts a dataset's rows must not keep the process.
     runtime.shutdown_background();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_board_is_for_this_machine_unless_told_otherwise() {
+        let read = |line: &[&str]| Line::try_parse_from([&["webui"], line].concat()).map(|line| line.args);
+        let plain = read(&[]).unwrap();
+        assert_eq!((plain.host.as_str(), plain.port), ("127.0.0.1", 7860));
+        assert!(plain.password().is_none() && !plain.stop_runs_on_exit);
+        assert_eq!(read(&["--password", ""]).unwrap().password(), None);
+        assert!(read(&["--stop-runs-on-exit"]).unwrap().stop_runs_on_exit);
+    }
 }

@@ -16,13 +16,20 @@ pub use process::{ProcessId, WorkerCommand};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use recipe::RunState;
 use tokio::{sync::Notify, sync::broadcast, task::JoinSet};
 
-use crate::store::{Ending, NewRun, RunRow, Store, StoreError};
+use crate::{
+    store::{Ending, NewRun, RunRow, Store, StoreError},
+    worker::{LOG_FILE, last_log_lines},
+};
 
 /// What goes wrong when a run is to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +54,12 @@ pub struct PoolConfig {
     pub worker: WorkerCommand,
 }
 
+/// How often it is looked whether all workers are gone.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// Lines of what a dead worker printed that are shown with its log.
+const LAST_WORDS: usize = 20;
+
 /// Folder name prefix of deleted runs whose files are still being removed.
 const TRASH: &str = ".trash-";
 
@@ -64,12 +77,14 @@ struct Inner {
     control: tokio::sync::Mutex<()>,
     /// Something may have changed for the queue.
     wake: Notify,
+    /// No worker is started any more.
+    is_closing: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Pool {
     /// Takes up the work where an earlier server left it: finds live workers again, settles runs whose
-    /// worker is gone, and starts what is queued.
+    /// worker is gone, resumes those that the server stopped as it ended, and starts what is queued.
     pub async fn start(store: Store, config: PoolConfig) -> Result<Pool> {
         let inner = Inner {
             store,
@@ -77,6 +92,7 @@ impl Pool {
             config,
             control: tokio::sync::Mutex::default(),
             wake: Notify::new(),
+            is_closing: AtomicBool::new(false),
             tasks: Mutex::default(),
         };
         let pool = Pool { inner: Arc::new(inner) };
@@ -120,6 +136,41 @@ impl Pool {
                 self.signal(&run, ProcessId::terminate)
             }
             _ => Err(PoolError::Refused(format!("this run is over already: it is {}", run.state.name()))),
+        }
+    }
+
+    /// Stops every live run with a checkpoint, and waits for the workers: for a server whose end is theirs.
+    /// The next server resumes the runs.
+    pub async fn stop_all(&self) -> Result<()> {
+        self.inner.is_closing.store(true, Ordering::Relaxed);
+        {
+            let _ordered = self.inner.control.lock().await;
+            let live = self.inner.store.live_runs().await?;
+            if !live.is_empty() {
+                tracing::info!("waiting for {} runs to stop with a checkpoint", live.len());
+            }
+            for run in live {
+                // Whoever asked for another end before gets that one.
+                if run.ending.is_none() {
+                    let reason = "the server ends: stopping after the current step";
+                    self.inner.begin_stopping(&run.id, Ending::Shutdown, reason).await?;
+                    self.signal(&run, ProcessId::terminate)?;
+                }
+            }
+        }
+        while !self.inner.store.live_runs().await?.is_empty() {
+            tokio::time::sleep(SETTLING).await;
+        }
+        Ok(())
+    }
+
+    /// The last lines that the worker printed, of a run that ended badly; none of others.
+    pub fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
+        match state {
+            RunState::Failed | RunState::Interrupted => {
+                last_log_lines(&self.run_dir(id).join(LOG_FILE), LAST_WORDS)
+            }
+            _ => Vec::new(),
         }
     }
 

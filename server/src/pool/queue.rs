@@ -1,6 +1,9 @@
 //! Starts queued runs while there are free slots, first queued first.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use recipe::RunState;
 
@@ -23,7 +26,8 @@ pub(super) async fn run(pool: Arc<Inner>) {
 
 async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
     let _ordered = pool.control.lock().await;
-    while pool.store.live_runs().await?.len() < pool.config.slots {
+    while !pool.is_closing.load(Ordering::Relaxed) && pool.store.live_runs().await?.len() < pool.config.slots
+    {
         let Some(run) = pool.store.next_queued().await? else { break };
         pool.transition(&run.id, RunState::Preparing, None).await?;
         match pool.config.worker.spawn(&pool.run_dir(&run.id)) {

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use recipe::{Outcome, RunState};
+use signal_hook::consts::SIGTERM;
 
 use super::{Inner, ProcessId, Result, Update, process::Exit, process::Worker, tail};
 use crate::{
@@ -16,7 +17,8 @@ const BEAT: Duration = Duration::from_millis(100);
 /// A worker that has written its last event gets this long to end by itself.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// After a restart of the server: watches live workers again, and settles the runs of dead ones.
+/// After a restart of the server: watches live workers again, settles the runs of dead ones, and queues again
+/// what the server before stopped as it ended.
 pub(super) async fn recover(pool: &Arc<Inner>) -> Result<()> {
     for run in pool.store.live_runs().await? {
         // A server killed between starting a worker and noting it down left the worker's own note.
@@ -32,13 +34,16 @@ pub(super) async fn recover(pool: &Arc<Inner>) -> Result<()> {
             None => settle(pool, &run.id, Exit::Unknown).await?,
         }
     }
+    for run in pool.store.shut_down_runs().await? {
+        pool.transition(&run.id, RunState::Queued, Some("resumed: the server is back")).await?;
+    }
     Ok(())
 }
 
 /// The server may have died after it noted what the user wants and before it told the worker.
 fn signal_again(run: &RunRow, worker: &ProcessId) {
     let told = match run.ending {
-        Some(Ending::Stop) => worker.terminate(),
+        Some(Ending::Stop | Ending::Shutdown) => worker.terminate(),
         Some(Ending::Cancel) => worker.kill_group(),
         None => Ok(()),
     };
@@ -114,28 +119,47 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
     let _ordered = pool.control.lock().await;
     let run = pool.store.run(id).await?;
     let (state, reason) = verdict(&run, exit, &last_words(&pool.run_dir(id).join(LOG_FILE)));
-    pool.transition(id, state, reason.as_deref()).await
+    // A worker that ended while nobody watched was at work until it was last heard of, as far as is known.
+    let last_seen = match exit {
+        Exit::Unknown => pool.store.last_event_time(id).await?.max(run.working_since),
+        Exit::Code(_) | Exit::Signal(_) => None,
+    };
+    let time = last_seen.unwrap_or_else(crate::store::now);
+    let run = pool.store.transition_at(id, state, reason.as_deref(), time).await?;
+    pool.tell(&run);
+    Ok(())
 }
 
 fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<String>) {
+    let stopped = |how: &str| match run.ending {
+        Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: stopped {how}"))),
+        _ => (RunState::Stopped, Some(format!("stopped {how}"))),
+    };
+    let early = if run.point_count == 0 { "before training began" } else { "before training went on" };
     match (&run.outcome, run.ending) {
         (Some((Outcome::Finished, reason)), _) => (RunState::Finished, reason.clone()),
-        (Some((Outcome::Stopped, reason)), _) => {
-            let told = || format!("stopped after step {}, with a checkpoint", run.step);
-            (RunState::Stopped, Some(reason.clone().unwrap_or_else(told)))
+        (Some((Outcome::Stopped, Some(reason))), _) => (RunState::Stopped, Some(reason.clone())),
+        (Some((Outcome::Stopped, None)), _) if run.step == 0 => stopped(early),
+        (Some((Outcome::Stopped, None)), _) => {
+            stopped(&format!("after step {}, with a checkpoint", run.step))
         }
         (Some((Outcome::Failed, reason)), _) => (RunState::Failed, reason.clone()),
         (None, Some(Ending::Cancel)) => {
             (RunState::Stopped, Some("cancelled: steps after the last checkpoint are lost".to_owned()))
         }
-        // The signal came before the worker was ready for it.
-        (None, Some(Ending::Stop))
-            if matches!(exit, Exit::Signal(15) | Exit::Unknown) && run.point_count == 0 =>
+        // The signal came before the worker was ready for it, which is the first thing it does.
+        (None, Some(Ending::Stop | Ending::Shutdown))
+            if exit == Exit::Signal(SIGTERM) || is_unheard(run, exit) =>
         {
-            (RunState::Stopped, Some("stopped before training began".to_owned()))
+            stopped(early)
         }
         (None, _) => (RunState::Interrupted, Some(obituary(exit, last_words))),
     }
+}
+
+/// Whether a worker that ended while nobody watched has never trained.
+fn is_unheard(run: &RunRow, exit: Exit) -> bool {
+    exit == Exit::Unknown && run.point_count == 0
 }
 
 fn obituary(exit: Exit, last_words: &str) -> String {

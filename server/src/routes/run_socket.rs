@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use app::api::Frame;
+use app::api::{Frame, RunSummary};
 use axum::{
     extract::{
         Path, Query, State,
@@ -66,7 +66,7 @@ impl Watcher {
             tokio::select! {
                 update = updates.recv() => match update {
                     Ok(Update::Events(events)) => self.send_events(&events).await?,
-                    Ok(Update::Run(run)) => self.send(&Frame::Run { run: Box::new((*run).clone()) }).await?,
+                    Ok(Update::Run(run)) => self.send_run((*run).clone()).await?,
                     Err(RecvError::Lagged(_)) => self.back_fill().await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
@@ -84,7 +84,16 @@ impl Watcher {
         let run = self.pool.store().run(&self.id).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
         self.send(&Frame::Backfill { events }).await?;
-        self.send(&Frame::Run { run: Box::new(run.summary()) }).await
+        self.send_run(run.summary()).await
+    }
+
+    async fn send_run(&mut self, run: RunSummary) -> Result<(), Left> {
+        let lines = self.pool.last_words(&run.id, run.state);
+        self.send(&Frame::Run { run: Box::new(run) }).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.send(&Frame::LastWords { lines }).await
     }
 
     async fn send_events(&mut self, events: &[recipe::Event]) -> Result<(), Left> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, header, uri::Authority},
+    http::{Method, header, uri::Authority},
 };
 
 /// Addresses that the board answers to.
@@ -34,7 +34,7 @@ impl Hosts {
         if !self.allows(&host) {
             return Err(HOST);
         }
-        if changes_something(request) && !same_origin(request.headers(), &host) {
+        if !is_from_here(request, &host) {
             return Err(ORIGIN);
         }
         Ok(())
@@ -76,22 +76,25 @@ fn host(request: &Request) -> Option<Authority> {
     (plain && !authority.as_str().contains('@')).then_some(authority)
 }
 
-fn changes_something(request: &Request) -> bool {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    !safe || request.headers().contains_key(header::UPGRADE)
-}
-
-/// Browsers name the page's origin with every such request; what is not a browser has no one else's
-/// cookies or network to misuse.
-fn same_origin(headers: &HeaderMap, host: &Authority) -> bool {
+/// Whether a request comes from a page of ours, or from no page at all. Browsers name the page's origin with
+/// whatever a page may read or change; without one, `Sec-Fetch-Site` says where the request comes from. A link on
+/// another site may lead here: that is a navigation, and whoever follows it sees our page. What is not a browser
+/// has no one else's cookies or network to misuse.
+fn is_from_here(request: &Request, host: &Authority) -> bool {
+    let headers = request.headers();
+    let says = |name: &str, allowed: &[&[u8]]| {
+        headers.get(name).is_some_and(|value| allowed.contains(&value.as_bytes()))
+    };
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
-        (None, _) => {
-            let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
-            matches!(site, None | Some(b"same-origin" | b"none"))
-        }
         (Some(origin), None) => origin.to_str().is_ok_and(|origin| is_origin_of(origin, host)),
-        _ => false,
+        (Some(_), Some(_)) => false,
+        (None, _) => {
+            let follows_link = *request.method() == Method::GET && says("sec-fetch-mode", &[b"navigate"]);
+            !headers.contains_key("sec-fetch-site")
+                || says("sec-fetch-site", &[b"same-origin", b"none"])
+                || follows_link
+        }
     }
 }
 
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_accepted_from_our_own_pages_only() {
+    fn other_sites_pages_are_refused() {
         let hosts = Hosts::new("127.0.0.1", &[]);
         let cases: &[(&[(&str, &str)], bool)] = &[
             (&[], true),
@@ -185,7 +188,7 @@ mod tests {
             (&[("sec-fetch-site", "same-origin")], true),
         ];
         for (headers, allowed) in cases {
-            for method in ["POST", "PUT", "DELETE", "PATCH"] {
+            for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"] {
                 let verdict = hosts.check(&request(method, "localhost:7860", headers));
                 assert_eq!(verdict.is_ok(), *allowed, "{method} {headers:?}");
             }
@@ -194,8 +197,12 @@ mod tests {
             let verdict = hosts.check(&request("GET", "localhost:7860", &upgrade));
             assert_eq!(verdict.is_ok(), *allowed, "websocket {headers:?}");
         }
-        let link_from_elsewhere = request("GET", "localhost:7860", &[("sec-fetch-site", "cross-site")]);
-        assert_eq!(hosts.check(&link_from_elsewhere), Ok(()));
+        let follow = |method| {
+            let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+            hosts.check(&request(method, "localhost:7860", &headers))
+        };
+        assert_eq!(follow("GET"), Ok(()), "a link on another site leads here");
+        assert!(follow("POST").is_err());
     }
 
     #[test]

@@ -62,6 +62,18 @@ impl Store {
         self.events_of_kind(id, "log", count).await
     }
 
+    /// When a run was last heard of.
+    pub async fn last_event_time(&self, id: &str) -> Result<Option<u64>> {
+        let time: Option<i64> = sqlx::query_scalar(
+            "SELECT max(time) FROM (SELECT max(time) AS time FROM events WHERE run_id = ?1
+             UNION ALL SELECT max(time) FROM points WHERE run_id = ?1)",
+        )
+        .bind(id)
+        .fetch_one(&self.db)
+        .await?;
+        Ok(time.map(from_db))
+    }
+
     async fn events_of_kind(&self, id: &str, kind: &'static str, newest: u64) -> Result<Vec<Event>> {
         let bodies: Vec<String> = sqlx::query_scalar(
             "SELECT body FROM events WHERE run_id = ? AND kind = ? ORDER BY seq DESC LIMIT ?",

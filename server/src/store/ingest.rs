@@ -6,7 +6,7 @@
 use recipe::{Event, EventBody, RunState};
 
 use super::{
-    Result, RunRow, Store, events, points,
+    Result, RunRow, Store, events, now, points,
     runs::{outcome_name, run_in},
     to_db,
     transitions::transition_in,
@@ -52,7 +52,7 @@ impl Store {
         let training =
             fresh.iter().any(|event| matches!(event.body, EventBody::Start { .. } | EventBody::Point(_)));
         if training && row.state == RunState::Preparing {
-            transition_in(&mut tx, &row, RunState::Running, None).await?;
+            transition_in(&mut tx, &row, RunState::Running, None, now()).await?;
         }
         finish_row(&mut tx, &row, &progress, offset).await?;
         let run = run_in(&mut tx, id).await?;

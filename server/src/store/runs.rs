@@ -24,13 +24,15 @@ pub struct NewRun {
     pub recipe: String,
 }
 
-/// How the user wants a live run to end.
+/// How a live run was asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// After the current step, with a checkpoint.
     Stop,
     /// At once.
     Cancel,
+    /// Like [`Ending::Stop`], because the server ends: the next server resumes the run.
+    Shutdown,
 }
 
 impl Ending {
@@ -38,6 +40,7 @@ impl Ending {
         match self {
             Ending::Stop => "stop",
             Ending::Cancel => "cancel",
+            Ending::Shutdown => "shutdown",
         }
     }
 
@@ -45,6 +48,7 @@ impl Ending {
         match name {
             "stop" => Ok(Ending::Stop),
             "cancel" => Ok(Ending::Cancel),
+            "shutdown" => Ok(Ending::Shutdown),
             other => Err(StoreError::Value(other.to_owned())),
         }
     }
@@ -66,6 +70,10 @@ pub struct RunRow {
     pub created: u64,
     pub started: Option<u64>,
     pub ended: Option<u64>,
+    /// Milliseconds that its earlier workers were at work.
+    pub worked: u64,
+    /// Since when the present one is.
+    pub working_since: Option<u64>,
     pub worker: Option<ProcessId>,
     pub ending: Option<Ending>,
     pub offset: u64,
@@ -95,7 +103,8 @@ impl RunRow {
             method: self.method.clone(),
             created: self.created,
             started: self.started,
-            ended: self.ended,
+            worked: self.worked,
+            working_since: self.working_since,
             step: self.step,
             total_steps: self.total_steps,
             last_loss: self.last_loss,
@@ -154,6 +163,8 @@ impl FromRow<'_, SqliteRow> for RunRow {
             created: count("created")?,
             started: maybe_count("started")?,
             ended: maybe_count("ended")?,
+            worked: count("worked")?,
+            working_since: maybe_count("working_since")?,
             worker,
             ending: maybe_text("ending")?
                 .map(|name| Ending::from_name(&name))
@@ -214,8 +225,18 @@ impl Store {
             .ok_or_else(|| StoreError::NoRun(id.to_owned()))
     }
 
-    /// Newest first.
+    /// Newest first; no more than a list shows.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
+        self.newest(filter, LISTED).await
+    }
+
+    /// All of them, newest first.
+    pub async fn all_runs(&self) -> Result<Vec<RunRow>> {
+        const NO_LIMIT: i64 = -1;
+        self.newest(&RunFilter::default(), NO_LIMIT).await
+    }
+
+    async fn newest(&self, filter: &RunFilter, limit: i64) -> Result<Vec<RunRow>> {
         let words = format!("%{}%", escape_like(filter.search.trim()));
         let rows = sqlx::query_as(
             r"SELECT * FROM runs
@@ -225,7 +246,17 @@ impl Store {
         )
         .bind(filter.state.map(RunState::name))
         .bind(words)
-        .bind(LISTED)
+        .bind(limit)
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Runs that an earlier server stopped when it ended.
+    pub async fn shut_down_runs(&self) -> Result<Vec<RunRow>> {
+        let rows = sqlx::query_as(
+            "SELECT * FROM runs WHERE state = 'interrupted' AND ending = 'shutdown' ORDER BY queued, id",
+        )
         .fetch_all(&self.db)
         .await?;
         Ok(rows)

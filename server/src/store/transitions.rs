@@ -34,9 +34,20 @@ impl FromRow<'_, SqliteRow> for Transition {
 impl Store {
     /// Moves a run to `next`, or fails with [`StoreError::Transition`] where the state machine forbids it.
     pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<RunRow> {
+        self.transition_at(id, next, reason, now()).await
+    }
+
+    /// The same for a change that came about at `time`, before it was noticed.
+    pub async fn transition_at(
+        &self,
+        id: &str,
+        next: RunState,
+        reason: Option<&str>,
+        time: u64,
+    ) -> Result<RunRow> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
-        transition_in(&mut tx, &row, next, reason).await?;
+        transition_in(&mut tx, &row, next, reason, time).await?;
         let row = run_in(&mut tx, id).await?;
         tx.commit().await?;
         Ok(row)
@@ -48,7 +59,7 @@ impl Store {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
         if row.state != RunState::Stopping {
-            transition_in(&mut tx, &row, RunState::Stopping, Some(reason)).await?;
+            transition_in(&mut tx, &row, RunState::Stopping, Some(reason), now()).await?;
         }
         sqlx::query("UPDATE runs SET ending = ?, reason = ? WHERE id = ?")
             .bind(ending.name())
@@ -76,11 +87,12 @@ pub(super) async fn transition_in(
     row: &RunRow,
     next: RunState,
     reason: Option<&str>,
+    time: u64,
 ) -> Result<()> {
     if !row.state.can_become(next) {
         return Err(StoreError::Transition { id: row.id.clone(), from: row.state, to: next });
     }
-    let time = to_db(now());
+    let time = to_db(time);
     sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE id = ?")
         .bind(next.name())
         .bind(reason)
@@ -92,10 +104,14 @@ pub(super) async fn transition_in(
             "UPDATE runs SET queued = ?1, ended = NULL, ending = NULL, outcome = NULL, outcome_reason = NULL
              WHERE id = ?2",
         ),
-        RunState::Preparing => Some("UPDATE runs SET started = coalesce(started, ?1) WHERE id = ?2"),
+        RunState::Preparing => {
+            Some("UPDATE runs SET started = coalesce(started, ?1), working_since = ?1 WHERE id = ?2")
+        }
         RunState::Running | RunState::Stopping => None,
         RunState::Finished | RunState::Stopped | RunState::Failed | RunState::Interrupted => Some(
-            "UPDATE runs SET ended = ?1, worker_pid = NULL, worker_start = NULL, worker_boot = NULL WHERE id = ?2",
+            "UPDATE runs SET ended = ?1, worker_pid = NULL, worker_start = NULL, worker_boot = NULL,
+                 worked = worked + max(0, ?1 - coalesce(working_since, ?1)), working_since = NULL
+             WHERE id = ?2",
         ),
     };
     if let Some(sql) = bookkeeping {

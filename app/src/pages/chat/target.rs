@@ -1,4 +1,4 @@
-//! Which model is talked to: picked, loaded, unloaded. What is loaded is the server's truth, asked for
+//! Which model is talked to: picked, loaded, unloaded, or given up while it loads. What is loaded is the server's truth, asked for
 //! again and again; the page only shows it.
 
 use std::time::Duration;
@@ -151,18 +151,21 @@ pub fn TargetPanel(
             <div class="chat-load">
                 {move || {
                     let same = loaded().is_some_and(|target| target == chosen.get());
-                    (!same).then(|| view! {
+                    (!same && !is_loading()).then(|| view! {
                         <button
                             type="button"
                             class="button primary"
                             data-test="load"
-                            disabled=move || is_loading() || chosen.with(|id| id.is_empty() || id == ON_HUB)
+                            disabled=move || chosen.with(|id| id.is_empty() || id == ON_HUB)
                             on:click=load
                         >
                             {if loaded().is_some() { w.chat_reload } else { w.chat_load }}
                         </button>
                     })
                 }}
+                {move || is_loading().then(|| view! {
+                    <button type="button" class="button" data-test="cancel-load" on:click=unload>{w.chat_cancel}</button>
+                })}
                 {move || loaded().map(|_| view! {
                     <button type="button" class="button" data-test="unload" on:click=unload>{w.chat_unload}</button>
                 })}

@@ -60,8 +60,14 @@ pub fn DatasetPicker(argument: &'static Argument, form: Form, choices: StoredVal
     };
     let none_found = move || is_searched && count(&|entry| picker.shows(entry)) == 0;
     let unsuited = move || count(&|entry| !picker.suits(entry) && !picker.is_chosen(&entry.name));
+    let note = view! {
+        <p class="field-help" hidden=move || unsuited() == 0>
+            {move || fill(w.new_data_unsuited, &[("n", &unsuited().to_string())])}
+        </p>
+    }
+    .into_any();
     view! {
-        <Labelled argument form>
+        <Labelled argument form note>
             <Chosen picker/>
             {is_empty.then(|| view! { <p class="muted">{w.new_no_datasets}</p> })}
             {is_searched.then(|| view! { <Search picker/> })}
@@ -70,9 +76,6 @@ pub fn DatasetPicker(argument: &'static Argument, form: Form, choices: StoredVal
                 {(!hub.is_empty()).then(|| view! { <HubSets picker entries=hub/> })}
             </div>
             <p class="muted" hidden=move || !none_found()>{w.new_data_not_found}</p>
-            <p class="field-help" hidden=move || unsuited() == 0>
-                {move || fill(w.new_data_unsuited, &[("n", &unsuited().to_string())])}
-            </p>
         </Labelled>
     }
     .into_any()

@@ -29,12 +29,20 @@ fn described_by(key: &str) -> String {
 
 /// Label above, help and problem below; hidden where the argument means nothing.
 #[component]
-pub fn Labelled(argument: &'static Argument, form: Form, children: Children) -> AnyView {
+pub fn Labelled(
+    argument: &'static Argument,
+    form: Form,
+    /// What else is to be said, below the help.
+    #[prop(optional)]
+    note: Option<AnyView>,
+    children: Children,
+) -> AnyView {
     view! {
         <div class="field" hidden=move || !form.applies(argument)>
             <label class="field-label" for=field_id(argument.key)>{argument.label.get(lang())}</label>
             {children()}
             <Help argument/>
+            {note}
             <ProblemText key=argument.key form/>
         </div>
     }

@@ -6,10 +6,11 @@ use leptos::prelude::*;
 use recipe::args::Stage;
 use recipe::{Argument, Problem, Recipe, arguments};
 
-use crate::api::{FieldProblem, FormChoices, ModelChoice};
+use super::further::{self, Further};
+use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
-/// Arguments that the board sets itself, and those that mean nothing while training.
+/// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
 const NOT_ASKED: [&str; 7] = [
     "do_train",
     "output_dir",
@@ -21,7 +22,7 @@ const NOT_ASKED: [&str; 7] = [
 ];
 
 /// What the board sets itself: each run has a folder of its own.
-const FIXED: [(&str, &str); 2] = [("do_train", "true"), ("output_dir", "output")];
+pub const FIXED: [(&str, &str); 2] = [("do_train", "true"), ("output_dir", "output")];
 
 /// Where the form starts, where that is not the argument's default: LLaMA Board's values, for runs small
 /// enough to be watched.
@@ -52,9 +53,11 @@ const SMALL: u64 = 20_000_000;
 
 /// Arguments with a place in the form.
 pub fn asked() -> impl Iterator<Item = &'static Argument> {
-    arguments()
-        .iter()
-        .filter(|argument| argument.group != recipe::Group::Generating && !NOT_ASKED.contains(&argument.key))
+    arguments().iter().filter(|argument| has_field(argument))
+}
+
+pub fn has_field(argument: &Argument) -> bool {
+    argument.group != recipe::Group::Generating && !NOT_ASKED.contains(&argument.key)
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +66,10 @@ pub struct Form {
     fields: StoredValue<Vec<(&'static str, RwSignal<String>)>>,
     /// Keys without effect of a recipe that was loaded; they are kept.
     without_effect: RwSignal<Vec<(String, String)>>,
+    /// What a recipe that was loaded says of arguments without a field.
+    pub further: RwSignal<Vec<Further>>,
+    /// Keys of a recipe that was loaded which the board sets itself.
+    pub overruled: RwSignal<Vec<&'static str>>,
     /// Fields that were changed by hand: an empty one is no problem before.
     touched: RwSignal<BTreeSet<&'static str>>,
     /// The values come from a recipe, not from this form's own start.
@@ -73,6 +80,7 @@ pub struct Form {
     pub from_server: RwSignal<Vec<FieldProblem>>,
     /// What the server wants known before a launch.
     pub warnings: RwSignal<Vec<FieldProblem>>,
+    pub memory: RwSignal<Option<Memory>>,
     /// The recipe as far as its fields can be read, and what is wrong with it.
     read: Memo<(Recipe, Vec<Problem>)>,
 }
@@ -85,16 +93,22 @@ impl Form {
             asked().map(|argument| (argument.key, RwSignal::new(first_text(argument, is_small)))).collect();
         let fields = StoredValue::new(fields);
         let without_effect = RwSignal::new(Vec::new());
-        let read = Memo::new(move |_| fields.with_value(|fields| read(fields, without_effect.get())));
+        let further = RwSignal::new(Vec::new());
+        let read = Memo::new(move |_| {
+            fields.with_value(|fields| further.with(|further| read(fields, further, without_effect.get())))
+        });
         let form = Form {
             name: RwSignal::new(String::new()),
             fields,
             without_effect,
+            further,
+            overruled: RwSignal::new(Vec::new()),
             touched: RwSignal::new(BTreeSet::new()),
             is_loaded: StoredValue::new(false),
             tried: RwSignal::new(false),
             from_server: RwSignal::new(Vec::new()),
             warnings: RwSignal::new(Vec::new()),
+            memory: RwSignal::new(None),
             read,
         };
         if let Some(model) = model {
@@ -136,7 +150,7 @@ impl Form {
         }
     }
 
-    /// Sets every field from a recipe. What cannot be read keeps its default; problems show it.
+    /// Sets every field from a recipe, and keeps what else it says.
     ///
     /// # Errors
     /// Nothing was changed: the text is not YAML, or has keys or values that are not understood.
@@ -148,6 +162,8 @@ impl Form {
                 text.set(recipe.get(key).unwrap_or_default());
             }
         });
+        self.overruled.set(further::overruled(&recipe));
+        self.further.set(further::further(&recipe));
         self.without_effect.set(recipe.without_effect);
         Ok(())
     }
@@ -246,6 +262,7 @@ fn first_text(argument: &Argument, is_small: bool) -> String {
 /// Reads the fields that apply. An empty field stands for the default, one that cannot be read too.
 fn read(
     fields: &[(&'static str, RwSignal<String>)],
+    further: &[Further],
     without_effect: Vec<(String, String)>,
 ) -> (Recipe, Vec<Problem>) {
     let mut recipe = Recipe { without_effect, ..Recipe::default() };
@@ -273,7 +290,7 @@ fn read(
             set(&mut recipe, key, &text);
         }
     }
-    for (key, text) in FIXED {
+    for (key, text) in further.iter().map(|(key, text)| (*key, text.as_str())).chain(FIXED) {
         set(&mut recipe, key, text);
     }
     let unreadable: Vec<_> = problems.iter().filter_map(|problem: &Problem| problem.key.clone()).collect();
@@ -349,6 +366,31 @@ mod tests {
         let (_owner, other) = self::form();
         other.load(&yaml).unwrap();
         assert_eq!(other.yaml(), yaml);
+    }
+
+    #[test]
+    fn what_has_no_field_is_kept_until_it_is_taken_out() {
+        let (_owner, form) = form();
+        let loaded = "model_name_or_path: models/wick\ntemplate: wick\ndataset: identity\ndataset_dir: ONLINE\n\
+            plot_loss: true\nuse_cpu: true\nresume_from_checkpoint: runs/a/output/checkpoint-5\ntemperature: 0.5\n\
+            top_k: 7\noutput_dir: saves/x\noverwrite_output_dir: true\n";
+        form.load(loaded).unwrap();
+        let read = Recipe::parse_yaml(&form.yaml(), &[]).unwrap();
+        assert_eq!((read.dataset_dir.as_str(), read.top_k, read.temperature), ("ONLINE", 7, 0.5));
+        assert!(read.plot_loss && read.use_cpu);
+        assert_eq!(read.resume_from_checkpoint.as_deref(), Some("runs/a/output/checkpoint-5"));
+        assert_eq!((read.output_dir.as_str(), read.overwrite_output_dir), ("output", false));
+        assert_eq!(form.overruled.get_untracked(), ["output_dir", "overwrite_output_dir"]);
+
+        let (_owner, copy) = self::form();
+        copy.fill_from(&form.yaml());
+        assert_eq!(copy.yaml(), form.yaml());
+        assert!(copy.overruled.get_untracked().is_empty(), "the board's own recipes say what the board sets");
+        copy.further.update(|kept| kept.retain(|(key, _)| *key != "use_cpu"));
+        assert!(!copy.yaml().contains("use_cpu") && copy.yaml().contains("plot_loss: true"));
+        copy.load("resume_from_checkpoint: true\n").unwrap();
+        assert_eq!(copy.overruled.get_untracked(), ["resume_from_checkpoint"]);
+        assert!(!copy.yaml().contains("resume_from_checkpoint"));
     }
 
     #[test]

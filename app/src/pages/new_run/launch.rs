@@ -7,11 +7,12 @@ use leptos::task::spawn_local;
 
 use super::field::field_id;
 use super::form::Form;
-use crate::api::{BoardError, FieldProblem, Findings};
+use crate::api::{BoardError, FieldProblem, Findings, Memory};
 use crate::calls;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
+use crate::format;
 use crate::i18n::{fill, lang, words};
 
 /// The server is asked about the recipe when nothing was changed for so long.
@@ -61,6 +62,7 @@ pub fn Launch(form: Form) -> AnyView {
             <ul class="problems warnings" data-test="warnings" aria-live="polite">
                 {move || form.warnings.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
             </ul>
+            {move || form.memory.get().map(|memory| view! { <MemoryLine memory/> })}
             {move || error.get().map(|text| view! { <Failure text/> })}
             <button
                 type="button"
@@ -75,6 +77,20 @@ pub fn Launch(form: Form) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// What the run takes at its peak, beside what there is.
+#[component]
+fn MemoryLine(memory: Memory) -> impl IntoView {
+    let w = words();
+    let is_short = memory.needed > memory.free;
+    let sentence = if is_short { w.new_memory_short } else { w.new_memory };
+    let (needed, free) = (format::bytes(memory.needed), format::bytes(memory.free));
+    view! {
+        <p class=if is_short { "field-problem" } else { "field-help" } data-test="memory">
+            {fill(sentence, &[("needed", &needed), ("free", &free)])}
+        </p>
+    }
 }
 
 /// A problem that leads to its field.
@@ -104,9 +120,10 @@ fn keep_checked(form: Form, checking: RwSignal<bool>) {
                 return;
             }
             checking.try_set(false);
-            if let Ok(Findings { problems, warnings }) = answer {
+            if let Ok(Findings { problems, warnings, memory }) = answer {
                 form.from_server.try_set(problems);
                 form.warnings.try_set(warnings);
+                form.memory.try_set(memory);
             }
         });
     });

@@ -8,7 +8,7 @@ use super::form::Form;
 use crate::api::{FormChoices, ModelChoice};
 use crate::components::hub_models::{self, HubModels};
 use crate::format;
-use crate::i18n::words;
+use crate::i18n::{fill, words};
 
 /// The value of the option that asks for a path instead.
 const OTHER: &str = "\u{2026}";
@@ -62,9 +62,13 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
     };
     let (here, elsewhere) = (models(true), models(false));
     let hints = elsewhere.clone().into_iter().filter_map(|model| model.hint.map(|hint| (model.label, hint)));
-    let hints = hints.map(|(label, hint)| view! { <li>{label} ": " <code>{hint}</code></li> }).collect_view();
+    let hints = hints.map(|(label, hint)| {
+        let bring = fill(w.new_model_bring, &[("name", &label)]);
+        view! { <li>{bring} " " <code>{hint}</code></li> }
+    });
+    let note = view! { <ul class="field-hints">{hints.collect_view()}</ul> }.into_any();
     view! {
-        <Labelled argument form>
+        <Labelled argument form note>
             <select
                 id=field_id(argument.key)
                 name=argument.key
@@ -96,7 +100,6 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                 }
             />
             <HubModels/>
-            <ul class="field-hints">{hints}</ul>
         </Labelled>
     }
     .into_any()

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::form::Form;
+use super::further::FurtherKeys;
 use crate::browser;
 use crate::components::copy_button::CopyButton;
 use crate::components::icon::{Icon, IconName};
@@ -26,6 +27,7 @@ pub fn Preview(form: Form) -> AnyView {
                 </span>
             </div>
             <p class="field-help">{w.new_preview_help}</p>
+            <FurtherKeys form/>
             <Notices form/>
             <pre class="code" tabindex="0" data-test="yaml">{move || yaml.get()}</pre>
         </section>
@@ -40,7 +42,7 @@ fn Notices(form: Form) -> impl IntoView {
     let notices = Memo::new(move |_| form.notices());
     let item = |(key, reason): (String, &'static str)| view! { <li><code>{key}</code> ": " {reason}</li> };
     view! {
-        <div class="without-effect" data-test="without-effect" hidden=move || notices.with(Vec::is_empty)>
+        <div class="preview-note" data-test="without-effect" hidden=move || notices.with(Vec::is_empty)>
             <h3>{w.new_without_effect}</h3>
             <ul>{move || notices.get().into_iter().map(item).collect_view()}</ul>
         </div>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use recipe::{Phase, RunState};
 
-use crate::components::clock;
+use crate::components::clock::Elapsed;
 use crate::format;
 use crate::i18n::{Words, words};
 use crate::live::Fold;
@@ -12,7 +12,6 @@ use crate::live::Fold;
 pub fn Progress(fold: Fold) -> AnyView {
     let w = words();
     let summary = fold.summary;
-    let now = clock::now();
     let last = Memo::new(move |_| fold.points.with(|points| points.last().cloned()));
     let steps = move || summary.with(|run| (run.step, run.total_steps));
     let live = move || summary.with(|run| !run.state.is_over());
@@ -20,15 +19,7 @@ pub fn Progress(fold: Fold) -> AnyView {
         (_, 0) => "–".to_owned(),
         (step, total) => format!("{:.0}%", 100.0 * step as f64 / total as f64),
     };
-    let elapsed = move || {
-        summary.with(|run| match run.started {
-            Some(started) => {
-                let end = run.ended.unwrap_or_else(|| now.get());
-                format::duration(end.saturating_sub(started) as f64 / 1000.0)
-            }
-            None => "–".into(),
-        })
-    };
+    let elapsed = move || view! { <Elapsed run=summary.into()/> };
     let remaining = move || match last.get() {
         Some(point) if live() => format::duration(point.remaining_s),
         _ => "–".into(),
@@ -73,7 +64,10 @@ pub fn Progress(fold: Fold) -> AnyView {
 }
 
 #[component]
-fn Stat(label: &'static str, value: impl Fn() -> String + Send + Sync + 'static) -> impl IntoView {
+fn Stat<V: IntoView + 'static>(
+    label: &'static str,
+    value: impl Fn() -> V + Send + Sync + 'static,
+) -> impl IntoView {
     view! {
         <div>
             <dt>{label}</dt>

@@ -113,7 +113,8 @@ fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> AnyView {
 /// What a row shows: it is drawn anew when (and only when) this changes.
 fn look_of(run: &RunSummary) -> impl std::hash::Hash + Eq + Clone + Send + Sync + 'static + use<> {
     let loss = run.last_loss.map(f64::to_bits);
-    (run.id.clone(), run.name.clone(), run.state, run.reason.clone(), run.step, loss, run.started, run.ended)
+    let time = (run.started, run.worked, run.working_since);
+    (run.id.clone(), run.name.clone(), run.state, run.reason.clone(), run.step, loss, time)
 }
 
 fn first_time() -> AnyView {

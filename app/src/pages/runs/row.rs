@@ -15,6 +15,7 @@ pub fn RunRow(run: RunSummary) -> AnyView {
     let w = words();
     let under_way = !run.state.is_over() && run.total_steps > 0;
     let loss = run.last_loss.map_or_else(|| "–".into(), format::metric);
+    let at_work = Signal::stored(run.clone());
     let model = short_path(&run.model).to_owned();
     view! {
         <tr data-test="run-row" data-id=run.id.clone()>
@@ -34,7 +35,7 @@ pub fn RunRow(run: RunSummary) -> AnyView {
             <td class="cell-spark"><Sparkline values=run.sparkline/></td>
             <td class="cell-time end">
                 <Ago time=run.started.unwrap_or(run.created)/>
-                <small><Elapsed started=run.started ended=run.ended/></small>
+                <small><Elapsed run=at_work/></small>
             </td>
         </tr>
     }
