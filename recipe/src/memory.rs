@@ -93,8 +93,8 @@ impl ModelShape {
 ///
 /// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`. Full tuning with `bf16` trains a float32
 ///   master copy beside the bfloat16 weights.
-/// * training: gradient and two moments of each trained parameter, 4 bytes each (2 with `pure_bf16`),
-///   and the adapter's own weights.
+/// * training: gradient and two moments of each trained parameter, 4 bytes each, and the adapter's own
+///   weights.
 /// * activations: per token and block, what backward needs of the block: its input, the two
 ///   normalised inputs, q, k, v, the attention's output, gate, up and their product. With gradient
 ///   checkpointing every block keeps its input alone, and one block at a time the rest.
@@ -104,10 +104,9 @@ impl ModelShape {
 pub fn estimate(recipe: &Recipe, shape: &ModelShape) -> MemoryEstimate {
     let half = recipe.bf16 || recipe.pure_bf16;
     let width = if half { 2 } else { 4 };
-    let state_width = if recipe.pure_bf16 { 2 } else { 4 };
     let parameters = shape.parameters();
     let (trained, added) = match recipe.finetuning_type {
-        FinetuningType::Full => (parameters, if half && !recipe.pure_bf16 { parameters } else { 0 }),
+        FinetuningType::Full => (parameters, if half { parameters } else { 0 }),
         FinetuningType::Lora => {
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
             (added, added)
@@ -126,7 +125,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape) -> MemoryEstimate {
     let rows = LOGIT_ROWS.min(tokens);
     MemoryEstimate {
         weights: parameters * width,
-        training: (trained * 3 + added) * state_width,
+        training: (trained * 3 + added) * 4,
         activations: tokens * kept * width,
         logits: 2 * rows * shape.vocab_size * 4,
     }
@@ -163,11 +162,9 @@ mod tests {
         let full = Recipe { finetuning_type: FinetuningType::Full, ..lora.clone() };
         let kept = Recipe { disable_gradient_checkpointing: true, ..lora.clone() };
         let half = Recipe { bf16: true, ..lora.clone() };
-        let pure = Recipe { pure_bf16: true, ..full.clone() };
         assert!(total(&lora) < total(&kept));
         assert!(total(&half) < total(&lora));
         assert!(total(&lora) < total(&full));
-        assert!(total(&pure) < total(&full));
         // Full tuning in float32: the weights four times over.
         assert_eq!(estimate(&full, &SMOLLM2_135M).training, 3 * 4 * 134_515_008);
     }

@@ -132,7 +132,7 @@ fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<Stri
         (None, Some(Ending::Stop))
             if matches!(exit, Exit::Signal(15) | Exit::Unknown) && run.point_count == 0 =>
         {
-            (RunState::Stopped, Some("stopped before training began".to_owned()))
+            (RunState::Stopped, Some(worker::BEFORE_TRAINING.to_owned()))
         }
         (None, _) => (RunState::Interrupted, Some(obituary(exit, last_words))),
     }

@@ -10,9 +10,10 @@ use crate::api::{FieldProblem, FormChoices, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that mean nothing while training.
-const NOT_ASKED: [&str; 7] = [
+const NOT_ASKED: [&str; 8] = [
     "do_train",
     "output_dir",
+    "logging_dir",
     "dataset_dir",
     "overwrite_output_dir",
     "resume_from_checkpoint",
