@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut tokenizer = Tokenizer::from_folder(Path::new(&recipe.model_name_or_path))?;
     let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {})?;
     let begin = Instant::now();
-    let prepared = prepare(&recipe, &tokenizer, &template, &mut |_| {})?;
+    let prepared = prepare(&recipe, &tokenizer, &template, &Default::default(), &mut |_| {})?;
     let seconds = begin.elapsed().as_secs_f64();
     let mut tokens = 0;
     for example in prepared.train.iter() {

@@ -27,6 +27,10 @@ pub struct ChatSource {
     pub adapters: Vec<PathBuf>,
     /// A template by name; none takes the model's own chat template, or what fits its name.
     pub template: Option<String>,
+    /// Whether a model that can think shall; none leaves it to the template.
+    pub enable_thinking: Option<bool>,
+    /// Runs on the CPU even where there is an accelerator.
+    pub use_cpu: bool,
 }
 
 /// One message of a conversation.
@@ -47,7 +51,7 @@ pub struct Answer {
 
 enum Prompting {
     Template(Box<Template>),
-    Own(Box<ChatTemplate>),
+    Own { template: Box<ChatTemplate>, enable_thinking: Option<bool> },
 }
 
 /// A model in memory, ready to answer.
@@ -71,7 +75,7 @@ impl ChatModel {
             adapters.push(Adapter::open(folder)?);
         }
         let additional = adapters.iter().flat_map(|adapter| adapter.config.saved_modules.clone()).collect();
-        let device = device::choose(false, &mut |_| {});
+        let device = device::choose(source.use_cpu, &mut |_| {});
         let mut decoder = files.build_with(&Tuning { additional, device, ..Tuning::default() }, &adapters)?;
         // The last adapter stays beside the weights, which keeps their stored type exact.
         if let Some((last, others)) = adapters.split_last() {
@@ -130,14 +134,15 @@ impl ChatModel {
     fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>> {
         let ids = match &self.prompting {
             Prompting::Template(template) => template.encode_prompt(&self.tokenizer, &dialogue(messages)?)?,
-            Prompting::Own(template) => {
+            Prompting::Own { template, enable_thinking } => {
                 let turn = |message: &ChatMessage| ChatTurn {
                     role: message.role.clone(),
                     content: message.content.clone(),
                     ..ChatTurn::default()
                 };
                 let turns: Vec<ChatTurn> = messages.iter().map(turn).collect();
-                self.tokenizer.encode(&template.render(&turns, &Value::Null, true)?, false)?
+                self.tokenizer
+                    .encode(&template.render_with(&turns, &Value::Null, true, *enable_thinking)?, false)?
             }
         };
         let vocab = self.decoder.spec.vocab;
@@ -152,12 +157,13 @@ impl ChatModel {
 }
 
 fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Prompting, Vec<u32>)> {
-    let template = match &source.template {
+    let mut template = match &source.template {
         Some(name) => Template::named(name)?,
         None => match ChatTemplate::of(tokenizer)? {
             Some(own) => {
                 let stops = tokenizer.eos_id().into_iter().collect();
-                return Ok((Prompting::Own(Box::new(own)), stops));
+                let (template, enable_thinking) = (Box::new(own), source.enable_thinking);
+                return Ok((Prompting::Own { template, enable_thinking }, stops));
             }
             None => {
                 let fitting = recipe::registry::template_for(&source.model.display().to_string());
@@ -165,6 +171,7 @@ fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Promptin
             }
         },
     };
+    template.enable_thinking = source.enable_thinking.or(template.enable_thinking);
     template.fit_tokenizer(tokenizer)?;
     let stops = template.stop_ids(tokenizer);
     Ok((Prompting::Template(Box::new(template)), stops))

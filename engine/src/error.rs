@@ -19,15 +19,36 @@ pub enum Error {
     Recipe { key: String, message: String },
     #[error("{0}")]
     Training(String),
+    /// The user wants no more of it.
+    #[error("stopped")]
+    Stopped,
     #[error(transparent)]
-    Text(#[from] crate::text::Error),
+    Text(crate::text::Error),
     #[error("model_name_or_path: {0}")]
-    Hub(#[from] crate::hub::Error),
+    Hub(crate::hub::Error),
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<crate::text::Error> for Error {
+    fn from(error: crate::text::Error) -> Self {
+        match error {
+            crate::text::Error::Stopped => Error::Stopped,
+            error => Error::Text(error),
+        }
+    }
+}
+
+impl From<crate::hub::Error> for Error {
+    fn from(error: crate::hub::Error) -> Self {
+        match error {
+            crate::hub::Error::Stopped => Error::Stopped,
+            error => Error::Hub(error),
+        }
+    }
+}
 
 impl Error {
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {

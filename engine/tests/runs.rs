@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::device::with_plain_operations;
-use engine::train::{TrainSummary, train};
-use recipe::{EventBody, Outcome, Point, Recipe};
+use engine::train::{TrainSummary, can_resume, train};
+use recipe::{EventBody, Outcome, Phase, Point, Recipe};
 use tempfile::TempDir;
 
 fn data() -> PathBuf {
@@ -27,7 +28,7 @@ fn recipe(output: &Path, extra: &str) -> Recipe {
 
 /// Runs a recipe and stops it after step `stop_after`, if given.
 fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(TrainSummary, Vec<Point>), engine::Error> {
-    let stop = AtomicBool::new(false);
+    let stop = Arc::new(AtomicBool::new(false));
     let mut points = Vec::new();
     let mut sink = |event| {
         if let EventBody::Point(point) = event {
@@ -121,6 +122,201 @@ fn checkpoints_are_limited_and_a_broken_one_is_passed_over() {
     ] {
         assert!(found(name), "{name} is missing");
     }
+}
+
+/// Whatever is wrong with the newest checkpoint, the one before it is gone on from.
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let damages: [(&str, fn(&Path)); 5] = [
+        ("optimizer.safetensors", shorten),
+        ("adapter_model.safetensors", shorten),
+        ("adapter_model.safetensors", |path| fs::remove_file(path).unwrap()),
+        ("adapter_config.json", |path| fs::write(path, "").unwrap()),
+        ("chandler_state.json", shorten),
+    ];
+    let first = TempDir::new().unwrap();
+    run(&recipe(first.path(), "save_steps: 1\nsave_total_limit: 2\n"), Some(3)).unwrap();
+    for (name, damage) in damages {
+        let output = TempDir::new().unwrap();
+        for step in [2, 3] {
+            copy(
+                &first.path().join(format!("checkpoint-{step}")),
+                &output.path().join(format!("checkpoint-{step}")),
+            );
+        }
+        damage(&output.path().join("checkpoint-3").join(name));
+        let (_, points) =
+            run(&recipe(output.path(), "save_steps: 1\nsave_total_limit: 1\n"), Some(3)).unwrap();
+        assert_eq!(points.first().unwrap().step, 3, "{name}");
+        // The one just written is kept, not the one that was left.
+        assert!(can_resume(output.path()) && output.path().join("checkpoint-3").exists());
+    }
+}
+
+/// As the board asks for it: nothing can be gone on from, and the run is to run.
+#[test]
+fn without_a_whole_checkpoint_a_run_that_may_starts_from_its_beginning() {
+    let output = TempDir::new().unwrap();
+    fs::create_dir(output.path().join("checkpoint-5")).unwrap();
+    let refused = run(&recipe(output.path(), ""), Some(1)).unwrap_err().to_string();
+    assert!(refused.contains("overwrite_output_dir: true"), "{refused}");
+    let mut said = Vec::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut sink = |event| match event {
+        EventBody::Log { message, .. } => said.push(message),
+        EventBody::Point(_) => stop.store(true, Ordering::Relaxed),
+        _ => {}
+    };
+    let summary = train(&recipe(output.path(), "overwrite_output_dir: true\n"), &mut sink, &stop).unwrap();
+    assert_eq!(summary.steps, 1);
+    assert!(said.iter().any(|line| line.contains("Starting from step 0")), "{said:?}");
+}
+
+fn shorten(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// `overwrite_output_dir` takes away what an earlier run left, but not before training works, and an explicit wish
+/// to go on wins.
+#[test]
+fn an_earlier_run_is_overwritten_by_a_step_alone() {
+    let output = TempDir::new().unwrap();
+    let overwrite = "overwrite_output_dir: true\nsave_steps: 2\n";
+    run(&recipe(output.path(), overwrite), Some(3)).unwrap();
+    let found = |step: u64| output.path().join(format!("checkpoint-{step}")).exists();
+    let wrong: [fn(&mut Recipe); 2] = [
+        |recipe| recipe.model_name_or_path = "/nowhere".into(),
+        |recipe| recipe.dataset = vec!["absent".into()],
+    ];
+    for change in wrong {
+        let mut recipe = recipe(output.path(), overwrite);
+        change(&mut recipe);
+        assert!(run(&recipe, None).is_err());
+        assert!(found(2) && found(3));
+    }
+    let stopped = Arc::new(AtomicBool::new(true));
+    let summary = train(&recipe(output.path(), overwrite), &mut |_| {}, &stopped).unwrap();
+    assert_eq!((summary.outcome, summary.steps), (Outcome::Stopped, 0));
+    assert!(found(2) && found(3));
+    let resume = format!("{overwrite}resume_from_checkpoint: true\n");
+    let (_, points) = run(&recipe(output.path(), &resume), Some(4)).unwrap();
+    assert_eq!(points.first().unwrap().step, 4);
+    let (_, points) = run(&recipe(output.path(), overwrite), Some(1)).unwrap();
+    assert_eq!(points.first().unwrap().step, 1);
+    assert!(found(1) && !found(2) && !found(3) && !found(4));
+}
+
+/// A stop is looked at wherever time goes by before the first step, and during evaluation.
+#[test]
+fn a_stop_before_training_ends_the_run_at_once() {
+    for (phase, do_train) in
+        [(Phase::LoadingModel, true), (Phase::EncodingData, true), (Phase::Evaluating, false)]
+    {
+        let output = TempDir::new().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut seen = Vec::new();
+        let mut sink = |event| {
+            if let EventBody::Phase { phase: now, .. } = event {
+                seen.push(now);
+                stop.fetch_or(now == phase, Ordering::Relaxed);
+            }
+        };
+        let recipe = Recipe { do_train, ..recipe(output.path(), "do_eval: true\nval_size: 4\n") };
+        let summary = train(&recipe, &mut sink, &stop).unwrap();
+        assert_eq!((summary.outcome, summary.steps), (Outcome::Stopped, 0));
+        assert_eq!(seen.last(), Some(&phase));
+        assert_eq!(fs::read_dir(output.path()).unwrap().count(), 0, "{phase:?}");
+    }
+}
+
+#[test]
+fn evaluation_alone_writes_its_results() {
+    let output = TempDir::new().unwrap();
+    let extra = "eval_dataset: alpaca\ndo_eval: true\nper_device_eval_batch_size: 2\n";
+    let alone = Recipe { do_train: false, dataset: Vec::new(), ..recipe(output.path(), extra) };
+    let (summary, points) = run(&alone, None).unwrap();
+    assert_eq!((summary.outcome, summary.steps, points.len()), (Outcome::Finished, 0, 0));
+    let text = fs::read_to_string(output.path().join("eval_results.json")).unwrap();
+    assert!(text.starts_with("{\n    \"eval_loss\": "), "{text}");
+    let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(results["eval_loss"].as_f64(), Some(summary.evaluations[0].loss));
+    assert!(results.get("epoch").is_none());
+    assert!(
+        output.path().join("all_results.json").exists()
+            && !output.path().join("adapter_config.json").exists()
+    );
+}
+
+/// The rate is far too high, so that the first of these evaluations is the best.
+#[test]
+fn the_best_checkpoint_is_kept_and_its_weights_are_the_result() {
+    for method in ["finetuning_type: lora\n", "finetuning_type: full\n"] {
+        let output = TempDir::new().unwrap();
+        let extra = format!(
+            "{method}save_steps: 2\neval_strategy: steps\neval_steps: 2\nval_size: 4\nsave_total_limit: 1\n\
+             load_best_model_at_end: true\nreport_to: tensorboard\n"
+        );
+        let recipe = Recipe { learning_rate: 0.5, ..recipe(output.path(), &extra) };
+        let mut losses = Vec::new();
+        let mut sink = |event| {
+            if let EventBody::Eval { step, eval_loss, .. } = event {
+                losses.push((step, eval_loss));
+            }
+        };
+        let summary = train(&recipe, &mut sink, &Arc::default()).unwrap();
+        let best = losses.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        assert!(best.0 < 8, "{losses:?}");
+        assert_eq!(summary.evaluations[0].loss, best.1, "{method}");
+        let left = [2, 4, 6, 8].map(|step| output.path().join(format!("checkpoint-{step}")).exists());
+        assert_eq!(left, [2, 4, 6, 8].map(|step| step == best.0 || step == 8));
+        let state = fs::read_to_string(output.path().join("trainer_state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        assert_eq!(
+            (state["best_global_step"].as_u64(), state["best_metric"].as_f64()),
+            (Some(best.0), Some(best.1))
+        );
+        assert_eq!(fs::read_dir(output.path().join("runs")).unwrap().count(), 1);
+    }
+}
+
+/// Noise changes what is learnt from, but not what is evaluated.
+#[test]
+fn noise_is_for_training_alone() {
+    let losses = |extra: &str| {
+        let output = TempDir::new().unwrap();
+        let extra = format!("val_size: 4\ndo_eval: true\n{extra}");
+        let recipe = Recipe { learning_rate: 0.0, ..recipe(output.path(), &extra) };
+        let (summary, points) = run(&recipe, None).unwrap();
+        (points[0].loss, summary.evaluations[0].loss)
+    };
+    let (plain, noisy) = (losses(""), losses("neftune_noise_alpha: 5\n"));
+    assert!(plain.0 != noisy.0, "{noisy:?}");
+    assert_eq!(plain.1, noisy.1);
+}
+
+/// Where nothing is logged, progress says how far training is.
+#[test]
+fn progress_reaches_the_last_step() {
+    let output = TempDir::new().unwrap();
+    let mut steps = Vec::new();
+    let mut sink = |event| match event {
+        EventBody::Progress(pace) => steps.push(pace.step),
+        EventBody::Point(point) => panic!("step {} is logged", point.step),
+        _ => {}
+    };
+    let mut recipe = recipe(output.path(), "");
+    recipe.logging_steps = recipe::Steps::Count(500);
+    train(&recipe, &mut sink, &Arc::default()).unwrap();
+    assert_eq!(steps.last(), Some(&8));
 }
 
 #[test]

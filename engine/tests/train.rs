@@ -7,7 +7,6 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use backends::both;
 use candle_core::{DType, Device, Tensor};
@@ -60,7 +59,7 @@ fn check(case: &Path) -> Check {
         }
         _ => {}
     };
-    let summary = train(&recipe, &mut sink, &AtomicBool::new(false)).map_err(say)?;
+    let summary = train(&recipe, &mut sink, &Arc::default()).map_err(say)?;
 
     let expected = std::fs::read_to_string(case.join("expected.jsonl")).map_err(say)?;
     for line in expected.lines() {

@@ -2,6 +2,9 @@
 
 use crate::args::{FinetuningType, LrScheduler, Recipe, Stage, Steps, Strategy};
 
+/// The tool that `report_to` may name.
+pub(crate) const TENSORBOARD: &str = "tensorboard";
+
 /// Where a run starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume<'a> {
@@ -90,6 +93,17 @@ impl Recipe {
     /// Whether anything is evaluated, during training or after it.
     pub fn evaluates(&self) -> bool {
         self.do_eval || self.eval_strategy != Strategy::No
+    }
+
+    /// The metric that tells the best checkpoint, with `eval_` in front, and whether more of it is better.
+    pub fn best_metric(&self) -> (String, bool) {
+        let name = self.metric_for_best_model.as_deref().map_or("loss", str::trim);
+        let name = name.strip_prefix("eval_").unwrap_or(name);
+        (format!("eval_{name}"), self.greater_is_better.unwrap_or(!name.ends_with("loss")))
+    }
+
+    pub fn reports_to_tensorboard(&self) -> bool {
+        self.report_to.iter().any(|tool| tool == TENSORBOARD)
     }
 
     /// Where the run starts, by `resume_from_checkpoint`: a path, or a truth value.

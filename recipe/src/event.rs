@@ -28,6 +28,8 @@ pub enum EventBody {
     Start { start_step: u64, total_steps: u64, num_examples: u64, trainable_params: u64, total_params: u64 },
     /// A logged optimisation step.
     Point(Point),
+    /// How far training is between two logged steps, once a second at most: for a bar, not for a chart.
+    Progress(Pace),
     /// An evaluation over held-out data after `step`.
     Eval {
         step: u64,
@@ -65,6 +67,25 @@ pub struct Point {
     pub elapsed_s: f64,
     #[serde(deserialize_with = "any_number")]
     pub remaining_s: f64,
+}
+
+/// How far training is, and how fast it goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    pub step: u64,
+    /// Tokens trained on since the run began.
+    pub tokens: u64,
+    pub tokens_per_second: f64,
+    pub elapsed_s: f64,
+    #[serde(deserialize_with = "any_number")]
+    pub remaining_s: f64,
+}
+
+impl From<&Point> for Pace {
+    fn from(point: &Point) -> Pace {
+        let Point { step, tokens, tokens_per_second, elapsed_s, remaining_s, .. } = *point;
+        Pace { step, tokens, tokens_per_second, elapsed_s, remaining_s }
+    }
 }
 
 /// JSON has no NaN and no infinity: they are written as `null`, and read as NaN.

@@ -21,7 +21,7 @@ pub use args::{
     RopeScaling, Stage, Steps, Strategy, Tier, arguments,
 };
 pub use derived::Resume;
-pub use event::{Event, EventBody, LogLevel, Outcome, Phase, Point};
+pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;
 pub use problem::Problem;
 pub use run::RunState;

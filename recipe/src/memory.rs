@@ -70,8 +70,8 @@ impl ModelShape {
 ///
 /// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`. Full tuning with `bf16` trains a float32
 ///   master copy beside the bfloat16 weights.
-/// * training: gradient and two moments of each trained parameter, 4 bytes each (2 with `pure_bf16`),
-///   and the adapter's own weights.
+/// * training: gradient and two moments of each trained parameter, 4 bytes each, and the adapter's own
+///   weights.
 /// * activations: where gradient checkpointing is allowed and they would take too much of what is free, every
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
@@ -80,10 +80,9 @@ impl ModelShape {
 pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimate {
     let half = recipe.bf16 || recipe.pure_bf16;
     let width = if half { 2 } else { 4 };
-    let state_width = if recipe.pure_bf16 { 2 } else { 4 };
     let parameters = shape.parameters;
     let (trained, added) = match recipe.finetuning_type {
-        FinetuningType::Full => (parameters, if half && !recipe.pure_bf16 { parameters } else { 0 }),
+        FinetuningType::Full => (parameters, if half { parameters } else { 0 }),
         FinetuningType::Lora => {
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
             (added, added)
@@ -102,7 +101,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     };
     MemoryEstimate {
         weights,
-        training: (trained * 3 + added) * state_width,
+        training: (trained * 3 + added) * 4,
         activations: kept.saturating_mul(width),
         logits: 4 * LOGITS.min(tokens.saturating_mul(shape.vocab)),
     }
@@ -173,10 +172,8 @@ mod tests {
         let full = Recipe { finetuning_type: FinetuningType::Full, ..lora() };
         let kept = Recipe { disable_gradient_checkpointing: true, ..lora() };
         let half = Recipe { bf16: true, ..lora() };
-        let pure = Recipe { pure_bf16: true, ..full.clone() };
         assert!(total(&lora()) < total(&kept));
         assert!(total(&half) < total(&lora()));
         assert!(total(&lora()) < total(&full));
-        assert!(total(&pure) < total(&full));
     }
 }

@@ -57,11 +57,22 @@ impl Recipe {
     /// Which other argument makes this one idle.
     fn overruled(&self, key: &str) -> Option<Text> {
         let (idle, reason) = match key {
+            "warmup_ratio" if self.warmup_steps.of(u64::MAX) > 0 => {
+                (true, Text::new("`warmup_steps` sets the warm-up", "预热由 `warmup_steps` 决定"))
+            }
             "warmup_steps" | "warmup_ratio" => (
                 self.lr_scheduler_type == LrScheduler::Constant,
                 Text::new(
                     "`constant` has no warm-up; take `constant_with_warmup`",
                     "`constant` 没有预热；请用 `constant_with_warmup`",
+                ),
+            ),
+            "pure_bf16" => (
+                true,
+                Text::new(
+                    "it does what `bf16` does: what is trained and the optimizer's state stay in float32, which is \
+                     more exact and takes more memory",
+                    "与 `bf16` 相同：被训练的权重与优化器状态仍为 float32，更精确，也更占内存",
                 ),
             ),
             "num_train_epochs" => (
@@ -81,6 +92,17 @@ impl Recipe {
                 Text::new(
                     "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
                     "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
+                ),
+            ),
+            "metric_for_best_model" | "greater_is_better" => (
+                !self.load_best_model_at_end,
+                Text::new("it matters for `load_best_model_at_end` alone", "仅用于 `load_best_model_at_end`"),
+            ),
+            "logging_dir" => (
+                !self.reports_to_tensorboard(),
+                Text::new(
+                    "the run's folder and the board hold its log; it matters for `report_to: tensorboard` alone",
+                    "日志在运行文件夹与面板中；仅用于 `report_to: tensorboard`",
                 ),
             ),
             "eval_on_each_dataset" => (

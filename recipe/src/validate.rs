@@ -1,6 +1,7 @@
 //! What must hold between the arguments of a training run.
 
-use crate::args::{FinetuningType, MixStrategy, Recipe, Stage, Strategy};
+use crate::args::{FinetuningType, MixStrategy, Recipe, Stage, Steps, Strategy};
+use crate::derived::TENSORBOARD;
 use crate::problem::Problem;
 
 impl Recipe {
@@ -14,6 +15,8 @@ impl Recipe {
         self.check_streaming(&mut problems);
         self.check_training(&mut problems);
         self.check_evaluation(&mut problems);
+        self.check_best(&mut problems);
+        self.check_reports(&mut problems);
         problems
     }
 
@@ -32,7 +35,7 @@ impl Recipe {
                 "缺少 `output_dir`；请给出存放结果的文件夹",
             ));
         }
-        if !self.do_train && !self.do_eval {
+        if !self.do_train && !self.evaluates() {
             problems.push(Problem::of(
                 "do_train",
                 "there is nothing to do: set `do_train: true` (or `do_eval: true`)",
@@ -190,13 +193,6 @@ impl Recipe {
                 "`max_steps` 为 0；请给出步数，或用 -1 表示按 `num_train_epochs` 训练",
             ));
         }
-        if self.warmup_ratio > 0.0 && self.warmup_steps.of(u64::MAX) > 0 {
-            problems.push(Problem::of(
-                "warmup_ratio",
-                "`warmup_ratio` and `warmup_steps` both set the warm-up; keep one of them",
-                "`warmup_ratio` 与 `warmup_steps` 都用于设置预热；请保留其中一个",
-            ));
-        }
     }
 
     fn check_evaluation(&self, problems: &mut Vec<Problem>) {
@@ -232,6 +228,61 @@ impl Recipe {
                 key,
                 format!("`{key}` asks for evaluation, but there is no data for it; set `val_size` or `eval_dataset`"),
                 format!("`{key}` 要求评估，但没有评估数据；请设置 `val_size` 或 `eval_dataset`"),
+            ));
+        }
+    }
+
+    /// The best checkpoint can be told only where checkpoints are evaluated.
+    fn check_best(&self, problems: &mut Vec<Problem>) {
+        const KEY: &str = "load_best_model_at_end";
+        if !self.load_best_model_at_end {
+            return;
+        }
+        if self.eval_strategy == Strategy::No || self.eval_strategy != self.save_strategy {
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}` needs `eval_strategy` and `save_strategy` to be the same, steps or epoch"),
+                format!("`{KEY}` 要求 `eval_strategy` 与 `save_strategy` 相同，均为 steps 或 epoch"),
+            ));
+        }
+        let evaluated = self.eval_steps.unwrap_or(self.logging_steps);
+        if let (Strategy::Steps, Steps::Count(save), Steps::Count(eval)) =
+            (self.save_strategy, self.save_steps, evaluated)
+            && !save.is_multiple_of(eval)
+        {
+            problems.push(Problem::of(
+                "save_steps",
+                format!("`save_steps` is {save}; with `{KEY}` it must be a multiple of `eval_steps`, {eval}"),
+                format!("`save_steps` 为 {save}；使用 `{KEY}` 时须为 `eval_steps`（{eval}）的倍数"),
+            ));
+        }
+        let sets: Vec<String> = match self.eval_on_each_dataset {
+            true => self.eval_dataset.iter().map(|name| format!("{name}_")).collect(),
+            false => vec![String::new()],
+        };
+        let metrics = ["loss", "accuracy"].into_iter().take(1 + usize::from(self.compute_accuracy));
+        let known: Vec<String> =
+            metrics.flat_map(|metric| sets.iter().map(move |set| format!("{set}{metric}"))).collect();
+        let (metric, _) = self.best_metric();
+        let metric = metric.trim_start_matches("eval_");
+        if !known.iter().any(|name| name == metric) {
+            let known = known.join(", ");
+            problems.push(Problem::of(
+                "metric_for_best_model",
+                format!("`metric_for_best_model` is {metric}; evaluation gives {known}"),
+                format!("`metric_for_best_model` 为 {metric}；评估给出的指标为 {known}"),
+            ));
+        }
+    }
+
+    fn check_reports(&self, problems: &mut Vec<Problem>) {
+        const KEY: &str = "report_to";
+        let unknown = |tool: &&String| ![TENSORBOARD, "none"].contains(&tool.as_str());
+        if let Some(tool) = self.report_to.iter().find(unknown) {
+            problems.push(Problem::of(
+                KEY,
+                format!("`{KEY}: {tool}` is not supported; allowed are none and {TENSORBOARD}"),
+                format!("不支持 `{KEY}: {tool}`；可用 none 与 {TENSORBOARD}"),
             ));
         }
     }

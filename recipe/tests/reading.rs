@@ -36,13 +36,7 @@ fn llamafactory_lora_sft_runs_unchanged() {
     let noted: Vec<_> = recipe.notices().into_iter().map(|notice| notice.key).collect();
     assert_eq!(
         noted,
-        [
-            "trust_remote_code",
-            "preprocessing_num_workers",
-            "dataloader_num_workers",
-            "report_to",
-            "ddp_timeout"
-        ]
+        ["trust_remote_code", "preprocessing_num_workers", "dataloader_num_workers", "ddp_timeout"]
     );
 }
 
@@ -161,6 +155,11 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("stage: pt\ndefault_system: hi\n"), [pair("default_system", "hi")]);
     assert_eq!(noticed("max_steps: 5\nnum_train_epochs: 1\n"), [pair("num_train_epochs", "1.0")]);
     assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
+    assert_eq!(noticed("warmup_steps: 5\nwarmup_ratio: 0.1\n"), [pair("warmup_ratio", "0.1")]);
+    assert_eq!(noticed("pure_bf16: true\n"), [pair("pure_bf16", "true")]);
+    assert_eq!(noticed("logging_dir: logs\nreport_to: none\n"), [pair("logging_dir", "logs")]);
+    assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
+    assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
     assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
     assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
     assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
@@ -242,11 +241,21 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
         ("max_steps: 0\n", "max_steps"),
-        ("warmup_steps: 10\nwarmup_ratio: 0.1\n", "warmup_ratio"),
         ("val_size: 0.1\neval_dataset: other\n", "val_size"),
         ("val_size: 1.5\n", "val_size"),
         ("eval_strategy: steps\n", "eval_strategy"),
         ("do_eval: true\n", "do_eval"),
+        ("load_best_model_at_end: true\n", "load_best_model_at_end"),
+        (
+            "load_best_model_at_end: true\nval_size: 1\neval_strategy: steps\neval_steps: 20\nsave_steps: 30\n",
+            "save_steps",
+        ),
+        (
+            "load_best_model_at_end: true\nval_size: 1\neval_strategy: epoch\nsave_strategy: epoch\n\
+             metric_for_best_model: accuracy\n",
+            "metric_for_best_model",
+        ),
+        ("report_to: [tensorboard, wandb]\n", "report_to"),
     ];
     for (lines, key) in cases {
         let found = with(lines).unwrap_err();

@@ -1,7 +1,7 @@
 //! Folds a run's events, in order and each once, into what the page shows.
 
 use leptos::prelude::*;
-use recipe::{Event, EventBody, LogLevel, Phase, Point, Recipe};
+use recipe::{Event, EventBody, LogLevel, Pace, Phase, Point, Recipe};
 
 use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 
@@ -21,6 +21,8 @@ pub struct Sizes {
 pub struct Fold {
     pub summary: RwSignal<RunSummary>,
     pub points: RwSignal<Vec<Point>>,
+    /// As of the newest point or the progress told since.
+    pub pace: RwSignal<Option<Pace>>,
     pub evals: RwSignal<Vec<EvalPoint>>,
     pub checkpoints: RwSignal<Vec<Checkpoint>>,
     pub log: RwSignal<Vec<String>>,
@@ -46,6 +48,7 @@ impl Fold {
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
+            pace: RwSignal::new(detail.points.last().map(Pace::from)),
             points: RwSignal::new(detail.points),
             evals: RwSignal::new(detail.evals),
             checkpoints: RwSignal::new(detail.checkpoints),
@@ -90,11 +93,13 @@ impl Fold {
         }
     }
 
-    /// The server's row may have been written before the last points that it sent.
+    /// The server's row may have been written before the last events that it sent.
     fn up_to_date(&self, mut run: RunSummary) -> RunSummary {
+        if let Some(pace) = self.pace.get_untracked() {
+            run.step = run.step.max(pace.step);
+        }
         self.points.with_untracked(|points| {
-            if let Some(last) = points.last().filter(|last| last.step > run.step) {
-                run.step = last.step;
+            if let Some(last) = points.last().filter(|last| last.step >= run.step) {
                 run.last_loss = Some(last.loss);
             }
         });
@@ -111,12 +116,20 @@ impl Fold {
             self.seen.set_value(event.seq);
             self.take(event, &mut changed);
         }
+        changed.pace.then(|| self.pace.notify());
         changed.metrics.then(|| self.points.notify());
         changed.evals.then(|| self.evals.notify());
         changed.checkpoints.then(|| self.checkpoints.notify());
         changed.log.then(|| self.log.notify());
         changed.phase.then(|| self.phase.notify());
         changed.summary.then(|| self.summary.notify());
+    }
+
+    fn set_pace(&self, pace: Pace, changed: &mut Changed) {
+        self.summary.update_untracked(|run| run.step = pace.step);
+        self.pace.update_untracked(|now| *now = Some(pace));
+        changed.pace = true;
+        changed.summary = true;
     }
 
     fn take(&self, event: Event, changed: &mut Changed) {
@@ -138,6 +151,7 @@ impl Fold {
                 if is_new {
                     self.checkpoints.update_untracked(|all| all.retain(|kept| kept.step <= start_step));
                 }
+                self.pace.set(None);
                 self.summary.update_untracked(|run| {
                     run.step = start_step;
                     run.total_steps = total_steps;
@@ -148,14 +162,14 @@ impl Fold {
                 changed.summary = true;
             }
             EventBody::Point(point) => {
+                self.set_pace(Pace::from(&point), changed);
                 self.summary.update_untracked(|run| {
-                    run.step = point.step;
                     run.last_loss = Some(point.loss);
                 });
                 self.points.update_untracked(|points| points.push(point));
                 changed.metrics = true;
-                changed.summary = true;
             }
+            EventBody::Progress(pace) => self.set_pace(pace, changed),
             EventBody::Eval { step, dataset, epoch, eval_loss, .. } => {
                 self.evals
                     .update_untracked(|evals| evals.push(EvalPoint { step, dataset, epoch, eval_loss }));
@@ -187,6 +201,7 @@ impl Fold {
 
 #[derive(Default)]
 struct Changed {
+    pace: bool,
     metrics: bool,
     evals: bool,
     checkpoints: bool,
@@ -294,6 +309,22 @@ mod tests {
         fold.apply(Frame::Events { events: vec![point(2, 2), point(3, 3)] });
         assert_eq!(steps(&fold), [1, 2, 3]);
         assert_eq!(fold.summary.with_untracked(|run| (run.step, run.last_loss)), (3, Some(3.0)));
+    }
+
+    #[test]
+    fn progress_moves_the_step_and_adds_no_point() {
+        let (_owner, fold) = fold();
+        let pace = Pace { step: 4, remaining_s: 6.0, ..Pace::default() };
+        let progress = Event { seq: 2, time: 0, body: EventBody::Progress(pace) };
+        fold.apply(Frame::Backfill { events: vec![point(1, 1), progress] });
+        assert_eq!(steps(&fold), [1]);
+        assert_eq!(fold.summary.with_untracked(|run| (run.step, run.last_loss)), (4, Some(1.0)));
+        assert_eq!(fold.pace.get_untracked(), Some(pace));
+        fold.apply(Frame::Events { events: vec![start(3, 2)] });
+        assert_eq!(fold.summary.with_untracked(|run| run.step), 2);
+        let row = RunSummary { step: 2, ..fold.summary.get_untracked() };
+        fold.apply(Frame::Run { run: Box::new(row) });
+        assert_eq!(fold.summary.with_untracked(|run| run.step), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 
+use crate::autograd::Param;
 use crate::families::Config;
 use crate::model::{Decoder, WeightSource};
 use crate::ops::Linear;
@@ -65,6 +66,11 @@ impl Adapter {
         let a = self.weights.tensor(&name("A"), &[rank, dim])?.to_dtype(DType::F32)?;
         let b = self.weights.tensor(&name("B"), &[out, rank])?.to_dtype(DType::F32)?;
         Ok(Some((a, b, self.config.scale_of(module) as f32)))
+    }
+
+    /// What was saved of a parameter that is trained: a low-rank matrix, or a weight of a module saved whole.
+    pub fn trained(&self, param: &Param) -> Result<Tensor> {
+        self.weights.tensor(&format!("{PREFIX}{}", param.name), param.tensor.dims())
     }
 
     /// Refuses to train on magnitudes, which the low-rank update alone would leave out.

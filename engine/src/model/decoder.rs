@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use super::batch::{Batch, Context};
 use super::block::{Block, BlockInPass};
 use super::cache::{Cache, LayerCache};
+use super::noise::Noise;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var, checkpoint};
 use crate::families::DecoderSpec;
@@ -36,6 +37,8 @@ pub struct Pass {
     pub training: bool,
     /// The routers' auxiliary loss, if it is wanted.
     pub balance: Option<Arc<Balance>>,
+    /// Noise on the embeddings.
+    pub noise: Option<Noise>,
 }
 
 impl Decoder {
@@ -48,7 +51,7 @@ impl Decoder {
             dropout: pass.dropout,
             balance: pass.balance,
         });
-        let mut x = self.embed(tape, &batch.ids, &batch.positions)?;
+        let mut x = self.embed(tape, &batch.ids, &batch.positions, pass.noise)?;
         for block in &self.blocks {
             x = if pass.checkpointing && tape.is_recording() {
                 let segment = BlockInPass { block: block.clone(), context: context.clone() };
@@ -70,7 +73,7 @@ impl Decoder {
         // Frequencies that depend on the sequence's length stay those of the prompt.
         let lengths = Lengths { spans: vec![(Span::new(0, ids.len()), cache.prompt)], training: false };
         let context = Context { rotations: self.rotations(&positions, &lengths), ..Context::default() };
-        let mut x = self.embed(&Tape::off(), ids, &positions)?.tensor;
+        let mut x = self.embed(&Tape::off(), ids, &positions, None)?.tensor;
         for (block, cache) in self.blocks.iter().zip(&mut cache.layers) {
             x = block.extend(x, &context, cache)?;
         }
@@ -78,8 +81,11 @@ impl Decoder {
         Ok(x)
     }
 
-    fn embed(&self, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
-        let x = self.embedding.forward(tape, ids, positions)?;
+    fn embed(&self, tape: &Tape, ids: &[u32], positions: &[u32], noise: Option<Noise>) -> Result<Var> {
+        let mut x = self.embedding.forward(tape, ids, positions)?;
+        if let Some(noise) = noise {
+            x.tensor = noise.add(&x.tensor)?;
+        }
         match &self.embedding_norm {
             Some(norm) => normalise(tape, norm, &x),
             None => Ok(x),

@@ -8,9 +8,11 @@ mod cache;
 mod decoder;
 mod feed_forward;
 mod lora;
+mod noise;
 
 pub use batch::{Batch, Context};
 pub use build::{Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
 pub use lora::{LoraSettings, linear_names};
+pub use noise::Noise;

@@ -36,6 +36,10 @@ pub enum Error {
     /// A recipe's argument does not fit the data or the tokenizer.
     #[error("{key}: {message}")]
     Setting { key: &'static str, message: String },
+
+    /// The user wants no more of it.
+    #[error("stopped")]
+    Stopped,
 }
 
 /// Shorthand of this part of the crate.

@@ -1,8 +1,10 @@
 //! Checkpoints: everything a run needs to go on with the very same numbers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use super::resume::checkpoints;
@@ -13,6 +15,13 @@ use crate::{Error, Result};
 
 const STATE: &str = "chandler_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
+
+/// The checkpoint whose evaluation was the best so far.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Best {
+    pub metric: f64,
+    pub step: u64,
+}
 
 /// Where a run stands. Data order and dropout masks are functions of seed and step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,13 +39,19 @@ pub struct State {
     /// Σ and number of the losses since the last log line.
     pub unlogged_loss: f64,
     pub unlogged_steps: u64,
+    /// The best checkpoint, where the recipe asks for it.
+    #[serde(default)]
+    pub best: Option<Best>,
     /// `log_history` of `trainer_state.json`.
     pub history: Vec<serde_json::Value>,
+    /// Sizes of the checkpoint's other files, to notice when one is missing or cut short.
+    #[serde(default)]
+    pub files: BTreeMap<String, u64>,
 }
 
 impl State {
     /// # Errors
-    /// If the folder is no complete checkpoint.
+    /// If the folder is no complete checkpoint: every file must be there with the size it was written with.
     pub fn read(folder: &Path) -> Result<State> {
         let path = folder.join(STATE);
         if !folder.join(OPTIMIZER).exists() {
@@ -44,8 +59,48 @@ impl State {
             return Err(Error::file(folder, message));
         }
         let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-        serde_json::from_str(&text).map_err(|error| Error::file(&path, format!("is not valid: {error}")))
+        let state: State = serde_json::from_str(&text)
+            .map_err(|error| Error::file(&path, format!("is not valid: {error}")))?;
+        for (name, size) in &state.files {
+            let path = folder.join(name);
+            let found = std::fs::metadata(&path).map_err(|error| Error::io(&path, error))?.len();
+            if found != *size {
+                let message = format!("is damaged: it has {found} bytes, {size} were written");
+                return Err(Error::file(&path, message));
+            }
+        }
+        Ok(state)
     }
+
+    /// Going on with other data or another seed would silently be another run.
+    pub fn check_unchanged(&self, recipe: &Recipe, examples: usize) -> Result<()> {
+        if self.examples != examples {
+            let message = format!(
+                "the checkpoint was written when the data had {} examples, now they are {examples}; \
+                 restore the data, or start afresh with overwrite_output_dir: true",
+                self.examples
+            );
+            return Err(Error::recipe("dataset", message));
+        }
+        if self.seed != recipe.seed {
+            let message = format!(
+                "the checkpoint was written with seed {}, the recipe says {}",
+                self.seed, recipe.seed
+            );
+            return Err(Error::recipe("seed", message));
+        }
+        Ok(())
+    }
+}
+
+/// Sizes of the files in a folder.
+fn sizes(folder: &Path) -> Result<BTreeMap<String, u64>> {
+    let size = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()))
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
+    entries.map(size).collect::<std::io::Result<_>>().map_err(|error| Error::io(folder, error))
 }
 
 /// Writes `checkpoint-N` as a whole and removes the oldest ones beyond `limit`.
@@ -64,13 +119,19 @@ pub fn save(
         if model_only {
             return Ok(());
         }
+        save_optimizer(loaded, optimizer, &folder.join(OPTIMIZER))?;
+        let state = State { files: sizes(folder)?, ..state.clone() };
         let state = serde_json::to_value(state).map_err(|error| Error::file(folder, error.to_string()))?;
-        write_json(&folder.join(STATE), &state)?;
-        save_optimizer(loaded, optimizer, &folder.join(OPTIMIZER))
+        write_json(&folder.join(STATE), &state)
     })?;
     if let Some(limit) = limit {
-        let all = checkpoints(output);
-        for (_, old) in &all[..all.len().saturating_sub(limit.max(1))] {
+        // Those of later steps are left from an attempt that is void, and go first; the best one stays.
+        let mut all = checkpoints(output);
+        all.sort_by_key(|(step, _)| (*step <= state.step, *step));
+        let surplus = all.len().saturating_sub(limit.max(1));
+        let best = state.best.map(|best| best.step);
+        let goes = |step: &u64| Some(*step) != best && *step != state.step;
+        for (_, old) in all.iter().filter(|(step, _)| goes(step)).take(surplus) {
             std::fs::remove_dir_all(old).map_err(|error| Error::io(old, error))?;
         }
     }

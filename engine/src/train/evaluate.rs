@@ -1,8 +1,15 @@
 //! Loss and token accuracy on held-out data.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::trainer::batch_of;
+use recipe::{EventBody, Outcome, Phase, Recipe};
+use serde_json::Map;
+
+use super::batch::batch_of;
+use super::records::{eval_metrics, write_results};
+use super::{Sink, TrainSummary};
 use crate::autograd::Tape;
 use crate::model::{Decoder, Pass};
 use crate::text::{EvalSet, Example};
@@ -23,18 +30,56 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// How the names of its metrics begin: `eval`, or `eval_NAME`.
-    pub fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         self.dataset.as_ref().map_or_else(|| "eval".to_owned(), |name| format!("eval_{name}"))
+    }
+
+    pub(super) fn event(&self, step: u64, epoch: f64, recipe: &Recipe) -> EventBody {
+        EventBody::Eval {
+            step,
+            dataset: self.dataset.clone(),
+            epoch,
+            eval_loss: self.loss,
+            runtime_s: self.runtime_s,
+            accuracy: recipe.compute_accuracy.then_some(self.accuracy),
+        }
     }
 }
 
+/// A run that only evaluates: `do_train` is off.
+pub fn evaluate_alone(
+    recipe: &Recipe,
+    decoder: &Decoder,
+    sets: &[EvalSet],
+    sink: Sink,
+    stop: &AtomicBool,
+) -> Result<TrainSummary> {
+    let output = Path::new(&recipe.output_dir);
+    let (mut evaluations, mut metrics) = (Vec::with_capacity(sets.len()), Map::new());
+    for set in sets {
+        sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
+        let evaluation = evaluate(decoder, set, recipe, stop)?;
+        sink(evaluation.event(0, 0.0, recipe));
+        metrics.extend(eval_metrics(&evaluation, recipe));
+        evaluations.push(evaluation);
+    }
+    write_results(output, "eval", &metrics)?;
+    Ok(TrainSummary { outcome: Outcome::Finished, evaluations, ..TrainSummary::before_training(output) })
+}
+
 /// Evaluates in batches. As transformers does, each example counts with the mean loss of its batch.
-pub fn evaluate(decoder: &Decoder, set: &EvalSet, batch_size: usize) -> Result<Evaluation> {
-    let examples = &set.examples;
+///
+/// # Errors
+/// If nothing counts in the loss, or `stop` is set.
+pub fn evaluate(decoder: &Decoder, set: &EvalSet, recipe: &Recipe, stop: &AtomicBool) -> Result<Evaluation> {
+    let (examples, batch_size) = (&set.examples, recipe.per_device_eval_batch_size.max(1));
     let begin = Instant::now();
     let (mut loss, mut accuracy, mut batches, mut scored) = (0.0, 0.0, 0, 0);
-    for start in (0..examples.len()).step_by(batch_size.max(1)) {
-        let end = (start + batch_size.max(1)).min(examples.len());
+    for start in (0..examples.len()).step_by(batch_size) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        let end = (start + batch_size).min(examples.len());
         let examples: Vec<Example> =
             (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
         let batch = batch_of(examples.iter());

@@ -1,16 +1,20 @@
 //! Training: from a recipe to a trained model on disk.
 
+mod batch;
 mod checkpoint;
 mod evaluate;
+mod pace;
 mod plan;
 mod plot;
 mod records;
 mod resume;
 mod setup;
+mod tensorboard;
 mod trainer;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,6 +26,7 @@ use crate::{Error, Result};
 
 pub use evaluate::Evaluation;
 pub use plan::Plan;
+pub use resume::can_resume;
 
 /// Where events go. A worker appends them to its run's file, a terminal draws a progress bar.
 pub type Sink<'a> = &'a mut dyn FnMut(EventBody);
@@ -29,7 +34,7 @@ pub type Sink<'a> = &'a mut dyn FnMut(EventBody);
 /// What a run has come to.
 #[derive(Clone, Debug)]
 pub struct TrainSummary {
-    /// `Finished`, or `Stopped` when asked to stop: then a checkpoint was written.
+    /// `Finished`, or `Stopped` when asked to stop: then a checkpoint was written, if there was a step to write.
     pub outcome: Outcome,
     pub steps: u64,
     pub total_steps: u64,
@@ -54,25 +59,32 @@ impl TrainSummary {
     }
 }
 
-/// Trains as the recipe says. Blocks until the run is finished, or `stop` is set and the current step done.
+/// Trains as the recipe says, or evaluates alone. Blocks until the run is finished, or `stop` is set: before training
+/// that ends it at once, later after the current step.
 ///
 /// # Errors
 /// One sentence for the person who started the run; what is on disk by then stays intact.
-pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSummary> {
+pub fn train(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSummary> {
+    match run(recipe, sink, stop) {
+        Err(Error::Stopped) => Ok(TrainSummary::before_training(Path::new(&recipe.output_dir))),
+        ended => ended,
+    }
+}
+
+fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSummary> {
     for notice in recipe.notices() {
         let message = format!("{}: {} ({})", notice.key, notice.value, notice.reason.en);
         sink(EventBody::Log { level: LogLevel::Warning, message });
     }
     let output = Path::new(&recipe.output_dir);
-    let start = resume::find(recipe, output, sink)?;
+    let start = if recipe.do_train { resume::find(recipe, output, sink)? } else { None };
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
-    let Some(folder) = fetch(recipe, sink, stop)? else {
-        return Ok(TrainSummary::before_training(output));
-    };
+    let folder = fetch(recipe, sink, stop)?;
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
     let mut base = setup::open(recipe, &folder, &mut log)?;
+    base.files.stop_with(stop);
     let template =
         text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.as_ref().map(|start| start.folder.as_path());
@@ -80,15 +92,21 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<TrainSumm
 
     sink(EventBody::Phase { phase: Phase::EncodingData, detail: Some(recipe.dataset.join(", ")) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let data = text::prepare(recipe, &loaded.tokenizer, &template, &mut log)?;
+    let data = text::prepare(recipe, &loaded.tokenizer, &template, stop, &mut log)?;
     setup::check_vocabulary(&loaded, &data)?;
 
+    if !recipe.do_train {
+        return evaluate::evaluate_alone(recipe, &loaded.decoder, &data.eval, sink, stop);
+    }
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped);
+    }
     trainer::Trainer::new(recipe, loaded, data, start)?.run(sink, stop)
 }
 
 /// Fetches what of the recipe's model and data is on a hub and not here yet, until `stop` is set; answers with
-/// where the model is, unless it was stopped.
-fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<Option<PathBuf>> {
+/// where the model is.
+fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<PathBuf> {
     const EVERY: Duration = Duration::from_secs(1);
     let name = &recipe.model_name_or_path;
     let folder = {
@@ -99,12 +117,9 @@ fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<Option<PathBu
             say(progress);
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let folder = match hub::resolve_model(name, Some(&recipe.model_revision), &mut watch) {
-            Err(hub::Error::Stopped) => return Ok(None),
-            folder => folder?,
-        };
+        let folder = hub::resolve_model(name, Some(&recipe.model_revision), &mut watch)?;
         if text::fetch(recipe, &mut watch)?.is_break() {
-            return Ok(None);
+            return Err(Error::Stopped);
         }
         folder
     };
@@ -112,5 +127,5 @@ fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<Option<PathBu
         let message = format!("{name} is in {}", folder.display());
         sink(EventBody::Log { level: LogLevel::Info, message });
     }
-    Ok(Some(folder))
+    Ok(folder)
 }

@@ -4,11 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use recipe::Point;
+use recipe::{Point, Recipe, Stage};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Evaluation;
-use crate::weights::{write_atomic, write_json};
+use crate::weights::write_atomic;
 use crate::{Error, Result};
 
 /// `trainer_log.jsonl`, one JSON object a log line.
@@ -20,6 +21,9 @@ impl TrainerLog {
     /// Opens the log of an output folder; lines of steps after `done` belong to an attempt that is void.
     pub fn open(output: &Path, done: u64) -> Result<TrainerLog> {
         let path = output.join("trainer_log.jsonl");
+        if done == 0 {
+            return Ok(TrainerLog { path });
+        }
         let old = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -32,9 +36,7 @@ impl TrainerLog {
                 .is_some_and(|step| step <= done)
         };
         let kept: String = old.lines().filter(valid).map(|line| format!("{line}\n")).collect();
-        if done > 0 || !old.is_empty() {
-            write_atomic(&path, if done > 0 { kept.as_bytes() } else { b"" })?;
-        }
+        write_atomic(&path, kept.as_bytes())?;
         Ok(TrainerLog { path })
     }
 
@@ -96,23 +98,24 @@ pub fn clock(seconds: f64) -> String {
 }
 
 /// The entry of a logged step in `log_history`.
-pub fn history_point(point: &Point) -> Value {
-    json!({
-        "epoch": point.epoch,
-        "grad_norm": point.grad_norm,
-        "learning_rate": point.learning_rate,
-        "loss": point.loss,
-        "step": point.step,
-    })
+pub fn history_point(point: &Point) -> Map<String, Value> {
+    let entry = [
+        ("epoch", json!(point.epoch)),
+        ("grad_norm", json!(point.grad_norm)),
+        ("learning_rate", json!(point.learning_rate)),
+        ("loss", json!(point.loss)),
+        ("step", json!(point.step)),
+    ];
+    entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The metrics of an evaluation under their names in result files.
-pub fn eval_metrics(evaluation: &Evaluation, (accuracy, perplexity): (bool, bool)) -> Map<String, Value> {
+pub fn eval_metrics(evaluation: &Evaluation, recipe: &Recipe) -> Map<String, Value> {
     let rate = |count: usize| round(count as f64 / evaluation.runtime_s.max(1e-9), 3);
     let metrics = [
-        ("accuracy", accuracy.then(|| json!(evaluation.accuracy))),
+        ("accuracy", recipe.compute_accuracy.then(|| json!(evaluation.accuracy))),
         ("loss", Some(json!(evaluation.loss))),
-        ("perplexity", perplexity.then(|| json!(evaluation.loss.exp()))),
+        ("perplexity", (recipe.stage == Stage::Pt).then(|| json!(evaluation.loss.exp()))),
         ("runtime", Some(json!(round(evaluation.runtime_s, 4)))),
         ("samples_per_second", Some(json!(rate(evaluation.examples)))),
         ("steps_per_second", Some(json!(rate(evaluation.batches)))),
@@ -123,10 +126,21 @@ pub fn eval_metrics(evaluation: &Evaluation, (accuracy, perplexity): (bool, bool
 
 /// Writes `{name}_results.json` and adds its metrics to `all_results.json`.
 pub fn write_results(output: &Path, name: &str, metrics: &Map<String, Value>) -> Result<()> {
-    write_json(&output.join(format!("{name}_results.json")), &Value::Object(metrics.clone()))?;
+    write_sorted(&output.join(format!("{name}_results.json")), metrics.clone())?;
     let path = output.join("all_results.json");
     let old = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
     let mut all: Map<String, Value> = old.unwrap_or_default();
     all.extend(metrics.clone());
-    write_json(&path, &Value::Object(all))
+    write_sorted(&path, all)
+}
+
+/// Results as transformers writes them: sorted, four spaces deep.
+fn write_sorted(path: &Path, mut metrics: Map<String, Value>) -> Result<()> {
+    metrics.sort_keys();
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    metrics
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+        .map_err(|error| Error::file(path, error.to_string()))?;
+    write_atomic(path, &text)
 }

@@ -24,17 +24,33 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
         Resume::From(path) => {
             let folder = PathBuf::from(path);
             let state = State::read(&folder)?;
-            Ok(Some(Start { folder, state }))
+            Ok(Some(announced(Start { folder, state }, sink)))
         }
-        Resume::Newest => newest(output, sink)?.map(Some).ok_or_else(|| {
-            Error::recipe("resume_from_checkpoint", "the output folder has no valid checkpoint")
-        }),
+        Resume::Newest => match newest(output, sink) {
+            Some(start) => Ok(Some(announced(start, sink))),
+            None => {
+                let message = format!("{} has no checkpoint that can be gone on from", output.display());
+                Err(Error::recipe("resume_from_checkpoint", message))
+            }
+        },
         Resume::Auto if recipe.overwrite_output_dir => {
-            clear(output)?;
+            let place = output.display();
+            let message = match newest(output, sink) {
+                Some(Start { folder, .. }) => Some(format!(
+                    "Starting afresh, as overwrite_output_dir is true: the checkpoints in {place} go with the first \
+                     step; resume_from_checkpoint=true goes on from {} instead.",
+                    folder.display()
+                )),
+                None if checkpoints(output).is_empty() => None,
+                None => Some(format!("Starting from step 0: no checkpoint in {place} can be gone on from.")),
+            };
+            if let Some(message) = message {
+                sink(EventBody::Log { level: LogLevel::Warning, message });
+            }
             Ok(None)
         }
         Resume::Auto => {
-            let start = newest(output, sink)?;
+            let start = newest(output, sink).map(|start| announced(start, sink));
             if start.is_none() && holds_results(output) {
                 let message = format!(
                     "{} already holds results but no checkpoint to go on from; \
@@ -48,24 +64,31 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
     }
 }
 
-/// The newest checkpoint that can be read; broken ones are passed over with a warning.
-fn newest(output: &Path, sink: Sink) -> Result<Option<Start>> {
+fn announced(start: Start, sink: Sink) -> Start {
+    let message = format!("Going on from {} after step {}.", start.folder.display(), start.state.step);
+    sink(EventBody::Log { level: LogLevel::Info, message });
+    start
+}
+
+/// The newest whole checkpoint; broken ones are passed over with a warning.
+fn newest(output: &Path, sink: Sink) -> Option<Start> {
     let mut folders = checkpoints(output);
     folders.reverse();
     for (_, folder) in folders {
         match State::read(&folder) {
-            Ok(state) => {
-                let message = format!("Going on from {} after step {}.", folder.display(), state.step);
-                sink(EventBody::Log { level: LogLevel::Info, message });
-                return Ok(Some(Start { folder, state }));
-            }
+            Ok(state) => return Some(Start { folder, state }),
             Err(error) => {
                 let message = format!("Passing over a checkpoint that cannot be gone on from: {error}");
                 sink(EventBody::Log { level: LogLevel::Warning, message });
             }
         }
     }
-    Ok(None)
+    None
+}
+
+/// Whether an output folder holds a whole checkpoint.
+pub fn can_resume(output: &Path) -> bool {
+    newest(output, &mut |_| {}).is_some()
 }
 
 /// Folders `checkpoint-N`, by N.
@@ -88,7 +111,7 @@ fn holds_results(output: &Path) -> bool {
 }
 
 /// Removes what an earlier run would be gone on with: its checkpoints and logs.
-fn clear(output: &Path) -> Result<()> {
+pub fn clear(output: &Path) -> Result<()> {
     for (_, folder) in checkpoints(output) {
         std::fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
     }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use recipe::Recipe;
 
 use crate::adapter::{Adapter, AdapterConfig, save_adapter};
+use crate::autograd::Param;
 use crate::device;
-use crate::model::{Decoder, LoraSettings, Tuning, linear_names};
+use crate::model::{Decoder, LoraSettings, Tuning, WeightSource, linear_names};
 use crate::text::{Prepared, Tokenizer};
-use crate::weights::{self, ModelFiles, save_model};
+use crate::weights::{self, FolderSource, ModelFiles, save_model};
 use crate::{Error, Result};
 
 /// A model in memory, and how it is written back.
@@ -75,6 +76,10 @@ pub fn load(
             additional = vec![last(spec.embedding.table), last(spec.head.name)];
             log(format!("{} are trained, too", additional.join(" and ")));
         }
+    }
+    if recipe.neftune_noise_alpha.is_some() && base.files.spec.embedding.scale != 1.0 {
+        let message = "is not supported for models that scale their embeddings; remove it";
+        return Err(Error::recipe("neftune_noise_alpha", message));
     }
     if recipe.is_lora() {
         load_lora(recipe, base, additional, checkpoint)
@@ -234,6 +239,26 @@ impl Loaded {
             }
         }
         self.tokenizer.save(folder)?;
+        Ok(())
+    }
+
+    /// Puts the weights of a checkpoint in the place of the trained ones.
+    pub fn restore(&self, checkpoint: &Path) -> Result<()> {
+        let saved: Box<dyn Fn(&Param) -> Result<Tensor>> = match &self.product {
+            Product::Adapter(_) => {
+                let adapter = Adapter::open(checkpoint)?;
+                Box::new(move |param| adapter.trained(param))
+            }
+            Product::Model { .. } => {
+                let folder = FolderSource::open(checkpoint)?;
+                Box::new(move |param| folder.tensor(&param.name, param.tensor.dims()))
+            }
+        };
+        for param in self.decoder.trainable() {
+            let weight = saved(&param)?.to_dtype(param.tensor.dtype())?.to_device(param.tensor.device())?;
+            // In place: the model's parts share the tensor.
+            param.tensor.slice_set(&weight, 0, 0)?;
+        }
         Ok(())
     }
 }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use recipe::RopeScaling;
 use serde_json::json;
 
 use super::grown::GrownSource;
+use super::stop::StoppableSource;
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
@@ -72,6 +74,11 @@ impl ModelFiles {
             Some(gguf) => gguf.tokenizer(),
             None => Ok(Tokenizer::from_folder(&self.path)?),
         }
+    }
+
+    /// Loading ends with [`Error::Stopped`] once `stop` is set.
+    pub fn stop_with(&mut self, stop: &Arc<AtomicBool>) {
+        self.weights = Arc::new(StoppableSource { base: self.weights.clone(), stop: stop.clone() });
     }
 
     pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {

@@ -7,6 +7,7 @@ mod grown;
 mod initial;
 mod load;
 mod save;
+mod stop;
 
 pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;

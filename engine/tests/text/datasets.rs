@@ -93,7 +93,8 @@ fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {
     template.today = Some(DATE.to_owned());
     let kind = match text(case, "stage") {
         "sft" | "pt" => {
-            let prepared = prepare(&recipe, &tokenizer, &template, &mut |_| {}).map_err(|e| e.to_string())?;
+            let prepared = prepare(&recipe, &tokenizer, &template, &Default::default(), &mut |_| {})
+                .map_err(|e| e.to_string())?;
             let rows = prepared.train.iter().map(|example| Ok(row(&example?)));
             return rows.collect::<Result<_, engine::text::Error>>().map_err(|e| e.to_string());
         }

@@ -140,16 +140,9 @@ static ROWS: &[Row] = &[
         "float16 overflows in training and is not offered; set `bf16: true` instead, or leave both off for float32",
         "float16 在训练中容易溢出，故不提供；请改用 `bf16: true`，或两者都不设以使用 float32",
     ),
-    row(
-        &["report_to"],
-        &["none", "[]", "[none]"],
-        "Chandler draws its curves itself and reports to no other tool; set `report_to: none`",
-        "Chandler 自行绘制曲线，不上报到其他工具；请设为 `report_to: none`",
-    ),
     row(&["logging_strategy"], &["steps"], "logging goes by `logging_steps`", "日志按 `logging_steps` 记录"),
     row(
         &[
-            "logging_dir",
             "run_name",
             "disable_tqdm",
             "log_level",

@@ -343,9 +343,9 @@ argument_table! {
         /// Steps over which the learning rate rises from 0; below 1, a share of all steps.
         warmup_steps: Steps = Steps::Count(0)
             => entry("Warm-up steps", "预热步数", "学习率从 0 升起的步数；小于 1 时为占总步数的比例。").at_least(0.0);
-        /// The same as a share of all steps.
+        /// The same as a share of all steps, unless steps are given.
         warmup_ratio: f64 = 0.0
-            => entry("Warm-up ratio", "预热比例", "同上，以占总步数的比例表示。").half_open(0.0, 1.0).step(0.01);
+            => entry("Warm-up ratio", "预热比例", "同上，以占总步数的比例表示；给出步数时以步数为准。").half_open(0.0, 1.0).step(0.01);
         /// Gradients are scaled down to this norm; 0 = off.
         max_grad_norm: f64 = 1.0
             => entry("Max gradient norm", "最大梯度范数", "梯度超过该范数时按比例缩小；0 为关闭。").at_least(0.0).step(0.1);
@@ -353,6 +353,10 @@ argument_table! {
         moe_aux_loss_coef: Option<f64> = None
             => entry("MoE balance loss", "专家均衡损失", "使混合专家模型各专家负载均衡的辅助损失的系数。")
                 .at_least(0.0).step(0.001).advanced().placeholder("off", "关闭");
+        /// Noise on the embeddings while training (NEFTune), which makes answers less literal; 5 is common.
+        neftune_noise_alpha: Option<f64> = None
+            => entry("NEFTune noise", "NEFTune 噪声", "训练时加在嵌入上的噪声强度（NEFTune），使回答不过于照搬；常用 5。")
+                .above(0.0).step(1.0).advanced().placeholder("off", "关闭");
         /// Pull of the weights towards 0, apart from biases and norms.
         weight_decay: f64 = 0.0
             => entry("Weight decay", "权重衰减", "使权重趋向 0 的力度（偏置与归一化层除外）。").at_least(0.0).step(0.01).advanced();
@@ -374,9 +378,9 @@ argument_table! {
         /// Frozen weights and arithmetic in bfloat16, trained weights in float32. Off: all in float32.
         bf16: bool = false
             => entry("bfloat16", "bfloat16", "冻结权重与计算用 bfloat16，被训练的权重用 float32。关闭时全部用 float32。");
-        /// Trained weights and optimizer state in bfloat16 too: least memory, less exact.
+        /// The same as bf16: what is trained, and the optimizer's state, stay in float32.
         pure_bf16: bool = false
-            => entry("Pure bfloat16", "纯 bfloat16", "被训练的权重与优化器状态也用 bfloat16：内存最省，精度较低。").advanced();
+            => entry("Pure bfloat16", "纯 bfloat16", "与 bf16 相同：被训练的权重与优化器状态仍为 float32。").advanced();
         /// Keeps every layer's activations instead of computing them again: faster, more memory.
         disable_gradient_checkpointing: bool = false
             => entry("No gradient checkpointing", "关闭梯度检查点", "保留每层激活值而不重新计算：更快，但更占内存。").advanced();
@@ -425,12 +429,20 @@ argument_table! {
         /// Draws the loss curve into the output folder.
         plot_loss: bool = false
             => entry("Plot loss", "绘制损失曲线", "在输出文件夹中绘制损失曲线。").advanced();
+        /// Tools that get the curves beside the run's own logs: none, or tensorboard.
+        report_to: Vec<String> = vec!["none".to_owned()]
+            => entry("Report to", "同时记录到", "除运行自身的日志外，还将曲线写给哪些工具：none 或 tensorboard。")
+                .advanced().placeholder("none", "无");
+        /// Folder for TensorBoard's files. Unset: `runs` in the output folder.
+        logging_dir: Option<String> = None
+            => entry("Logging folder", "日志文件夹", "TensorBoard 文件所在文件夹。不设则为输出文件夹中的 `runs`。")
+                .path().advanced().placeholder("runs in the output folder", "输出文件夹中的 runs");
     }
 
     Evaluation {
-        /// Evaluates after training.
+        /// Evaluates after training; without `do_train`, evaluates alone.
         do_eval: bool = false
-            => entry("Evaluate", "评估", "训练后进行评估。").advanced();
+            => entry("Evaluate", "评估", "训练后进行评估；不设 `do_train` 时只评估。").advanced();
         /// Data sets to evaluate on, instead of a part of the training data.
         eval_dataset: Vec<String> = Vec::new()
             => entry("Evaluation data", "评估数据集", "用于评估的数据集，代替从训练数据中划分。").placeholder("none", "无");
@@ -451,6 +463,17 @@ argument_table! {
         /// Examples in one pass of evaluation.
         per_device_eval_batch_size: usize = 8
             => entry("Evaluation batch size", "评估批大小", "评估时一次前向所含的样本数。").at_least(1.0).advanced();
+        /// Ends with the weights of the best checkpoint instead of the last ones.
+        load_best_model_at_end: bool = false
+            => entry("Keep the best", "保留最佳", "以评估最好的检查点的权重作为结果，而不是最后的权重。").advanced();
+        /// What tells the best checkpoint: loss, accuracy, or that of one data set, as NAME_loss.
+        metric_for_best_model: Option<String> = None
+            => entry("Best by", "最佳指标", "以何指标判断最佳检查点：loss、accuracy，或某一数据集的指标，如 NAME_loss。")
+                .advanced().placeholder("loss", "loss");
+        /// Whether more of the metric is better. Unset: less is, if it is a loss.
+        greater_is_better: Option<bool> = None
+            => entry("Greater is better", "越大越好", "指标是否越大越好。不设时，损失越小越好，其余越大越好。")
+                .advanced().placeholder("unless it is a loss", "损失除外");
         /// Measures how often the model's likeliest token is the right one.
         compute_accuracy: bool = false
             => entry("Token accuracy", "词元准确率", "评估时统计模型最可能的词元恰为正确词元的比例。").advanced().stages(SFT);

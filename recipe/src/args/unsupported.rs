@@ -103,11 +103,8 @@ static FEATURES: &[(&str, &[&str])] = &[
     ("DFT, ASFT and EAFT losses", &[
         "use_dft_loss=false", "use_asft_loss=false", "asft_alpha=0.1", "use_eaft_loss=false", "eaft_alpha=1.0",
     ]),
-    ("NEFTune", &["neftune_noise_alpha"]),
     ("label smoothing", &["label_smoothing_factor=0.0"]),
-    ("early stopping and best models", &[
-        "early_stopping_steps", "load_best_model_at_end=false", "metric_for_best_model", "greater_is_better",
-    ]),
+    ("early stopping", &["early_stopping_steps"]),
     ("schedule settings", &["lr_scheduler_kwargs"]),
     ("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
     ("evaluation settings", &["eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "label_names"]),

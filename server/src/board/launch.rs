@@ -181,6 +181,8 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
     };
     match key {
         "output_dir" => {}
+        // TensorBoard's files go into the run's own folder.
+        "logging_dir" => recipe.logging_dir = None,
         "model_name_or_path" => problems.extend(resolve_model(recipe, folders).err()),
         "adapter_name_or_path" => {
             for adapter in &mut recipe.adapter_name_or_path {

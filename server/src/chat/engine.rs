@@ -8,7 +8,7 @@ use engine::{
     hub::{Progress, paced},
 };
 
-use super::{Answer, DOWNLOADING, Model, Weights};
+use super::{Answer, DOWNLOADING, Model};
 
 /// How often a download is spoken of.
 const EVERY: Duration = Duration::from_secs(1);
@@ -17,14 +17,13 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// One sentence that names what is wrong.
-pub fn load(weights: &Weights) -> Result<impl Model + use<>, engine::Error> {
-    let Weights { model, revision, adapters, template } = weights.clone();
+pub fn load(source: &ChatSource) -> Result<impl Model + use<>, engine::Error> {
     let mut say = paced(EVERY, |progress| eprintln!("{DOWNLOADING}{progress}"));
     let mut watch = |progress: &Progress<'_>| {
         say(progress);
         ControlFlow::Continue(())
     };
-    ChatModel::load(&ChatSource { model, revision, adapters, template }, &mut watch)
+    ChatModel::load(source, &mut watch)
 }
 
 impl Model for ChatModel {

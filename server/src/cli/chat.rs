@@ -12,11 +12,11 @@ use std::{
 };
 
 use app::api::{ChatMessage, Sampling};
-use engine::kernel::on_pool;
+use engine::{chat::ChatSource, kernel::on_pool};
 use recipe::Recipe;
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
-use super::{CliError, overrides};
+use super::{CliError, complain, overrides};
 use crate::{
     chat::{self, Model},
     worker::problems_text,
@@ -42,35 +42,62 @@ pub struct Args {
     /// What the model is told before the conversation
     #[arg(long)]
     system: Option<String>,
-    /// Longest answer, in tokens
-    #[arg(long, default_value_t = Sampling::default().max_new_tokens, value_name = "COUNT")]
-    max_new_tokens: usize,
-    /// 0 always takes the likeliest token
-    #[arg(long, default_value_t = Sampling::default().temperature)]
-    temperature: f64,
-    #[arg(long, default_value_t = Sampling::default().top_p)]
-    top_p: f64,
+    /// Longest answer, in tokens [default: the recipe's, else 1024]
+    #[arg(long, value_name = "COUNT")]
+    max_new_tokens: Option<usize>,
+    /// 0 always takes the likeliest token [default: the recipe's, else 0.95]
+    #[arg(long)]
+    temperature: Option<f64>,
+    /// Draws from the likeliest tokens that together reach this probability [default: the recipe's, else 0.7]
+    #[arg(long)]
+    top_p: Option<f64>,
+    /// Draws from the so many likeliest tokens; 0 = all [default: the recipe's, else 50]
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Above 1, makes tokens that occurred before less likely [default: the recipe's, else 1]
+    #[arg(long)]
+    repetition_penalty: Option<f64>,
     /// Makes answers repeatable
     #[arg(long)]
     seed: Option<u64>,
 }
 
 impl Args {
-    fn sampling(&self) -> Sampling {
+    /// The recipe's, where the command line says nothing.
+    fn sampling(&self, recipe: &Recipe) -> Sampling {
+        let temperature = self.temperature.unwrap_or(recipe.temperature);
         Sampling {
-            do_sample: self.temperature > 0.0,
-            temperature: self.temperature,
-            top_p: self.top_p,
-            max_new_tokens: self.max_new_tokens,
+            // A temperature on the command line asks for sampling, whatever the recipe says.
+            do_sample: temperature > 0.0 && (recipe.do_sample || self.temperature.is_some()),
+            temperature,
+            top_p: self.top_p.unwrap_or(recipe.top_p),
+            top_k: self.top_k.unwrap_or(recipe.top_k),
+            max_new_tokens: self.max_new_tokens.unwrap_or(recipe.max_new_tokens),
+            repetition_penalty: self.repetition_penalty.unwrap_or(recipe.repetition_penalty),
             seed: self.seed,
-            ..Sampling::default()
         }
     }
 
-    fn source(&self) -> Result<chat::Weights, CliError> {
+    fn source(&self, recipe: &Recipe) -> ChatSource {
+        ChatSource {
+            model: PathBuf::from(&recipe.model_name_or_path),
+            revision: self.recipe.as_ref().map(|_| recipe.model_revision.clone()),
+            adapters: recipe.adapter_name_or_path.iter().map(PathBuf::from).collect(),
+            template: recipe.template.clone(),
+            enable_thinking: self.recipe.as_ref().and(recipe.enable_thinking),
+            use_cpu: recipe.use_cpu,
+        }
+    }
+
+    /// The recipe that is named, or one of what the options say.
+    fn recipe(&self) -> Result<Recipe, CliError> {
         if let Some(model) = &self.model {
-            let (adapters, template) = (self.adapters.clone(), self.template.clone());
-            return Ok(chat::Weights { model: model.clone(), revision: None, adapters, template });
+            return Ok(Recipe {
+                model_name_or_path: model.display().to_string(),
+                adapter_name_or_path: self.adapters.iter().map(|path| path.display().to_string()).collect(),
+                template: self.template.clone(),
+                ..Recipe::default()
+            });
         }
         let Some(path) = &self.recipe else { return Err("give a recipe, or --model".into()) };
         let text = fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -79,24 +106,21 @@ impl Args {
         if recipe.model_name_or_path.is_empty() {
             return Err(format!("{}: `model_name_or_path` is missing", path.display()).into());
         }
-        let model = PathBuf::from(&recipe.model_name_or_path);
-        let adapters = recipe.adapter_name_or_path.iter().map(PathBuf::from).collect();
-        let revision = Some(recipe.model_revision);
-        Ok(chat::Weights { model, revision, adapters, template: recipe.template })
+        Ok(recipe)
     }
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let source = args.source()?;
-    let model = chat::load(&source)?;
+    let recipe = args.recipe()?;
+    let model = chat::load(&args.source(&recipe))?;
     if interactive {
         println!("Type a message; `clear` begins anew, `exit` leaves, Ctrl-C breaks off an answer.");
     }
     let mut talk = Talk {
         model,
-        sampling: args.sampling(),
-        system: args.system,
+        sampling: args.sampling(&recipe),
+        system: args.system.or(recipe.default_system),
         messages: Vec::new(),
         interactive,
         interrupt: Interrupt::listen()?,
@@ -187,8 +211,15 @@ impl<M: Model> Talk<M> {
         let answered = on_pool(|| model.answer(messages, sampling, &mut on_text));
         self.interrupt.answering.store(false, Ordering::Relaxed);
         println!();
-        answered?;
-        self.messages.push(ChatMessage { role: "assistant".to_owned(), content: answer });
+        match answered {
+            Ok(_) => self.messages.push(ChatMessage { role: "assistant".to_owned(), content: answer }),
+            // Someone is there to say something shorter, or to begin anew.
+            Err(why) if self.interactive => {
+                self.messages.pop();
+                complain(&why);
+            }
+            Err(why) => return Err(why.into()),
+        }
         Ok(())
     }
 
@@ -198,5 +229,50 @@ impl<M: Model> Talk<M> {
             io::stdout().flush()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &[&str]) -> Args {
+        Line::parse_from([&["chat"], words].concat()).args
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_recipe_and_that_over_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.yaml");
+        let text = "model_name_or_path: m\ntemplate: qwen3\nenable_thinking: false\nuse_cpu: true\n\
+                    temperature: 0.5\ntop_k: 7\ndo_sample: false\nrepetition_penalty: 1.2\n";
+        std::fs::write(&path, text).unwrap();
+        let args = parse(&[path.to_str().unwrap(), "max_new_tokens=9", "--top-k", "3"]);
+        let recipe = args.recipe().unwrap();
+        let source = args.source(&recipe);
+        assert_eq!((source.enable_thinking, source.use_cpu), (Some(false), true));
+        let wanted = Sampling {
+            do_sample: false,
+            temperature: 0.5,
+            top_k: 3,
+            max_new_tokens: 9,
+            repetition_penalty: 1.2,
+            ..Sampling::default()
+        };
+        assert_eq!(args.sampling(&recipe), wanted);
+
+        let args = parse(&["--model", "m", "--temperature", "0"]);
+        let recipe = args.recipe().unwrap();
+        assert_eq!((args.source(&recipe).enable_thinking, args.source(&recipe).revision), (None, None));
+        let wanted = Sampling { do_sample: false, temperature: 0.0, ..Sampling::default() };
+        assert_eq!(args.sampling(&recipe), wanted);
     }
 }

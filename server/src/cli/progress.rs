@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recipe::{EventBody, LogLevel, Phase, Point};
+use recipe::{EventBody, LogLevel, Pace, Phase, Point};
 
 pub struct Progress {
     /// Hidden where there is no terminal.
     bar: ProgressBar,
     terminal: bool,
     total_steps: u64,
+    /// What the newest logged step said.
+    logged: String,
 }
 
 impl Progress {
@@ -18,7 +20,7 @@ impl Progress {
         if terminal {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Progress { bar, terminal, total_steps: 0 }
+        Progress { bar, terminal, total_steps: 0, logged: String::new() }
     }
 
     pub fn show(&mut self, event: &EventBody) {
@@ -37,6 +39,7 @@ impl Progress {
                 self.begin(*start_step, *total_steps);
             }
             EventBody::Point(point) => self.point(point),
+            EventBody::Progress(pace) => self.pace(pace),
             EventBody::Eval { step, dataset, eval_loss, .. } => {
                 let on = dataset.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
                 self.line(format!("step {step}: evaluation loss{on} {eval_loss:.4}"));
@@ -65,20 +68,20 @@ impl Progress {
     }
 
     fn point(&mut self, point: &Point) {
-        let text = format!(
-            "loss {:.4}  lr {:.2e}  grad {:.3}  {:.0} tokens/s  {} left",
-            point.loss,
-            point.learning_rate,
-            point.grad_norm,
-            point.tokens_per_second,
-            clock(point.remaining_s),
-        );
+        let Point { step, loss, learning_rate, grad_norm, .. } = point;
+        self.logged = format!("loss {loss:.4}  lr {learning_rate:.2e}  grad {grad_norm:.3}  ");
+        let pace = Pace::from(point);
         if self.terminal {
-            self.bar.set_position(point.step);
-            self.bar.set_message(text);
+            self.pace(&pace);
         } else {
-            eprintln!("step {}/{}  {text}", point.step, self.total_steps);
+            eprintln!("step {step}/{}  {}{}", self.total_steps, self.logged, speed(&pace));
         }
+    }
+
+    /// Moves the bar; lines are for logged steps alone.
+    fn pace(&self, pace: &Pace) {
+        self.bar.set_position(pace.step);
+        self.bar.set_message(format!("{}{}", self.logged, speed(pace)));
     }
 
     fn status(&self, text: String) {
@@ -96,6 +99,10 @@ impl Progress {
             eprintln!("{text}");
         }
     }
+}
+
+fn speed(pace: &Pace) -> String {
+    format!("{:.0} tokens/s  {} left", pace.tokens_per_second, clock(pace.remaining_s))
 }
 
 fn phase_name(phase: Phase) -> &'static str {

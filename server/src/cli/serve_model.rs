@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use engine::chat::ChatSource;
+
 use super::CliError;
-use crate::chat::{self, Weights};
+use crate::chat;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,7 +24,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), CliError> {
     chat::end_with_parent(&args.socket)?;
     let Args { socket, model, revision, adapters, template } = args;
-    let model = chat::load(&Weights { model, revision, adapters, template })?;
+    let source = ChatSource { model, revision, adapters, template, ..ChatSource::default() };
+    let model = chat::load(&source)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(chat::serve(model, &socket))?;
     Ok(())

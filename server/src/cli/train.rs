@@ -1,6 +1,7 @@
 //! `chandler train`
 
 use std::{
+    borrow::Cow,
     fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
     },
 };
 
-use recipe::{Outcome, Recipe};
+use recipe::{Outcome, Recipe, Resume};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -58,14 +59,54 @@ fn in_terminal(path: &Path, overrides: &[(String, String)]) -> Result<ExitCode, 
             Ok(ExitCode::SUCCESS)
         }
         Outcome::Stopped => {
-            eprintln!("Stopped with a checkpoint in {}; the same command goes on from it", recipe.output_dir);
+            match reason {
+                Some(reason) => eprintln!("{}", capitalised(&reason)),
+                None => eprintln!(
+                    "Stopped with a checkpoint in {}; to go on from it:\n  {}",
+                    recipe.output_dir,
+                    going_on(path, overrides, &recipe)
+                ),
+            }
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::Failed => Err(reason.unwrap_or_default().into()),
     }
 }
 
-/// The first Ctrl-C stops after the current step, the second ends at once.
+/// The command that goes on from the newest checkpoint. It says so itself where the recipe would start afresh, or
+/// from another checkpoint.
+fn going_on(path: &Path, overrides: &[(String, String)], recipe: &Recipe) -> String {
+    const KEY: &str = "resume_from_checkpoint";
+    let says_so = match recipe.resume() {
+        Resume::Newest => true,
+        Resume::Auto => !recipe.overwrite_output_dir,
+        Resume::From(_) => false,
+    };
+    let kept = overrides.iter().filter(|(key, _)| says_so || key != KEY);
+    let mut words = vec!["chandler".to_owned(), "train".to_owned(), path.display().to_string()];
+    words.extend(kept.map(|(key, value)| format!("{key}={value}")));
+    if !says_so {
+        words.push(format!("{KEY}=true"));
+    }
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=,:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+    }
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut rest = sentence.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+/// The first Ctrl-C stops, in training after the current step; the second ends at once.
 fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -75,8 +116,32 @@ fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(INTERRUPTED.into());
             }
-            eprintln!("\nStopping after this step, with a checkpoint; press Ctrl-C again to end at once");
+            eprintln!("\nStopping, in training after this step and with a checkpoint; press Ctrl-C again to end at once");
         }
     })?;
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_goes_on_wins_over_the_recipe() {
+        let command = |recipe: Recipe, overrides: &[(&str, &str)]| {
+            let overrides: Vec<_> = overrides.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            going_on(Path::new("my recipe.yaml"), &overrides, &recipe)
+        };
+        let overwrites = Recipe { overwrite_output_dir: true, ..Recipe::default() };
+        let from = Recipe { resume_from_checkpoint: Some("a/checkpoint-1".into()), ..Recipe::default() };
+        assert_eq!(command(Recipe::default(), &[("seed", "7")]), "chandler train 'my recipe.yaml' seed=7");
+        assert_eq!(
+            command(overwrites, &[("dataset", "it's")]),
+            r"chandler train 'my recipe.yaml' 'dataset=it'\''s' resume_from_checkpoint=true"
+        );
+        assert_eq!(
+            command(from, &[("resume_from_checkpoint", "a/checkpoint-1")]),
+            "chandler train 'my recipe.yaml' resume_from_checkpoint=true"
+        );
+    }
 }

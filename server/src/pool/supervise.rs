@@ -132,16 +132,17 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
 
 fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<String>) {
     let stopped = |how: &str| match run.ending {
-        Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: stopped {how}"))),
-        _ => (RunState::Stopped, Some(format!("stopped {how}"))),
+        Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: {how}"))),
+        _ => (RunState::Stopped, Some(how.to_owned())),
     };
-    let early = if run.point_count == 0 { "before training began" } else { "before training went on" };
+    let early =
+        if run.point_count == 0 { worker::BEFORE_TRAINING } else { "stopped before training went on" };
     match (&run.outcome, run.ending) {
         (Some((Outcome::Finished, reason)), _) => (RunState::Finished, reason.clone()),
-        (Some((Outcome::Stopped, Some(reason))), _) => (RunState::Stopped, Some(reason.clone())),
+        (Some((Outcome::Stopped, Some(reason))), _) => stopped(reason),
         (Some((Outcome::Stopped, None)), _) if run.step == 0 => stopped(early),
         (Some((Outcome::Stopped, None)), _) => {
-            stopped(&format!("after step {}, with a checkpoint", run.step))
+            stopped(&format!("stopped after step {}, with a checkpoint", run.step))
         }
         (Some((Outcome::Failed, reason)), _) => (RunState::Failed, reason.clone()),
         (None, Some(Ending::Cancel)) => {

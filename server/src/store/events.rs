@@ -99,6 +99,7 @@ fn kind_and_step(body: &EventBody) -> (&'static str, Option<u64>) {
         EventBody::Phase { .. } => ("phase", None),
         EventBody::Start { start_step, .. } => ("start", Some(*start_step)),
         EventBody::Point(point) => ("point", Some(point.step)),
+        EventBody::Progress(pace) => ("progress", Some(pace.step)),
         EventBody::Eval { step, .. } => ("eval", Some(*step)),
         EventBody::Checkpoint { step, .. } => ("checkpoint", Some(*step)),
         EventBody::Log { .. } => ("log", None),

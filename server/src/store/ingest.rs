@@ -73,6 +73,11 @@ async fn take(
             progress.step = point.step;
             return points::insert(tx, id, event.seq, event.time, point).await;
         }
+        // A bar's place: the next one is a second away, so none is kept.
+        EventBody::Progress(pace) => {
+            progress.step = pace.step;
+            return Ok(());
+        }
         EventBody::Start { start_step, total_steps, num_examples, trainable_params, total_params } => {
             points::void_after(tx, id, *start_step).await?;
             events::void_after(tx, id, *start_step).await?;

@@ -6,7 +6,7 @@ mod train;
 
 pub use events::EventWriter;
 pub use lock::{RunLock, holder};
-pub use train::{problems_text, run, work};
+pub use train::{BEFORE_TRAINING, problems_text, run, work};
 
 use std::{
     fs::File,

@@ -11,11 +11,14 @@ use std::{
     },
 };
 
-use engine::kernel::on_pool;
+use engine::{kernel::on_pool, train::can_resume};
 use recipe::{EventBody, Outcome, Problem, Recipe};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RECIPE_FILE, RunLock};
+
+/// What became of a run that was stopped before its first step.
+pub const BEFORE_TRAINING: &str = "stopped before training began";
 
 /// Why a worker cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -92,30 +95,27 @@ fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {
     let path = run_dir.join(RECIPE_FILE);
     let yaml = fs::read_to_string(&path).map_err(WorkerError::io("read", &path))?;
     let mut recipe = Recipe::from_yaml(&yaml).map_err(|problems| WorkerError::Recipe { path, problems })?;
-    // Where the run began matters for its first attempt only. The folder is the run's own: without a
-    // checkpoint what lies there is the rest of an attempt that came to nothing.
-    let resumes = holds_checkpoint(&run_dir.join(OUTPUT_DIR));
-    if resumes {
-        recipe.resume_from_checkpoint = None;
+    // Where the run began matters until there is a checkpoint to go on from. The folder is the run's own:
+    // without one, what lies there is the rest of an attempt that came to nothing.
+    if can_resume(&run_dir.join(OUTPUT_DIR)) {
+        recipe.resume_from_checkpoint = Some("true".to_owned());
     }
-    recipe.overwrite_output_dir = !resumes;
+    recipe.overwrite_output_dir = true;
     Ok(recipe)
-}
-
-fn holds_checkpoint(output: &Path) -> bool {
-    let entries = fs::read_dir(output).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("checkpoint-"))
 }
 
 /// Trains; a panic of the engine is a failure like any other.
 pub fn run(
     recipe: &Recipe,
     sink: &mut (dyn FnMut(EventBody) + Send),
-    stop: &AtomicBool,
+    stop: &Arc<AtomicBool>,
 ) -> (Outcome, Option<String>) {
     let train = || on_pool(|| engine::train::train(recipe, sink, stop));
     match catch_unwind(AssertUnwindSafe(train)) {
-        Ok(Ok(summary)) => (summary.outcome, None),
+        Ok(Ok(summary)) => {
+            let early = summary.outcome == Outcome::Stopped && summary.steps == 0;
+            (summary.outcome, early.then(|| BEFORE_TRAINING.to_owned()))
+        }
         Ok(Err(e)) => (Outcome::Failed, Some(e.to_string())),
         Err(panic) => (Outcome::Failed, Some(format!("the engine broke: {}", panic_text(&*panic)))),
     }
@@ -124,4 +124,28 @@ pub fn run(
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever an attempt has left that nothing can go on from, the run starts from its beginning.
+    #[test]
+    fn a_run_without_a_whole_checkpoint_starts_afresh() {
+        let dir = tempfile::tempdir().unwrap();
+        let recipe = Recipe {
+            model_name_or_path: "m".to_owned(),
+            dataset: vec!["d".to_owned()],
+            template: Some("default".to_owned()),
+            output_dir: dir.path().join(OUTPUT_DIR).display().to_string(),
+            ..Recipe::new_run()
+        };
+        fs::write(dir.path().join(RECIPE_FILE), recipe.to_yaml()).unwrap();
+        let broken = dir.path().join(OUTPUT_DIR).join("checkpoint-3");
+        fs::create_dir_all(&broken).unwrap();
+        fs::write(broken.join("adapter_model.safetensors"), "").unwrap();
+        let read = read_recipe(dir.path()).unwrap();
+        assert_eq!((read.resume_from_checkpoint, read.overwrite_output_dir), (None, true));
+    }
 }

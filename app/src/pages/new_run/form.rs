@@ -11,9 +11,10 @@ use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
-const NOT_ASKED: [&str; 7] = [
+const NOT_ASKED: [&str; 8] = [
     "do_train",
     "output_dir",
+    "logging_dir",
     "dataset_dir",
     "overwrite_output_dir",
     "resume_from_checkpoint",

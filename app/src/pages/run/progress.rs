@@ -20,12 +20,12 @@ pub fn Progress(fold: Fold) -> AnyView {
         (step, total) => format!("{:.0}%", 100.0 * step as f64 / total as f64),
     };
     let elapsed = move || view! { <Elapsed run=summary.into()/> };
-    let remaining = move || match last.get() {
-        Some(point) if live() => format::duration(point.remaining_s),
+    let remaining = move || match fold.pace.get() {
+        Some(pace) if live() => format::duration(pace.remaining_s),
         _ => "–".into(),
     };
-    let speed = move || match last.get() {
-        Some(point) if point.tokens_per_second > 0.0 => format::count(point.tokens_per_second.round() as u64),
+    let speed = move || match fold.pace.get() {
+        Some(pace) if pace.tokens_per_second > 0.0 => format::count(pace.tokens_per_second.round() as u64),
         _ => "–".into(),
     };
     let epoch = move || last.get().map_or_else(|| "–".into(), |point| format!("{:.2}", point.epoch));

@@ -1,5 +1,8 @@
 //! From records to sequences, by the recipe's stage and settings.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 use recipe::{Recipe, Stage};
 
@@ -25,10 +28,11 @@ pub(super) struct Encoder {
     isolated: bool,
     /// Examples that are packed among themselves.
     pub batch: usize,
+    stop: Arc<AtomicBool>,
 }
 
 impl Encoder {
-    pub fn new(recipe: &Recipe, tokenizer: &Tokenizer, template: &Template) -> Self {
+    pub fn new(recipe: &Recipe, tokenizer: &Tokenizer, template: &Template, stop: Arc<AtomicBool>) -> Self {
         // Asking for packing costs one token of each sequence, which stays padding; packing by default does not.
         let asked = recipe.neat_packing || recipe.packing == Some(true);
         let cutoff_len = recipe.cutoff_len - usize::from(asked && recipe.cutoff_len > 1);
@@ -42,7 +46,14 @@ impl Encoder {
             packs: recipe.packs(),
             isolated: recipe.neat_packing,
             batch: recipe.preprocessing_batch_size,
+            stop,
         }
+    }
+
+    /// # Errors
+    /// If the user wants no more of it.
+    pub fn go_on(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// What records must be.

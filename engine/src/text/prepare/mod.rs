@@ -10,6 +10,7 @@ mod tokenized;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use recipe::Recipe;
 
@@ -120,15 +121,16 @@ pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
 /// [`prepare_tokenizer`]; `log` gets what a user should know.
 ///
 /// # Errors
-/// If a data set, a row or a setting is wrong, or nothing is left to train on.
+/// If a data set, a row or a setting is wrong, nothing is left to train on, or `stop` is set.
 pub fn prepare(
     recipe: &Recipe,
     tokenizer: &Tokenizer,
     template: &Template,
+    stop: &Arc<AtomicBool>,
     log: &mut dyn FnMut(String),
 ) -> Result<Prepared> {
     let stored = recipe.tokenized_path.as_deref().map(Path::new);
-    let encoder = Encoder::new(recipe, tokenizer, template);
+    let encoder = Encoder::new(recipe, tokenizer, template, stop.clone());
     let prepared = match stored {
         Some(folder) if tokenized::is_filled(folder) => tokenized::open(folder, log)?,
         Some(_) if recipe.streaming => {
@@ -165,7 +167,12 @@ fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Re
     } else {
         evaluation(recipe, encoder, &catalog, &mut rng, log)?
     };
-    Ok(Prepared { train: encoder.sequences(&sets, &order, "training", log)?, eval })
+    // Evaluation alone needs no training data.
+    let train = match recipe.dataset.is_empty() {
+        true => Examples::default(),
+        false => encoder.sequences(&sets, &order, "training", log)?,
+    };
+    Ok(Prepared { train, eval })
 }
 
 /// The recipe's `eval_dataset`: all together, or each by itself.

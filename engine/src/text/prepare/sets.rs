@@ -176,6 +176,7 @@ fn encode(encoder: &Encoder, source: &DataSource, limit: usize, mut writer: Tabl
     let mut left = limit;
     let (mut kept, mut skipped, mut count) = (0, Vec::<Skipped>::new(), 0);
     while left > 0 {
+        encoder.go_on()?;
         let rows = chunk(&mut rows, left)?;
         if rows.is_empty() {
             break;

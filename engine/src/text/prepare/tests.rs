@@ -20,7 +20,7 @@ fn run(recipe: &Recipe) -> Result<(Prepared, Vec<String>)> {
     let mut lines = Vec::new();
     let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base"))?;
     let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |remark| lines.push(remark.to_string()))?;
-    let prepared = prepare(recipe, &tokenizer, &template, &mut |line| lines.push(line))?;
+    let prepared = prepare(recipe, &tokenizer, &template, &Arc::default(), &mut |line| lines.push(line))?;
     Ok((prepared, lines))
 }
 

@@ -4,6 +4,9 @@
 //! else (adapters, exports) is the same whichever file a model came from.
 
 mod file;
+mod layout;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::path::Path;
@@ -11,8 +14,9 @@ use std::path::Path;
 use candle_core::Tensor;
 use serde_json::{Map, Value, json};
 
+use self::layout::{Layout, ROPE_DIVISORS};
 use super::check_shape;
-use crate::families::Config;
+use crate::families::{Config, RopeScaling, RopeSpec};
 use crate::model::WeightSource;
 use crate::text::{GgufTokenizer, Tokenizer};
 use crate::{Error, Result};
@@ -22,25 +26,35 @@ pub use file::GgufFile;
 /// Tensors of a GGUF file under their Hugging Face names.
 pub struct GgufSource {
     file: GgufFile,
+    layout: &'static Layout,
     heads: usize,
     kv_heads: usize,
 }
 
-/// Architectures whose file layout is known.
-const ARCHITECTURES: &[&str] = &["llama"];
-
 impl GgufSource {
     pub fn open(path: &Path) -> Result<GgufSource> {
-        let mut source = GgufSource { file: GgufFile::open(path)?, heads: 0, kv_heads: 0 };
-        let architecture = source.text("general.architecture")?;
-        if !ARCHITECTURES.contains(&architecture.as_str()) {
-            let known = ARCHITECTURES.join(", ");
-            let message = format!("holds the architecture `{architecture}`; supported in GGUF is {known}");
+        let file = GgufFile::open(path)?;
+        let architecture = file.metadata().get("general.architecture").and_then(Value::as_str);
+        let architecture = architecture.unwrap_or_default();
+        let layout = Layout::named(architecture).map_err(|message| Error::file(path, message))?;
+        // What is not read would be missing from the model without a word.
+        if let Some(name) = file.names().find(|name| !layout::is_known(name)) {
+            let message = format!("has a tensor `{name}`, which is not known of `{architecture}`");
             return Err(Error::file(path, message));
         }
-        source.heads = source.number("llama.attention.head_count")? as usize;
-        source.kv_heads = source.number("llama.attention.head_count_kv").map_or(source.heads, |n| n as usize);
+        let mut source = GgufSource { file, layout, heads: 0, kv_heads: 0 };
+        source.heads = source.size("attention.head_count")? as usize;
+        source.kv_heads = source.size("attention.head_count_kv").map_or(source.heads, |n| n as usize);
         Ok(source)
+    }
+
+    /// The key of a value that belongs to the architecture.
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.layout.name)
+    }
+
+    fn size(&self, key: &str) -> Result<f64> {
+        self.number(&self.key(key))
     }
 
     fn value(&self, key: &str) -> Result<&Value> {
@@ -61,18 +75,21 @@ impl GgufSource {
     /// The `config.json` that a Hugging Face folder of this model would hold.
     pub fn config(&self) -> Result<Config> {
         let mut values = Map::new();
-        let size = |key: &str| self.number(&format!("llama.{key}"));
-        values.insert("architectures".into(), json!(["LlamaForCausalLM"]));
-        values.insert("model_type".into(), json!("llama"));
+        let size = |key: &str| self.size(key);
+        values.insert("architectures".into(), json!([self.layout.class]));
+        values.insert("model_type".into(), json!(self.layout.name));
         values.insert("hidden_size".into(), json!(size("embedding_length")? as u64));
         values.insert("intermediate_size".into(), json!(size("feed_forward_length")? as u64));
         values.insert("num_hidden_layers".into(), json!(size("block_count")? as u64));
         values.insert("num_attention_heads".into(), json!(self.heads));
         values.insert("num_key_value_heads".into(), json!(self.kv_heads));
-        values.insert("hidden_act".into(), json!("silu"));
+        values.insert("hidden_act".into(), json!(self.layout.activation));
+        for (key, stored) in [("attention_bias", "attn_q"), ("mlp_bias", "ffn_gate")] {
+            values.insert(key.into(), json!(self.file.has(&format!("blk.0.{stored}.bias"))));
+        }
         values.insert("rms_norm_eps".into(), json!(round7(size("attention.layer_norm_rms_epsilon")?)));
         values.insert("max_position_embeddings".into(), json!(size("context_length")? as u64));
-        values.insert("rope_theta".into(), json!(size("rope.freq_base").unwrap_or(10_000.0)));
+        values.insert("rope_theta".into(), json!(self.rope_theta()));
         if let Ok(dim) = size("attention.key_length") {
             values.insert("head_dim".into(), json!(dim as u64));
         }
@@ -134,17 +151,71 @@ impl GgufSource {
     }
 
     fn scaling(&self, values: &mut Map<String, Value>) -> Result<()> {
-        if self.file.has("rope_freqs.weight") {
-            let message = "carries its own rotary frequencies (rope_freqs), which are not supported; \
-                           use the model's safetensors folder";
-            return Err(Error::file(self.file.path(), message));
-        }
-        let kind = self.text("llama.rope.scaling.type").ok().filter(|kind| kind != "none");
-        if let Some(kind) = kind {
-            let factor = self.number("llama.rope.scaling.factor")?;
-            values.insert("rope_scaling".into(), json!({"rope_type": kind, "factor": factor}));
+        let scaling = if self.file.has(ROPE_DIVISORS) {
+            Some(self.divisors()?)
+        } else {
+            let kind = self.text(&self.key("rope.scaling.type")).ok().filter(|kind| kind != "none");
+            kind.map(|kind| self.stretch(&kind)).transpose()?
+        };
+        if let Some(scaling) = scaling {
+            values.insert("rope_scaling".into(), Value::Object(scaling));
         }
         Ok(())
+    }
+
+    /// Stretching that the metadata describe.
+    fn stretch(&self, kind: &str) -> Result<Map<String, Value>> {
+        let mut scaling = Map::new();
+        scaling.insert("rope_type".into(), json!(kind));
+        scaling.insert("factor".into(), json!(self.size("rope.scaling.factor")?));
+        let original = self.size("rope.scaling.original_context_length").ok();
+        let optional = [
+            ("original_max_position_embeddings", original.map(|length| json!(length as u64))),
+            ("beta_fast", self.size("rope.scaling.yarn_beta_fast").ok().map(|beta| json!(beta))),
+            ("beta_slow", self.size("rope.scaling.yarn_beta_slow").ok().map(|beta| json!(beta))),
+        ];
+        scaling.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+        Ok(scaling)
+    }
+
+    /// What divides each rotary frequency: Llama 3's way where the numbers are those of its formula, otherwise
+    /// as they are.
+    fn divisors(&self) -> Result<Map<String, Value>> {
+        let divisors: Vec<f32> = self.file.tensor(ROPE_DIVISORS)?.flatten_all()?.to_vec1()?;
+        let factor = divisors.iter().copied().fold(1.0, f32::max);
+        // Parameters of every published Llama, and those that llama.cpp assumes where none are given.
+        let (low, high, original) = (1.0, 4.0, 8192);
+        let theta = self.rope_theta();
+        let plain = RopeSpec::plain(theta, 2 * divisors.len());
+        let scaling = RopeScaling::Llama3 { factor: factor.into(), low, high, original };
+        let llama3 = RopeSpec { scaling, ..plain.clone() };
+        let pairs = plain.frequencies(0).0.into_iter().zip(llama3.frequencies(0).0);
+        let same = pairs
+            .zip(&divisors)
+            .all(|((plain, ours), divisor)| (plain / divisor - ours).abs() <= 1e-4 * ours);
+        let scaling = if same {
+            json!({
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": low,
+                "high_freq_factor": high,
+                "original_max_position_embeddings": original,
+            })
+        } else {
+            let original = self.size("context_length")? as u64;
+            json!({
+                "rope_type": "longrope",
+                "factor": 1.0,
+                "short_factor": divisors,
+                "long_factor": divisors,
+                "original_max_position_embeddings": original,
+            })
+        };
+        Ok(scaling.as_object().cloned().unwrap_or_default())
+    }
+
+    fn rope_theta(&self) -> f64 {
+        self.size("rope.freq_base").unwrap_or(10_000.0)
     }
 
     fn table_rows(&self) -> Result<usize> {
@@ -169,44 +240,23 @@ fn round7(x: f64) -> f64 {
     format!("{x:.6e}").parse().unwrap_or(x)
 }
 
-/// The GGUF name of a tensor.
-fn gguf_name(name: &str) -> Option<String> {
-    let (module, part) = name.rsplit_once('.')?;
-    let renamed = match module {
-        "model.embed_tokens" => "token_embd".to_owned(),
-        "model.norm" => "output_norm".to_owned(),
-        "lm_head" => "output".to_owned(),
-        _ => {
-            let (layer, module) = module.strip_prefix("model.layers.")?.split_once('.')?;
-            let short = match module {
-                "input_layernorm" => "attn_norm",
-                "post_attention_layernorm" => "ffn_norm",
-                "self_attn.q_proj" => "attn_q",
-                "self_attn.k_proj" => "attn_k",
-                "self_attn.v_proj" => "attn_v",
-                "self_attn.o_proj" => "attn_output",
-                "mlp.gate_proj" => "ffn_gate",
-                "mlp.up_proj" => "ffn_up",
-                "mlp.down_proj" => "ffn_down",
-                _ => return None,
-            };
-            format!("blk.{layer}.{short}")
-        }
-    };
-    Some(format!("{renamed}.{part}"))
-}
-
 impl WeightSource for GgufSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let stored = gguf_name(name).filter(|stored| self.file.has(stored));
+        let stored = layout::stored_name(name).filter(|stored| self.file.has(stored));
         let stored = stored.ok_or_else(|| {
             Error::file(self.file.path(), format!("has no tensor `{name}`, which its configuration asks for"))
         })?;
         let tensor = check_shape(self.file.path(), name, self.file.tensor(&stored)?, shape)?;
         match name {
+            _ if !self.layout.interleaved => Ok(tensor),
             _ if name.contains(".q_proj.") => self.unpermute(tensor, self.heads),
             _ if name.contains(".k_proj.") => self.unpermute(tensor, self.kv_heads),
             _ => Ok(tensor),
         }
+    }
+
+    fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
+        let weight = self.tensor(name, shape)?;
+        Ok(if one_plus && self.layout.whole_norms { (weight - 1.0)? } else { weight })
     }
 }

@@ -1,0 +1,226 @@
+//! What a run says of itself and leaves behind: log lines, evaluations, checkpoints, results.
+
+use std::sync::atomic::AtomicBool;
+
+use recipe::{EventBody, LogLevel, Outcome, Pace, Phase, Point};
+use serde_json::{Map, Value, json};
+
+use super::{StepResult, Trainer};
+use crate::train::checkpoint::{self, Best, State};
+use crate::train::evaluate::{Evaluation, evaluate};
+use crate::train::records::{eval_metrics, history_point, write_results};
+use crate::train::{Sink, TrainSummary, plot};
+use crate::weights::write_json;
+use crate::{Error, Result};
+
+impl Trainer<'_> {
+    /// The point of the step just done.
+    fn point(&self, epoch: f64, loss: f64, grad_norm: f64, rate: f64) -> Point {
+        let Pace { step, tokens, tokens_per_second, elapsed_s, remaining_s } =
+            self.stopwatch.pace(&self.state, self.plan.total_steps);
+        Point {
+            step,
+            epoch,
+            loss,
+            learning_rate: rate,
+            grad_norm,
+            tokens,
+            tokens_per_second,
+            elapsed_s,
+            remaining_s,
+        }
+    }
+
+    pub(super) fn report(&mut self, epoch: f64, result: &StepResult, sink: Sink) -> Result<()> {
+        let mean = self.state.unlogged_loss / self.state.unlogged_steps.max(1) as f64;
+        (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
+        let point = self.point(epoch, mean, result.grad_norm, result.rate);
+        self.log.point(&point, self.plan.total_steps)?;
+        self.record(history_point(&point))?;
+        sink(EventBody::Point(point));
+        Ok(())
+    }
+
+    /// Adds an entry to `log_history`.
+    fn record(&mut self, entry: Map<String, Value>) -> Result<()> {
+        if let Some(board) = &mut self.board {
+            board.log(self.state.step, &entry)?;
+        }
+        self.state.history.push(Value::Object(entry));
+        Ok(())
+    }
+
+    /// Nothing if `stop` breaks it off.
+    pub(super) fn evaluate(
+        &mut self,
+        epoch: f64,
+        sink: Sink,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<Evaluation>>> {
+        let mut evaluations = Vec::with_capacity(self.data.eval.len());
+        for index in 0..self.data.eval.len() {
+            let set = &self.data.eval[index];
+            sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
+            let evaluation = match evaluate(&self.loaded.decoder, set, self.recipe, stop) {
+                Err(Error::Stopped) => return Ok(None),
+                evaluation => evaluation?,
+            };
+            let point = self.point(epoch, 0.0, 0.0, 0.0);
+            self.log.eval(&point, self.plan.total_steps, &evaluation)?;
+            let mut entry = eval_metrics(&evaluation, self.recipe);
+            entry.insert("epoch".into(), json!(epoch));
+            entry.insert("step".into(), json!(self.state.step));
+            self.record(entry)?;
+            sink(evaluation.event(self.state.step, epoch, self.recipe));
+            evaluations.push(evaluation);
+        }
+        sink(EventBody::Phase { phase: Phase::Training, detail: None });
+        Ok(Some(evaluations))
+    }
+
+    /// Notes whether the checkpoint that is about to be written is the best so far.
+    pub(super) fn compare(&mut self, evaluations: &[Evaluation]) {
+        if !self.recipe.load_best_model_at_end {
+            return;
+        }
+        let (name, greater) = self.recipe.best_metric();
+        let values =
+            evaluations.iter().find_map(|evaluation| eval_metrics(evaluation, self.recipe).remove(&name));
+        let Some(metric) = values.and_then(|value| value.as_f64()) else { return };
+        let better = |old: f64| if greater { metric > old } else { metric < old };
+        if self.state.best.is_none_or(|best| better(best.metric)) {
+            self.state.best = Some(Best { metric, step: self.state.step });
+        }
+    }
+
+    /// Puts the best checkpoint's weights back, if those are others than the last ones; says whether they are.
+    pub(super) fn restore_best(&self, sink: Sink) -> Result<bool> {
+        let Some(best) = self.state.best.filter(|best| best.step != self.state.step) else {
+            return Ok(false);
+        };
+        let folder = self.output.join(format!("checkpoint-{}", best.step));
+        if !folder.exists() {
+            let message = format!("{} was the best but is gone: the last weights stay.", folder.display());
+            sink(EventBody::Log { level: LogLevel::Warning, message });
+            return Ok(false);
+        }
+        self.loaded.restore(&folder)?;
+        let (metric, _) = self.recipe.best_metric();
+        let message =
+            format!("The best weights are those of {} ({metric} {:.4}).", folder.display(), best.metric);
+        sink(EventBody::Log { level: LogLevel::Info, message });
+        Ok(true)
+    }
+
+    /// Writes a checkpoint; one that a stop asks for is always one to go on from.
+    pub(super) fn save(&mut self, sink: Sink, stopping: bool) -> Result<()> {
+        sink(EventBody::Phase {
+            phase: Phase::Saving,
+            detail: Some(format!("checkpoint-{}", self.state.step)),
+        });
+        let elapsed_s = self.stopwatch.pace(&self.state, self.plan.total_steps).elapsed_s;
+        let state = State { elapsed_s, ..self.state.clone() };
+        let options = (self.recipe.save_total_limit, self.recipe.save_only_model && !stopping);
+        let trainer_state = self.trainer_state();
+        let path =
+            checkpoint::save(&self.output, &self.loaded, &self.optimizer, &state, &trainer_state, options)?;
+        sink(EventBody::Checkpoint { step: self.state.step, path });
+        sink(EventBody::Phase { phase: Phase::Training, detail: None });
+        Ok(())
+    }
+
+    /// `trainer_state.json` as transformers writes it.
+    fn trainer_state(&self) -> Value {
+        let (per_epoch, best) = (self.plan.steps_per_epoch(), self.state.best);
+        let epoch = self.state.history.last().and_then(|entry| entry.get("epoch").cloned());
+        let mut state = json!({
+            "best_global_step": best.map(|best| best.step),
+            "best_metric": best.map(|best| best.metric),
+            "best_model_checkpoint": best.map(|best| self.output.join(format!("checkpoint-{}", best.step))),
+            "epoch": epoch.unwrap_or(json!(self.state.step as f64 / per_epoch as f64)),
+            "eval_steps": self.recipe.eval_interval(self.plan.total_steps).unwrap_or(500),
+            "global_step": self.state.step,
+            "is_hyper_param_search": false,
+            "is_local_process_zero": true,
+            "is_world_process_zero": true,
+            "log_history": self.state.history,
+            "logging_steps": self.recipe.logging_interval(self.plan.total_steps),
+            "max_steps": self.plan.total_steps,
+            "num_input_tokens_seen": self.state.tokens,
+            "num_train_epochs": self.plan.total_steps.div_ceil(per_epoch),
+            "save_steps": self.recipe.save_interval(self.plan.total_steps).unwrap_or(500),
+            "stateful_callbacks": {},
+            "total_flos": 0.0,
+            "train_batch_size": self.recipe.per_device_train_batch_size,
+            "trial_name": null,
+            "trial_params": null,
+        });
+        state.sort_all_objects();
+        state
+    }
+
+    /// The model, the results, the last evaluation.
+    pub(super) fn finish(
+        mut self,
+        last_eval: Option<(u64, Vec<Evaluation>)>,
+        sink: Sink,
+        stop: &AtomicBool,
+    ) -> Result<TrainSummary> {
+        let total = self.plan.total_steps;
+        sink(EventBody::Phase { phase: Phase::Saving, detail: None });
+        self.loaded.save(&self.output, false)?;
+        let epoch = self.epoch();
+        let point = self.point(epoch, 0.0, 0.0, 0.0);
+        self.log.end(&point, total)?;
+        let train = self.train_metrics(&point);
+        let mut entry = train.clone();
+        entry.insert("step".into(), json!(total));
+        self.record(entry)?;
+        write_results(&self.output, "train", &train)?;
+        let evaluations = match last_eval {
+            _ if self.data.eval.is_empty() || !self.recipe.evaluates() => Vec::new(),
+            Some((step, evaluations)) if step == total => evaluations,
+            _ => self.evaluate(epoch, sink, stop)?.unwrap_or_default(),
+        };
+        if !evaluations.is_empty() {
+            let mut metrics: Map<String, Value> =
+                evaluations.iter().flat_map(|evaluation| eval_metrics(evaluation, self.recipe)).collect();
+            metrics.insert("epoch".into(), json!(epoch));
+            write_results(&self.output, "eval", &metrics)?;
+        }
+        write_json(&self.output.join("trainer_state.json"), &self.trainer_state())?;
+        if self.recipe.plot_loss {
+            plot::write(&self.output, &self.state.history, &evaluations)?;
+        }
+        Ok(self.summary(Outcome::Finished, evaluations))
+    }
+
+    fn train_metrics(&self, point: &Point) -> Map<String, Value> {
+        let mut metrics = Map::new();
+        let examples = self.plan.total_steps as f64 * self.recipe.examples_per_step() as f64;
+        let seconds = point.elapsed_s.max(1e-9);
+        metrics.insert("epoch".into(), json!(point.epoch));
+        metrics.insert("num_input_tokens_seen".into(), json!(self.state.tokens));
+        metrics.insert("total_flos".into(), json!(0.0));
+        metrics.insert("train_loss".into(), json!(self.mean_loss()));
+        metrics.insert("train_runtime".into(), json!(point.elapsed_s));
+        metrics.insert("train_samples_per_second".into(), json!(examples / seconds));
+        metrics.insert("train_steps_per_second".into(), json!(self.plan.total_steps as f64 / seconds));
+        metrics
+    }
+
+    fn mean_loss(&self) -> f64 {
+        self.state.loss_sum / self.state.step.max(1) as f64
+    }
+
+    pub(super) fn summary(&self, outcome: Outcome, evaluations: Vec<Evaluation>) -> TrainSummary {
+        TrainSummary {
+            outcome,
+            steps: self.state.step,
+            total_steps: self.plan.total_steps,
+            train_loss: self.mean_loss(),
+            evaluations,
+            output_dir: self.output.clone(),
+        }
+    }
+}
