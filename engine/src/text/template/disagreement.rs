@@ -101,14 +101,20 @@ mod tests {
         assert_eq!(differs(&chatml, OWN, None), None);
         for (own, ours) in [
             // The last line break is not held against anyone, the word that ends an answer is.
-            (OWN.replace("'<|im_end|>\n'", "('<|im_end|>' if loop.last else '<|im_end|>\n')"), None),
+            (
+                OWN.replace(
+                    "'<|im_end|>\n'",
+                    "('<|im_end|>' if loop.last and m.role == 'assistant' else '<|im_end|>\n')",
+                ),
+                None,
+            ),
             (OWN.replace("m.role + '\n'", "m.role + ':'"), Some("user\nHello")),
             (
                 OWN.replace("m.role +", "('sys' if m.role == 'system' else m.role) +"),
                 Some("system\nBe brief."),
             ),
             (
-                OWN.replace("m.content +", "m.content + ('' if loop.first else ' ') +"),
+                OWN.replace("m.content +", "m.content + (' ' if loop.index0 == 2 else '') +"),
                 Some("And now?<|im_end|>"),
             ),
             (
