@@ -168,7 +168,6 @@ words! {
     new_model_choose,
     new_model_other,
     new_model_path,
-    new_template_choose,
     new_no_datasets,
     new_rows,
     new_data_search,

@@ -12,17 +12,19 @@ mod problem;
 mod reader;
 pub mod registry;
 pub mod run;
+mod schedule;
 pub mod text;
 mod validate;
 mod write;
 
 pub use args::{
     Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
-    RopeScaling, Stage, Steps, Strategy, Tier, arguments,
+    RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;
 pub use problem::Problem;
 pub use run::RunState;
+pub use schedule::{Curve, Slope};
 pub use text::{Lang, Text};

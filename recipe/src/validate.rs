@@ -49,13 +49,6 @@ impl Recipe {
                 "缺少 `dataset`；请给出 dataset_info.json 中的数据集名称",
             ));
         }
-        if self.stage == Stage::Sft && self.template.as_deref().is_none_or(|name| name.trim().is_empty()) {
-            problems.push(Problem::of(
-                "template",
-                "`template` is missing; `stage: sft` needs the one that the model was trained with",
-                "缺少 `template`；`stage: sft` 需要模型训练时所用的模板",
-            ));
-        }
     }
 
     fn check_method(&self, problems: &mut Vec<Problem>) {
@@ -186,6 +179,7 @@ impl Recipe {
     }
 
     fn check_training(&self, problems: &mut Vec<Problem>) {
+        problems.extend(self.curve().err());
         if self.max_steps == 0 {
             problems.push(Problem::of(
                 "max_steps",

@@ -307,6 +307,12 @@ fn form_fields_read_as_typed_and_empty_ones_are_defaults() {
 }
 
 #[test]
+fn a_template_may_be_left_to_the_model() {
+    let recipe = Recipe::from_yaml(&SMALLEST.replace("template: chatml\n", "")).unwrap();
+    assert_eq!((recipe.stage, recipe.template), (Stage::Sft, None));
+}
+
+#[test]
 fn a_recipe_for_talking_needs_no_data() {
     let recipe = Recipe::parse_yaml("model_name_or_path: models/wick\ntemplate: chatml\n", &[]).unwrap();
     assert_eq!(recipe.template.as_deref(), Some("chatml"));

@@ -61,6 +61,7 @@ fn every_argument_survives_being_written() {
             Kind::List => "one,two".to_owned(),
             Kind::Choice(choices) => choices[choices.len() - 1].value.to_owned(),
             Kind::Text | Kind::Path => "a name".to_owned(),
+            Kind::Settings => "power=2".to_owned(),
         };
         recipe.set(argument.key, &value).unwrap_or_else(|problem| panic!("{problem}"));
         let yaml = recipe.to_yaml();

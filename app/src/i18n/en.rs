@@ -142,7 +142,6 @@ pub const EN: Words = Words {
     new_model_choose: "Choose a model",
     new_model_other: "Another folder, or a model on a hub…",
     new_model_path: "Folder, .gguf file, or owner/name on a hub",
-    new_template_choose: "Choose a template",
     new_no_datasets: "No dataset was found in the data folder.",
     new_rows: "{n} rows",
     new_data_search: "Search data sets by name",

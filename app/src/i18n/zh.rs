@@ -142,7 +142,6 @@ pub const ZH: Words = Words {
     new_model_choose: "选择模型",
     new_model_other: "其他文件夹，或模型站点上的模型…",
     new_model_path: "文件夹、.gguf 文件，或站点上的 owner/name",
-    new_template_choose: "选择模板",
     new_no_datasets: "数据文件夹中未找到数据集。",
     new_rows: "{n} 行",
     new_data_search: "按名称搜索数据集",

@@ -13,6 +13,7 @@ mod error;
 mod numpy;
 mod prepare;
 mod pyjson;
+mod pyrepr;
 mod store;
 pub mod template;
 pub mod tokenizer;

@@ -78,6 +78,10 @@ fn recipe(case: &Value) -> Result<Recipe, String> {
             "packing" => recipe.packing = Some(on),
             "neat_packing" => recipe.neat_packing = on,
             "enable_thinking" => recipe.enable_thinking = value.as_bool(),
+            "preserve_thinking" => recipe.preserve_thinking = on,
+            "tool_format" => {
+                recipe.set("tool_format", value.as_str().unwrap_or_default()).map_err(|e| e.message)?
+            }
             "default_system" => recipe.default_system = value.as_str().map(str::to_owned),
             "mix_strategy" if value == "concat" => {}
             other => return Err(format!("option {other} = {value} is not supported")),
@@ -104,7 +108,7 @@ fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {
         other => return Err(format!("stage {other} is not supported")),
     };
     let records = load(&recipe, kind).map_err(|e| e.to_string())?;
-    answers(&records, kind, &template, &tokenizer, recipe.cutoff_len).map_err(|e| e.to_string())
+    answers(&records, kind, &template, &tokenizer, &recipe).map_err(|e| e.to_string())
 }
 
 fn load(recipe: &Recipe, kind: Kind) -> engine::text::Result<Vec<Record>> {
@@ -121,8 +125,9 @@ fn answers(
     kind: Kind,
     template: &Template,
     tokenizer: &Tokenizer,
-    cutoff_len: usize,
+    recipe: &Recipe,
 ) -> engine::text::Result<Vec<Value>> {
+    let cutoff_len = recipe.cutoff_len;
     match kind {
         Kind::Preference => records
             .iter()
@@ -134,16 +139,18 @@ fn answers(
                 }))
             })
             .collect(),
-        Kind::Feedback => Ok(feedback(records, template, tokenizer, cutoff_len)?
-            .into_iter()
-            .map(|feedback| {
-                json!({
-                    "input_ids": feedback.example.ids, "labels": feedback.example.labels,
-                    "kl_input_ids": feedback.mismatched.ids, "kl_labels": feedback.mismatched.labels,
-                    "kto_tags": feedback.wanted,
+        Kind::Feedback => {
+            Ok(feedback(records, template, tokenizer, cutoff_len, recipe.preprocessing_batch_size)?
+                .into_iter()
+                .map(|feedback| {
+                    json!({
+                        "input_ids": feedback.example.ids, "labels": feedback.example.labels,
+                        "kl_input_ids": feedback.mismatched.ids, "kl_labels": feedback.mismatched.labels,
+                        "kto_tags": feedback.wanted,
+                    })
                 })
-            })
-            .collect()),
+                .collect())
+        }
         _ => records
             .iter()
             .map(|record| {

@@ -6,7 +6,9 @@ mod common;
 
 mod chat_templates;
 mod datasets;
+mod early;
 mod exports;
+mod schedules;
 mod templates;
 mod tool_formats;
 
@@ -52,6 +54,9 @@ fn main() {
             "template_exports.json" => find(&mut cases, &path, exports::find),
             "tool_formats.json" => find(&mut cases, &path, tool_formats::find),
             "chat_templates.json" => find(&mut cases, &path, chat_templates::find),
+            "lr_schedules.json" => find(&mut cases, &path, schedules::find),
+            "early_templates.json" => find(&mut cases, &path, early::find),
+            "tool_edges.json" => find(&mut cases, &path, tool_formats::edges),
             "datasets" => find(&mut cases, &path.join("index.json"), datasets::find),
             other if other.ends_with(".md") => {}
             other => cases.fail(other, "not supported"),

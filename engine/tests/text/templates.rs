@@ -58,13 +58,13 @@ fn is_variant(key: &str) -> bool {
 
 /// What the special tokens look like in the renderings.
 #[derive(Clone)]
-struct Words {
-    bos: String,
-    eos: String,
+pub struct Words {
+    pub bos: String,
+    pub eos: String,
 }
 
 impl Words {
-    fn render(&self, pieces: &[Piece]) -> String {
+    pub fn render(&self, pieces: &[Piece]) -> String {
         let render = |piece: &Piece| match piece {
             Piece::Text(text) | Piece::Token(text) => text.clone(),
             Piece::Bos => self.bos.clone(),
@@ -165,7 +165,7 @@ fn dialogue(template: &Template, input: &Value, expected: &Value, words: &Words)
     Ok(())
 }
 
-fn read(input: &Value) -> Result<Dialogue, String> {
+pub fn read(input: &Value) -> Result<Dialogue, String> {
     let message = |message: &Value| {
         let role = match text(message, "role") {
             "user" => Role::User,

@@ -1,4 +1,4 @@
-//! `text/tool_formats.json`: descriptions of tools, calls as text, and calls read back.
+//! `text/tool_formats.json` and `text/tool_edges.json`: descriptions of tools, calls as text, and calls read back.
 
 use engine::text::template::ToolFormat;
 use engine::text::template::tools::ToolCall;
@@ -33,6 +33,32 @@ pub fn find(cases: &mut Cases, file: &Value) {
     }
 }
 
+/// `text/tool_edges.json`: answers that are hardly calls, and descriptions of unusual tools.
+pub fn edges(cases: &mut Cases, file: &Value) {
+    for (name, answers) in entries(&file["reads"]) {
+        let (name, answers) = (name.clone(), answers.clone());
+        cases.add(format!("tool_edges/{name}/reads"), move || {
+            let format = ToolFormat::named(&name).map_err(|e| e.to_string())?;
+            for case in items(&answers) {
+                let expected = if case["calls"].is_null() { None } else { Some(read(&case["calls"])?) };
+                same(&case["answer"].to_string(), &format.read(text(case, "answer")), &expected)?;
+            }
+            Ok(())
+        });
+    }
+    for (name, expected) in entries(&file["descriptions"]) {
+        let (name, expected, tools) = (name.clone(), expected.clone(), file["tools"].clone());
+        cases.add(format!("tool_edges/{name}/descriptions"), move || {
+            let format = ToolFormat::named(&name).map_err(|e| e.to_string())?;
+            for (tool, expected) in items(&tools).iter().zip(items(&expected)) {
+                let described = format.describe(std::slice::from_ref(tool), "").map_err(|e| e.to_string())?;
+                same(&tool.to_string(), &json!(described), expected)?;
+            }
+            Ok(())
+        });
+    }
+}
+
 fn calls(format: ToolFormat, case: &Value) -> Outcome {
     let calls = read(&case["calls"])?;
     let written = format.write(&calls);
@@ -49,8 +75,9 @@ fn calls(format: ToolFormat, case: &Value) -> Outcome {
 /// Pairs of a name and the arguments as JSON text.
 fn read(pairs: &Value) -> Result<Vec<ToolCall>, String> {
     let call = |pair: &Value| {
-        let arguments =
-            serde_json::from_str(pair[1].as_str().unwrap_or_default()).map_err(|e| e.to_string())?;
+        // Gemma 4 may write text that is no JSON.
+        let arguments = pair[1].as_str().unwrap_or_default();
+        let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into());
         Ok(ToolCall { name: pair[0].as_str().unwrap_or_default().to_owned(), arguments })
     };
     items(pairs).iter().map(call).collect()

@@ -85,6 +85,14 @@ choices! {
         /// Without warm-up.
         Constant = "constant", "Constant", "恒定";
         ConstantWithWarmup = "constant_with_warmup", "Constant with warm-up", "预热后恒定";
+        CosineWithRestarts = "cosine_with_restarts", "Cosine with restarts", "余弦重启";
+        CosineWithMinLr = "cosine_with_min_lr", "Cosine down to a minimum", "余弦衰减至最小值";
+        /// The same, one step ahead.
+        CosineWarmupWithMinLr = "cosine_warmup_with_min_lr", "Cosine down to a minimum, warm-up from a rate",
+            "余弦衰减至最小值（可设预热起点）";
+        Polynomial = "polynomial", "Polynomial", "多项式衰减";
+        InverseSqrt = "inverse_sqrt", "Inverse square root", "平方根倒数衰减";
+        WarmupStableDecay = "warmup_stable_decay", "Warm-up, stable, decay", "预热—稳定—衰减";
     }
 
     /// When something (a checkpoint, an evaluation) happens during training.
@@ -112,6 +120,23 @@ choices! {
         InterleaveOver = "interleave_over", "Interleave, repeat the shorter", "交错（较短者重复）";
         /// In turns, until all are used up.
         InterleaveOnce = "interleave_once", "Interleave, each row once", "交错（每行一次）";
+    }
+
+    /// A family of models' way to write tools and calls of tools.
+    ToolFormat {
+        Default = "default", "Action and input as text", "文本形式的 Action";
+        Gemma4 = "gemma4", "Gemma 4", "Gemma 4";
+        Glm4 = "glm4", "GLM-4", "GLM-4";
+        Glm4Moe = "glm4_moe", "GLM-4.5", "GLM-4.5";
+        Lfm2 = "lfm2", "LFM2", "LFM2";
+        Ling = "ling", "Ling", "Ling";
+        Llama3 = "llama3", "Llama 3", "Llama 3";
+        Minimax1 = "minimax1", "MiniMax-M1", "MiniMax-M1";
+        Minimax2 = "minimax2", "MiniMax-M2", "MiniMax-M2";
+        Mistral = "mistral", "Mistral", "Mistral";
+        Qwen = "qwen", "Qwen", "Qwen";
+        Qwen35 = "qwen3_5", "Qwen 3.5", "Qwen 3.5";
+        SeedOss = "seed_oss", "Seed-OSS", "Seed-OSS";
     }
 
     /// How rotary positions are stretched beyond the trained context length.

@@ -232,7 +232,7 @@ impl Field for Vec<String> {
             Raw::Null => Vec::new(),
             Raw::Scalar(text) => trimmed(&mut text.split(',')),
             Raw::List(items) => trimmed(&mut items.iter().map(String::as_str)),
-            Raw::Nested => return Err(WrongType),
+            Raw::Mapping(_) | Raw::Nested => return Err(WrongType),
         };
         Ok(())
     }
@@ -292,4 +292,5 @@ initial! {
     f64 = 0.0,
     Steps = Steps::Count(0),
     super::RopeScaling = super::RopeScaling::Linear,
+    super::ToolFormat = super::ToolFormat::Default,
 }

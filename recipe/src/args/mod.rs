@@ -8,13 +8,15 @@
 pub mod accepted;
 mod choice;
 mod field;
+mod settings;
 mod table;
 mod takes;
 pub mod unsupported;
 
-pub use choice::{FinetuningType, LrScheduler, MixStrategy, Optim, RopeScaling, Stage, Strategy};
-pub(crate) use field::real_number;
+pub use choice::{FinetuningType, LrScheduler, MixStrategy, Optim, RopeScaling, Stage, Strategy, ToolFormat};
 pub use field::{Shown, Steps};
+pub(crate) use field::{real_number, show_real};
+pub use settings::Settings;
 pub use table::{Recipe, arguments};
 
 use crate::text::Text;
@@ -86,6 +88,8 @@ pub enum Kind {
     Choice(&'static [Choice]),
     /// Names: a YAML list, or text with commas.
     List,
+    /// Names with a value each: a YAML mapping.
+    Settings,
 }
 
 /// One value of a [`Kind::Choice`].

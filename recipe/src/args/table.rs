@@ -7,8 +7,8 @@
 
 use super::field::{Field, Typed};
 use super::{
-    Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, RopeScaling, Stage, Steps,
-    Strategy, Tier,
+    Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, RopeScaling, Settings,
+    Stage, Steps, Strategy, Tier, ToolFormat,
 };
 use crate::text::Text;
 
@@ -263,9 +263,10 @@ argument_table! {
         /// Folder that holds dataset_info.json; REMOTE:owner/name if it is in a repository on the Hugging Face hub; ONLINE if data sets are named as on a hub (owner/name).
         dataset_dir: String = "data".to_owned()
             => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹；若该文件在 Hugging Face 仓库中，填 REMOTE:owner/name；填 ONLINE 时数据集按站点上的名称（owner/name）读取。").path().advanced();
-        /// How a conversation is written as the model's prompt. Must be the one the model was trained with.
+        /// How a conversation is written as the model's prompt. Must be the one the model was trained with. Unset: the model's own chat template.
         template: Option<String> = None
-            => entry("Template", "对话模板", "将对话写成模型提示词的格式，须与模型训练时所用的一致。").essential();
+            => entry("Template", "对话模板", "将对话写成模型提示词的格式，须与模型训练时所用的一致。不设则用模型自带的对话模板。")
+                .essential().placeholder("the model's own", "模型自带");
         /// Longest example in tokens; what is longer is cut.
         cutoff_len: usize = 2048
             => entry("Cutoff length", "截断长度", "每条样本的最大词元数，超出部分被截断。").at_least(1.0);
@@ -312,9 +313,17 @@ argument_table! {
         default_system: Option<String> = None
             => entry("System prompt", "系统提示词", "用于没有系统提示词的对话。不设则用模板自带的。")
                 .advanced().stages(SFT).placeholder("the template's own", "模板自带");
+        /// How tools and calls of tools are written. Unset: as the template does.
+        tool_format: Option<ToolFormat> = None
+            => entry("Tool format", "工具格式", "工具说明与工具调用的写法。不设则用模板自带的。")
+                .advanced().stages(SFT).placeholder("the template's own", "模板自带");
         /// For models that think: true trains an empty thought before answers that have none, false puts it into the prompt.
         enable_thinking: Option<bool> = Some(true)
             => entry("Thinking", "思考模式", "用于推理模型：true 时无思考的回答前训练一段空思考，false 时空思考放入提示词。")
+                .advanced().stages(SFT);
+        /// For models that think: keeps the thoughts of earlier answers, which mask_history leaves out otherwise.
+        preserve_thinking: bool = false
+            => entry("Keep thoughts", "保留思考", "用于推理模型：保留先前回答中的思考，否则 mask_history 会将其略去。")
                 .advanced().stages(SFT);
     }
 
@@ -336,10 +345,11 @@ argument_table! {
             => entry("Gradient accumulation", "梯度累积", "累加多少次梯度后执行一次优化步。").at_least(1.0);
         /// How the learning rate goes over the steps.
         lr_scheduler_type: LrScheduler = LrScheduler::Linear
-            => entry("Schedule", "学习率调度", "学习率随步数的变化方式。").refused(&[
-                "cosine_with_restarts", "polynomial", "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr",
-                "cosine_warmup_with_min_lr", "warmup_stable_decay", "greedy",
-            ]);
+            => entry("Schedule", "学习率调度", "学习率随步数的变化方式。").refused(&["reduce_lr_on_plateau", "greedy"]);
+        /// Settings of the schedule, such as {num_cycles: 3} for cosine_with_restarts.
+        lr_scheduler_kwargs: Settings = Settings::default()
+            => entry("Schedule settings", "调度参数", "学习率调度的参数，例如 cosine_with_restarts 的 {num_cycles: 3}。")
+                .advanced().placeholder("the schedule's own", "调度自带");
         /// Steps over which the learning rate rises from 0; below 1, a share of all steps.
         warmup_steps: Steps = Steps::Count(0)
             => entry("Warm-up steps", "预热步数", "学习率从 0 升起的步数；小于 1 时为占总步数的比例。").at_least(0.0);

@@ -21,6 +21,8 @@ impl Argument {
             (Kind::Steps, Lang::Zh) => "步数（整数）或小于 1 的比例".to_owned(),
             (Kind::List, Lang::En) => "names, separated by commas".to_owned(),
             (Kind::List, Lang::Zh) => "以逗号分隔的名称".to_owned(),
+            (Kind::Settings, Lang::En) => "settings such as {name: 1}".to_owned(),
+            (Kind::Settings, Lang::Zh) => "形如 {name: 1} 的参数".to_owned(),
             (Kind::Choice(choices), lang) => {
                 let names: Vec<_> = choices.iter().map(|choice| choice.value).collect();
                 match (lang, names.len()) {

@@ -59,8 +59,6 @@ static FEATURES: &[(&str, &[&str])] = &[
         "sglang_lora_backend=triton",
     ]),
     ("data set splits", &["split=train", "reserved_label_len=1"]),
-    ("tool formats", &["tool_format"]),
-    ("preserved thoughts", &["preserve_thinking=false"]),
     ("freeze tuning", &[
         "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
         "name_module_trainable=all", "use_llama_pro=false",
@@ -105,7 +103,6 @@ static FEATURES: &[(&str, &[&str])] = &[
     ]),
     ("label smoothing", &["label_smoothing_factor=0.0"]),
     ("early stopping", &["early_stopping_steps"]),
-    ("schedule settings", &["lr_scheduler_kwargs"]),
     ("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
     ("evaluation settings", &["eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "label_names"]),
     ("batch size search", &["auto_find_batch_size=false"]),

@@ -16,7 +16,9 @@ pub enum Raw {
     Null,
     Scalar(String),
     List(Vec<String>),
-    /// A mapping, or a list with one or another list in it. No supported argument takes one.
+    /// A mapping of names to plain values.
+    Mapping(Vec<(String, String)>),
+    /// A mapping or a list with further ones in it. No supported argument takes one.
     Nested,
 }
 
@@ -40,7 +42,7 @@ impl fmt::Display for Raw {
             Raw::Scalar(text) if text.is_empty() => f.write_str("\"\""),
             Raw::Scalar(text) => f.write_str(text),
             Raw::List(items) => write!(f, "[{}]", items.join(", ")),
-            Raw::Nested => f.write_str(NESTED),
+            Raw::Mapping(_) | Raw::Nested => f.write_str(NESTED),
         }
     }
 }
@@ -84,7 +86,7 @@ pub fn value(text: &str) -> Raw {
         }
     };
     match read {
-        Ok(Raw::Nested) | Err(_) => Raw::Scalar(text.to_owned()),
+        Ok(Raw::Mapping(_) | Raw::Nested) | Err(_) => Raw::Scalar(text.to_owned()),
         Ok(value) => value,
     }
 }
@@ -147,10 +149,7 @@ impl<'t> Events<'t> {
         match event {
             Event::Scalar(text, style, ..) => Ok(scalar(&text, style)),
             Event::SequenceStart(..) => self.list(),
-            Event::MappingStart(..) => {
-                self.skip_nested()?;
-                Ok(Raw::Nested)
-            }
+            Event::MappingStart(..) => self.mapping(),
             Event::Alias(_) => {
                 let en = "aliases (`*name`) are not understood here; write the value out";
                 Err(Problem::general(en, "此处不支持别名（`*name`）；请直接写出取值").at(Some(line)))
@@ -172,12 +171,32 @@ impl<'t> Events<'t> {
                 }
                 (event, line) => match self.value_from(event, line)? {
                     Raw::Scalar(text) => items.push(text),
-                    Raw::Nested => nested = true,
+                    Raw::Mapping(_) | Raw::Nested => nested = true,
                     Raw::Null | Raw::List(_) => {}
                 },
             }
         }
         Ok(if nested { Raw::Nested } else { Raw::List(items) })
+    }
+
+    /// The entries of a mapping that has been opened.
+    fn mapping(&mut self) -> Result<Raw, Problem> {
+        let mut entries = Vec::new();
+        let mut nested = false;
+        let mut name = None;
+        loop {
+            match (self.next()?.0, name.take()) {
+                (Event::MappingEnd | Event::StreamEnd, _) => break,
+                (Event::MappingStart(..) | Event::SequenceStart(..), _) => {
+                    self.skip_nested()?;
+                    nested = true;
+                }
+                (Event::Scalar(text, ..), None) if !nested => name = Some(text.into_owned()),
+                (Event::Scalar(text, ..), Some(name)) => entries.push((name, text.into_owned())),
+                _ => nested = true,
+            }
+        }
+        Ok(if nested { Raw::Nested } else { Raw::Mapping(entries) })
     }
 
     /// Skips to the end of a list or mapping that has been opened. Counts instead of recursing, so

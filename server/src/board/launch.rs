@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use app::api::Encoding;
 use engine::text::{
     Template,
     data::{Catalog, Place},
@@ -26,7 +25,7 @@ use crate::{
 pub struct Prepared {
     /// As the user gave it.
     yaml: String,
-    recipe: Recipe,
+    pub recipe: Recipe,
     /// With absolute paths, as its worker will read it.
     worker: Recipe,
 }
@@ -35,21 +34,6 @@ impl Prepared {
     /// What a run is called that was not given a name.
     pub fn default_name(&self) -> String {
         format!("{} · {}", model_name(&self.recipe), self.recipe.dataset.join(", "))
-    }
-
-    /// How its rows are encoded.
-    pub fn encoding(&self) -> Encoding {
-        let Recipe { model_name_or_path, template, cutoff_len, .. } = &self.recipe;
-        Encoding {
-            model: model_name_or_path.clone(),
-            template: template.clone().unwrap_or_default(),
-            cutoff_len: *cutoff_len,
-        }
-    }
-
-    /// Whether the model gets rows for tokens that it does not have.
-    pub fn grows_vocabulary(&self) -> bool {
-        self.recipe.resize_vocab
     }
 
     /// As its worker will read it.

@@ -105,11 +105,10 @@ impl ServerBoard {
     async fn warnings(&self, prepared: &launch::Prepared) -> Vec<FieldProblem> {
         let lang = Preferences::current().lang;
         // Where the readers of data are busy, the form does not wait for them.
-        let remarks = tokio::time::timeout(REMARKS_WITHIN, self.datasets.remarks(prepared.encoding())).await;
-        let remarks = remarks.unwrap_or_default().into_iter();
-        let matters =
-            |remark: &Remark| !matches!(remark, Remark::NewTokens(_)) || !prepared.grows_vocabulary();
-        remarks.filter(matters).map(|remark| field_problem(remarks::told(&remark), lang)).collect()
+        let remarks =
+            tokio::time::timeout(REMARKS_WITHIN, self.datasets.remarks(prepared.recipe.clone())).await;
+        let remarks = remarks.unwrap_or_default();
+        remarks.iter().map(|remark| field_problem(remarks::told(remark), lang)).collect()
     }
 }
 

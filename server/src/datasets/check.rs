@@ -90,8 +90,7 @@ impl Checks {
         let job = self.jobs().get(&source.info.name).cloned();
         let fresh = job.filter(|job| job.is_of(&source.info) && job.stamps == stamps(source));
         let Some(job) = fresh else { return Check::default() };
-        let same =
-            |encoder: &&Arc<Encoder>| model.is_some_and(|model| encoder.is_for(model, &encoding.template));
+        let same = |encoder: &&Arc<Encoder>| model.is_some_and(|model| encoder.is_for(model, encoding));
         let measured = job.encoder.as_ref().filter(same).is_some();
         let found = job.found();
         let lengths = measured.then(|| found.lengths.histogram(encoding.cutoff_len));

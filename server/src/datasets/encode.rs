@@ -33,8 +33,9 @@ pub struct Encoders {
 
 /// Encodes rows as a run would.
 pub struct Encoder {
-    pub model: PathBuf,
-    pub template_name: String,
+    model: PathBuf,
+    /// What the template is made from.
+    asked: Recipe,
     /// What is to be known about the two together.
     pub remarks: Vec<Remark>,
     tokenizer: Tokenizer,
@@ -58,31 +59,58 @@ pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
 impl Encoders {
     /// The encoder for a model and a template.
     pub fn get(&self, folders: &Folders, encoding: &Encoding) -> Result<Arc<Encoder>, BoardError> {
-        let model = model_path(folders, &encoding.model).map_err(BoardError::Refused)?;
+        self.of(folders, &recipe_of(encoding))
+    }
+
+    /// The encoder for a recipe's model and template.
+    pub fn of(&self, folders: &Folders, recipe: &Recipe) -> Result<Arc<Encoder>, BoardError> {
+        let asked = decisive(recipe);
+        let model = model_path(folders, &asked.model_name_or_path).map_err(BoardError::Refused)?;
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| last.is_for(&model, &encoding.template)) {
+        if let Some(last) = last.filter(|last| last.model == model && last.asked == asked) {
             return Ok(last);
         }
-        let encoder = Arc::new(Encoder::open(model, &encoding.template).map_err(BoardError::Refused)?);
+        let encoder = Arc::new(Encoder::open(model, asked).map_err(BoardError::Refused)?);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(encoder.clone());
         Ok(encoder)
     }
 }
 
+fn recipe_of(encoding: &Encoding) -> Recipe {
+    Recipe {
+        model_name_or_path: encoding.model.clone(),
+        template: Some(encoding.template.clone()),
+        ..Recipe::default()
+    }
+}
+
+/// What of a recipe decides on its template, and on what is to be known about it.
+fn decisive(recipe: &Recipe) -> Recipe {
+    Recipe {
+        model_name_or_path: recipe.model_name_or_path.clone(),
+        template: Some(recipe.template.clone().unwrap_or_default()),
+        stage: recipe.stage,
+        tool_format: recipe.tool_format,
+        default_system: recipe.default_system.clone(),
+        enable_thinking: recipe.enable_thinking,
+        preserve_thinking: recipe.preserve_thinking,
+        resize_vocab: recipe.resize_vocab,
+        ..Recipe::default()
+    }
+}
+
 impl Encoder {
-    fn open(model: PathBuf, template: &str) -> Result<Encoder, String> {
+    fn open(model: PathBuf, asked: Recipe) -> Result<Encoder, String> {
         let files = engine::weights::open(&model, None).map_err(|e| e.to_string())?;
         let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
-        let recipe = Recipe { template: Some(template.to_owned()), ..Recipe::default() };
         let mut remarks = Vec::new();
-        let fitted = prepare_tokenizer(&recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
-        let template_name = template.to_owned();
+        let fitted = prepare_tokenizer(&asked, &mut tokenizer, &mut |remark| remarks.push(remark));
         let template = fitted.map_err(|e| e.to_string())?;
-        Ok(Encoder { model, template_name, remarks, tokenizer, template })
+        Ok(Encoder { model, asked, remarks, tokenizer, template })
     }
 
-    pub fn is_for(&self, model: &Path, template: &str) -> bool {
-        self.model == model && self.template_name == template
+    pub fn is_for(&self, model: &Path, encoding: &Encoding) -> bool {
+        self.model == model && self.asked == decisive(&recipe_of(encoding))
     }
 
     /// Row number `row` (counted from 1) with its tokens.
@@ -134,7 +162,7 @@ impl Encoder {
                 vec![pair.chosen, pair.rejected]
             }
             Kind::Feedback => {
-                let judged = feedback(std::slice::from_ref(record), template, tokenizer, cutoff_len)?;
+                let judged = feedback(std::slice::from_ref(record), template, tokenizer, cutoff_len, 1)?;
                 judged.into_iter().map(|judged| judged.example).collect()
             }
         })

@@ -28,6 +28,7 @@ use engine::text::{
     Remark,
     data::{Catalog, DataSource},
 };
+use recipe::Recipe;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -76,10 +77,10 @@ impl Datasets {
         upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
     }
 
-    /// What is to be known about a model with a template; nothing where the model cannot be looked at.
-    pub async fn remarks(&self, encoding: Encoding) -> Vec<Remark> {
+    /// What is to be known about a recipe's model with its template; nothing where the model cannot be looked at.
+    pub async fn remarks(&self, recipe: Recipe) -> Vec<Remark> {
         let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
-        let found = self.blocking(move || Ok(encoders.get(&folders, &encoding)?.remarks.clone())).await;
+        let found = self.blocking(move || Ok(encoders.of(&folders, &recipe)?.remarks.clone())).await;
         found.unwrap_or_default()
     }
 

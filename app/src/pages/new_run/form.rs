@@ -130,7 +130,7 @@ impl Form {
 
     /// Notes that a field was changed by hand.
     pub fn touch(&self, key: &'static str) {
-        if !self.touched.with_untracked(|touched| touched.contains(key)) {
+        if !self.is_touched(key) {
             self.touched.update(|touched| {
                 touched.insert(key);
             });
@@ -144,11 +144,21 @@ impl Form {
         }
         let is_small = is_small(model);
         for (key, _) in FIRST.iter().chain(&FIRST_OF_SMALL) {
-            let is_free = !self.touched.with_untracked(|touched| touched.contains(key));
-            if let (true, Some(argument)) = (is_free, recipe::args::find(key)) {
+            if let (false, Some(argument)) = (self.is_touched(key), recipe::args::find(key)) {
                 self.field(key).set(first_text(argument, is_small));
             }
         }
+    }
+
+    /// Takes the template that is known to fit a model; where none is, the model's own, unless one was chosen by hand.
+    pub fn suit_template(&self, known: Option<String>) {
+        if known.is_some() || !self.is_loaded.get_value() && !self.is_touched("template") {
+            self.field("template").set(known.unwrap_or_default());
+        }
+    }
+
+    fn is_touched(&self, key: &str) -> bool {
+        self.touched.with_untracked(|touched| touched.contains(key))
     }
 
     /// Sets every field from a recipe, and keeps what else it says.
@@ -331,6 +341,21 @@ mod tests {
         assert_eq!(form.problem_at("dataset"), None, "nobody has come to the field yet");
         form.touch("dataset");
         assert!(form.problem_at("dataset").is_some());
+    }
+
+    #[test]
+    fn a_template_is_the_one_that_fits_or_the_models_own() {
+        let (_owner, form) = form();
+        let template = || form.field("template").get_untracked();
+        assert_eq!(template(), "wick");
+        form.suit_template(None);
+        assert_eq!((template(), keys(&form)), (String::new(), vec!["dataset".to_owned()]));
+        form.touch("template");
+        form.field("template").set("chatml".into());
+        form.suit_template(None);
+        assert_eq!(template(), "chatml");
+        form.suit_template(Some("qwen".into()));
+        assert_eq!(template(), "qwen");
     }
 
     #[test]

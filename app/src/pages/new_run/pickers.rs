@@ -105,14 +105,11 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
     .into_any()
 }
 
-/// Fills in the template that fits a model, where one is known.
+/// Fills in the template that fits a model.
 fn fill_template(form: Form, choices: StoredValue<FormChoices>, path: &str) {
     let listed = choices
         .with_value(|choices| choices.models.iter().find(|model| model.path == path)?.template.clone());
-    let known = listed.or_else(|| recipe::registry::template_for(path).map(str::to_owned));
-    if let Some(template) = known {
-        form.field("template").set(template);
-    }
+    form.suit_template(listed.or_else(|| recipe::registry::template_for(path).map(str::to_owned)));
 }
 
 #[component]
@@ -141,7 +138,7 @@ pub fn TemplatePicker(argument: &'static Argument, form: Form, choices: StoredVa
                     template.set(event.target().value());
                 }
             >
-                <option value="" selected=move || template.with(String::is_empty)>{w.new_template_choose}</option>
+                <option value="" selected=move || template.with(String::is_empty)>{w.chat_template_own}</option>
                 {move || unlisted().map(|name| view! { <option value=name.clone() selected=true>{name.clone()}</option> })}
                 {options.collect_view()}
             </select>

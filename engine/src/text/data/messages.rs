@@ -37,6 +37,10 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
         };
         merge(info.format, &mut messages, Message { role, content });
     }
+    // In OpenAI's layout a tool's result that nobody answers is dropped, and the call is what is learnt.
+    if info.format == Format::OpenAi {
+        messages.pop_if(|last| last.role == Role::Observation);
+    }
     if let Some(reason) = disorder(&messages, info.ranking) {
         return skipped(reason);
     }

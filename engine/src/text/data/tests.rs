@@ -257,6 +257,21 @@ fn openai_tool_calls_and_results_become_turns() {
     assert_eq!(record.response, [Message::new(Role::Assistant, "A")]);
 }
 
+/// As LLaMA-Factory 0.9.5: nobody answers the result, so the call is what is learnt.
+#[test]
+fn a_tool_result_at_the_end_of_an_openai_row_is_dropped() {
+    let info = r#"{"d": {"file_name": "d.json", "formatting": "openai", "columns": {"messages": "messages"},
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
+                 "observation_tag": "tool"}}}"#;
+    let content = r#"[{"messages": [{"role": "user", "content": "Q"},
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]}]"#;
+    let folder = folder(info, "d.json", content);
+    let record = load(folder.path(), Kind::Supervised).expect("one row").records.remove(0);
+    assert_eq!(record.prompt, [Message::new(Role::User, "Q")]);
+    assert_eq!(record.response[0].role, Role::Function);
+}
+
 #[test]
 fn online_every_name_is_one_on_a_hub() {
     let catalog = Catalog::at("ONLINE").expect("a catalog");

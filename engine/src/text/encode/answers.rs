@@ -59,7 +59,8 @@ pub fn pairwise(
     Ok(Pair { chosen: example(&chosen), rejected: example(&rejected) })
 }
 
-/// Judged answers. Each record's mismatched answer is that of the record before it; the first one's is the last's.
+/// Judged answers. Each record's mismatched answer is that of the record before it; in every `batch` records, the first
+/// one's is the last's.
 ///
 /// # Errors
 /// If the template cannot express a conversation.
@@ -68,6 +69,7 @@ pub fn feedback(
     template: &Template,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
+    batch: usize,
 ) -> Result<Vec<Feedback>> {
     let answer = |record: &Record| record.response.iter().find(|answer| !answer.content.is_empty()).cloned();
     let encode = |record: &Record, answer: Option<Message>| {
@@ -77,15 +79,15 @@ pub fn feedback(
         let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
         Ok(Example::of_turn(&prompt[..prompt_len], &answer[..answer_len]))
     };
-    let before = |place: usize| &records[(place + records.len() - 1) % records.len()];
-    let one = |(place, record): (usize, &Record)| {
+    let one = |(before, record): (&Record, &Record)| {
         Ok(Feedback {
             example: encode(record, answer(record))?,
-            mismatched: encode(record, answer(before(place)))?,
+            mismatched: encode(record, answer(before))?,
             wanted: record.response.first().is_some_and(|first| !first.content.is_empty()),
         })
     };
-    records.iter().enumerate().map(one).collect()
+    let batches = records.chunks(batch.max(1));
+    batches.flat_map(|batch| batch.iter().cycle().skip(batch.len() - 1).zip(batch)).map(one).collect()
 }
 
 /// A prompt and the answer to it, cut to `cutoff_len` together; without an answer in the data, what the template puts
@@ -109,4 +111,33 @@ pub fn prompted(
     prompt.truncate(prompt_len);
     answer.truncate(answer_len);
     Ok(Prompted { prompt, answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As LLaMA-Factory, which turns the answers round inside each batch of its preprocessing.
+    #[test]
+    fn mismatched_answers_come_from_the_same_batch() -> Result<()> {
+        let base = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data/base");
+        let tokenizer = Tokenizer::from_folder(std::path::Path::new(base))?;
+        let record = |number: usize| Record {
+            prompt: vec![Message::new(Role::User, "Q")],
+            response: vec![
+                Message::new(Role::Assistant, number.to_string()),
+                Message::new(Role::Assistant, ""),
+            ],
+            ..Record::default()
+        };
+        let records: Vec<Record> = (0..5).map(record).collect();
+        let answers = |batch: usize| -> Result<String> {
+            let judged = feedback(&records, &Template::named("empty")?, &tokenizer, 64, batch)?;
+            let digits = judged.iter().map(|judged| tokenizer.decode(&judged.mismatched.ids, true));
+            Ok(digits.collect::<Result<String>>()?.chars().filter(char::is_ascii_digit).collect())
+        };
+        assert_eq!(answers(1000)?, "40123");
+        assert_eq!(answers(2)?, "10324");
+        Ok(())
+    }
 }

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, atomic::AtomicBool};
 
-use recipe::Recipe;
+use recipe::{Recipe, Stage};
 
 use self::encoder::Encoder;
 pub use self::remark::Remark;
@@ -60,7 +60,8 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 }
 
 /// The recipe's template, to which `tokenizer` is fitted. Without a name, the tokenizer's own chat template is taken
-/// apart, and without one texts stand as they are (`empty`). `note` gets what a user should know.
+/// apart, and without one texts stand as they are (`empty`), as plain text always does. `note` gets what a user should
+/// know.
 ///
 /// # Errors
 /// If the template does not exist or does not go with the recipe.
@@ -71,12 +72,16 @@ pub fn prepare_tokenizer(
 ) -> Result<Template> {
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
+        None if recipe.stage == Stage::Pt => Template::named("empty")?,
         None => match Template::from_chat_template(tokenizer)? {
             Some(template) => {
                 note(Remark::OwnTemplate);
                 template
             }
-            None => Template::named("empty")?,
+            None => {
+                note(Remark::NoTemplate);
+                Template::named("empty")?
+            }
         },
     };
     if recipe.train_on_prompt && template.efficient_eos {
@@ -88,14 +93,20 @@ pub fn prepare_tokenizer(
             ),
         });
     }
+    if let Some(format) = recipe.tool_format {
+        template.use_tool_format(format.name())?;
+    }
     if let Some(system) = &recipe.default_system {
         template.default_system.clone_from(system);
     }
     if template.reasoning != Reasoning::None {
         template.enable_thinking = recipe.enable_thinking;
+        template.preserve_thinking = recipe.preserve_thinking;
         note(Remark::Thinking { template: template.name.to_string() });
     }
-    if let Some((ours, own)) = template.disagreement(tokenizer) {
+    if recipe.stage == Stage::Sft
+        && let Some((ours, own)) = template.disagreement(tokenizer, recipe.default_system.as_deref())
+    {
         note(Remark::Disagreement { template: template.name.to_string(), ours, own });
     }
     let added = template.fit_tokenizer(tokenizer)?;

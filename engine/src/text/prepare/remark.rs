@@ -7,9 +7,11 @@ use std::fmt;
 pub enum Remark {
     /// No template was named; the model's own chat template was taken apart.
     OwnTemplate,
+    /// Neither was a template named nor does the model have a chat template.
+    NoTemplate,
     /// The template is for models that think before they answer.
     Thinking { template: String },
-    /// A first question, as the template and as the model's own chat template write it.
+    /// A conversation, as the template and as the model's own chat template write it.
     Disagreement { template: String, ours: String, own: String },
     /// Tokens of the template that the vocabulary did not have, and the model has no rows for.
     NewTokens(Vec<String>),
@@ -21,13 +23,16 @@ impl fmt::Display for Remark {
             Self::OwnTemplate => {
                 f.write_str("No template is named; it is read off the tokenizer's own chat template.")
             }
+            Self::NoTemplate => f.write_str(
+                "No template is named and the model has no chat template, so texts stand without any; name the template that the model was trained with.",
+            ),
             Self::Thinking { template } => write!(
                 f,
                 "Template \"{template}\" is for models that think; for others there may be one ending in \"_nothink\"."
             ),
             Self::Disagreement { template, ours, own } => write!(
                 f,
-                "Template \"{template}\" asks a question differently from the model's own chat template: {ours:?} instead of {own:?}."
+                "Template \"{template}\" writes a conversation differently from the model's own chat template: {ours:?} instead of {own:?}."
             ),
             Self::NewTokens(tokens) => write!(
                 f,

@@ -3,6 +3,7 @@
 use recipe::{MixStrategy, Stage};
 
 use super::*;
+use crate::text::template::ToolFormat;
 
 const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data");
 
@@ -82,7 +83,7 @@ fn broken_tools_name_file_and_row() {
     let recipe = Recipe { dataset_dir: folder.path().display().to_string(), ..recipe("default") };
     for (role, content, tools, expected) in [
         ("gpt", "A", "[{", "row 1, key \"tools\": not valid JSON"),
-        ("gpt", "A", "{}", "row 1, key \"tools\": should be a JSON list"),
+        ("gpt", "A", "{\"a\": 1}", "row 1, key \"tools\": should be a JSON list"),
         ("function_call", "f()", "[]", "row 1, key \"function_call\": not valid JSON"),
     ] {
         let conversation = serde_json::json!([
@@ -93,6 +94,44 @@ fn broken_tools_name_file_and_row() {
         let message = refusal(&recipe);
         assert!(message.contains("d.json") && message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn without_a_name_the_models_own_template_is_taken() {
+    let jinja = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '\n' }}{% endfor %}\
+        {% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
+    let taken = |stage: Stage, jinja: Option<&str>| {
+        let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base")).expect("the tokenizer");
+        if let Some(jinja) = jinja {
+            tokenizer.set_chat_template(jinja);
+        }
+        let recipe = Recipe { stage, template: Some(" ".into()), ..Recipe::default() };
+        let mut remarks = Vec::new();
+        let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
+        template.map(|template| (template.name, remarks)).map_err(|e| e.to_string())
+    };
+    assert_eq!(taken(Stage::Sft, Some(jinja)), Ok(("chat_template".into(), vec![Remark::OwnTemplate])));
+    assert_eq!(taken(Stage::Sft, None), Ok(("empty".into(), vec![Remark::NoTemplate])));
+    // Plain text needs none, whatever the model has.
+    assert_eq!(taken(Stage::Pt, Some("{{ raise_exception('no') }}")), Ok(("empty".into(), Vec::new())));
+    let message = taken(Stage::Sft, Some("{{ raise_exception('no') }}")).expect_err("no slots");
+    assert!(message.starts_with("template: ") && message.contains("name the template"), "{message}");
+}
+
+#[test]
+fn tool_format_and_kept_thoughts_reach_the_template() {
+    let recipe =
+        Recipe { tool_format: Some(recipe::ToolFormat::Glm4), preserve_thinking: true, ..recipe("qwen3") };
+    let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base")).expect("the tokenizer");
+    let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).expect("the template");
+    assert_eq!((template.tool_format, template.preserve_thinking), (ToolFormat::Glm4, true));
+    // Only reasoning templates look at thoughts.
+    let template = prepare_tokenizer(
+        &Recipe { template: Some("default".into()), ..recipe },
+        &mut tokenizer,
+        &mut |_| {},
+    );
+    assert!(!template.expect("the template").preserve_thinking);
 }
 
 #[test]

@@ -19,6 +19,13 @@ pub struct ChatTurn {
     pub tool_calls: Option<Value>,
 }
 
+impl ChatTurn {
+    /// A turn without calls.
+    pub fn of(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into(), tool_calls: None }
+    }
+}
+
 /// A compiled Jinja chat template.
 pub struct ChatTemplate {
     environment: Environment<'static>,

@@ -1,6 +1,6 @@
 //! A template in the languages of others: Jinja for transformers, Go's for Ollama.
 
-use super::{ChatTemplate, ChatTurn, Dialogue, Message, Piece, Role, SystemPlace, Template};
+use super::{Piece, SystemPlace, Template};
 use crate::text::Tokenizer;
 
 const CONTENT: &str = "{{content}}";
@@ -69,28 +69,6 @@ impl Template {
         }
         file.push_str("PARAMETER num_ctx 4096\n");
         Some(file)
-    }
-}
-
-impl Template {
-    /// How the template and the tokenizer's own chat template write a first question, if they differ.
-    pub fn disagreement(&self, tokenizer: &Tokenizer) -> Option<(String, String)> {
-        const QUESTION: &str = "Hello";
-        let chat = ChatTemplate::of(tokenizer).ok()??;
-        let turn = ChatTurn { role: "user".into(), content: QUESTION.into(), tool_calls: None };
-        let own = chat.render(&[turn], &serde_json::Value::Null, true).ok()?;
-        let messages = vec![Message::new(Role::User, QUESTION), Message::new(Role::Assistant, "")];
-        let (prompt, _) = self.last_turn(&Dialogue { messages, ..Dialogue::default() }).ok()?;
-        let special = tokenizer.special_tokens();
-        let ours: String = prompt
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) | Piece::Token(text) => text.as_str(),
-                Piece::Bos => special.bos.as_deref().unwrap_or_default(),
-                Piece::Eos => special.eos.as_deref().unwrap_or_default(),
-            })
-            .collect();
-        (ours != own).then_some((ours, own))
     }
 }
 

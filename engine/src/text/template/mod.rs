@@ -7,6 +7,7 @@
 
 mod chat;
 mod date;
+mod disagreement;
 mod draft;
 mod export;
 mod groups;

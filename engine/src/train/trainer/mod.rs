@@ -66,12 +66,7 @@ struct StepResult {
 impl<'a> Trainer<'a> {
     pub fn new(recipe: &'a Recipe, loaded: Loaded, data: Prepared, start: Option<Start>) -> Result<Self> {
         let plan = Plan::new(recipe, data.train.len());
-        let schedule = Schedule {
-            kind: recipe.lr_scheduler_type,
-            peak: recipe.learning_rate,
-            warmup: recipe.warmup(plan.total_steps),
-            total: plan.total_steps,
-        };
+        let schedule = Schedule::new(recipe, plan.total_steps)?;
         let mut optimizer = AdamW::new(AdamWSettings {
             beta1: recipe.adam_beta1,
             beta2: recipe.adam_beta2,

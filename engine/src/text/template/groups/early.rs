@@ -1,5 +1,5 @@
-//! Templates of models from before the middle of 2024, which LLaMA-Factory 0.7.0 has and later versions dropped. Between
-//! an answer and the next question stands a separator, which belongs to the question.
+//! Templates of models from before the middle of 2024, which LLaMA-Factory 0.7.0 has and later versions dropped or
+//! changed. Between an answer and the next question stands a separator, which belongs to the question.
 
 use super::super::draft::{BOS, EOS, template, text, token};
 use super::super::{Template, ToolFormat};
@@ -55,6 +55,20 @@ pub(super) fn templates() -> Vec<Template> {
             .stop(["<eoa>"])
             .efficient_eos()
             .build(),
+        // InternLM2; `intern2` is what later versions made of it.
+        chatml("intern2_early")
+            .system([BOS, text("<|im_start|>system\n{{content}}<|im_end|>\n")])
+            .assistant("{{content}}")
+            .separator("\n")
+            .default_system(
+                "You are an AI assistant whose name is InternLM (书生·浦语).\n- InternLM (书生·浦语) is a conversational \
+                 language model that is developed by Shanghai AI Laboratory (上海人工智能实验室). It is designed to be \
+                 helpful, honest, and harmless.\n- InternLM (书生·浦语) can understand and communicate fluently in the \
+                 language chosen by the user such as English and 中文.",
+            )
+            .stop(["<|im_end|>"])
+            .efficient_eos()
+            .build(),
         template("orion", [text("Human: {{content}}\n\nAssistant: "), EOS]).prefix([BOS]).build(),
         // Qwen 1 and 1.5; `qwen` is what later versions made of it.
         chatml("qwen1_5")
@@ -84,58 +98,4 @@ pub(super) fn templates() -> Vec<Template> {
         .build(),
         template("ziya", "<human>:{{content}}\n<bot>:").separator("\n").build(),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::{Dialogue, Message, Piece, Role, Template};
-
-    /// What the pieces of a conversation of two questions say, turn by turn.
-    fn turns(name: &str) -> Vec<(String, String)> {
-        let messages = ["Q", "A", "R", "B"]
-            .into_iter()
-            .enumerate()
-            .map(|(place, content)| {
-                Message::new(if place % 2 == 0 { Role::User } else { Role::Assistant }, content)
-            })
-            .collect();
-        let template = Template::named(name).expect(name);
-        let turns = template.turns(&Dialogue { messages, ..Dialogue::default() }, false).expect("turns");
-        let written = |pieces: &[Piece]| -> String {
-            let one = |piece: &Piece| match piece {
-                Piece::Text(text) | Piece::Token(text) => text.clone(),
-                Piece::Bos => "BOS".into(),
-                Piece::Eos => "EOS".into(),
-            };
-            pieces.iter().map(one).collect()
-        };
-        turns.iter().map(|(prompt, answer)| (written(prompt), written(answer))).collect()
-    }
-
-    /// As LLaMA-Factory 0.7.0 writes them.
-    #[test]
-    fn separators_belong_to_the_next_question() {
-        for (name, expected) in [
-            ("ziya", [("<human>:Q\n<bot>:", "AEOS"), ("\n<human>:R\n<bot>:", "BEOS")]),
-            (
-                "chatglm2",
-                [("[gMASK]sop[Round 0]\n\n问：Q\n\n答：", "A"), ("\n\n[Round 1]\n\n问：R\n\n答：", "B")],
-            ),
-            ("intern", [("<|User|>:Q<eoh>\n<|Bot|>:", "A"), ("<eoa>\n<|User|>:R<eoh>\n<|Bot|>:", "B")]),
-            ("belle", [("BOSHuman: Q\n\nBelle: ", "AEOS"), ("\n\nHuman: R\n\nBelle: ", "BEOS")]),
-            (
-                "qwen1_5",
-                [
-                    (
-                        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n",
-                        "AEOS",
-                    ),
-                    ("\n<|im_start|>user\nR<|im_end|>\n<|im_start|>assistant\n", "BEOS"),
-                ],
-            ),
-        ] {
-            let expected: Vec<_> = expected.iter().map(|(q, a)| ((*q).to_owned(), (*a).to_owned())).collect();
-            assert_eq!(turns(name), expected, "{name}");
-        }
-    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::ToolFormat;
 use crate::text::error::{Error, Result};
 use crate::text::pyjson::{dumps, dumps_indented};
+use crate::text::pyrepr::{display, is_true};
 
 pub(super) fn describe(format: ToolFormat, tools: &[Value], today: &str) -> Result<String> {
     Ok(match format {
@@ -80,8 +81,14 @@ fn name(tool: &Value) -> Result<&str> {
         .ok_or_else(|| Error::tools(format!("a tool has no \"name\": {}", super::excerpt(&tool.to_string()))))
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
+/// The value of `key` as text; empty if there is none.
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).map(display).unwrap_or_default()
+}
+
+/// The value of `key`, unless there is nothing in it.
+fn given<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    value.get(key).filter(|value| is_true(value))
 }
 
 fn lines(tools: &[Value], line: impl Fn(&Value) -> String) -> String {
@@ -123,13 +130,12 @@ fn default(tools: &[Value]) -> Result<String> {
 }
 
 fn default_parameter(name: &str, schema: &Value, required: bool) -> String {
-    let choices = schema.get("enum").and_then(Value::as_array).filter(|choices| !choices.is_empty());
+    let choices = given(schema, "enum").and_then(Value::as_array);
     let choices = choices.map_or_else(String::new, |choices| {
         let choices: Vec<String> = choices.iter().map(super::argument_text).collect();
         format!(", should be one of [{}]", choices.join(", "))
     });
-    let items = schema
-        .get("items")
+    let items = given(schema, "items")
         .map_or_else(String::new, |items| format!(", where each item should be {}", text(items, "type")));
     let required = if required { ", required" } else { "" };
     format!(
@@ -141,55 +147,43 @@ fn default_parameter(name: &str, schema: &Value, required: bool) -> String {
 
 fn gemma4(tool: &Value) -> Result<String> {
     let tool = function(tool);
-    let mut parts = vec![format!("description:{}", quoted(text(tool, "description")))];
-    if let Some(parameters) = tool.get("parameters").and_then(Value::as_object).filter(|map| !map.is_empty())
-    {
+    let mut parts = vec![marked("description", &text(tool, "description"))];
+    if let Some(parameters) = given(tool, "parameters") {
         let mut inner = Vec::new();
-        if let Some(properties) =
-            parameters.get("properties").and_then(Value::as_object).filter(|map| !map.is_empty())
-        {
+        if let Some(properties) = given(parameters, "properties").and_then(Value::as_object) {
             let properties: Vec<String> = properties
                 .iter()
                 .map(|(name, schema)| format!("{name}:{{{}}}", gemma4_schema(schema)))
                 .collect();
             inner.push(format!("properties:{{{}}}", properties.join(",")));
         }
-        if let Some(required) =
-            parameters.get("required").and_then(Value::as_array).filter(|list| !list.is_empty())
-        {
-            let required: Vec<String> =
-                required.iter().map(|item| quoted(&super::argument_text(item))).collect();
+        if let Some(required) = given(parameters, "required").and_then(Value::as_array) {
+            let required: Vec<String> = required.iter().map(|item| quoted(&display(item))).collect();
             inner.push(format!("required:[{}]", required.join(",")));
         }
-        if let Some(kind) = parameters.get("type").and_then(Value::as_str) {
-            inner.push(format!("type:{}", quoted(&kind.to_uppercase())));
-        }
+        inner.extend(gemma4_type(parameters));
         parts.push(format!("parameters:{{{}}}", inner.join(",")));
     }
-    if let Some(response) = tool.get("response").filter(|response| response.is_object()) {
-        let kind = text(response, "type").to_uppercase();
-        let description = Some(text(response, "description")).filter(|text| !text.is_empty());
-        let mut inner: Vec<String> =
-            description.map(|text| format!("description:{}", quoted(text))).into_iter().collect();
-        if kind == "OBJECT" {
-            inner.push(format!("type:{}", quoted(&kind)));
-        }
+    if let Some(response) = given(tool, "response") {
+        let description = given(response, "description").map(|text| marked("description", &display(text)));
+        let kind = gemma4_type(response).filter(|kind| *kind == marked("type", "OBJECT"));
+        let inner: Vec<String> = description.into_iter().chain(kind).collect();
         parts.push(format!("response:{{{}}}", inner.join(",")));
     }
     Ok(format!("declaration:{}{{{}}}", name(tool)?, parts.join(",")))
 }
 
 fn gemma4_schema(schema: &Value) -> String {
-    let mut parts = Vec::new();
-    if let Some(description) =
-        schema.get("description").and_then(Value::as_str).filter(|text| !text.is_empty())
-    {
-        parts.push(format!("description:{}", quoted(description)));
-    }
-    if let Some(kind) = schema.get("type").and_then(Value::as_str) {
-        parts.push(format!("type:{}", quoted(&kind.to_uppercase())));
-    }
-    parts.join(",")
+    let description = given(schema, "description").map(|text| marked("description", &display(text)));
+    description.into_iter().chain(gemma4_type(schema)).collect::<Vec<_>>().join(",")
+}
+
+fn gemma4_type(schema: &Value) -> Option<String> {
+    given(schema, "type").map(|kind| marked("type", &display(kind).to_uppercase()))
+}
+
+fn marked(key: &str, text: &str) -> String {
+    format!("{key}:{}", quoted(text))
 }
 
 /// A string as Gemma 4 marks it.

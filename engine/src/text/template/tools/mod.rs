@@ -1,6 +1,7 @@
 //! Tool use: how tools are described to a model, how its calls are written, and how they are read back.
 
 mod describe;
+mod python;
 mod read;
 mod write;
 
@@ -103,8 +104,10 @@ impl Template {
         }
         let parsed = serde_json::from_str(tools)
             .map_err(|e| Error::tools(format!("not valid JSON ({e}): {}", excerpt(tools))))?;
-        let Value::Array(list) = parsed else {
-            return Err(Error::tools(format!("should be a JSON list, not {}", excerpt(tools))));
+        let list = match parsed {
+            Value::Array(list) => list,
+            Value::Object(none) if none.is_empty() => Vec::new(),
+            _ => return Err(Error::tools(format!("should be a JSON list, not {}", excerpt(tools)))),
         };
         if list.is_empty() {
             return Ok(String::new());
@@ -179,6 +182,39 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         Ok(())
+    }
+
+    /// Formats that write argument by argument read OpenAI's form; what has no arguments by name is refused.
+    #[test]
+    fn arguments_may_be_json_inside_a_string() -> Result<()> {
+        let call = |arguments: Value| ToolCall { name: "f".into(), arguments };
+        for format in ["minimax2", "qwen3_5", "seed_oss", "glm4_moe", "lfm2"] {
+            let format = ToolFormat::named(format)?;
+            let written = format.write(&[call(serde_json::json!({"q": [1]}))])?;
+            assert!(written.contains("[1]"), "{written}");
+            assert_eq!(format.write(&[call(Value::from("{\"q\": [1]}"))])?, written);
+            for arguments in [Value::from("q"), Value::from("[1]"), Value::Null, Value::from(5)] {
+                let error = format.write(&[call(arguments)]).expect_err("no object").to_string();
+                assert!(
+                    error.contains("function_call: the arguments of \"f\" should be an object, not"),
+                    "{error}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_empty_object_is_no_tools() -> Result<()> {
+        assert_eq!(Template::named("qwen")?.tool_text("{}")?, "");
+        Ok(())
+    }
+
+    #[test]
+    fn every_format_can_be_asked_for() {
+        let asked: Vec<&str> = recipe::ToolFormat::ALL.iter().map(|format| format.name()).collect();
+        let known: Vec<&str> = ToolFormat::ALL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(asked, known);
     }
 
     #[test]

@@ -1,218 +1,133 @@
-//! Tool calls read back out of a model's answer.
+//! Tool calls read back out of a model's answer, by the patterns of LLaMA-Factory's `data/tool_utils.py`.
 
+use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 
-use super::{ToolCall, ToolFormat};
+use super::{ToolCall, ToolFormat, python};
 
+/// The calls in `answer`; `None` if it is plain text. In the formats that write a list, an empty one is no text.
 pub(super) fn read(format: ToolFormat, answer: &str) -> Option<Vec<ToolCall>> {
-    let calls = match format {
-        ToolFormat::Default => default(answer)?,
-        ToolFormat::Gemma4 => gemma4(answer)?,
+    let some = |calls: Vec<ToolCall>| (!calls.is_empty()).then_some(calls);
+    match format {
+        ToolFormat::Default => some(default(answer)?),
+        ToolFormat::Gemma4 => some(gemma4(answer)?),
         ToolFormat::Glm4 | ToolFormat::ChatGlm3 => {
             let (name, arguments) = answer.split_once('\n')?;
-            vec![ToolCall { name: name.to_owned(), arguments: parse(arguments)? }]
+            Some(vec![ToolCall { name: name.to_owned(), arguments: parse(arguments)? }])
         }
         ToolFormat::Lfm2 => {
-            python::calls(between(answer, "<|tool_call_start|>", "<|tool_call_end|>").next()?)?
+            let (_, rest) = answer.split_once("<|tool_call_start|>")?;
+            some(python::calls(rest.split_once("<|tool_call_end|>")?.0)?)
         }
-        ToolFormat::Llama3 => objects(parse(answer)?, "parameters")?,
+        ToolFormat::Llama3 => one_or_list(answer, "parameters"),
         ToolFormat::Minimax1 => {
-            let lines = between(answer, "<tool_calls>", "</tool_calls>").next()?.lines();
-            lines.filter_map(|line| objects(parse(line)?, "arguments")).flatten().collect()
+            let block = pattern(r"(?s)<tool_calls>\s*(.+?)\s*</tool_calls>")?.captures(answer)?;
+            let calls = block[1].split('\n').filter_map(|line| object(parse(line)?, "arguments"));
+            Some(calls.collect())
         }
         ToolFormat::Minimax2 => {
-            let block = between(answer, "<minimax:tool_call>", "</minimax:tool_call>").next()?;
-            named_blocks(block, "<invoke name=\"", "\">", "</invoke>")
-                .map(|(name, body)| {
-                    call(name, named_blocks(body, "<parameter name=\"", "\">", "</parameter>"))
-                })
-                .collect()
+            let block = pattern(r"(?s)<minimax:tool_call>\s*(.+?)\s*</minimax:tool_call>")?;
+            let block = block.captures(answer)?;
+            let invoke = pattern(r#"(?s)<invoke name="(.*?)">(.*?)</invoke>"#)?;
+            let parameter = pattern(r#"(?s)<parameter name="(.*?)">(.*?)</parameter>"#)?;
+            Some(
+                invoke
+                    .captures_iter(&block[1])
+                    .map(|call| by_key(&call, &parameter, str::to_owned))
+                    .collect(),
+            )
         }
-        ToolFormat::Mistral => objects(parse(answer)?, "arguments")?,
+        ToolFormat::Mistral => one_or_list(answer, "arguments"),
         ToolFormat::Qwen | ToolFormat::Ling | ToolFormat::Glm4Moe => {
-            let calls: Option<Vec<_>> = between(answer, "<tool_call>", "</tool_call>")
-                .map(|json| objects(parse(json)?, "arguments"))
-                .collect();
-            calls?.into_iter().flatten().collect()
+            let block = pattern(r"(?s)(<tool_call>(.+?)</tool_call>)(?:\s*<tool_call>|\s*\z)")?;
+            let calls: Option<Vec<_>> =
+                each(&block, answer).map(|call| object(parse(&call[2])?, "arguments")).collect();
+            some(calls?)
         }
-        ToolFormat::Qwen35 => function_blocks(answer, "<tool_call>", "</tool_call>", ">"),
-        ToolFormat::SeedOss => function_blocks(answer, "<seed:tool_call>", "</seed:tool_call>", "\n"),
-    };
-    (!calls.is_empty()).then_some(calls)
+        ToolFormat::Qwen35 => {
+            let block = r"(?s)<tool_call>\s*<function=\s*([^\s<>]+)\s*(.*?)\s*</function>\s*</tool_call>";
+            some(functions(answer, block, |text| text.trim().to_owned())?)
+        }
+        ToolFormat::SeedOss => {
+            let block =
+                r"(?s)<seed:tool_call>\s*<function=\s*([^\s<]+)\s*(.*?)\s*</function>\s*</seed:tool_call>";
+            some(functions(answer, block, str::to_owned)?)
+        }
+    }
+}
+
+/// A pattern of this file.
+fn pattern(text: &str) -> Option<Regex> {
+    Regex::new(text).ok()
+}
+
+/// Every match, the next one searched for from the end of group 1 on: what the pattern has behind that group is looked
+/// at and not taken.
+fn each<'t>(pattern: &Regex, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let found = pattern.captures_at(text, from)?;
+        from = found.get(1)?.end();
+        Some(found)
+    })
 }
 
 fn parse(json: &str) -> Option<Value> {
     serde_json::from_str(json.trim()).ok()
 }
 
-/// A value as JSON, or else as the text it is.
-fn parse_or_text(text: &str) -> Value {
-    parse(text).unwrap_or_else(|| Value::from(text.trim()))
+/// A call written as an object.
+fn object(mut object: Value, arguments_key: &str) -> Option<ToolCall> {
+    let name = object.get("name")?.as_str()?.to_owned();
+    Some(ToolCall { name, arguments: object.get_mut(arguments_key)?.take() })
 }
 
-/// Calls written as objects, one or a list.
-fn objects(value: Value, arguments_key: &str) -> Option<Vec<ToolCall>> {
+/// The whole answer is one call, or a list of any number of them.
+fn one_or_list(answer: &str, arguments_key: &str) -> Option<Vec<ToolCall>> {
+    let value = parse(answer)?;
     let list = if let Value::Array(list) = value { list } else { vec![value] };
-    list.into_iter()
-        .map(|mut object| {
-            let name = object.get("name")?.as_str()?.to_owned();
-            Some(ToolCall { name, arguments: object.get_mut(arguments_key)?.take() })
-        })
-        .collect()
+    list.into_iter().map(|call| object(call, arguments_key)).collect()
 }
 
-/// Every text between `open` and the next `close`.
-fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (inside, after) = rest.split_once(open)?.1.split_once(close)?;
-        rest = after;
-        Some(inside)
-    })
+/// A call whose `parameter`s stand behind its name: JSON, or else text as `plain` leaves it.
+fn by_key(call: &Captures<'_>, parameter: &Regex, plain: fn(&str) -> String) -> ToolCall {
+    let arguments: Map<String, Value> = parameter
+        .captures_iter(&call[2])
+        .map(|found| (found[1].to_owned(), parse(&found[2]).unwrap_or_else(|| plain(&found[2]).into())))
+        .collect();
+    ToolCall { name: call[1].trim().to_owned(), arguments: arguments.into() }
 }
 
-/// Every `open NAME middle BODY close`.
-fn named_blocks<'a>(
-    text: &'a str,
-    open: &'a str,
-    middle: &'a str,
-    close: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    between(text, open, close).filter_map(move |block| block.split_once(middle))
-}
-
-fn call<'a>(name: &str, arguments: impl Iterator<Item = (&'a str, &'a str)>) -> ToolCall {
-    let arguments: Map<String, Value> =
-        arguments.map(|(key, value)| (key.trim().to_owned(), parse_or_text(value))).collect();
-    ToolCall { name: name.trim().to_owned(), arguments: Value::Object(arguments) }
-}
-
-/// `<function=NAME…<parameter=KEY>VALUE</parameter>…</function>` inside `open` and `close`.
-fn function_blocks(answer: &str, open: &str, close: &str, after_name: &str) -> Vec<ToolCall> {
-    between(answer, open, close)
-        .filter_map(|block| {
-            let (name, body) = between(block, "<function=", "</function>").next()?.split_once(after_name)?;
-            Some(call(name.trim_end_matches('>'), named_blocks(body, "<parameter=", ">", "</parameter>")))
-        })
-        .collect()
+/// Every `<function=NAME … <parameter=KEY>VALUE</parameter> … </function>` that matches `block`.
+fn functions(answer: &str, block: &str, plain: fn(&str) -> String) -> Option<Vec<ToolCall>> {
+    let parameter = pattern(r"(?s)<parameter=(.*?)>(.*?)</parameter>")?;
+    Some(pattern(block)?.captures_iter(answer).map(|call| by_key(&call, &parameter, plain)).collect())
 }
 
 /// `Action: NAME` and `Action Input: JSON`, again and again.
 fn default(answer: &str) -> Option<Vec<ToolCall>> {
-    let mut calls = Vec::new();
-    for block in answer.split("Action:").skip(1) {
-        let (name, input) = block.split_once("Action Input:")?;
-        let input = input.trim().trim_matches('"').trim_matches('`');
-        calls.push(ToolCall { name: name.trim().to_owned(), arguments: parse(input)? });
-    }
-    Some(calls)
-}
-
-/// `call:NAME{key:value,…}`: JSON with bare keys and marked strings.
-fn gemma4(answer: &str) -> Option<Vec<ToolCall>> {
-    between(answer, "<|tool_call>call:", "}<tool_call|>")
+    let action = pattern(r"(?s)(Action:\s*([a-zA-Z0-9_]+)\s*Action Input:\s*(.+?))(?:\s*Action:|\s*\z)")?;
+    each(&action, answer)
         .map(|call| {
-            let (name, arguments) = call.split_once('{')?;
-            let json = gemma4_json(&format!("{{{arguments}}}"));
-            Some(ToolCall { name: name.trim().to_owned(), arguments: parse(&json)? })
+            let input = call[3].trim().trim_matches('"').trim_matches('`');
+            Some(ToolCall { name: call[2].to_owned(), arguments: parse(input)? })
         })
         .collect()
 }
 
-fn gemma4_json(text: &str) -> String {
-    let mut json = String::with_capacity(text.len());
-    for (part, chunk) in text.split("<|\"|>").enumerate() {
-        if part % 2 == 1 {
-            json.push_str(&Value::from(chunk).to_string());
-        } else {
-            quote_keys(chunk, &mut json);
-        }
-    }
-    json
-}
-
-/// Puts quotes around every bare word that a colon follows.
-fn quote_keys(text: &str, json: &mut String) {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut rest = text;
-    while let Some(start) = rest.find(is_word) {
-        let word_end = rest[start..].find(|c| !is_word(c)).map_or(rest.len(), |length| start + length);
-        let (word, after) = (&rest[start..word_end], &rest[word_end..]);
-        json.push_str(&rest[..start]);
-        if after.trim_start().starts_with(':') {
-            json.push_str(&format!("\"{word}\""));
-        } else {
-            json.push_str(word);
-        }
-        rest = after;
-    }
-    json.push_str(rest);
-}
-
-/// Calls in Python's notation: `[f(a="x", b=[1, true]), g()]`.
-mod python {
-    use serde_json::{Map, Value};
-
-    use super::ToolCall;
-
-    pub(super) fn calls(text: &str) -> Option<Vec<ToolCall>> {
-        let text = text.trim();
-        let list = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
-        split(list)?.into_iter().map(call).collect()
-    }
-
-    fn call(text: &str) -> Option<ToolCall> {
-        let (name, arguments) = text.strip_suffix(')')?.split_once('(')?;
-        let arguments: Option<Map<String, Value>> = split(arguments)?
-            .into_iter()
-            .map(|argument| {
-                let (key, value) = argument.split_once('=')?;
-                Some((key.trim().to_owned(), value_of(value)?))
-            })
-            .collect();
-        Some(ToolCall { name: name.trim().to_owned(), arguments: Value::Object(arguments?) })
-    }
-
-    /// JSON, or Python's `True`, `False`, `None` and strings in single quotes.
-    fn value_of(text: &str) -> Option<Value> {
-        let text = text.trim();
-        match text {
-            "True" => return Some(Value::Bool(true)),
-            "False" => return Some(Value::Bool(false)),
-            "None" => return Some(Value::Null),
-            _ => {}
-        }
-        if let Some(inner) = text.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\'')) {
-            return Some(Value::from(inner.replace("\\'", "'")));
-        }
-        serde_json::from_str(text).ok()
-    }
-
-    /// Splits at commas that are inside neither brackets nor strings.
-    fn split(text: &str) -> Option<Vec<&str>> {
-        let mut parts = Vec::new();
-        let (mut start, mut depth, mut quote, mut escaped) = (0, 0i32, None, false);
-        for (at, c) in text.char_indices() {
-            match (quote, c) {
-                (Some(_), '\\') if !escaped => {
-                    escaped = true;
-                    continue;
-                }
-                (Some(open), c) if c == open && !escaped => quote = None,
-                (Some(_), _) => {}
-                (None, '"' | '\'') => quote = Some(c),
-                (None, '(' | '[' | '{') => depth += 1,
-                (None, ')' | ']' | '}') => depth -= 1,
-                (None, ',') if depth == 0 => {
-                    parts.push(text[start..at].trim());
-                    start = at + 1;
-                }
-                _ => {}
-            }
-            escaped = false;
-        }
-        parts.push(text[start..].trim());
-        parts.retain(|part| !part.is_empty());
-        (depth == 0 && quote.is_none()).then_some(parts)
-    }
+/// `call:NAME{key:value,…}`: JSON with bare keys and marked strings; what is none, as JSON or else as text.
+fn gemma4(answer: &str) -> Option<Vec<ToolCall>> {
+    let call = pattern(r"(?s)<\|tool_call>call:([^{\s]+)\{(.*?)\}<tool_call\|>")?;
+    let string = pattern(r#"(?s)<\|"\|>(.*?)<\|"\|>"#)?;
+    let key = pattern(r"(^|[{\s,])([A-Za-z_][A-Za-z0-9_]*)(\s*:)")?;
+    let arguments = |text: &str| {
+        let object = format!("{{{text}}}");
+        let object = string.replace_all(&object, |marked: &Captures<'_>| Value::from(&marked[1]).to_string());
+        let object = key.replace_all(&object, "${1}\"${2}\"${3}");
+        parse(&object).or_else(|| parse(text)).unwrap_or_else(|| text.into())
+    };
+    let calls = call.captures_iter(answer);
+    let call =
+        |call: Captures<'_>| ToolCall { name: call[1].to_owned(), arguments: arguments(call[2].trim()) };
+    Some(calls.map(call).collect())
 }

@@ -1,8 +1,10 @@
 //! Tool calls as models write them.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
-use super::{ToolCall, ToolFormat, argument_text};
+use serde_json::{Map, Value, json};
+
+use super::{ToolCall, ToolFormat, argument_text, excerpt};
 use crate::text::error::{Error, Result};
 use crate::text::pyjson::dumps;
 
@@ -25,36 +27,42 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
                 )));
             }
         },
-        ToolFormat::Glm4Moe => each("\n", |call| {
-            let arguments = arguments(call, |key, value| {
+        ToolFormat::Glm4Moe => by_key(calls, |name, arguments| {
+            let arguments = joined(arguments, |key, value| {
                 format!("\n<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>")
             });
-            format!("\n<tool_call>{}{arguments}", call.name)
-        }),
-        ToolFormat::Lfm2 => format!("<|tool_call_start|>[{}]<|tool_call_end|>", each(", ", lfm2)),
+            format!("\n<tool_call>{name}{arguments}")
+        })?
+        .join("\n"),
+        ToolFormat::Lfm2 => {
+            format!("<|tool_call_start|>[{}]<|tool_call_end|>", by_key(calls, lfm2)?.join(", "))
+        }
         ToolFormat::Llama3 => one_or_list(calls, "parameters"),
         ToolFormat::Minimax1 => {
             format!("<tool_calls>\n{}\n</tool_calls>", each("\n", |call| dumps(&object(call, "arguments"))))
         }
-        ToolFormat::Minimax2 => each("\n", |call| {
+        ToolFormat::Minimax2 => by_key(calls, |name, arguments| {
             let arguments =
-                arguments(call, |key, value| format!("\n<parameter name=\"{key}\">{value}</parameter>"));
-            format!("<invoke name=\"{}\">{arguments}\n</invoke>", call.name)
-        }),
+                joined(arguments, |key, value| format!("\n<parameter name=\"{key}\">{value}</parameter>"));
+            format!("<invoke name=\"{name}\">{arguments}\n</invoke>")
+        })?
+        .join("\n"),
         ToolFormat::Mistral => dumps(&calls.iter().map(|call| object(call, "arguments")).collect()),
         ToolFormat::Qwen | ToolFormat::Ling => {
             each("\n", |call| format!("<tool_call>\n{}\n</tool_call>", dumps(&object(call, "arguments"))))
         }
-        ToolFormat::Qwen35 => each("\n", |call| {
+        ToolFormat::Qwen35 => by_key(calls, |name, arguments| {
             let arguments =
-                arguments(call, |key, value| format!("\n<parameter={key}>\n{value}\n</parameter>"));
-            format!("<tool_call>\n<function={}>{arguments}\n</function>\n</tool_call>", call.name)
-        }),
+                joined(arguments, |key, value| format!("\n<parameter={key}>\n{value}\n</parameter>"));
+            format!("<tool_call>\n<function={name}>{arguments}\n</function>\n</tool_call>")
+        })?
+        .join("\n"),
         // The first line has no closing bracket; that is how the format is trained.
-        ToolFormat::SeedOss => each("\n", |call| {
-            let arguments = arguments(call, |key, value| format!("\n<parameter={key}>{value}</parameter>"));
-            format!("\n<seed:tool_call>\n<function={}{arguments}\n</function>\n</seed:tool_call>", call.name)
-        }),
+        ToolFormat::SeedOss => by_key(calls, |name, arguments| {
+            let arguments = joined(arguments, |key, value| format!("\n<parameter={key}>{value}</parameter>"));
+            format!("\n<seed:tool_call>\n<function={name}{arguments}\n</function>\n</seed:tool_call>")
+        })?
+        .join("\n"),
     })
 }
 
@@ -69,20 +77,37 @@ fn one_or_list(calls: &[ToolCall], arguments_key: &str) -> String {
     }
 }
 
-fn arguments(call: &ToolCall, one: impl Fn(&str, String) -> String) -> String {
-    let arguments = call.arguments.as_object().into_iter().flatten();
-    arguments.map(|(key, value)| one(key, argument_text(value))).collect()
+/// The calls as a format writes them that names every argument.
+fn by_key(calls: &[ToolCall], one: impl Fn(&str, &Map<String, Value>) -> String) -> Result<Vec<String>> {
+    calls.iter().map(|call| Ok(one(&call.name, &*fields(call)?))).collect()
 }
 
-fn lfm2(call: &ToolCall) -> String {
-    let arguments = call.arguments.as_object().into_iter().flatten();
+/// The arguments by name. OpenAI's own form has them as JSON inside a string.
+fn fields(call: &ToolCall) -> Result<Cow<'_, Map<String, Value>>> {
+    let found = match &call.arguments {
+        Value::Object(fields) => Some(Cow::Borrowed(fields)),
+        Value::String(json) => serde_json::from_str(json).ok().map(Cow::Owned),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let given = excerpt(&dumps(&call.arguments));
+        Error::call(format!("the arguments of \"{}\" should be an object, not {given}", call.name))
+    })
+}
+
+fn joined(arguments: &Map<String, Value>, one: impl Fn(&str, String) -> String) -> String {
+    arguments.iter().map(|(key, value)| one(key, argument_text(value))).collect()
+}
+
+fn lfm2(name: &str, arguments: &Map<String, Value>) -> String {
     let arguments: Vec<String> = arguments
+        .iter()
         .map(|(key, value)| match value {
             Value::String(text) => format!("{key}=\"{text}\""),
             other => format!("{key}={}", dumps(other)),
         })
         .collect();
-    format!("{}({})", call.name, arguments.join(", "))
+    format!("{name}({})", arguments.join(", "))
 }
 
 /// The arguments without outer braces, keys sorted.

@@ -1,0 +1,255 @@
+//! How the learning rate goes over the steps: the schedule with its settings read from `lr_scheduler_kwargs`.
+//!
+//! Names and defaults are those of transformers' `optimization.py`.
+
+use crate::args::{LrScheduler, Recipe, real_number, show_real};
+use crate::problem::Problem;
+
+/// A schedule behind (or, where it says so, with) its warm-up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Curve {
+    Constant,
+    Linear,
+    /// `cycles` waves, so half a one goes once from top to bottom; down to the share `floor` of the peak.
+    Cosine {
+        cycles: f64,
+        floor: f64,
+    },
+    /// The same, one step ahead, and warmed up from the share `start`; without that from the first of the warm-up's steps.
+    CosineAhead {
+        cycles: f64,
+        floor: f64,
+        start: Option<f64>,
+    },
+    /// From the top to 0, `cycles` times.
+    Restarts {
+        cycles: f64,
+    },
+    /// Down to the rate `end`.
+    Polynomial {
+        power: f64,
+        end: f64,
+    },
+    /// Unset: the steps of the warm-up, or 10000.
+    InverseSqrt {
+        timescale: Option<f64>,
+    },
+    /// Warm-up, as many steps at the peak, and as many down; at either end the share `floor`.
+    WarmupStableDecay {
+        stable: Option<u64>,
+        decay: Option<u64>,
+        rise: Slope,
+        fall: Slope,
+        cycles: f64,
+        floor: f64,
+    },
+}
+
+/// How a stretch of [`Curve::WarmupStableDecay`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slope {
+    Linear,
+    Cosine,
+    /// One minus a square root.
+    OneMinusSqrt,
+}
+
+const KEY: &str = "lr_scheduler_kwargs";
+
+impl LrScheduler {
+    /// The settings that the schedule takes.
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            LrScheduler::Linear | LrScheduler::Constant | LrScheduler::ConstantWithWarmup => &[],
+            LrScheduler::Cosine | LrScheduler::CosineWithRestarts => &["num_cycles"],
+            LrScheduler::CosineWithMinLr => &["num_cycles", "min_lr", "min_lr_rate"],
+            LrScheduler::CosineWarmupWithMinLr => &["num_cycles", "min_lr", "min_lr_rate", "warmup_lr_rate"],
+            LrScheduler::Polynomial => &["power", "lr_end"],
+            LrScheduler::InverseSqrt => &["timescale"],
+            LrScheduler::WarmupStableDecay => &[
+                "num_stable_steps",
+                "num_decay_steps",
+                "min_lr_ratio",
+                "num_cycles",
+                "warmup_type",
+                "decay_type",
+            ],
+        }
+    }
+}
+
+impl Recipe {
+    /// The schedule of the learning rate.
+    ///
+    /// # Errors
+    /// If its settings do not fit it.
+    pub fn curve(&self) -> Result<Curve, Problem> {
+        let kind = self.lr_scheduler_type;
+        for (name, _) in &self.lr_scheduler_kwargs.0 {
+            if !kind.settings().contains(&name.as_str()) {
+                return Err(unknown(name, kind));
+            }
+        }
+        let cycles = self.setting("num_cycles", |cycles| cycles > 0.0)?;
+        Ok(match kind {
+            LrScheduler::Constant | LrScheduler::ConstantWithWarmup => Curve::Constant,
+            LrScheduler::Linear => Curve::Linear,
+            LrScheduler::Cosine => Curve::Cosine { cycles: cycles.unwrap_or(0.5), floor: 0.0 },
+            LrScheduler::CosineWithRestarts => Curve::Restarts { cycles: cycles.unwrap_or(1.0) },
+            LrScheduler::CosineWithMinLr => {
+                Curve::Cosine { cycles: cycles.unwrap_or(0.5), floor: self.least_share()? }
+            }
+            LrScheduler::CosineWarmupWithMinLr => Curve::CosineAhead {
+                cycles: cycles.unwrap_or(0.5),
+                floor: self.least_share()?,
+                start: self.setting("warmup_lr_rate", is_share)?,
+            },
+            LrScheduler::Polynomial => {
+                let power = self.setting("power", |power| power > 0.0)?.unwrap_or(1.0);
+                let end = self.setting("lr_end", |end| end >= 0.0)?.unwrap_or(1e-7);
+                if end >= self.learning_rate {
+                    return Err(refused("lr_end", &show_real(end)));
+                }
+                Curve::Polynomial { power, end }
+            }
+            LrScheduler::InverseSqrt => {
+                Curve::InverseSqrt { timescale: self.setting("timescale", |steps| steps > 0.0)? }
+            }
+            LrScheduler::WarmupStableDecay => Curve::WarmupStableDecay {
+                stable: self.setting("num_stable_steps", is_count)?.map(|steps| steps as u64),
+                decay: self.setting("num_decay_steps", is_count)?.map(|steps| steps as u64),
+                rise: self.slope("warmup_type")?.unwrap_or(Slope::Linear),
+                fall: self.slope("decay_type")?.unwrap_or(Slope::Cosine),
+                cycles: cycles.unwrap_or(0.5),
+                floor: self.setting("min_lr_ratio", is_share)?.unwrap_or(0.0),
+            },
+        })
+    }
+
+    fn typed_setting(&self, name: &str) -> Option<&str> {
+        self.lr_scheduler_kwargs.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn setting(&self, name: &str, allowed: impl Fn(f64) -> bool) -> Result<Option<f64>, Problem> {
+        let Some(typed) = self.typed_setting(name) else { return Ok(None) };
+        match real_number(typed) {
+            Some(number) if allowed(number) => Ok(Some(number)),
+            _ => Err(refused(name, typed)),
+        }
+    }
+
+    fn slope(&self, name: &str) -> Result<Option<Slope>, Problem> {
+        self.typed_setting(name)
+            .map(|typed| match typed {
+                "linear" => Ok(Slope::Linear),
+                "cosine" => Ok(Slope::Cosine),
+                "1-sqrt" => Ok(Slope::OneMinusSqrt),
+                _ => Err(refused(name, typed)),
+            })
+            .transpose()
+    }
+
+    /// The share of the peak that a cosine ends at: `min_lr_rate`, or `min_lr` as a rate.
+    fn least_share(&self) -> Result<f64, Problem> {
+        let share = self.setting("min_lr_rate", is_share)?;
+        let rate = self.setting("min_lr", |rate| (0.0..=self.learning_rate).contains(&rate))?;
+        match (share, rate) {
+            (Some(share), None) => Ok(share),
+            (None, Some(rate)) => Ok(rate / self.learning_rate),
+            _ => {
+                let kind = self.lr_scheduler_type.name();
+                Err(Problem::of(
+                    KEY,
+                    format!(
+                        "`{kind}` needs one of `min_lr` (a rate) and `min_lr_rate` (a share of the learning rate); give it in `{KEY}`"
+                    ),
+                    format!(
+                        "`{kind}` 需要 `min_lr`（学习率）或 `min_lr_rate`（占学习率的比例）之一；请在 `{KEY}` 中给出"
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+fn is_share(number: f64) -> bool {
+    (0.0..=1.0).contains(&number)
+}
+
+fn is_count(number: f64) -> bool {
+    number >= 0.0 && number.fract() == 0.0
+}
+
+fn unknown(name: &str, kind: LrScheduler) -> Problem {
+    let (kind, taken) = (kind.name(), kind.settings().join(", "));
+    if taken.is_empty() {
+        return Problem::of(
+            KEY,
+            format!("`{KEY}` has `{name}`, but `{kind}` takes no settings; remove it"),
+            format!("`{KEY}` 中有 `{name}`，但 `{kind}` 没有参数；请删除"),
+        );
+    }
+    Problem::of(
+        KEY,
+        format!("`{KEY}` has `{name}`, which `{kind}` does not take; it takes {taken}"),
+        format!("`{KEY}` 中有 `{name}`，但 `{kind}` 没有该参数；可用参数：{taken}"),
+    )
+}
+
+fn refused(name: &str, typed: &str) -> Problem {
+    let (en, zh) = match name {
+        "num_cycles" | "power" | "timescale" => ("a number above 0", "大于 0 的数值"),
+        "lr_end" => ("a rate from 0 on, below the learning rate", "不小于 0 且小于学习率的数值"),
+        "min_lr" => ("a rate from 0 to the learning rate", "0 到学习率之间的数值"),
+        "num_stable_steps" | "num_decay_steps" => ("a whole number of steps", "步数（整数）"),
+        "warmup_type" | "decay_type" => ("linear, cosine or 1-sqrt", "linear、cosine 或 1-sqrt"),
+        _ => ("a share from 0 to 1", "0 到 1 之间的比例"),
+    };
+    Problem::of(
+        KEY,
+        format!("`{KEY}` sets `{name}` to {typed}; give {en}"),
+        format!("`{KEY}` 将 `{name}` 设为 {typed}；请给出{zh}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(lines: &str) -> Result<Curve, String> {
+        let recipe = Recipe::parse_yaml(&format!("learning_rate: 1.0e-3\n{lines}"), &[]).expect(lines);
+        recipe.curve().map_err(|problem| problem.message)
+    }
+
+    #[test]
+    fn settings_are_read_however_they_are_written() {
+        for settings in ["{num_cycles: 3}", "\n  num_cycles: 3", "'{\"num_cycles\": 3}'", "num_cycles=3"] {
+            let lines = format!("lr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs: {settings}");
+            assert_eq!(curve(&lines), Ok(Curve::Restarts { cycles: 3.0 }), "{settings}");
+        }
+        let lines = "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 2.0e-4}";
+        assert_eq!(curve(lines), Ok(Curve::Cosine { cycles: 0.5, floor: 0.2 }));
+        assert!(Recipe::parse_yaml("lr_scheduler_kwargs: {a: {b: 1}}", &[]).is_err());
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_refused() {
+        for (kind, settings, says) in [
+            ("linear", "{power: 2}", "`power`, but `linear` takes no settings"),
+            ("polynomial", "{num_cycles: 2}", "it takes power, lr_end"),
+            (
+                "polynomial",
+                "{lr_end: 0.1}",
+                "`lr_end` to 0.1; give a rate from 0 on, below the learning rate",
+            ),
+            ("cosine_with_min_lr", "{}", "needs one of `min_lr`"),
+            ("cosine_with_min_lr", "{min_lr: 0, min_lr_rate: 0}", "needs one of `min_lr`"),
+            ("warmup_stable_decay", "{decay_type: steep}", "give linear, cosine or 1-sqrt"),
+            ("warmup_stable_decay", "{num_decay_steps: 0.5}", "give a whole number of steps"),
+        ] {
+            let message = curve(&format!("lr_scheduler_type: {kind}\nlr_scheduler_kwargs: {settings}"));
+            let message = message.expect_err(settings);
+            assert!(message.contains(says), "{message}");
+        }
+    }
+}
