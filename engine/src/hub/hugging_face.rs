@@ -101,6 +101,12 @@ impl HuggingFace {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_silence(mut self, silence: std::time::Duration) -> Self {
+        self.client.silence = silence;
+        self
+    }
+
     /// One file of a repository.
     ///
     /// # Errors
@@ -214,9 +220,12 @@ impl HuggingFace {
             };
             let target = folder.join("blobs").join(&etag);
             let lock = self.cache.join(".locks").join(folder.file_name().unwrap_or_default());
-            let wanted = Wanted { url: &url, name: &name, size };
+            let wanted = Wanted { url: &url, name: &name, size, etag: Some(&etag) };
             let lock = lock.join(format!("{etag}.lock"));
-            blob::fetch(&self.client, &wanted, &target, &lock, Some(&etag), watch)?;
+            // A blob is called after its contents.
+            let is_there =
+                || fs::metadata(&target).is_ok_and(|found| size.is_none_or(|size| size == found.len()));
+            blob::fetch(&self.client, &wanted, &target, &lock, is_there, watch)?;
             blob::create_parent(&link)?;
             place(&target, &link, path)?;
         }

@@ -14,7 +14,9 @@
 //! | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |
 
 mod blob;
+mod download;
 mod error;
+mod held;
 mod http;
 mod hugging_face;
 mod model_scope;

@@ -135,6 +135,46 @@ fn a_download_that_is_broken_off_is_gone_on_with() {
 }
 
 #[test]
+fn a_connection_that_falls_silent_is_given_up_and_gone_on_with() {
+    let weights = weights();
+    let server = serving(&weights, Answer { cut: Some(100_000), silent: true, ..ok(weights.clone()) });
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let hub = hub.with_silence(Duration::from_millis(300));
+    let folder = hub.model("owner/model", None, &mut quietly).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    assert_eq!(server.asked("bytes=100000-"), 1);
+}
+
+#[test]
+fn a_download_that_waits_can_be_broken_off() {
+    let weights = weights();
+    let server = serving(&weights, Answer { cut: Some(100_000), silent: true, ..ok(weights.clone()) });
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let (start, mut asked) = (Instant::now(), 0);
+    let stopped = hub.model("owner/model", None, &mut |progress| {
+        asked += u32::from(progress.done == 100_000);
+        if asked > 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_is_left_of_other_contents_is_no_part_of_a_file() {
+    let weights = weights();
+    let server = serving(&weights, ok(weights.clone()));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let blobs = cache.path().join("models--owner--model/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    let partial = blobs.join(format!("{}.incomplete", hex(&Sha256::digest(&weights))));
+    std::fs::write(partial, [7; 1000]).expect("another file's start");
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+}
+
+#[test]
 fn wrong_contents_are_refused_and_not_kept() {
     let weights = weights();
     let mut other = weights.clone();
@@ -257,6 +297,46 @@ fn model_scope_speaks_its_own_protocol() {
     );
     let missing = hub.model("owner/none", None, &mut quietly).expect_err("not there").to_string();
     assert!(missing.contains("model owner/none does not exist on ModelScope"), "{missing}");
+}
+
+/// ModelScope's cache has one place for a file, whatever its revision.
+#[test]
+fn another_revision_of_a_model_is_not_taken_for_the_same() {
+    let model = |revision: &str, weights: &str, hashed: bool| {
+        let hash = hex(&Sha256::digest(weights));
+        let hash = if hashed { format!(r#", "Sha256": "{hash}""#) } else { String::new() };
+        let list = format!(
+            r#"{{"Data": {{"Files": [{{"Path": "config.json", "Size": 2}},
+                {{"Path": "model.safetensors", "Size": {}{hash}}}]}}}}"#,
+            weights.len()
+        );
+        let base = "/api/v1/models/owner/model/repo";
+        [
+            (format!("{base}/files?Revision={revision}&Recursive=True"), ok(list)),
+            (format!("{base}?Revision={revision}&FilePath=config.json"), ok("{}")),
+            (format!("{base}?Revision={revision}&FilePath=model.safetensors"), ok(weights)),
+        ]
+    };
+    for hashed in [true, false] {
+        let server = Server::start([model("master", "first", hashed), model("v2", "other", hashed)].concat());
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let hub = ModelScope::new(&server.endpoint, cache.path(), None, None);
+        let weights = |revision: Option<&str>| {
+            let folder = hub.model("owner/model", revision, &mut quietly).expect("the model");
+            std::fs::read_to_string(folder.join("model.safetensors")).expect("the weights")
+        };
+        assert_eq!([weights(None), weights(Some("main"))], ["first", "first"]);
+        assert_eq!(server.asked("FilePath=model.safetensors"), 1, "nothing is fetched twice");
+        let offline = ModelScope::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
+        assert!(offline.model("owner/model", Some("main"), &mut quietly).is_ok());
+        let message = offline.model("owner/model", Some("v2"), &mut quietly).expect_err("not there");
+        assert!(message.to_string().contains("model owner/model at revision v2 is not on"), "{message}");
+        assert_eq!([weights(Some("v2")), weights(None)], ["other", "first"]);
+        assert_eq!(server.asked("FilePath=model.safetensors"), 3);
+        // The hub's own tool puts another file there.
+        std::fs::write(cache.path().join("models/owner/model/model.safetensors"), "wrong").expect("a file");
+        assert_eq!(weights(None), "first");
+    }
 }
 
 #[test]
