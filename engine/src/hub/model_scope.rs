@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_value};
-use super::{CACHE_ALONE, Hub, RemoteFile, RepoKind, Watch, blob, cache_home, held, is_set, select, variable};
+use super::{
+    CACHE_ALONE, Hub, Listing, RemoteFile, RepoKind, Watch, blob, cache_home, held, is_set, select, variable,
+};
 use crate::text::data::HubSource;
 
 const DOMAIN: &str = "www.modelscope.cn";
@@ -56,7 +58,7 @@ impl Hub for ModelScope {
         Ok(folder)
     }
 
-    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
+    fn listing(&self, id: &str, source: &HubSource, split: &str) -> Result<Listing> {
         let what = format!("data set {id}");
         let folder = self.folder(RepoKind::Dataset, id);
         let (files, local) = match self.offline {
@@ -73,10 +75,15 @@ impl Hub for ModelScope {
         let wanted = wanted.ok_or_else(|| {
             wrong("holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)".into())
         })?;
+        let places = wanted.iter().map(|path| folder.join(path)).collect();
         if local {
-            return Ok(wanted.iter().map(|path| folder.join(path)).collect());
+            select::check_whole(&wanted).map_err(wrong)?;
+            return Ok(Listing::here(places));
         }
-        self.fetch(RepoKind::Dataset, id, DEFAULT, &files, &wanted, watch)
+        let (hub, id) = (self.clone(), id.to_owned());
+        Ok(Listing::remote(places, move |place, watch| {
+            hub.fetch(RepoKind::Dataset, &id, DEFAULT, &files, &wanted[place..=place], watch)
+        }))
     }
 }
 
@@ -162,9 +169,8 @@ impl ModelScope {
         files: &[RemoteFile],
         paths: &[String],
         watch: Watch,
-    ) -> Result<Vec<PathBuf>> {
+    ) -> Result<()> {
         let folder = self.folder(kind, id);
-        let mut fetched = Vec::with_capacity(paths.len());
         for path in paths {
             let target = folder.join(path);
             let unlisted = || RemoteFile { path: path.clone(), size: None, etag: None };
@@ -178,9 +184,8 @@ impl ModelScope {
             let is_there = || held::is_there(&folder, revision, &file);
             blob::fetch(&self.client, &wanted, &target, &lock, is_there, watch)?;
             held::remember(&folder, revision, &file);
-            fetched.push(target);
         }
-        Ok(fetched)
+        Ok(())
     }
 }
 
@@ -191,7 +196,8 @@ fn is_default(revision: &str) -> bool {
 /// Whether the folder holds a model, and that of the revision where one is asked for.
 fn is_model_of(folder: &Path, revision: Option<&str>) -> bool {
     const CONFIG: &str = "config.json";
-    let same = |held: &str| revision.is_none_or(|asked| asked == held || is_default(asked) && is_default(held));
+    let same =
+        |held: &str| revision.is_none_or(|asked| asked == held || is_default(asked) && is_default(held));
     folder.join(CONFIG).exists() && held::revision(folder, CONFIG).is_none_or(|held| same(&held))
 }
 
