@@ -23,7 +23,7 @@ fn lists() -> Vec<Input> {
         json(format!("[{A}]"), Loads(1)),
         json(format!("[{A},{A}]"), Loads(2)),
         json(format!("  [\n{A} ,\n\n {A}\n]\n\n"), Loads(2)),
-        json(format!("[{A},]"), Refuses(&["line 1, column 37: row 2: not valid JSON: trailing comma"])),
+        json(format!("[{A},]"), Refuses(&["line 1, column 38: row 2: not valid JSON: trailing comma"])),
         json(format!("[{A},\n]"), Refuses(&["trailing comma", "line 2, column 1: row 2"])),
         json(format!("[,{A}]"), Refuses(&["line 1, column 2", "not valid JSON"])),
         json(format!("[{A} {A}]"), Refuses(&["expected `,` or `]`"])),
