@@ -11,17 +11,17 @@ use super::error::{Error, Result};
 use super::http::{Client, Wanted};
 use super::{Watch, hex};
 
-/// Fetches `wanted` to `target` unless it is there; what an earlier attempt left is gone on with. `lock` keeps two
-/// processes from fetching the same file.
+/// Fetches `wanted` to `target` unless `is_there` says that it is there already; what an earlier attempt left is gone
+/// on with. `lock` keeps two processes from fetching the same file.
 pub(super) fn fetch(
     client: &Client,
     wanted: &Wanted<'_>,
     target: &Path,
     lock: &Path,
-    etag: Option<&str>,
+    is_there: impl Fn() -> bool,
     watch: Watch,
 ) -> Result<()> {
-    if is_there(target, wanted.size) {
+    if is_there() {
         return Ok(());
     }
     create_parent(target)?;
@@ -29,21 +29,25 @@ pub(super) fn fetch(
     let locked = File::create(lock).map_err(|e| Error::io(lock, e))?;
     locked.lock().map_err(|e| Error::io(lock, e))?;
     // Another process may have been at it.
-    if is_there(target, wanted.size) {
+    if is_there() {
         return Ok(());
     }
     let part = part_of(target);
-    client.download(wanted, &part, watch)?;
-    if let Err(error) = verify(wanted.name, &part, etag) {
-        // What is wrong must not be gone on with.
+    if wanted.etag.is_none() {
+        // What cannot be checked must not be put together from two versions.
         let _ = fs::remove_file(&part);
-        return Err(error);
+    }
+    let mut is_left = part.exists();
+    loop {
+        client.download(wanted, &part, watch)?;
+        let Err(error) = verify(wanted, &part) else { break };
+        // What is wrong must not be gone on with. If an earlier attempt left a part of it, that may be to blame.
+        let _ = fs::remove_file(&part);
+        if !std::mem::take(&mut is_left) {
+            return Err(error);
+        }
     }
     fs::rename(&part, target).map_err(|e| Error::io(target, e))
-}
-
-fn is_there(target: &Path, size: Option<u64>) -> bool {
-    fs::metadata(target).is_ok_and(|found| size.is_none_or(|size| size == found.len()))
 }
 
 /// The name that the Hugging Face tools give to what is not complete.
@@ -59,8 +63,8 @@ pub(super) fn create_parent(path: &Path) -> Result<()> {
 }
 
 /// Checks the contents against their etag, where that is a hash: SHA-256 of large files, git's SHA-1 of small ones.
-fn verify(name: &str, path: &Path, etag: Option<&str>) -> Result<()> {
-    let Some(etag) = etag.filter(|etag| etag.bytes().all(|byte| byte.is_ascii_hexdigit())) else {
+fn verify(wanted: &Wanted<'_>, path: &Path) -> Result<()> {
+    let Some(etag) = wanted.etag.filter(|etag| etag.bytes().all(|byte| byte.is_ascii_hexdigit())) else {
         return Ok(());
     };
     let io = |e| Error::io(path, e);
@@ -75,7 +79,7 @@ fn verify(name: &str, path: &Path, etag: Option<&str>) -> Result<()> {
         return Ok(());
     }
     Err(Error::contents(
-        name,
+        wanted.name,
         format!("the contents have the hash {found}, but should have {etag}; try again"),
     ))
 }

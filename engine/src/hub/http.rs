@@ -1,8 +1,5 @@
-//! Requests, and downloads that go on where they broke off.
+//! Requests to a hub.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,12 +7,9 @@ use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body, config::RedirectAuthHeaders};
 
 use super::error::{Error, Result};
-use super::{Progress, Watch};
 
-/// Attempts after which a download that makes no progress is given up.
-const ATTEMPTS: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(20);
-/// Longest silence before a response.
+/// Longest silence before a response, and within one.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// A client for one hub; proxies come from the environment.
@@ -29,7 +23,9 @@ pub(super) struct Client {
     /// What helps where access is denied.
     pub login: &'static str,
     /// Between attempts; grows with their number.
-    pause: Duration,
+    pub pause: Duration,
+    /// After how long a connection that says nothing is given up.
+    pub silence: Duration,
 }
 
 /// A file to fetch.
@@ -38,6 +34,8 @@ pub(super) struct Wanted<'a> {
     /// For messages: repository and path.
     pub name: &'a str,
     pub size: Option<u64>,
+    /// Where it is a hash, of the contents.
+    pub etag: Option<&'a str>,
 }
 
 impl Client {
@@ -45,14 +43,14 @@ impl Client {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .user_agent(concat!("chandler/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: Agent::new_with_config(config), headers, hub, login, pause: Duration::from_millis(400) }
+        let (agent, pause) = (Agent::new_with_config(config), Duration::from_millis(400));
+        Self { agent, headers, hub, login, pause, silence: SILENCE }
     }
 
-    fn get(&self, url: &str, range_from: u64) -> Result<Response<Body>> {
+    pub fn get(&self, url: &str, range_from: u64) -> Result<Response<Body>> {
         let mut request = self.agent.get(url);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -60,6 +58,8 @@ impl Client {
         if range_from > 0 {
             request = request.header("Range", format!("bytes={range_from}-"));
         }
+        let silence = Some(self.silence);
+        let request = request.config().timeout_recv_response(silence).timeout_per_read(silence).build();
         request.call().map_err(|e| network(url, &e))
     }
 
@@ -69,7 +69,8 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let request = request.config().max_redirects(0).max_redirects_will_error(false).build();
+        let request = request.config().timeout_recv_response(Some(self.silence));
+        let request = request.max_redirects(0).max_redirects_will_error(false).build();
         let response = request.call().map_err(|e| network(url, &e))?;
         match response.status().as_u16() {
             200..=399 => Ok(response.headers().clone()),
@@ -104,7 +105,7 @@ impl Client {
     }
 
     /// What a status other than success means.
-    fn refusal(&self, url: &str, what: &str, status: u16, body: String) -> Error {
+    pub fn refusal(&self, url: &str, what: &str, status: u16, body: String) -> Error {
         let said = serde_json::from_str::<Value>(&body).ok();
         let said =
             said.and_then(|body| Some(body.get("error").or(body.get("Message"))?.as_str()?.to_owned()));
@@ -121,120 +122,13 @@ impl Client {
             }
         }
     }
-
-    /// Downloads to `part`, going on behind what is already there, until all is there or nothing more comes.
-    pub fn download(&self, wanted: &Wanted<'_>, part: &Path, watch: Watch) -> Result<()> {
-        let io = |e| Error::io(part, e);
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(part).map_err(io)?;
-        let mut attempt = 0;
-        loop {
-            let before = file.metadata().map_err(io)?.len();
-            if wanted.size.is_some_and(|size| before > size) {
-                file.set_len(0).map_err(io)?;
-                continue;
-            }
-            if wanted.size == Some(before) && before > 0 {
-                break;
-            }
-            match self.fetch(wanted, &mut file, part, before, watch) {
-                Ok(()) => break,
-                Err(error) if error.is_passing() => {
-                    let after = file.metadata().map_err(io)?.len();
-                    attempt = if after > before { 1 } else { attempt + 1 };
-                    if attempt >= ATTEMPTS {
-                        return Err(error);
-                    }
-                    std::thread::sleep(self.pause * attempt);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        file.sync_all().map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        match wanted.size {
-            Some(size) if size != length => {
-                let message = format!("{length} bytes came, but {} says it has {size}", self.hub);
-                Err(Error::contents(wanted.name, message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// One request, appended to `file`, which holds `from` bytes.
-    fn fetch(
-        &self,
-        wanted: &Wanted<'_>,
-        file: &mut File,
-        part: &Path,
-        from: u64,
-        watch: Watch,
-    ) -> Result<()> {
-        let io = |e| Error::io(part, e);
-        let mut response = self.get(wanted.url, from)?;
-        let status = response.status().as_u16();
-        let mut done = match status {
-            206 if starts_at(response.headers(), from) => from,
-            // The whole file comes, asked for or not.
-            200 => {
-                file.set_len(0).map_err(io)?;
-                0
-            }
-            206 | 416 => {
-                file.set_len(0).map_err(io)?;
-                let message = "the rest of the file cannot be had; it starts again".to_owned();
-                return Err(Error::Network { url: wanted.url.to_owned(), message });
-            }
-            _ => {
-                let text = response.body_mut().read_to_string().unwrap_or_default();
-                return Err(self.refusal(wanted.url, wanted.name, status, text));
-            }
-        };
-        file.seek(SeekFrom::End(0)).map_err(io)?;
-        let length = length_of(response.headers());
-        let total = wanted.size.or(length.map(|length| length + done));
-        let end = length.map(|length| length + done);
-        let mut reader = response.into_body().into_reader();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            if watch(&Progress { file: wanted.name, done, total }).is_break() {
-                return Err(Error::Stopped);
-            }
-            let read = reader.read(&mut buffer).map_err(|e| Error::Network {
-                url: wanted.url.to_owned(),
-                message: one_line(&e.to_string()),
-            })?;
-            if read == 0 {
-                break;
-            }
-            file.write_all(&buffer[..read]).map_err(io)?;
-            done += read as u64;
-        }
-        match end {
-            Some(end) if done < end => {
-                let message = format!("the connection was cut after {done} of {end} bytes");
-                Err(Error::Network { url: wanted.url.to_owned(), message })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn length_of(headers: &HeaderMap) -> Option<u64> {
-    headers.get("content-length")?.to_str().ok()?.parse().ok()
-}
-
-/// Whether a part starts where it was asked to (`Content-Range: bytes 5-9/10`).
-fn starts_at(headers: &HeaderMap, from: u64) -> bool {
-    let range = headers.get("content-range").and_then(|range| range.to_str().ok());
-    let start = range.and_then(|range| range.trim().strip_prefix("bytes ")?.split('-').next()?.parse().ok());
-    start == Some(from)
 }
 
 fn network(url: &str, error: &ureq::Error) -> Error {
     Error::Network { url: url.to_owned(), message: one_line(&error.to_string()) }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_path, escape_value};
-use super::{CACHE_ALONE, Hub, RemoteFile, RepoKind, Watch, blob, cache_home, is_set, select, variable};
+use super::{
+    CACHE_ALONE, Hub, Listing, RemoteFile, RepoKind, Watch, blob, cache_home, is_set, select, variable,
+};
 use crate::text::data::HubSource;
 
 const ENDPOINT: &str = "https://huggingface.co";
@@ -55,13 +57,13 @@ impl Hub for HuggingFace {
         Ok(self.folder(RepoKind::Model, id).join("snapshots").join(&snapshot.commit))
     }
 
-    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
-        let found = self.split(id, "main", source, split, watch)?;
+    fn listing(&self, id: &str, source: &HubSource, split: &str) -> Result<Listing> {
+        let found = self.split(id, "main", source, split)?;
         if let Some(files) = found {
             return Ok(files);
         }
         let converted = HubSource { folder: None, ..source.clone() };
-        self.split(id, CONVERTED, &converted, split, watch)?.ok_or_else(|| {
+        self.split(id, CONVERTED, &converted, split)?.ok_or_else(|| {
             Error::contents(
                 id,
                 "holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)",
@@ -101,6 +103,12 @@ impl HuggingFace {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_silence(mut self, silence: std::time::Duration) -> Self {
+        self.client.silence = silence;
+        self
+    }
+
     /// One file of a repository.
     ///
     /// # Errors
@@ -117,22 +125,19 @@ impl HuggingFace {
     }
 
     /// The files of a split at a revision; none if the repository has no data files at all.
-    fn split(
-        &self,
-        id: &str,
-        revision: &str,
-        source: &HubSource,
-        split: &str,
-        watch: Watch,
-    ) -> Result<Option<Vec<PathBuf>>> {
+    fn split(&self, id: &str, revision: &str, source: &HubSource, split: &str) -> Result<Option<Listing>> {
         let wrong = |message| Error::contents(id, message);
         let snapshot = match self.snapshot(RepoKind::Dataset, id, revision)? {
             Found::Remote(snapshot) => snapshot,
             Found::Cached(folder) => {
                 let names = super::files_below(&folder)?;
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let files = select::data_files(&names, &Value::Null, source, split).map_err(wrong)?;
-                return Ok(files.map(|files| files.iter().map(|file| folder.join(file)).collect()));
+                let Some(files) = select::data_files(&names, &Value::Null, source, split).map_err(wrong)?
+                else {
+                    return Ok(None);
+                };
+                select::check_whole(&files).map_err(wrong)?;
+                return Ok(Some(Listing::here(files.iter().map(|file| folder.join(file)).collect())));
             }
         };
         let names: Vec<&str> = snapshot.files.iter().map(|file| file.path.as_str()).collect();
@@ -140,7 +145,12 @@ impl HuggingFace {
         else {
             return Ok(None);
         };
-        self.fetch(RepoKind::Dataset, id, &snapshot, &wanted, watch).map(Some)
+        let (hub, id) = (self.clone(), id.to_owned());
+        let folder = self.folder(RepoKind::Dataset, &id).join("snapshots").join(&snapshot.commit);
+        let files = wanted.iter().map(|path| folder.join(path)).collect();
+        Ok(Some(Listing::remote(files, move |place, watch| {
+            hub.fetch(RepoKind::Dataset, &id, &snapshot, &wanted[place..=place], watch).map(|_| ())
+        })))
     }
 
     /// `models--owner--name` in the cache.
@@ -214,9 +224,12 @@ impl HuggingFace {
             };
             let target = folder.join("blobs").join(&etag);
             let lock = self.cache.join(".locks").join(folder.file_name().unwrap_or_default());
-            let wanted = Wanted { url: &url, name: &name, size };
+            let wanted = Wanted { url: &url, name: &name, size, etag: Some(&etag) };
             let lock = lock.join(format!("{etag}.lock"));
-            blob::fetch(&self.client, &wanted, &target, &lock, Some(&etag), watch)?;
+            // A blob is called after its contents.
+            let is_there =
+                || fs::metadata(&target).is_ok_and(|found| size.is_none_or(|size| size == found.len()));
+            blob::fetch(&self.client, &wanted, &target, &lock, is_there, watch)?;
             blob::create_parent(&link)?;
             place(&target, &link, path)?;
         }

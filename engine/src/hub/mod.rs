@@ -14,9 +14,12 @@
 //! | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |
 
 mod blob;
+mod download;
 mod error;
+mod held;
 mod http;
 mod hugging_face;
+mod listing;
 mod model_scope;
 mod select;
 #[cfg(test)]
@@ -25,6 +28,7 @@ mod tests;
 pub(crate) use blob::hash;
 pub use error::{Error, Result};
 pub use hugging_face::HuggingFace;
+pub use listing::Listing;
 pub use model_scope::ModelScope;
 
 use std::fmt;
@@ -93,11 +97,11 @@ trait Hub {
     /// If the repository cannot be had or holds no model that can be read.
     fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf>;
 
-    /// The files of a split of data set `id`.
+    /// The files of a split of data set `id`, which are not fetched yet.
     ///
     /// # Errors
     /// If the repository cannot be had or holds no such data.
-    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>>;
+    fn listing(&self, id: &str, source: &HubSource, split: &str) -> Result<Listing>;
 }
 
 /// A file of a repository.
@@ -151,11 +155,19 @@ impl Hubs {
         hub.model(id, revision, watch)
     }
 
-    /// The files of a split of a data set.
+    /// The files of a split of a data set, fetched as far as they are not there.
     ///
     /// # Errors
     /// If the repository cannot be had or holds no such data.
     pub fn data_files(&self, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
+        self.listing(source, split)?.all(watch)
+    }
+
+    /// The files of a split of a data set, which are not fetched yet.
+    ///
+    /// # Errors
+    /// If the repository cannot be had or holds no such data.
+    pub fn listing(&self, source: &HubSource, split: &str) -> Result<Listing> {
         let (hub, id): (&dyn Hub, _) = match (&source.hugging_face, &source.model_scope) {
             (hugging_face, Some(id)) if self.prefer_model_scope || hugging_face.is_none() => {
                 (&self.model_scope, id)
@@ -163,7 +175,7 @@ impl Hubs {
             (Some(id), _) => (&self.hugging_face, id),
             (None, _) => return Err(Error::contents("the data set", "has no name on any hub")),
         };
-        hub.data_files(id, source, split, watch)
+        hub.listing(id, source, split)
     }
 }
 

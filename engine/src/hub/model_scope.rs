@@ -7,12 +7,16 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::http::{Client, Wanted, escape_value};
-use super::{CACHE_ALONE, Hub, RemoteFile, RepoKind, Watch, blob, cache_home, is_set, select, variable};
+use super::{
+    CACHE_ALONE, Hub, Listing, RemoteFile, RepoKind, Watch, blob, cache_home, held, is_set, select, variable,
+};
 use crate::text::data::HubSource;
 
 const DOMAIN: &str = "www.modelscope.cn";
 pub(super) const HUB: &str = "ModelScope";
 const LOGIN: &str = "set MODELSCOPE_API_TOKEN to a token that may read it";
+/// The branch that repositories start with; `main` on the other hub.
+const DEFAULT: &str = "master";
 /// Files that a list of a data set's files gives at a time.
 const PAGE: usize = 100;
 
@@ -28,12 +32,15 @@ pub struct ModelScope {
 
 impl Hub for ModelScope {
     fn model(&self, id: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
-        let revision = revision.filter(|revision| *revision != "main").unwrap_or("master");
         let folder = self.folder(RepoKind::Model, id);
-        let what = format!("model {id}");
+        let cached = || is_model_of(&folder, revision).then(|| folder.clone());
+        let revision = revision.filter(|revision| !is_default(revision)).unwrap_or(DEFAULT);
+        let what = match revision {
+            DEFAULT => format!("model {id}"),
+            other => format!("model {id} at revision {other}"),
+        };
         if let Some(offline) = self.offline {
-            let found = folder.join("config.json").exists();
-            return if found { Ok(folder) } else { Err(Error::Offline { what, offline }) };
+            return cached().ok_or(Error::Offline { what, offline });
         }
         let url = format!(
             "{}/api/v1/models/{id}/repo/files?Revision={}&Recursive=True",
@@ -41,23 +48,23 @@ impl Hub for ModelScope {
             escape_value(revision)
         );
         let files = match self.files(&url, &what) {
-            Err(error) if error.is_passing() && folder.join("config.json").exists() => return Ok(folder),
+            Err(error) if error.is_passing() => return cached().ok_or(error),
             other => other?.0,
         };
         let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let wanted = select::model_files(&names).map_err(|message| Error::contents(id, message))?;
         self.fetch(RepoKind::Model, id, revision, &files, &wanted, watch)?;
+        held::keep_only(&folder, &wanted);
         Ok(folder)
     }
 
-    fn data_files(&self, id: &str, source: &HubSource, split: &str, watch: Watch) -> Result<Vec<PathBuf>> {
-        const REVISION: &str = "master";
+    fn listing(&self, id: &str, source: &HubSource, split: &str) -> Result<Listing> {
         let what = format!("data set {id}");
         let folder = self.folder(RepoKind::Dataset, id);
         let (files, local) = match self.offline {
             Some(offline) if !folder.exists() => return Err(Error::Offline { what, offline }),
             Some(_) => (local_files(&folder), true),
-            None => match self.dataset_files(id, REVISION, &what) {
+            None => match self.dataset_files(id, DEFAULT, &what) {
                 Err(error) if error.is_passing() && folder.exists() => (local_files(&folder), true),
                 other => (other?, false),
             },
@@ -68,10 +75,15 @@ impl Hub for ModelScope {
         let wanted = wanted.ok_or_else(|| {
             wrong("holds no files of a kind that is read (json, jsonl, csv, txt, parquet, arrow)".into())
         })?;
+        let places = wanted.iter().map(|path| folder.join(path)).collect();
         if local {
-            return Ok(wanted.iter().map(|path| folder.join(path)).collect());
+            select::check_whole(&wanted).map_err(wrong)?;
+            return Ok(Listing::here(places));
         }
-        self.fetch(RepoKind::Dataset, id, REVISION, &files, &wanted, watch)
+        let (hub, id) = (self.clone(), id.to_owned());
+        Ok(Listing::remote(places, move |place, watch| {
+            hub.fetch(RepoKind::Dataset, &id, DEFAULT, &files, &wanted[place..=place], watch)
+        }))
     }
 }
 
@@ -157,24 +169,36 @@ impl ModelScope {
         files: &[RemoteFile],
         paths: &[String],
         watch: Watch,
-    ) -> Result<Vec<PathBuf>> {
+    ) -> Result<()> {
         let folder = self.folder(kind, id);
-        let mut fetched = Vec::with_capacity(paths.len());
         for path in paths {
             let target = folder.join(path);
-            let listed = files.iter().find(|file| file.path == *path);
-            let (etag, size) = listed.map_or((None, None), |file| (file.etag.as_deref(), file.size));
+            let unlisted = || RemoteFile { path: path.clone(), size: None, etag: None };
+            let file = files.iter().find(|file| file.path == *path).cloned().unwrap_or_else(unlisted);
             let query = format!("Revision={}&FilePath={}", escape_value(revision), escape_value(path));
             let source = if kind == RepoKind::Dataset { "Source=SDK&" } else { "" };
             let url = format!("{}/api/v1/{}/{id}/repo?{source}{query}", self.endpoint, kind.plural());
             let lock = self.cache.join(".lock").join(format!("{}--{}", kind.plural(), id.replace('/', "--")));
             let name = format!("{id}/{path}");
-            let wanted = Wanted { url: &url, name: &name, size };
-            blob::fetch(&self.client, &wanted, &target, &lock, etag, watch)?;
-            fetched.push(target);
+            let wanted = Wanted { url: &url, name: &name, size: file.size, etag: file.etag.as_deref() };
+            let is_there = || held::is_there(&folder, revision, &file);
+            blob::fetch(&self.client, &wanted, &target, &lock, is_there, watch)?;
+            held::remember(&folder, revision, &file);
         }
-        Ok(fetched)
+        Ok(())
     }
+}
+
+fn is_default(revision: &str) -> bool {
+    ["main", DEFAULT].contains(&revision)
+}
+
+/// Whether the folder holds a model, and that of the revision where one is asked for.
+fn is_model_of(folder: &Path, revision: Option<&str>) -> bool {
+    const CONFIG: &str = "config.json";
+    let same =
+        |held: &str| revision.is_none_or(|asked| asked == held || is_default(asked) && is_default(held));
+    folder.join(CONFIG).exists() && held::revision(folder, CONFIG).is_none_or(|held| same(&held))
 }
 
 /// What an earlier fetch left.

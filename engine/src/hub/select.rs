@@ -82,6 +82,23 @@ pub(super) fn data_files(
     one_kind(chosen).map(Some)
 }
 
+/// Refuses a part of the files of a split, by their numbers: `train-00003-of-00010.parquet`.
+///
+/// # Errors
+/// If some are missing.
+pub(super) fn check_whole(files: &[String]) -> Result<(), String> {
+    let of = |file: &String| {
+        let mut words = words(file).collect::<Vec<_>>().into_iter().skip_while(|word| word != "of");
+        words.nth(1)?.parse::<usize>().ok()
+    };
+    match files.iter().filter_map(of).max() {
+        Some(all) if files.len() < all => {
+            Err(format!("only {} of its {all} files are on this machine", files.len()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// By `configs: [{config_name, data_files: [{split, path}], data_dir}]`.
 fn by_card<'a>(
     files: &[&'a str],
@@ -339,6 +356,14 @@ mod tests {
         assert_eq!(pick(&files, configs.clone(), Some("en"), "test"), Ok(Some(vec!["b/x/3.json".into()])));
         assert_eq!(pick(&files, configs.clone(), Some("zh"), "train"), Ok(Some(vec!["c1.json".into()])));
         assert!(pick(&files, configs, None, "train").is_err_and(|e| e.contains("en, zh")));
+    }
+
+    #[test]
+    fn a_part_of_a_split_is_not_taken_for_all_of_it() {
+        let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let two = files(&["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"]);
+        assert_eq!((check_whole(&two), check_whole(&files(&["rows.json"]))), (Ok(()), Ok(())));
+        assert!(check_whole(&two[..1]).is_err_and(|e| e.contains("only 1 of its 2 files")));
     }
 
     #[test]

@@ -135,6 +135,46 @@ fn a_download_that_is_broken_off_is_gone_on_with() {
 }
 
 #[test]
+fn a_connection_that_falls_silent_is_given_up_and_gone_on_with() {
+    let weights = weights();
+    let server = serving(&weights, Answer { cut: Some(100_000), silent: true, ..ok(weights.clone()) });
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let hub = hub.with_silence(Duration::from_millis(300));
+    let folder = hub.model("owner/model", None, &mut quietly).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+    assert_eq!(server.asked("bytes=100000-"), 1);
+}
+
+#[test]
+fn a_download_that_waits_can_be_broken_off() {
+    let weights = weights();
+    let server = serving(&weights, Answer { cut: Some(100_000), silent: true, ..ok(weights.clone()) });
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
+    let (start, mut asked) = (Instant::now(), 0);
+    let stopped = hub.model("owner/model", None, &mut |progress| {
+        asked += u32::from(progress.done == 100_000);
+        if asked > 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_is_left_of_other_contents_is_no_part_of_a_file() {
+    let weights = weights();
+    let server = serving(&weights, ok(weights.clone()));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let blobs = cache.path().join("models--owner--model/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    let partial = blobs.join(format!("{}.incomplete", hex(&Sha256::digest(&weights))));
+    std::fs::write(partial, [7; 1000]).expect("another file's start");
+    let folder = fetch(&server, cache.path()).expect("the model");
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
+}
+
+#[test]
 fn wrong_contents_are_refused_and_not_kept() {
     let weights = weights();
     let mut other = weights.clone();
@@ -205,7 +245,8 @@ fn a_data_set_of_a_script_comes_from_its_converted_branch() {
     let cache = tempfile::tempdir().expect("a temporary folder");
     let hub = HuggingFace::new(&server.endpoint, cache.path(), None, None);
     let files =
-        hub.data_files("owner/data", &HubSource::default(), "train", &mut quietly).expect("the files");
+        hub.listing("owner/data", &HubSource::default(), "train").and_then(|list| list.all(&mut quietly));
+    let files = files.expect("the files");
     let folder = cache.path().join("datasets--owner--data");
     assert_eq!(files, [folder.join("snapshots").join(COMMIT).join(path)]);
     assert_eq!(
@@ -247,16 +288,55 @@ fn model_scope_speaks_its_own_protocol() {
     assert_eq!(std::fs::read(folder.join("model.safetensors")).expect("the weights"), weights);
     assert_eq!(server.asked("bytes=70000-"), 1);
     assert!(server.asked("m_session_id=secret") > 0);
-    let files =
-        hub.data_files("owner/data", &HubSource::default(), "train", &mut quietly).expect("the files");
+    let rows = |hub: &ModelScope| {
+        hub.listing("owner/data", &HubSource::default(), "train").and_then(|list| list.all(&mut quietly))
+    };
+    let files = rows(&hub).expect("the files");
     assert_eq!(files, [cache.path().join("datasets/owner/data/train.jsonl")]);
     let offline = ModelScope::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
-    assert_eq!(
-        offline.data_files("owner/data", &HubSource::default(), "train", &mut quietly).ok(),
-        Some(files)
-    );
+    assert_eq!(rows(&offline).ok(), Some(files));
     let missing = hub.model("owner/none", None, &mut quietly).expect_err("not there").to_string();
     assert!(missing.contains("model owner/none does not exist on ModelScope"), "{missing}");
+}
+
+/// ModelScope's cache has one place for a file, whatever its revision.
+#[test]
+fn another_revision_of_a_model_is_not_taken_for_the_same() {
+    let model = |revision: &str, weights: &str, hashed: bool| {
+        let hash = hex(&Sha256::digest(weights));
+        let hash = if hashed { format!(r#", "Sha256": "{hash}""#) } else { String::new() };
+        let list = format!(
+            r#"{{"Data": {{"Files": [{{"Path": "config.json", "Size": 2}},
+                {{"Path": "model.safetensors", "Size": {}{hash}}}]}}}}"#,
+            weights.len()
+        );
+        let base = "/api/v1/models/owner/model/repo";
+        [
+            (format!("{base}/files?Revision={revision}&Recursive=True"), ok(list)),
+            (format!("{base}?Revision={revision}&FilePath=config.json"), ok("{}")),
+            (format!("{base}?Revision={revision}&FilePath=model.safetensors"), ok(weights)),
+        ]
+    };
+    for hashed in [true, false] {
+        let server = Server::start([model("master", "first", hashed), model("v2", "other", hashed)].concat());
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let hub = ModelScope::new(&server.endpoint, cache.path(), None, None);
+        let weights = |revision: Option<&str>| {
+            let folder = hub.model("owner/model", revision, &mut quietly).expect("the model");
+            std::fs::read_to_string(folder.join("model.safetensors")).expect("the weights")
+        };
+        assert_eq!([weights(None), weights(Some("main"))], ["first", "first"]);
+        assert_eq!(server.asked("FilePath=model.safetensors"), 1, "nothing is fetched twice");
+        let offline = ModelScope::new("http://127.0.0.1:1", cache.path(), None, Some("HF_HUB_OFFLINE"));
+        assert!(offline.model("owner/model", Some("main"), &mut quietly).is_ok());
+        let message = offline.model("owner/model", Some("v2"), &mut quietly).expect_err("not there");
+        assert!(message.to_string().contains("model owner/model at revision v2 is not on"), "{message}");
+        assert_eq!([weights(Some("v2")), weights(None)], ["other", "first"]);
+        assert_eq!(server.asked("FilePath=model.safetensors"), 3);
+        // The hub's own tool puts another file there.
+        std::fs::write(cache.path().join("models/owner/model/model.safetensors"), "wrong").expect("a file");
+        assert_eq!(weights(None), "first");
+    }
 }
 
 #[test]
@@ -284,9 +364,12 @@ fn a_catalog_may_lie_in_a_repository() {
 
     let names = ["rows".to_owned()];
     let mut stopped = |_: &Progress<'_>| ControlFlow::Break(());
-    assert_eq!(catalog.fetch(&names, &hubs, &mut stopped).expect("no failure"), ControlFlow::Break(()));
+    assert_eq!(
+        catalog.fetch(&names, usize::MAX, &hubs, &mut stopped).expect("no failure"),
+        ControlFlow::Break(())
+    );
     assert!(catalog.source("rows", Kind::Supervised, &hubs.clone().in_cache()).is_err());
-    let fetched = catalog.fetch(&names, &hubs, &mut quietly).expect("the rows");
+    let fetched = catalog.fetch(&names, usize::MAX, &hubs, &mut quietly).expect("the rows");
     assert_eq!(fetched, ControlFlow::Continue(()));
     let source = catalog.source("rows", Kind::Supervised, &hubs.clone().in_cache()).expect("in the cache");
     assert_eq!(source.rows().count(), 1);
@@ -299,6 +382,33 @@ fn a_catalog_may_lie_in_a_repository() {
         let message = Catalog::remote(id, &hubs).expect_err("no catalog").to_string();
         assert!(message.starts_with("dataset_dir: ") && message.contains(part), "{message}");
     }
+}
+
+#[test]
+fn a_stream_fetches_a_file_when_it_reaches_it() {
+    let row = |n: usize| format!("{{\"instruction\": \"{n}\", \"output\": \"A\"}}\n").into_bytes();
+    let files = [("train-00000-of-00002.jsonl", row(0)), ("train-00001-of-00002.jsonl", row(1))];
+    let server = Server::start(hub_server::repository("datasets/", "owner/rows", &files));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hubs = Hubs {
+        hugging_face: HuggingFace::new(&server.endpoint, cache.path(), None, None),
+        model_scope: ModelScope::new("http://127.0.0.1:1", cache.path(), None, None),
+        prefer_model_scope: false,
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let info = r#"{"rows": {"hf_hub_url": "owner/rows"}}"#;
+    std::fs::write(folder.path().join("dataset_info.json"), info).expect("dataset_info.json");
+    let catalog = Catalog::open(folder.path()).expect("the catalog");
+    let source = catalog.stream("rows", Kind::Supervised, &hubs).expect("the list of files");
+    assert_eq!(server.asked("resolve"), 0);
+    let mut rows = source.rows();
+    assert!(rows.next().is_some_and(|row| row.is_ok()));
+    assert_eq!((server.asked("GET /datasets"), server.asked("00001-of")), (1, 0));
+    let message = catalog.look_in("rows", &hubs.clone().in_cache()).expect_err("half of it").to_string();
+    assert!(message.contains("only 1 of its 2 files are on this machine"), "{message}");
+    assert_eq!(rows.filter(|row| row.is_ok()).count(), 1);
+    assert_eq!(source.rows().count(), 2);
+    assert_eq!(server.asked("GET /datasets"), 2, "nothing is fetched twice");
 }
 
 #[test]

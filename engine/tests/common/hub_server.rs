@@ -15,6 +15,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The first answer ends after so many bytes.
     pub cut: Option<usize>,
+    /// What is cut ends in silence, not with the connection.
+    pub silent: bool,
 }
 
 pub fn ok(body: impl Into<Vec<u8>>) -> Answer {
@@ -128,5 +130,8 @@ fn serve(mut stream: TcpStream, answers: &Mutex<HashMap<String, Answer>>, seen: 
     let _ = stream.write_all(format!("{head}\r\n").as_bytes());
     if !request.starts_with("HEAD") {
         let _ = stream.write_all(&body[..answer.cut.unwrap_or(body.len()).min(body.len())]);
+        if answer.silent && answer.cut.is_some() {
+            std::thread::sleep(std::time::Duration::from_secs(60));
+        }
     }
 }

@@ -6,6 +6,8 @@ const GOOD: &str = r#"{"conversations": [{"from": "human", "value": "Q"}, {"from
 const OPENAI: &str = r#""formatting": "openai", "columns": {"messages": "messages", "tools": "tools"}, "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}"#;
 const HISTORY: &str = r#""columns": {"prompt": "q", "response": "a", "history": "h", "system": "s", "tools": "t", "images": "i", "videos": "v", "audios": "u"}"#;
 const PAIRS: &str = r#""ranking": true, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}"#;
+/// The layout of LLaMA-Factory 0.7.
+const LISTED: &str = r#""ranking": true, "columns": {"prompt": "q", "response": "a"}"#;
 const CHAT_PAIRS: &str = r#""ranking": true, "formatting": "sharegpt", "columns": {"messages": "m", "chosen": "c", "rejected": "r"}"#;
 const JUDGED: &str = r#""columns": {"prompt": "q", "response": "a", "kto_tag": "k"}"#;
 const CHAT_JUDGED: &str = r#""formatting": "sharegpt", "columns": {"messages": "m", "kto_tag": "k"}"#;
@@ -87,6 +89,38 @@ fn fields() -> Vec<Input> {
             key(&["row 2 has the key \"from\" twice"]),
         ),
         chat(r#"[{"messages": []}]"#, Refuses(&["row 1, key \"conversations\""])),
+        turns(
+            r#"[{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]"#,
+            key(&["row 2", "message 1 should be an object, not a list"]),
+        ),
+        turns(
+            r#"{"from": "human", "value": "Q", "\u0066rom": "gpt"}"#,
+            key(&["row 2 has the key \"from\" twice"]),
+        ),
+        turns(r#"{"FROM": "human", "VALUE": "Q"}"#, key(&["row 2", "message 1: \"from\" is missing"])),
+        turns(r#"{"from": "human", "value": "Q"}, null"#, key(&["row 2", "message 2 should be an object"])),
+        turns(
+            r#"{"from": "human", "value": {"text": "Q"}}"#,
+            key(&["row 2", "\"value\" should be a text, not an object"]),
+        ),
+        turns(r#"{"from": null, "value": "Q"}"#, key(&["row 2", "\"from\" should be a text, not null"])),
+        row(
+            r#"{"conversations": "[{\"from\": \"human\", \"value\": \"Q\"}]"}"#,
+            key(&["row 2, key \"conversations\"", "not a text"]),
+        ),
+        row(r#"{"Conversations": []}"#, key(&["row 2, key \"conversations\"", "not null"])),
+        with(
+            r#""formatting": "sharegpt", "tags": {"user_tag": "human"}"#,
+            "d.json",
+            format!("[{GOOD}]"),
+            Refuses(&["\"tags\" does not name \"role_tag\""]),
+        ),
+        with(
+            r#""formatting": "sharegpt", "tags": {"role_tag": "from", "content_tag": "value"}"#,
+            "d.json",
+            format!("[{GOOD}]"),
+            Refuses(&["no row can be used", "unknown role \"human\""]),
+        ),
         chat(r#"[{"conversations": []}]"#, Refuses(&["no row can be used", "row 1"])),
     ]
 }
@@ -148,15 +182,25 @@ fn tools() -> Vec<Input> {
 }
 
 fn history() -> Vec<Input> {
-    let row =
-        |more: &str, expect| with(HISTORY, "d.json", format!(r#"[{{"q": "Q", "a": "A", {more}}}]"#), expect);
+    let all = r#"{"q": "Q", "a": "A", "h": [], "s": "", "t": "", "i": [], "v": [], "u": []}"#;
+    let row = |more: &str, expect| {
+        with(HISTORY, "d.json", format!(r#"[{all}, {{"q": "Q", "a": "A", {more}}}]"#), expect)
+    };
+    let lacking = |column: &str, refusal| {
+        with(
+            HISTORY,
+            "d.json",
+            format!("[{}]", all.replace(&format!("\"{column}\""), "\"x\"")),
+            Refuses(refusal),
+        )
+    };
     let pairs = "should be a list of [question, answer] pairs";
-    let refuses = move || Refuses(&["row 1, key \"h\": should be a list of [question, answer] pairs"]);
+    let refuses = move || Refuses(&["row 2, key \"h\": should be a list of [question, answer] pairs"]);
     assert!(matches!(refuses(), Refuses([part]) if part.contains(pairs)));
     vec![
-        row(r#""h": []"#, Loads(1)),
-        row(r#""h": null"#, Loads(1)),
-        row(r#""h": [["a", "b"], ["c", "d"]]"#, Loads(1)),
+        row(r#""h": []"#, Loads(2)),
+        row(r#""h": null"#, Loads(2)),
+        row(r#""h": [["a", "b"], ["c", "d"]]"#, Loads(2)),
         row(r#""h": [["only"]]"#, refuses()),
         row(r#""h": [["a", "b", "c"]]"#, refuses()),
         row(r#""h": [["a", null]]"#, refuses()),
@@ -164,14 +208,19 @@ fn history() -> Vec<Input> {
         row(r#""h": "a""#, refuses()),
         row(r#""h": {"a": "b"}"#, refuses()),
         row(r#""h": 0"#, refuses()),
-        row(r#""s": 5"#, Refuses(&["row 1, key \"s\": should be a text"])),
-        row(r#""s": null"#, Loads(1)),
-        row(r#""s": "S""#, Loads(1)),
-        row(r#""i": ["1.jpg"]"#, Refuses(&["row 1, key \"i\": has media; only text can be trained on"])),
-        row(r#""i": "1.jpg""#, Refuses(&["row 1, key \"i\": has media"])),
-        row(r#""v": ["1.mp4"]"#, Refuses(&["row 1, key \"v\": has media"])),
-        row(r#""u": ["1.wav"]"#, Refuses(&["row 1, key \"u\": has media"])),
-        row(r#""i": [], "v": null"#, Loads(1)),
+        row(r#""s": 5"#, Refuses(&["row 2, key \"s\": should be a text"])),
+        row(r#""s": null"#, Loads(2)),
+        row(r#""s": "S""#, Loads(2)),
+        row(r#""i": ["1.jpg"]"#, Refuses(&["row 2, key \"i\": has media; only text can be trained on"])),
+        row(r#""i": "1.jpg""#, Refuses(&["row 2, key \"i\": has media"])),
+        row(r#""v": ["1.mp4"]"#, Refuses(&["row 2, key \"v\": has media"])),
+        row(r#""u": ["1.wav"]"#, Refuses(&["row 2, key \"u\": has media"])),
+        row(r#""i": [], "v": null"#, Loads(2)),
+        lacking("h", &["no row has the column \"h\" (history); the first row has q, a, x"]),
+        lacking("s", &["no row has the column \"s\" (system)"]),
+        lacking("t", &["no row has the column \"t\" (tools)"]),
+        lacking("i", &["no row has the column \"i\" (images)"]),
+        lacking("u", &["no row has the column \"u\" (audios)"]),
     ]
 }
 
@@ -183,6 +232,8 @@ fn answers() -> Vec<Input> {
         let good = r#"{"m": [{"from": "human", "value": "Q"}], "c": {"from": "gpt", "value": "A"}, "r": {"from": "gpt", "value": "B"}}"#;
         with(CHAT_PAIRS, "d.json", format!("[{good}, {row}]"), expect)
     };
+    let listed =
+        |answers: &str, expect| with(LISTED, "d.json", format!(r#"[{{"q": "Q", "a": {answers}}}]"#), expect);
     let judged = |row: &str, expect| {
         with(JUDGED, "d.json", format!(r#"[{{"q": "Q", "a": "A", "k": true}}, {row}]"#), expect)
     };
@@ -191,6 +242,12 @@ fn answers() -> Vec<Input> {
         pair(r#"{"q": "Q", "c": "A"}"#, LeavesOut(1, &["needs a chosen and a rejected answer"])),
         pair(r#"{"q": "Q", "c": "A", "r": null}"#, LeavesOut(1, &["needs a chosen and a rejected answer"])),
         pair(r#"{"q": "Q", "c": "", "r": ""}"#, Loads(2)),
+        listed(r#"["A", "B"]"#, Loads(1)),
+        listed(r#"["A", "B", "C"]"#, Loads(1)),
+        listed(r#"["A"]"#, Refuses(&["no row can be used", "needs a chosen and a rejected answer"])),
+        listed(r#"["A", null]"#, Refuses(&["no row can be used", "needs a chosen and a rejected answer"])),
+        listed(r#""A""#, Refuses(&["no row can be used", "needs a chosen and a rejected answer"])),
+        with(LISTED, "d.json", r#"[{"q": "Q"}]"#, Refuses(&["no row has the column \"a\" (response)"])),
         pair(r#"{"q": "Q", "c": 1, "r": "B"}"#, Refuses(&["row 2, key \"c\": should be a text"])),
         pair(r#"{"q": "Q", "c": "A", "r": ["B"]}"#, Refuses(&["row 2, key \"r\": should be a text"])),
         with(
@@ -210,6 +267,14 @@ fn answers() -> Vec<Input> {
         chat_pair(
             r#"{"m": [{"from": "human", "value": "Q"}], "c": {"from": "gpt"}, "r": {"from": "gpt", "value": "B"}}"#,
             Refuses(&["row 2, key \"c\"", "\"value\" is missing"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}], "c": [{"from": "gpt", "value": "A"}], "r": []}"#,
+            Refuses(&["row 2, key \"c\": should be an object with role and content, not a list"]),
+        ),
+        chat_pair(
+            r#"{"m": [{"from": "human", "value": "Q"}], "c": null, "r": null}"#,
+            LeavesOut(1, &["row 2, key \"m\""]),
         ),
         chat_pair(
             r#"{"m": [{"from": "human", "value": "Q"}], "c": "A", "r": "B"}"#,

@@ -26,7 +26,23 @@ pub fn inputs() -> Vec<Input> {
         entry(r#""columns": {}"#, Refuses(&["\"columns\" does not name \"prompt\""])),
         entry(
             r#""columns": {"promt": "instruction"}"#,
-            Refuses(&["\"columns\" has an unknown key \"promt\""]),
+            Refuses(&["\"columns\" does not name \"prompt\"; key \"promt\" of \"columns\" is unknown"]),
+        ),
+        entry(r#""columns": {"prompt": "instruction", "response": "output", "backtrack": ["x"]}"#, Loads(1)),
+        entry(
+            r#""columns": {"prompt": "instruction", "query": "inptu", "response": "output"}"#,
+            Refuses(&["no row has the column \"inptu\" (query); the first row has instruction, output"]),
+        ),
+        entry(r#""columns": {"prompt": "instruction", "query": "input", "response": "output"}"#, Loads(1)),
+        entry(
+            r#""columns": {"prompt": "instruction", "response": "output", "history": "hist"}"#,
+            Refuses(&["no row has the column \"hist\" (history)"]),
+        ),
+        entry(r#""columns": {"prompt": "Instruction", "response": "output"}"#, Refuses(&["\"Instruction\""])),
+        entry(r#""file_name": "e.json""#, Refuses(&["has the key \"file_name\" twice", "line 1"])),
+        entry(
+            r#""columns": {"prompt": "instruction", "prompt": "output"}"#,
+            Refuses(&["has the key \"prompt\" twice"]),
         ),
         entry(r#""columns": {"prompt": 1}"#, Refuses(&["\"columns\".\"prompt\" should be a text"])),
         entry(
@@ -35,7 +51,11 @@ pub fn inputs() -> Vec<Input> {
         ),
         entry(r#""columns": {"prompt": "instruction"}"#, Refuses(&["no row can be used"])),
         entry(r#""tags": []"#, Refuses(&["\"tags\" should be an object"])),
-        entry(r#""tags": {"role": "x"}"#, Refuses(&["\"tags\" has an unknown key \"role\""])),
+        entry(r#""tags": {"role": "x"}"#, Loads(1)),
+        entry(
+            r#""formatting": "sharegpt", "tags": {"role": "x"}"#,
+            Refuses(&["\"tags\" does not name \"role_tag\"; key \"role\" of \"tags\" is unknown"]),
+        ),
         entry(r#""split": "test""#, Refuses(&["\"split\" is \"test\""])),
         entry(r#""split": "train[:1]""#, Loads(1)),
         entry(r#""split": "train[1:]""#, Refuses(&["no row"])),

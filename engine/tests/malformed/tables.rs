@@ -2,6 +2,7 @@
 
 use super::*;
 
+const GOOD_JSON: &str = "[{\"instruction\": \"Q\", \"output\": \"A\"}]\n";
 const TEXT: &str = r#""columns": {"prompt": "text"}"#;
 
 pub fn inputs() -> Vec<Input> {
@@ -19,7 +20,26 @@ pub fn inputs() -> Vec<Input> {
         csv("instruction,output\nQ\n", Refuses(&["line 2", "the row has 1 cells, but the header has 2"])),
         csv(
             "instruction,output\nQ,A\nQ,A,B\n",
-            Refuses(&["line 3", "the row has 3 cells, but the header has 2"]),
+            Refuses(&["line 3: row 2: the row has 3 cells, but the header has 2"]),
+        ),
+        csv("instruction,output\rQ,A\rR,B\r", Refuses(&["line 1", "a carriage return alone"])),
+        csv("instruction,output\nQ,A\rR,B\n", Refuses(&["line 2: row 1", "a carriage return alone"])),
+        csv("instruction,output\n\"Q\rR\",A\n", Loads(1)),
+        csv("instruction, output\nQ,A\n", Refuses(&["no row has the column \"output\" (response)"])),
+        csv("Instruction,Output\nQ,A\n", Refuses(&["no row has the column \"instruction\""])),
+        csv("instruction,output\nQ,A\n,\n", LeavesOut(1, &["row 2, key \"output\""])),
+        csv("instruction,output\nQ,A\n,B\n", Loads(2)),
+        csv("instruction,output\n\"\",\"\"\n", Refuses(&["no row can be used", "row 1, key \"output\""])),
+        csv("instruction,output\nQ,A,\n", Refuses(&["line 2: row 1: the row has 3 cells"])),
+        csv("instruction,output,\nQ,A,\n", Loads(1)),
+        csv("\n\ninstruction,output\nQ,A\n", Loads(1)),
+        csv("\"instruction\",\"output\"\n\"Q\",\"A\"", Loads(1)),
+        csv("instruction,output\nQ\0,A\n", Loads(1)),
+        csv(GOOD_JSON, Refuses(&["no row", "d.csv"])),
+        alpaca(
+            "d.csv",
+            format!("instruction,output\nQ,{}\nR,B\n", "x".repeat(70 << 20)),
+            Refuses(&["line 2: row 1: the row is longer than 64 MiB"]),
         ),
         csv("instruction,output\n\nQ,A\n\n\n", Loads(1)),
         csv("instruction,output\n\"Q, with \"\"quotes\"\"\nand a line\",A\n", Loads(1)),
@@ -61,7 +81,9 @@ pub fn inputs() -> Vec<Input> {
         txt(b"one\r\n\r\ntwo\r\n", Loads(3)),
         txt("\u{feff}one\n".as_bytes(), Loads(1)),
         txt(b"\n", Loads(1)),
-        txt(b"one\n\xff\n", Refuses(&["line 2", "not UTF-8"])),
+        txt(b"one\n\xff\n", Refuses(&["line 2: row 2", "not UTF-8"])),
+        txt(b"\xff\xfeo\0n\0e\0", Refuses(&["UTF-16"])),
+        txt(b"one\n\n\n", Loads(3)),
         txt(b"one\0two\n", Loads(1)),
         txt(&vec![b'x'; 100 << 20], Refuses(&["line 1", "longer than 64 MiB"])),
         alpaca("d.txt", "Q\n", Refuses(&["no row has the column \"instruction\"", "text"])),

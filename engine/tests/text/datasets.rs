@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::text::data::{Catalog, Kind, Record};
 use engine::text::encode::{feedback, pairwise, prompted};
 use engine::text::{Example, Template, Tokenizer, prepare, prepare_tokenizer};
-use recipe::{Recipe, Stage};
+use recipe::{MixStrategy, Recipe, Stage};
 use serde_json::{Map, Value, json};
 
 use super::common::goldens;
@@ -83,11 +83,25 @@ fn recipe(case: &Value) -> Result<Recipe, String> {
                 recipe.set("tool_format", value.as_str().unwrap_or_default()).map_err(|e| e.message)?
             }
             "default_system" => recipe.default_system = value.as_str().map(str::to_owned),
-            "mix_strategy" if value == "concat" => {}
+            "mix_strategy" => {
+                let named = value.as_str().and_then(MixStrategy::from_name);
+                recipe.mix_strategy = named.ok_or_else(|| format!("no mix_strategy {value}"))?;
+            }
+            "interleave_probs" => recipe.interleave_probs = shares(value),
+            "val_size" => recipe.val_size = value.as_f64().ok_or("no val_size")?,
+            "seed" => recipe.seed = value.as_u64().ok_or("no seed")?,
             other => return Err(format!("option {other} = {value} is not supported")),
         }
     }
     Ok(recipe)
+}
+
+/// `"0.5,0.5"`, or a list of numbers.
+fn shares(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => text.split(',').map(|share| share.trim().to_owned()).collect(),
+        list => items(list).iter().map(Value::to_string).collect(),
+    }
 }
 
 fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {

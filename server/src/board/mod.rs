@@ -17,7 +17,6 @@ use app::{
     },
     prefs::Preferences,
 };
-use engine::text::Remark;
 use recipe::{Event, EventBody, LogLevel, Problem};
 
 use crate::{

@@ -15,6 +15,12 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
         .into_iter()
         .filter(|text| !text.is_empty())
         .collect();
+    // An empty question is one; without the column there is none.
+    if let Some(column) = columns.prompt.as_ref().filter(|column| !row.values.contains_key(*column))
+        && question.is_empty()
+    {
+        return Ok(Converted::Skipped(column.clone(), "is missing, so there is no question".into()));
+    }
     prompt.push(Message::new(Role::User, question.join("\n")));
     Ok(Converted::Record(Record {
         prompt,
@@ -36,6 +42,12 @@ fn response(info: &DatasetInfo, row: &Row<'_>) -> Result<Vec<Message>> {
         let (chosen, rejected) = (columns.chosen.as_deref(), columns.rejected.as_deref());
         if row.get(chosen).is_some() && row.get(rejected).is_some() {
             return Ok(vec![answer(row.text(chosen)?), answer(row.text(rejected)?)]);
+        }
+        // LLaMA-Factory 0.7 has both in a list, the better one first.
+        if let Some(Value::Array(answers)) = row.get(columns.response.as_deref())
+            && let [Value::String(better), Value::String(worse), ..] = answers.as_slice()
+        {
+            return Ok(vec![answer(better), answer(worse)]);
         }
         return Ok(Vec::new());
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::entries::Entries;
 use super::entry::{DatasetInfo, Source};
 use crate::hub::{self, Hubs, RepoKind, Watch};
 use crate::text::error::{Error, Result};
@@ -39,7 +40,7 @@ pub struct Catalog {
     folder: Option<PathBuf>,
     path: PathBuf,
     /// None if names are those of repositories.
-    entries: Option<Map<String, Value>>,
+    entries: Option<Entries>,
 }
 
 impl Catalog {
@@ -61,7 +62,7 @@ impl Catalog {
     /// If it is missing, is not JSON, or is not an object.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let entries = Some(read(&path)?);
+        let entries = Some(Entries::read(&path)?);
         Ok(Self { folder: Some(folder.to_owned()), path, entries })
     }
 
@@ -73,18 +74,26 @@ impl Catalog {
         }
         let file = hubs.hugging_face.file(RepoKind::Dataset, id, FILE, &mut hub::quietly);
         let path = file.map_err(|e| wrong(e.to_string()))?;
-        let entries = Some(read(&path)?);
+        let entries = Some(Entries::read(&path)?);
         Ok(Self { folder: None, path, entries })
     }
 
     /// A catalog of these entries, as if they stood in the file of `folder`.
     pub fn of(folder: &Path, entries: Map<String, Value>) -> Self {
+        let entries = Entries { all: entries, ..Entries::default() };
         Self { folder: Some(folder.to_owned()), path: folder.join(FILE), entries: Some(entries) }
     }
 
     /// The entries as they stand in the file.
-    pub fn into_entries(self) -> Map<String, Value> {
-        self.entries.unwrap_or_default()
+    ///
+    /// # Errors
+    /// If one is there twice, or has a key twice: written back, something would be lost.
+    pub fn into_entries(self) -> Result<Map<String, Value>> {
+        let ambiguous = self.entries.as_ref().and_then(|entries| entries.ambiguous.first_key_value());
+        match ambiguous {
+            Some((name, problem)) => Err(self.wrong(name, problem.clone())),
+            None => Ok(self.entries.unwrap_or_default().all),
+        }
     }
 
     /// The file itself.
@@ -94,7 +103,7 @@ impl Catalog {
 
     /// All names, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().flat_map(|entries| entries.keys()).map(String::as_str)
+        self.entries.iter().flat_map(|entries| entries.all.keys()).map(String::as_str)
     }
 
     /// The entry called `name`.
@@ -108,7 +117,10 @@ impl Catalog {
             let entry = Map::from_iter([(key.to_owned(), Value::from(name))]);
             return DatasetInfo::parse(Path::new(""), name, &entry).map_err(error);
         };
-        let entry = entries.get(name).ok_or_else(|| error(format!("does not exist{}", self.known())))?;
+        if let Some(problem) = entries.ambiguous.get(name) {
+            return Err(error(problem.clone()));
+        }
+        let entry = entries.all.get(name).ok_or_else(|| error(format!("does not exist{}", self.known())))?;
         let Value::Object(entry) = entry else { return Err(error(super::wrong("an object", entry))) };
         let folder = self.folder.as_deref();
         let info = DatasetInfo::parse(folder.unwrap_or(Path::new("")), name, entry).map_err(error)?;
@@ -123,17 +135,21 @@ impl Catalog {
         Ok(info)
     }
 
-    /// Fetches those of the data sets that are on a hub, as far as they are not here; `Break` if `watch` breaks
-    /// it off.
+    /// Fetches the first files of those of the data sets that are on a hub, so many of each at most, as far as they
+    /// are not here; `Break` if `watch` breaks it off.
     ///
     /// # Errors
     /// If an entry is wrong, or its files cannot be had.
-    pub fn fetch(&self, names: &[String], hubs: &Hubs, watch: Watch) -> Result<ControlFlow<()>> {
+    pub fn fetch(&self, names: &[String], most: usize, hubs: &Hubs, watch: Watch) -> Result<ControlFlow<()>> {
         for name in names {
             let info = self.get(name)?;
             let Source::Hub(source) = &info.source else { continue };
-            match hubs.data_files(source, &info.split.name, watch) {
-                Ok(_) => {}
+            let mut fetch = || {
+                let listing = hubs.listing(source, &info.split.name)?;
+                (0..listing.files().len().min(most)).try_for_each(|place| listing.get(place, watch).map(drop))
+            };
+            match fetch() {
+                Ok(()) => {}
                 Err(hub::Error::Stopped) => return Ok(ControlFlow::Break(())),
                 Err(e) => return Err(self.wrong(name, e.to_string())),
             }
@@ -154,19 +170,6 @@ impl Catalog {
             "; the file has none".into()
         } else {
             format!("; there are {}{more}", names.join(", "))
-        }
-    }
-}
-
-/// The entries of a `dataset_info.json`.
-fn read(path: &Path) -> Result<Map<String, Value>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    match serde_json::from_slice(bytes).map_err(|e| Error::json(path, &e, 0))? {
-        Value::Object(entries) => Ok(entries),
-        other => {
-            let message = super::wrong("an object of data sets by name", &other);
-            Err(Error::Parse { path: path.to_owned(), line: 0, column: 0, message })
         }
     }
 }

@@ -118,6 +118,19 @@ const KNOWN: [&str; 13] = [
     "tags",
 ];
 
+/// Keys of `columns`.
+const COLUMNS: [&str; 13] = [
+    "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios",
+    "chosen", "rejected", "kto_tag",
+];
+
+/// Keys of `tags`.
+const TAGS: [&str; 7] =
+    ["role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag"];
+
+/// What the column of `query` is called where nothing else is said; many data sets do without it.
+pub(super) const USUAL_QUERY: &str = "input";
+
 /// Why an entry is wrong.
 type Parsed<T> = std::result::Result<T, String>;
 
@@ -147,7 +160,10 @@ impl DatasetInfo {
             }
         };
         let unknown = entry.keys().filter(|key| !KNOWN.contains(&key.as_str()) && !key.starts_with('_'));
-        let notes = unknown.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
+        let mut notes: Vec<String> =
+            unknown.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
+        let columns = columns(names(entry, "columns", &COLUMNS, &mut notes)?);
+        let tags = tags(names(entry, "tags", &TAGS, &mut notes)?);
         let split = split(string(entry, "split")?)?;
         if matches!(source, Source::File(_)) && split.name != "train" {
             return Err(format!("\"split\" is \"{}\", but a file has the split train alone", split.name));
@@ -159,8 +175,8 @@ impl DatasetInfo {
             sha1: string(entry, "file_sha1")?.map(str::to_lowercase),
             format,
             ranking,
-            columns: columns(entry.get("columns"))?,
-            tags: tags(entry.get("tags"))?,
+            columns,
+            tags,
             num_samples,
             notes,
         })
@@ -251,25 +267,22 @@ fn string<'a>(entry: &'a Map<String, Value>, key: &str) -> Parsed<Option<&'a str
     }
 }
 
-/// The texts of a map whose keys are all in `allowed`; `None` if there is no map.
+/// The map `what` of an entry, whose known keys name texts; `None` if there is none. What is unknown goes into `notes`.
 fn names<'a>(
-    value: Option<&'a Value>,
+    entry: &'a Map<String, Value>,
     what: &str,
-    allowed: &[&str],
+    known: &[&str],
+    notes: &mut Vec<String>,
 ) -> Parsed<Option<&'a Map<String, Value>>> {
-    let map = match value {
+    let map = match entry.get(what) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(map)) => map,
         Some(other) => return Err(format!("\"{what}\" {}", wrong("an object", other))),
     };
     for (key, value) in map {
-        if !allowed.contains(&key.as_str()) {
-            return Err(format!(
-                "\"{what}\" has an unknown key \"{key}\"; allowed are {}",
-                allowed.join(", ")
-            ));
-        }
-        if !value.is_string() && !value.is_null() {
+        if !known.contains(&key.as_str()) {
+            notes.push(format!("key \"{key}\" of \"{what}\" is unknown and has no effect"));
+        } else if !value.is_string() && !value.is_null() {
             return Err(format!("\"{what}\".\"{key}\" {}", wrong("a text", value)));
         }
     }
@@ -281,22 +294,18 @@ fn name(map: &Map<String, Value>, key: &str) -> Option<String> {
 }
 
 /// Once `columns` is there, what it does not name does not exist.
-fn columns(value: Option<&Value>) -> Parsed<Columns> {
-    const ALLOWED: [&str; 13] = [
-        "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos",
-        "audios", "chosen", "rejected", "kto_tag",
-    ];
-    let Some(map) = names(value, "columns", &ALLOWED)? else {
+fn columns(map: Option<&Map<String, Value>>) -> Columns {
+    let Some(map) = map else {
         let default = |name: &str| Some(name.to_owned());
-        return Ok(Columns {
+        return Columns {
             prompt: default("instruction"),
-            query: default("input"),
+            query: default(USUAL_QUERY),
             response: default("output"),
             messages: default("conversations"),
             ..Columns::default()
-        });
+        };
     };
-    Ok(Columns {
+    Columns {
         prompt: name(map, "prompt"),
         query: name(map, "query"),
         response: name(map, "response"),
@@ -310,23 +319,14 @@ fn columns(value: Option<&Value>) -> Parsed<Columns> {
         chosen: name(map, "chosen"),
         rejected: name(map, "rejected"),
         kto_tag: name(map, "kto_tag"),
-    })
+    }
 }
 
 /// As with columns: once `tags` is there, what it does not name does not exist.
-fn tags(value: Option<&Value>) -> Parsed<Tags> {
-    const ALLOWED: [&str; 7] = [
-        "role_tag",
-        "content_tag",
-        "user_tag",
-        "assistant_tag",
-        "observation_tag",
-        "function_tag",
-        "system_tag",
-    ];
-    let Some(map) = names(value, "tags", &ALLOWED)? else {
+fn tags(map: Option<&Map<String, Value>>) -> Tags {
+    let Some(map) = map else {
         let default = |name: &str| Some(name.to_owned());
-        return Ok(Tags {
+        return Tags {
             role: default("from"),
             content: default("value"),
             user: default("human"),
@@ -334,9 +334,9 @@ fn tags(value: Option<&Value>) -> Parsed<Tags> {
             observation: default("observation"),
             function: default("function_call"),
             system: default("system"),
-        });
+        };
     };
-    Ok(Tags {
+    Tags {
         role: name(map, "role_tag"),
         content: name(map, "content_tag"),
         user: name(map, "user_tag"),
@@ -344,5 +344,5 @@ fn tags(value: Option<&Value>) -> Parsed<Tags> {
         observation: name(map, "observation_tag"),
         function: name(map, "function_tag"),
         system: name(map, "system_tag"),
-    })
+    }
 }

@@ -1,16 +1,17 @@
 //! From an entry to records, row by row.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
-use super::entry::{DatasetInfo, Format, Source};
+use super::entry::{DatasetInfo, Format, Source, USUAL_QUERY};
 use super::files::{RawRow, Rows, files_of};
 use super::{Catalog, Converted, Kind, Record, Row, alpaca, messages};
-use crate::hub::{Hubs, quietly};
+use crate::hub::{Hubs, Listing, quietly};
 use crate::text::error::{Error, Result};
 use crate::text::numpy::LegacyRng;
 
@@ -60,6 +61,8 @@ pub struct DataSource {
     pub kind: Kind,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// The files, where they are fetched when their turn comes.
+    pub(super) pending: Option<Arc<Listing>>,
     pub(super) catalog: PathBuf,
 }
 
@@ -120,18 +123,32 @@ impl Catalog {
     /// # Errors
     /// If the entry is wrong, the data set is of another kind, or its files cannot be had.
     pub fn source(&self, name: &str, kind: Kind, hubs: &Hubs) -> Result<DataSource> {
+        let mut source = self.stream(name, kind, hubs)?;
+        if let Some(listing) = source.pending.take() {
+            let all = Listing::clone(&listing).all(&mut quietly);
+            all.map_err(|e| self.wrong(name, e.to_string()))?;
+        }
+        Ok(source)
+    }
+
+    /// As [`Catalog::source`], but each file is downloaded when its rows are asked for.
+    ///
+    /// # Errors
+    /// If the entry is wrong, the data set is of another kind, or the hub does not say which files it has.
+    pub fn stream(&self, name: &str, kind: Kind, hubs: &Hubs) -> Result<DataSource> {
         let info = self.get(name)?;
         let error = |message: String| self.wrong(name, message);
         info.check_kind(kind).map_err(error)?;
-        check_main_column(&info).map_err(error)?;
-        let files = match &info.source {
-            Source::File(path) => files_of(path)?,
+        check_names(&info).map_err(error)?;
+        let (files, pending) = match &info.source {
+            Source::File(path) => (files_of(path)?, None),
             Source::Hub(hub) => {
-                hubs.data_files(hub, &info.split.name, &mut quietly).map_err(|e| error(e.to_string()))?
+                let listing = hubs.listing(hub, &info.split.name).map_err(|e| error(e.to_string()))?;
+                (listing.files().to_vec(), Some(Arc::new(listing)))
             }
         };
         let mut notes = info.notes.clone();
-        if let (Some(expected), [file]) = (&info.sha1, files.as_slice()) {
+        if let (Some(expected), [file], None) = (&info.sha1, files.as_slice(), &pending) {
             let found = sha1(file)?;
             if found != *expected {
                 notes.push(format!(
@@ -139,7 +156,7 @@ impl Catalog {
                 ));
             }
         }
-        Ok(DataSource { info, files, kind, notes, catalog: self.path().to_owned() })
+        Ok(DataSource { info, files, kind, notes, pending, catalog: self.path().to_owned() })
     }
 }
 
@@ -150,13 +167,23 @@ fn sha1(path: &Path) -> Result<String> {
 
 /// Which of the columns that matter some row has.
 #[derive(Debug, Default)]
-pub struct Seen(AtomicU8);
+pub struct Seen(AtomicU16);
 
 impl DataSource {
     /// The rows as they stand in the files, those that the entry's split takes.
     pub fn rows(&self) -> impl Iterator<Item = Result<RawRow>> + Send + use<> {
         let range = &self.info.split.rows;
-        Rows::of(self.files.clone()).skip(range.start).take(range.end - range.start)
+        let rows = match &self.pending {
+            None => Rows::of(self.files.clone()),
+            Some(listing) => {
+                let (listing, source) = (Arc::clone(listing), self.clone());
+                Rows::fetched(self.files.clone(), move |place| match listing.get(place, &mut quietly) {
+                    Ok(_) => Ok(()),
+                    Err(e) => Err(source.error(e.to_string())),
+                })
+            }
+        };
+        rows.skip(range.start).take(range.end - range.start)
     }
 
     /// A row as a record; notes in `seen` which columns it has.
@@ -196,40 +223,87 @@ impl DataSource {
     }
 
     /// The columns that some row must have, if the entry names them.
-    fn matters(&self) -> [(&'static str, Option<&str>); 6] {
+    fn matters(&self) -> [(&'static str, Option<&str>); 13] {
         let columns = &self.info.columns;
-        let answers = matches!(self.kind, Kind::Supervised | Kind::Feedback) && !self.info.ranking;
-        let (alpaca, messages) = match self.info.format {
-            Format::Alpaca => (true, false),
-            Format::Sharegpt | Format::OpenAi => (false, true),
+        let alpaca = self.info.format == Format::Alpaca;
+        let answers = match self.kind {
+            Kind::Supervised | Kind::Feedback => true,
+            // Pairs stand in columns of their own, or in a list.
+            Kind::Preference => columns.chosen.is_none(),
+            Kind::Text | Kind::Prompt => false,
         };
+        // Rows in OpenAI's layout often do without tools and system text, and nobody names the column.
+        let said = self.info.format != Format::OpenAi;
+        fn of(column: &Option<String>, applies: bool) -> Option<&str> {
+            column.as_deref().filter(|_| applies)
+        }
         [
-            ("prompt", columns.prompt.as_deref().filter(|_| alpaca)),
-            ("response", columns.response.as_deref().filter(|_| alpaca && answers)),
-            ("messages", columns.messages.as_deref().filter(|_| messages)),
-            ("chosen", columns.chosen.as_deref()),
-            ("rejected", columns.rejected.as_deref()),
-            ("kto_tag", columns.kto_tag.as_deref()),
+            ("prompt", of(&columns.prompt, alpaca)),
+            ("query", of(&columns.query, alpaca).filter(|column| *column != USUAL_QUERY)),
+            ("response", of(&columns.response, alpaca && answers)),
+            ("history", of(&columns.history, alpaca)),
+            ("messages", of(&columns.messages, !alpaca)),
+            ("system", of(&columns.system, said)),
+            ("tools", of(&columns.tools, said)),
+            ("images", of(&columns.images, true)),
+            ("videos", of(&columns.videos, true)),
+            ("audios", of(&columns.audios, true)),
+            ("chosen", of(&columns.chosen, true)),
+            ("rejected", of(&columns.rejected, true)),
+            ("kto_tag", of(&columns.kto_tag, true)),
         ]
+    }
+
+    /// The first of these columns that is not in `seen`.
+    fn unseen(&self, seen: &Seen) -> Option<(&'static str, &str)> {
+        let seen = seen.0.load(Ordering::Relaxed);
+        let columns = self.matters().into_iter().enumerate();
+        let mut unseen = columns.filter(|(bit, _)| seen & 1 << bit == 0);
+        unseen.find_map(|(_, (key, column))| Some((key, column?)))
     }
 
     /// A column that no row has is a mistake in the entry.
     ///
     /// # Errors
-    /// If one that the entry names was in no row that was converted with `seen`.
+    /// If one that the entry names is in no row, neither in those that were converted with `seen` nor in others.
     pub fn check_columns(&self, seen: &Seen) -> Result<()> {
-        let seen = seen.0.load(Ordering::Relaxed);
-        for (bit, (key, column)) in self.matters().into_iter().enumerate() {
-            let Some(column) = column.filter(|_| seen & 1 << bit == 0) else { continue };
-            let first =
-                self.rows().next().and_then(|row| row.and_then(RawRow::values).ok()).unwrap_or_default();
-            let present: Vec<&str> = first.keys().map(String::as_str).take(12).collect();
-            return Err(self.error(format!(
-                "no row has the column \"{column}\" ({key}); the first row has {}; name the columns with \"columns\"",
-                present.join(", ")
-            )));
+        let mut first = None;
+        let mut rows = self.rows();
+        while let Some((key, column)) = self.unseen(seen) {
+            let Some(values) = rows.next().and_then(|row| row.and_then(RawRow::values).ok()) else {
+                let first: Map<String, Value> = first.unwrap_or_default();
+                let present: Vec<&str> = first.keys().map(String::as_str).take(12).collect();
+                return Err(self.error(format!(
+                    "no row has the column \"{column}\" ({key}); the first row has {}; name the columns with \"columns\"",
+                    present.join(", ")
+                )));
+            };
+            self.note(&values, seen);
+            first.get_or_insert(values);
         }
         Ok(())
+    }
+
+    /// What is to be said about the columns of data that are not read to their end before they are used.
+    ///
+    /// # Errors
+    /// As [`DataSource::check_columns`], if the data end within the rows that are looked at.
+    pub(crate) fn check_first_columns(&self) -> Result<Option<String>> {
+        const ROWS: usize = 1000;
+        let seen = Seen::default();
+        let mut rows = self.rows();
+        for row in rows.by_ref().take(ROWS) {
+            // A broken row is refused when its turn comes.
+            let Ok(values) = row.and_then(RawRow::values) else { return Ok(None) };
+            self.note(&values, &seen);
+        }
+        match self.unseen(&seen) {
+            Some((key, column)) if rows.next().is_some() => {
+                Ok(Some(format!("none of the first {ROWS} rows has the column \"{column}\" ({key})")))
+            }
+            Some(_) => self.check_columns(&seen).map(|()| None),
+            None => Ok(None),
+        }
     }
 
     /// The error of a data set without a row that can be used.
@@ -254,12 +328,26 @@ fn main_column(info: &DatasetInfo) -> &str {
     column.as_deref().unwrap_or_default()
 }
 
-pub(super) fn check_main_column(info: &DatasetInfo) -> std::result::Result<(), String> {
-    let (key, column) = match info.format {
-        Format::Alpaca => ("prompt", &info.columns.prompt),
-        Format::Sharegpt | Format::OpenAi => ("messages", &info.columns.messages),
+/// What an entry must name for rows to be read.
+pub(super) fn check_names(info: &DatasetInfo) -> std::result::Result<(), String> {
+    let (columns, tags) = (&info.columns, &info.tags);
+    let needed = match info.format {
+        Format::Alpaca => vec![("columns", "prompt", &columns.prompt)],
+        Format::Sharegpt | Format::OpenAi => vec![
+            ("columns", "messages", &columns.messages),
+            ("tags", "role_tag", &tags.role),
+            ("tags", "content_tag", &tags.content),
+        ],
     };
-    if column.is_none() { Err(format!("\"columns\" does not name \"{key}\"")) } else { Ok(()) }
+    match needed.into_iter().find(|(.., name)| name.is_none()) {
+        // A key that is unknown may be the one that is missing, misspelt.
+        Some((table, key, _)) => {
+            Err([vec![format!("\"{table}\" does not name \"{key}\"")], info.notes.clone()]
+                .concat()
+                .join("; "))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Draws `samples` of `rows` rows: each once in a random order, then, if more are wanted, any again.

@@ -2,7 +2,7 @@
 
 use super::entry::{DatasetInfo, Format, Source};
 use super::files::files_of;
-use super::load::{DataSource, check_main_column};
+use super::load::{DataSource, check_names};
 use super::{Catalog, Kind};
 use crate::hub::{Hubs, quietly};
 use crate::text::error::Result;
@@ -55,18 +55,21 @@ impl Catalog {
     /// # Errors
     /// If the entry is wrong, or its files are not on this machine.
     pub fn look(&self, name: &str) -> Result<DataSource> {
+        self.look_in(name, &Hubs::from_env().in_cache())
+    }
+
+    pub(crate) fn look_in(&self, name: &str, caches: &Hubs) -> Result<DataSource> {
         let info = self.get(name)?;
         let error = |message: String| self.wrong(name, message);
-        check_main_column(&info).map_err(error)?;
+        check_names(&info).map_err(error)?;
         let files = match &info.source {
             Source::File(path) => files_of(path)?,
-            Source::Hub(hub) => Hubs::from_env()
-                .in_cache()
-                .data_files(hub, &info.split.name, &mut quietly)
-                .map_err(|e| error(absent(&e)))?,
+            Source::Hub(hub) => {
+                caches.data_files(hub, &info.split.name, &mut quietly).map_err(|e| error(absent(&e)))?
+            }
         };
         let (kind, notes) = (info.holds(), info.notes.clone());
-        Ok(DataSource { info, files, kind, notes, catalog: self.path().to_owned() })
+        Ok(DataSource { info, files, kind, notes, pending: None, catalog: self.path().to_owned() })
     }
 }
 

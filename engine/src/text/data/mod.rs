@@ -2,6 +2,7 @@
 
 mod alpaca;
 mod catalog;
+mod entries;
 mod entry;
 pub mod files;
 mod load;

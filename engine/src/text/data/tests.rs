@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Catalog, Dataset, Format, Kind, Source, Split};
+use super::{Catalog, Dataset, Format, Kind, Rows, Source, Split};
 use crate::text::template::{Message, Role};
 
 /// A data folder with `dataset_info.json` and one file.
@@ -58,7 +58,7 @@ fn a_broken_dataset_info_names_the_place() {
         (r#"{"d": {"file_name": "d.json", "num_samples": 0}}"#, "\"num_samples\" should be a number above 0"),
         (
             r#"{"d": {"file_name": "d.json", "columns": {"promt": "q"}}}"#,
-            "\"columns\" has an unknown key \"promt\"",
+            "\"columns\" does not name \"prompt\"; key \"promt\" of \"columns\" is unknown",
         ),
         (
             r#"{"d": {"file_name": "d.json", "tags": {"role_tag": 1}}}"#,
@@ -81,6 +81,45 @@ fn a_broken_dataset_info_names_the_place() {
 }
 
 #[test]
+fn what_is_there_twice_is_refused_with_its_lines_and_hides_nothing_else() {
+    let info = "{\n\"d\": {\"file_name\": \"d.json\"},\n\"twice\": {\"file_name\": \"d.json\"},\n\
+        \"inner\": {\n\"columns\": {\"prompt\": \"a\", \"prompt\": \"b\"}},\n\"twice\": {}}";
+    let folder = folder(info, "d.json", GOOD);
+    let catalog = Catalog::open(folder.path()).expect("the catalog");
+    assert_eq!(catalog.names().collect::<Vec<_>>(), ["d", "twice", "inner"]);
+    assert!(catalog.get("d").is_ok());
+    let message = |name: &str| catalog.get(name).expect_err("ambiguous").to_string();
+    assert!(
+        message("twice").contains("\"twice\": stands on line 3 and again on line 6;"),
+        "{}",
+        message("twice")
+    );
+    assert!(message("inner").contains("has the key \"prompt\" twice (the entry begins on line 4)"));
+    assert!(catalog.into_entries().is_err(), "written back, one of the two would be lost");
+}
+
+#[test]
+fn columns_may_come_behind_the_rows_that_are_taken() {
+    let info =
+        r#"{"d": {"file_name": "d.jsonl", "columns": {"prompt": "q", "response": "a", "system": "s"}}}"#;
+    let rows = "{\"q\": \"Q\", \"a\": \"A\"}\n{\"q\": \"Q\", \"a\": \"A\", \"s\": \"S\"}\n";
+    let folder = folder(info, "d.jsonl", rows);
+    let catalog = Catalog::open(folder.path()).expect("the catalog");
+    assert_eq!(catalog.load("d", Kind::Supervised, Some(1), 1).expect("a row").records.len(), 1);
+}
+
+#[test]
+fn reading_ends_where_nobody_knows_where_the_next_row_begins() {
+    let rows = "instruction,output\nQ,A\n".repeat(50);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, rows.as_bytes()).expect("in memory");
+    let packed = packed.finish().expect("in memory");
+    let folder = folder("{}", "d.csv.gz", &packed[..packed.len() - 4]);
+    let rows: Vec<_> = Rows::of(vec![folder.path().join("d.csv.gz")]).take(1000).collect();
+    assert!(rows.len() < 1000 && rows.last().is_some_and(Result::is_err), "{}", rows.len());
+}
+
+#[test]
 fn a_missing_dataset_info_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let message = load(folder.path(), Kind::Supervised).expect_err("should be refused");
@@ -95,7 +134,7 @@ fn a_broken_file_names_the_line() {
         ("[{\"instruction\": \"Q\"},\n {\"instruction\": ]", "d.json, line 2"),
         (
             "[{\"instruction\": \"Q\", \"output\": \"A\"},\n]",
-            "d.json, line 2, column 1: not valid JSON: trailing comma",
+            "d.json, line 2, column 1: row 2: not valid JSON: trailing comma",
         ),
         ("[1]", "row 1 should be an object, not a number: 1"),
         ("\"text\"", "row 1 should be an object, not a text"),

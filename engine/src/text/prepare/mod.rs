@@ -116,7 +116,8 @@ pub fn prepare_tokenizer(
     Ok(template)
 }
 
-/// Fetches the recipe's data sets that are on a hub, as far as they are not here; `Break` if `watch` breaks it off.
+/// Fetches the recipe's data sets that are on a hub, as far as they are needed at the start and not here; `Break` if
+/// `watch` breaks it off.
 ///
 /// # Errors
 /// If an entry is wrong, or its files cannot be had.
@@ -124,8 +125,13 @@ pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
     if recipe.tokenized_path.as_deref().is_some_and(|folder| tokenized::is_filled(Path::new(folder))) {
         return Ok(ControlFlow::Continue(()));
     }
-    let names = [&recipe.dataset[..], &recipe.eval_dataset[..]].concat();
-    Catalog::at(&recipe.dataset_dir)?.fetch(&names, &Hubs::from_env(), watch)
+    let (catalog, hubs) = (Catalog::at(&recipe.dataset_dir)?, Hubs::from_env());
+    // A stream fetches the others when it reaches them.
+    let most = if recipe.streaming { 1 } else { usize::MAX };
+    if catalog.fetch(&recipe.dataset, most, &hubs, watch)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    catalog.fetch(&recipe.eval_dataset, usize::MAX, &hubs, watch)
 }
 
 /// Loads, mixes, splits and encodes the recipe's data sets. `tokenizer` and `template` come from

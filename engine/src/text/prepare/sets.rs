@@ -149,9 +149,28 @@ fn table(
         log(format!("Data set \"{}\": encoded before, read from {}.", info.name, place.display()));
         return Ok(table);
     }
-    let table = encode(encoder, source, limit, TableWriter::file(&place)?)?;
+    let table = written(&place, |writer| encode(encoder, source, limit, writer), log)?;
     cache::make_room(&folder);
     Ok(table)
+}
+
+/// The table that `write` makes: in the file `place`, where that cannot be written in a temporary one, or else in memory.
+pub(super) fn written(
+    place: &Path,
+    write: impl Fn(TableWriter) -> Result<Table>,
+    log: &mut dyn FnMut(String),
+) -> Result<Table> {
+    let files: [&dyn Fn() -> Result<TableWriter>; 2] =
+        [&|| TableWriter::file(place), &TableWriter::temporary];
+    for file in files {
+        match file().and_then(&write) {
+            Err(problem @ Error::Io { action: "write", .. }) => log(format!(
+                "{problem}; the encoded data are kept elsewhere, for this run alone. CHANDLER_CACHE may name another folder."
+            )),
+            other => return other,
+        }
+    }
+    write(TableWriter::memory())
 }
 
 /// What is in the cache; a file that is broken is as good as none.

@@ -37,9 +37,12 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     let hubs = Hubs::from_env();
     let mut sources = Vec::with_capacity(recipe.dataset.len());
     for name in &recipe.dataset {
-        let source = catalog.source(name, encoder.kind(), &hubs)?;
+        let source = catalog.stream(name, encoder.kind(), &hubs)?;
         for note in &source.notes {
             log(format!("Data set \"{name}\": {note}."));
+        }
+        if let Some(missing) = source.check_first_columns()? {
+            log(format!("Data set \"{name}\": {missing}."));
         }
         if source.info.num_samples.is_some() {
             log(format!("Data set \"{name}\": num_samples has no effect on streamed data."));

@@ -3,6 +3,7 @@
 use recipe::{MixStrategy, Stage};
 
 use super::*;
+use crate::text::store::TableWriter;
 use crate::text::template::ToolFormat;
 
 const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/data");
@@ -294,6 +295,40 @@ fn a_stream_tells_of_rows_that_it_leaves_out() {
 }
 
 #[test]
+fn a_stream_tells_of_a_column_that_its_first_rows_lack() {
+    let info = |column: &str| {
+        format!(
+            r#"{{"a": {{"file_name": "a.jsonl", "columns": {{"prompt": "instruction", "response": "output", "system": "{column}"}}}}}}"#
+        )
+    };
+    let long = rows(0, 1200) + "{\"instruction\": \"1\", \"output\": \"A\", \"late\": \"S\"}\n";
+    let long = folder(&[("dataset_info.json", &info("late")), ("a.jsonl", &long)]);
+    let streamed = |folder| Recipe { streaming: true, max_steps: 1, buffer_size: 1, ..of(folder, &["a"]) };
+    let lines = run(&streamed(&long)).expect("data").1;
+    assert!(lines.iter().any(|line| line.contains("none of the first 1000 rows has the column \"late\"")));
+    let short = folder(&[("dataset_info.json", &info("none")), ("a.jsonl", &rows(0, 3))]);
+    assert!(refusal(&streamed(&short)).contains("no row has the column \"none\" (system)"));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_does_without() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("file"), "").expect("a file");
+    let mut lines = Vec::new();
+    let write = |mut writer: TableWriter| {
+        writer.push(Some(&Example::new(vec![1, 2], vec![1, 2])))?;
+        writer.finish(Vec::new())
+    };
+    // No folder can be made where a file is.
+    let place = folder.path().join("file/encoded/a.tokens");
+    let table = sets::written(&place, write, &mut |line| lines.push(line)).expect("the rows");
+    assert_eq!(table.get(0).expect("a row").ids, [1, 2]);
+    assert!(lines.len() == 1 && lines[0].contains("file/encoded") && lines[0].contains("CHANDLER_CACHE"));
+    let broken = |_: TableWriter| Err(Error::Setting { key: "x", message: "wrong".into() });
+    assert!(sets::written(&place, broken, &mut |_| {}).is_err_and(|e| e.to_string() == "x: wrong"));
+}
+
+#[test]
 fn encoded_data_are_stored_and_read_again() {
     let folder = two_sets();
     let stored = folder.path().join("encoded");
@@ -315,6 +350,21 @@ fn encoded_data_are_stored_and_read_again() {
         assert!(lines.iter().any(|line| line.contains("are read from")), "{lines:?}");
         assert_eq!(all(&first.train), all(&second.train));
         assert_eq!(all(&first.eval[0].examples), all(&second.eval[0].examples));
+    }
+    // A run that was killed while it saved left files, but not the one that is written last.
+    let cut = tempfile::tempdir().expect("a temporary folder");
+    for name in ["validation.tokens", "validation-1.tokens", "validation.json", ".train.tokens.17-0.partial"]
+    {
+        std::fs::write(cut.path().join(name), "half").expect("a file");
+    }
+    let recipe =
+        Recipe { tokenized_path: Some(cut.path().display().to_string()), ..of(&folder, &["a", "b"]) };
+    for word in ["stored", "read"] {
+        let lines = run(&recipe).expect("data").1;
+        assert!(
+            lines.iter().any(|line| line.contains("Encoded data are") && line.contains(word)),
+            "{lines:?}"
+        );
     }
     let foreign = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(foreign.path().join("dataset_dict.json"), "{}").expect("a file");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{EvalSet, Prepared};
 use crate::text::error::{Error, Result};
-use crate::text::store::Examples;
+use crate::text::store::{Examples, TableWriter};
 
 fn train(folder: &Path) -> PathBuf {
     folder.join("train.tokens")
@@ -23,9 +23,22 @@ fn names(folder: &Path) -> PathBuf {
     folder.join("validation.json")
 }
 
-/// Whether something is there already.
+/// Whether something is there already. What a run left that was killed while it saved does not count: the next one
+/// writes it anew.
 pub(super) fn is_filled(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+    !entries(folder).all(|path| is_rest(&path))
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// Whether a file is one that [`save`] writes before the last.
+fn is_rest(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let of_validation =
+        name.starts_with("validation") && (name.ends_with(".tokens") || name.ends_with(".json"));
+    of_validation || TableWriter::is_partial(&name)
 }
 
 /// Reads what [`save`] wrote.
@@ -65,6 +78,9 @@ fn stored_names(folder: &Path) -> Result<Vec<Option<String>>> {
 
 /// Writes all sequences.
 pub(super) fn save(prepared: &Prepared, folder: &Path, log: &mut dyn FnMut(String)) -> Result<()> {
+    for rest in entries(folder).filter(|path| is_rest(path)) {
+        std::fs::remove_file(&rest).map_err(|e| Error::write(&rest, e))?;
+    }
     for (number, set) in prepared.eval.iter().enumerate() {
         set.examples.save(&validation(folder, number))?;
     }

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ const MARK: &[u8; 8] = b"CHTOKEN1";
 /// The record number of a row that was left out.
 const LEFT_OUT: u32 = u32::MAX;
 const ISOLATED: u32 = 1 << 31;
+/// The end of the name of a file that is not complete.
+const PARTIAL: &str = ".partial";
 
 /// Encoded rows.
 pub struct Table {
@@ -164,13 +167,30 @@ impl TableWriter {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
         }
+        Self::at(path, true)
+    }
+
+    /// A table in a file without a name, gone with the table.
+    pub fn temporary() -> Result<Self> {
+        Self::at(&std::env::temp_dir().join("chandler.tokens"), false)
+    }
+
+    fn at(path: &Path, stays: bool) -> Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+        let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let partial = path.with_file_name(format!(".{name}.{process}-{number}{PARTIAL}"));
         let io = |e| Error::write(&partial, e);
         let mut file = BufWriter::with_capacity(1 << 20, File::create(&partial).map_err(io)?);
         file.write_all(MARK).map_err(io)?;
-        let sink = Sink::File { path: path.to_owned(), partial, file, written: 0 };
+        let path = if stays { path.to_owned() } else { partial.clone() };
+        let sink = Sink::File { path, partial, file, written: 0 };
         Ok(Self { sink, ends: Vec::new(), rows: Vec::new(), largest: None })
+    }
+
+    /// Whether a file of this name is one that is, or was, being written.
+    pub fn is_partial(name: &str) -> bool {
+        name.starts_with('.') && name.ends_with(PARTIAL)
     }
 
     /// Adds a row; `None` was left out.
@@ -220,6 +240,7 @@ impl TableWriter {
             std::fs::rename(&*partial, &*path)
         };
         write().map_err(|e| Error::write(path, e))?;
+        // A temporary file loses its name when the writer goes, and stays for as long as it is open.
         Table::open(path)
     }
 
@@ -324,6 +345,19 @@ mod tests {
         assert_eq!(read, examples());
         assert_eq!((table.length(0), table.largest_id()), (3, Some(9)));
         assert_eq!(table.remarks, ["left out"]);
+    }
+
+    #[test]
+    fn a_temporary_file_has_no_name_once_it_is_complete() {
+        let mut writer = TableWriter::temporary().expect("a file");
+        for example in examples() {
+            writer.push(Some(&example)).expect("a row");
+        }
+        let Sink::File { partial, .. } = &writer.sink else { panic!("in memory") };
+        let partial = partial.clone();
+        let table = writer.finish(Vec::new()).expect("complete");
+        assert!(!partial.exists());
+        assert_eq!(table.get(2).expect("a record"), examples()[2]);
     }
 
     #[test]

@@ -40,6 +40,15 @@ pub(super) fn parquet(path: &Path, file: File) -> Result<Box<dyn Source>> {
     Ok(Box::new(Columnar { path: path.to_owned(), batches, batch: None, row: 0 }))
 }
 
+/// The number of rows that a Parquet file says it has.
+pub fn parquet_rows(path: &Path) -> Option<u64> {
+    let open = || -> std::result::Result<i64, parquet::errors::ParquetError> {
+        let file = File::open(path)?;
+        Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.metadata().file_metadata().num_rows())
+    };
+    guarded(path, "Parquet", open).ok().and_then(|rows| u64::try_from(rows).ok())
+}
+
 pub(super) fn arrow(path: &Path, file: File) -> Result<Box<dyn Source>> {
     let open = || -> std::result::Result<Batches, ArrowError> {
         let mut file = file;
@@ -72,7 +81,7 @@ fn guarded<T, E: std::fmt::Display>(
 }
 
 fn not_readable(path: &Path, kind: &str, message: &str) -> Error {
-    broken(path, 0, format!("is not a readable {kind} file: {message}"))
+    broken(path, 0, format!("not a readable {kind} file: {message}"))
 }
 
 impl Columnar {

@@ -53,7 +53,7 @@ impl Source for CsvSource {
     }
 
     fn recovers(&self) -> bool {
-        true
+        !self.text.lost
     }
 }
 
@@ -84,8 +84,14 @@ fn record(text: &mut TextFile) -> Result<Option<(Vec<String>, usize)>> {
         }
         break;
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
-    let record = reader.records().next().transpose().map_err(|e| csv_error(text, line, &e))?;
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
+    let mut records = reader.records();
+    let record = records.next().transpose().map_err(|e| csv_error(text, line, &e))?;
+    if records.next().is_some() {
+        let message = "a line ends in a carriage return alone; save the file with LF or CRLF";
+        return Err(super::broken(&text.path, line, message));
+    }
     Ok(record.map(|record| (record.iter().map(str::to_owned).collect(), line)))
 }
 

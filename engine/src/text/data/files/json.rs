@@ -104,10 +104,7 @@ impl JsonSource {
         loop {
             let mut row = Vec::new();
             let line = self.text.line;
-            if let Err(error) = self.text.read_line(&mut row) {
-                self.state = State::End;
-                return Err(error);
-            }
+            self.text.read_line(&mut row)?;
             if row.is_empty() {
                 return Ok(None);
             }
@@ -200,7 +197,7 @@ impl Source for JsonSource {
     }
 
     fn recovers(&self) -> bool {
-        self.state == State::Lines
+        self.state == State::Lines && !self.text.lost
     }
 }
 

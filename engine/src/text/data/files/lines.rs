@@ -34,6 +34,6 @@ impl Source for LineSource {
     }
 
     fn recovers(&self) -> bool {
-        true
+        !self.0.lost
     }
 }

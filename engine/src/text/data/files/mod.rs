@@ -18,6 +18,9 @@ mod json;
 mod lines;
 mod object;
 
+pub use columnar::parquet_rows;
+pub(super) use object::{UniqueKeys, has_twice};
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -93,10 +96,14 @@ trait Source: Send {
 ///
 /// After an error the rows that follow are read on where lines keep them apart, and not at all elsewhere.
 pub struct Rows {
-    files: std::vec::IntoIter<PathBuf>,
+    files: std::iter::Enumerate<std::vec::IntoIter<PathBuf>>,
+    fetch: Option<Fetch>,
     open: Option<OpenFile>,
     ended: bool,
 }
+
+/// Sees to it that file number so and so is there, from 0.
+type Fetch = Box<dyn Fn(usize) -> Result<()> + Send>;
 
 struct OpenFile {
     path: Arc<PathBuf>,
@@ -107,14 +114,20 @@ struct OpenFile {
 impl Rows {
     /// Rows of `files`, one file after the other.
     pub fn of(files: Vec<PathBuf>) -> Self {
-        Self { files: files.into_iter(), open: None, ended: false }
+        Self { files: files.into_iter().enumerate(), fetch: None, open: None, ended: false }
+    }
+
+    /// The same of files that `fetch` sees to when their turn comes.
+    pub(super) fn fetched(files: Vec<PathBuf>, fetch: impl Fn(usize) -> Result<()> + Send + 'static) -> Self {
+        Self { fetch: Some(Box::new(fetch)), ..Self::of(files) }
     }
 
     fn advance(&mut self) -> Option<Result<RawRow>> {
         loop {
             if self.open.is_none() {
-                let path = self.files.next()?;
-                self.open = match open(&path) {
+                let (place, path) = self.files.next()?;
+                let fetched = self.fetch.as_ref().map_or(Ok(()), |fetch| fetch(place));
+                self.open = match fetched.and_then(|()| open(&path)) {
                     Ok(source) => Some(OpenFile { path: Arc::new(path), source, read: 0 }),
                     Err(error) => {
                         self.ended = true;
@@ -131,7 +144,7 @@ impl Rows {
                 Some(Err(error)) => {
                     file.read += 1;
                     self.ended = !file.source.recovers();
-                    return Some(Err(error));
+                    return Some(Err(at_row(error, file.read)));
                 }
                 None if file.read == 0 => {
                     let error = broken(&file.path, 0, "holds no rows");
@@ -141,6 +154,16 @@ impl Rows {
                 None => self.open = None,
             }
         }
+    }
+}
+
+/// Says which row of its file an error is about.
+fn at_row(error: Error, row: usize) -> Error {
+    match error {
+        Error::Parse { path, line, column, message } => {
+            Error::Parse { path, line, column, message: format!("row {row}: {message}") }
+        }
+        other => other,
     }
 }
 
@@ -274,6 +297,8 @@ struct TextFile {
     /// Of the byte that is read next, counted from 1.
     line: usize,
     column: usize,
+    /// Nobody knows where the next row begins: one was too long, or could not be read.
+    lost: bool,
 }
 
 impl TextFile {
@@ -287,7 +312,7 @@ impl TextFile {
             [b'P', b'K', 3, 4, ..] => "a zip archive; unpack it",
             [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed with zstd; unpack it",
             [0x1f, 0x8b, ..] => "compressed with gzip twice; unpack it once",
-            _ => return Ok(Self { path: path.to_owned(), reader, line: 1, column: 1 }),
+            _ => return Ok(Self { path: path.to_owned(), reader, line: 1, column: 1, lost: false }),
         };
         Err(broken(path, 0, format!("the contents are {what}")))
     }
@@ -301,16 +326,20 @@ impl TextFile {
     }
 
     fn buffer(&mut self) -> Result<&[u8]> {
-        let path = &self.path;
-        self.reader.fill_buf().map_err(|e| unreadable(path, e))
+        let (path, lost) = (&self.path, &mut self.lost);
+        self.reader.fill_buf().map_err(|e| {
+            *lost = true;
+            unreadable(path, e)
+        })
     }
 
     /// Reads up to and with the next line feed into `row`; false at the end of the file.
     fn read_line(&mut self, row: &mut Vec<u8>) -> Result<bool> {
         let limit = (LARGEST_ROW + 1).saturating_sub(row.len()) as u64;
         let read = self.reader.by_ref().take(limit).read_until(b'\n', row);
+        self.lost = read.is_err() || row.len() > LARGEST_ROW;
         let read = read.map_err(|e| unreadable(&self.path, e))?;
-        if row.len() > LARGEST_ROW {
+        if self.lost {
             return Err(self.too_long());
         }
         self.line += usize::from(row.ends_with(b"\n") && read > 0);

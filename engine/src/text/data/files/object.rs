@@ -1,5 +1,6 @@
 //! One row of JSON: an object whose keys are all different.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
 
@@ -15,8 +16,12 @@ use crate::text::error::{Error, Result};
 /// What is wrong, with line and column.
 fn parse_object(text: &str) -> std::result::Result<Map<String, Value>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = UniqueKeys.deserialize(&mut reader)?;
+    let twice = RefCell::default();
+    let value = UniqueKeys(&twice).deserialize(&mut reader)?;
     reader.end()?;
+    if let Some(key) = twice.take() {
+        return Err(serde_json::Error::custom(has_twice(&key)));
+    }
     match value {
         Value::Object(map) => Ok(map),
         other => Err(serde_json::Error::custom(wrong("an object", &other))),
@@ -55,10 +60,15 @@ pub(super) fn parse(
     })
 }
 
-/// Reads a value; serde_json's own reader would let the last of two equal keys win.
-struct UniqueKeys;
+pub(in crate::text::data) fn has_twice(key: &str) -> String {
+    format!("has the key \"{key}\" twice")
+}
 
-impl<'de> DeserializeSeed<'de> for UniqueKeys {
+/// Reads a value and notes a key that an object has twice; serde_json's own reader would let the last one win.
+#[derive(Clone, Copy)]
+pub(in crate::text::data) struct UniqueKeys<'a>(pub &'a RefCell<Option<String>>);
+
+impl<'de> DeserializeSeed<'de> for UniqueKeys<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Value, D::Error> {
@@ -66,7 +76,7 @@ impl<'de> DeserializeSeed<'de> for UniqueKeys {
     }
 }
 
-impl<'de> Visitor<'de> for UniqueKeys {
+impl<'de> Visitor<'de> for UniqueKeys<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +113,7 @@ impl<'de> Visitor<'de> for UniqueKeys {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(UniqueKeys)? {
+        while let Some(item) = seq.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -112,11 +122,12 @@ impl<'de> Visitor<'de> for UniqueKeys {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(UniqueKeys)?;
+            let value = entries.next_value_seed(self)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("has the key \"{key}\" twice")));
+                self.0.replace(Some(key));
+            } else {
+                map.insert(key, value);
             }
-            map.insert(key, value);
         }
         Ok(Value::Object(map))
     }
