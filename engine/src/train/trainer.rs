@@ -215,6 +215,7 @@ impl<'a> Trainer<'a> {
                 dropout: Some(seed),
                 training: true,
                 balance: balance.as_ref().map(|(balance, _)| balance.clone()),
+                ..Pass::default()
             };
             let tape = Tape::new();
             let hidden = self.loaded.decoder.hidden(&tape, &batch, pass)?;
