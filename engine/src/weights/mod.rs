@@ -6,7 +6,9 @@ mod gguf;
 mod grown;
 mod initial;
 mod load;
+mod names;
 mod save;
+mod unread;
 
 pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;
