@@ -12,7 +12,7 @@ use std::sync::Arc;
 use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::{GradientGuard, ParamGradients, Tape};
-use engine::model::{Batch, Cache, Decoder, LoraSettings, Pass, Tuning, linear_names};
+use engine::model::{Batch, Cache, Decoder, LoraSettings, Pass, RouterLogits, Tuning, linear_names};
 use engine::ops::Balance;
 use engine::weights;
 
@@ -88,6 +88,7 @@ fn check(case: &Path) -> Check {
         gradients(&decoder, &golden, checkpointing)?;
     }
     router_losses(&decoder, &golden)?;
+    router_logits(&decoder, &golden)?;
     guarded(&decoder, &golden)?;
     selection(&decoder, case)?;
     let mut adapted = files.build(&Tuning::default()).map_err(say)?;
@@ -212,6 +213,30 @@ fn router_losses(decoder: &Decoder, golden: &Golden) -> Check {
     Ok(())
 }
 
+/// The logits of each router at every real token.
+fn router_logits(decoder: &Decoder, golden: &Golden) -> Check {
+    if !golden.0.keys().any(|name| name.starts_with("router_logits.")) {
+        return Ok(());
+    }
+    let rows = rows(golden, "", false)?;
+    let all = Arc::new(RouterLogits::default());
+    let pass = Pass { router_logits: Some(all.clone()), ..Pass::default() };
+    decoder.hidden(&Tape::off(), &rows.batch, pass).map_err(say)?;
+    let width = golden.get("input_ids")?.dims()[1];
+    for (index, got) in all.lock().values().enumerate() {
+        let got = got.to_vec2::<f32>().map_err(say)?;
+        let want = golden.get(&format!("router_logits.{index}"))?.to_vec2::<f32>().map_err(say)?;
+        for (row, (r, i)) in rows.real.iter().zip(&rows.places) {
+            for (got, want) in got[*row as usize].iter().zip(&want[r * width + i]) {
+                if !common::within(f64::from(*got), f64::from(*want), f64::from(LOGITS)) {
+                    return Err(format!("router_logits.{index}: {got}, expected {want}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What `lora_target: all` means and how many parameters there are, where the reference says so.
 fn selection(decoder: &Decoder, case: &Path) -> Check {
     let path = common::goldens("train").join("param_selection.json");
@@ -274,7 +299,7 @@ fn greedy(decoder: &Decoder, golden: &Golden) -> Check {
     let mut got = Vec::new();
     for _ in 0..want.len() {
         let hidden = decoder.extend(&mut cache, &next).map_err(say)?;
-        let logits = decoder.head.next(&hidden, next.len() as u32 - 1).map_err(say)?;
+        let logits = decoder.head.next(&hidden, 0).map_err(say)?;
         let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).ok_or("no logits")?;
         got.push(best as i64);
         next = vec![best as u32];

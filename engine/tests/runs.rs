@@ -1,12 +1,16 @@
 //! What a training run leaves behind, and how it goes on: checkpoints, resume, stop, bad input.
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::{DType, Device, Tensor};
+use engine::autograd::Param;
 use engine::device::with_plain_operations;
+use engine::model::Tuning;
 use engine::train::{TrainSummary, can_resume, train};
 use recipe::{EventBody, Outcome, Phase, Point, Recipe};
 use tempfile::TempDir;
@@ -344,6 +348,75 @@ fn broken(change: impl FnOnce(&Path)) -> String {
     error
 }
 
+/// Changes the tensors of a model folder.
+fn rewrite(folder: &Path, change: impl FnOnce(&mut HashMap<String, Tensor>)) {
+    let path = folder.join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    change(&mut tensors);
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+}
+
+/// The base model alone, as GPT-2 and BLOOM were published; with it buffers that are no weights, an output
+/// matrix that is tied, and a layer behind the last.
+#[test]
+fn tensors_without_the_base_models_prefix_are_found_and_others_left() {
+    let base = data().join("base");
+    let folder = TempDir::new().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs::write(folder.path().join(name), fs::read(base.join(name)).unwrap()).unwrap();
+    }
+    rewrite(folder.path(), |tensors| {
+        let table = tensors["model.embed_tokens.weight"].clone();
+        let norm = tensors["model.norm.weight"].clone();
+        let names: Vec<String> = tensors.keys().cloned().collect();
+        for name in names {
+            let tensor = tensors.remove(&name).unwrap();
+            tensors.insert(name.trim_start_matches("model.").to_owned(), tensor);
+        }
+        let mask = Tensor::ones((1, 1, 4, 4), DType::F32, &Device::Cpu).unwrap();
+        tensors.insert("layers.0.attn.bias".into(), mask);
+        tensors.insert("layers.0.self_attn.rotary_emb.inv_freq".into(), norm.clone());
+        tensors.insert("layers.4.enorm.weight".into(), norm);
+        tensors.entry("lm_head.weight".into()).or_insert(table);
+    });
+    let [whole, bare] = [&base, folder.path()].map(|folder| {
+        let files = engine::weights::open(folder, None).unwrap();
+        let decoder = files.build(&Tuning::default()).unwrap();
+        let params = decoder.params();
+        let value = |param: &Param| param.tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        params.iter().map(|param| (param.name.clone(), value(param))).collect::<Vec<_>>()
+    });
+    assert_eq!(whole, bare);
+}
+
+#[test]
+fn a_pickle_named_as_the_model_is_refused() {
+    let folder = TempDir::new().unwrap();
+    for name in ["model.bin", "model.PTH", "model.safetensors"] {
+        let path = folder.path().join(name);
+        fs::write(&path, b"\x80\x02}q\x00(X\x04\x00\x00").unwrap();
+        let error = engine::weights::open(&path, None).err().unwrap().to_string();
+        assert!(error.contains("pickle") && error.contains(name), "{error}");
+    }
+}
+
+/// ALiBi knows no rotary positions, and Qwen v1 stretches its own.
+#[test]
+fn positions_that_cannot_be_stretched_are_refused() {
+    let folder = TempDir::new().unwrap();
+    for (family, more) in [("baichuan", ""), ("qwen", ", \"max_position_embeddings\": 512")] {
+        let config = format!(
+            "{{\"model_type\": \"{family}\", \"vocab_size\": 64, \"hidden_size\": 16, \"intermediate_size\": 32, \
+             \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"model_max_length\": 512{more}}}"
+        );
+        fs::write(folder.path().join("config.json"), config).unwrap();
+        let mut files = engine::weights::open(folder.path(), Some(1)).unwrap();
+        let before = files.config.clone();
+        let error = files.stretch_positions(recipe::RopeScaling::Linear, 1000).unwrap_err().to_string();
+        assert!(error.starts_with("rope_scaling") && files.config.values == before.values, "{error}");
+    }
+}
+
 #[test]
 fn broken_models_are_named() {
     let edit = |folder: &Path, from: &str, to: &str| {
@@ -377,10 +450,32 @@ fn broken_models_are_named() {
         fs::rename(folder.join("model.safetensors"), folder.join("pytorch_model.bin")).unwrap();
     });
     assert!(error.contains("pickle") && error.contains("safetensors"), "{error}");
+    for name in ["pytorch_model-00001-of-00003.bin", "pytorch_model.bin.index.json", "weights.ckpt"] {
+        let error = broken(|folder| fs::rename(folder.join("model.safetensors"), folder.join(name)).unwrap());
+        assert!(error.contains("pickle") && error.contains(name), "{error}");
+    }
     for magic in [b"PK\x03\x04 archive".as_slice(), b"\x80\x02}q\x00(X\x04\x00\x00"] {
         let error = broken(|folder| fs::write(folder.join("model.safetensors"), magic).unwrap());
         assert!(error.contains("pickle"), "{error}");
     }
+    let error = broken(|folder| {
+        edit(folder, "\"rope_scaling\": null", "\"quantization_config\": {\"quant_method\": \"fp8\"}");
+    });
+    assert!(error.contains("quantization_config") && error.contains("fp8"), "{error}");
+    let error = broken(|folder| {
+        rewrite(folder, |tensors| {
+            let bias = tensors["model.norm.weight"].clone();
+            tensors.insert("model.layers.0.self_attn.q_proj.bias".into(), bias);
+        });
+    });
+    assert!(error.contains("model.layers.0.self_attn.q_proj.bias"), "{error}");
+    let error = broken(|folder| {
+        rewrite(folder, |tensors| {
+            let codes = tensors["model.norm.weight"].to_dtype(DType::U8).unwrap();
+            tensors.insert("model.norm.weight".into(), codes);
+        });
+    });
+    assert!(error.contains("model.norm.weight") && error.contains("U8") && error.contains("BF16"), "{error}");
     let error = broken(|folder| fs::write(folder.join("tokenizer.json"), "[]").unwrap());
     assert!(error.contains("tokenizer"), "{error}");
 }

@@ -177,6 +177,10 @@ impl WeightSource for WithAdapters<'_> {
         }
         self.base.norm_weight(name, shape, one_plus)
     }
+
+    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+        self.base.check_read(decoder)
+    }
 }
 
 /// The names under which PEFT may have saved a parameter whole; a bias stays within the layer that it wraps.

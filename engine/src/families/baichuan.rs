@@ -19,10 +19,11 @@ pub fn baichuan(config: &Config) -> Result<DecoderSpec> {
     if alibi {
         spec.max_positions = config.size_or("model_max_length", 4096)?;
         spec.layers.iter_mut().for_each(|layer| layer.rope = None);
+        spec.ropes.clear();
     }
     let map = LinearSpec::new("self_attn.W_pack", false);
     Ok(spec.with_heads(|heads| {
         *heads = heads.clone().joint(map, HeadOrder::Split, heads.output);
-        heads.alibi = alibi.then_some(1.0);
+        heads.alibi = alibi.then_some(AlibiSpec::Scaled);
     }))
 }

@@ -20,7 +20,7 @@ pub fn bloom(config: &Config) -> Result<DecoderSpec> {
         HeadOrder::Grouped,
         LinearSpec::new("self_attention.dense", true),
     );
-    attention.alibi = Some(1.0);
+    attention.alibi = Some(AlibiSpec::Scaled);
     let embedding = EmbeddingSpec::new("transformer.word_embeddings");
     Ok(DecoderSpec {
         vocab: config.size("vocab_size")?,

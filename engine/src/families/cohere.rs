@@ -1,5 +1,7 @@
 //! Command-R: parallel blocks, LayerNorm without bias, interleaved rotation, scaled logits.
 
+use serde_json::json;
+
 use crate::Result;
 
 use super::llama::llama;
@@ -7,6 +9,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec};
 
 pub fn cohere(config: &Config) -> Result<DecoderSpec> {
+    let config = &config.with_defaults(json!({"rope_theta": 5e5, "max_position_embeddings": 8192}));
     let mut spec = llama(config)?;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
     let norm = |name| NormSpec { bias: false, ..NormSpec::layer(name, eps) };

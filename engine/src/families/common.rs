@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::kernel::activation::Activation;
 
+use super::rope::rotary_dim;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
@@ -71,6 +72,17 @@ pub fn rotating(layers: usize) -> Vec<LayerSpec> {
 /// SwiGLU (Touvron et al. 2023).
 pub fn llama_like(config: &Config) -> Result<DecoderSpec> {
     let sizes = Sizes::read(config)?;
+    llama_rotating(config, sizes.head_dim)
+}
+
+/// The same with `partial_rotary_factor` of each head rotated.
+pub fn llama_partly_rotated(config: &Config) -> Result<DecoderSpec> {
+    let head_dim = Sizes::read(config)?.head_dim;
+    llama_rotating(config, rotary_dim(config, head_dim, 1.0)?)
+}
+
+fn llama_rotating(config: &Config, rotary_dim: usize) -> Result<DecoderSpec> {
+    let sizes = Sizes::read(config)?;
     let eps = config.number_or("rms_norm_eps", 1e-6)?;
     let norm = |name| NormSpec::rms(name, eps);
     let output = LinearSpec::new("self_attn.o_proj", false);
@@ -94,7 +106,7 @@ pub fn llama_like(config: &Config) -> Result<DecoderSpec> {
         ),
         experts: None,
         layers: rotating(sizes.layers),
-        ropes: vec![RopeSpec::read(config, sizes.head_dim, sizes.max_positions)?],
+        ropes: vec![RopeSpec::read(config, rotary_dim, sizes.max_positions)?],
         final_norm: norm("model.norm"),
         head: HeadSpec::new("lm_head", config.flag_or("tie_word_embeddings", false)?),
     })
@@ -131,7 +143,30 @@ impl DecoderSpec {
     }
 }
 
-/// A window's size under `key`, if it is set.
-pub fn window(config: &Config, key: &str) -> Result<Option<usize>> {
-    config.get(key).map(|_| config.size(key)).transpose()
+/// The size of the sliding window, if it is set.
+pub fn window(config: &Config) -> Result<Option<usize>> {
+    config.get("sliding_window").map(|_| config.size("sliding_window")).transpose()
+}
+
+/// The same where a window must also be switched on.
+pub fn switched_window(config: &Config) -> Result<Option<usize>> {
+    if config.flag_or("use_sliding_window", false)? { window(config) } else { Ok(None) }
+}
+
+/// Which of `layers` layers have a window: as `layer_types` says, else by `rule`.
+pub fn sliding(config: &Config, layers: usize, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
+    let Some(types) = config.texts("layer_types")? else { return Ok((0..layers).map(rule).collect()) };
+    if types.len() != layers {
+        let message = format!("has {} entries for {layers} layers", types.len());
+        return Err(config.error("layer_types", message));
+    }
+    let slides = types.iter().map(|kind| match *kind {
+        "sliding_attention" => Ok(true),
+        "full_attention" => Ok(false),
+        other => {
+            let message = format!("has `{other}`; supported are full_attention, sliding_attention");
+            Err(config.error("layer_types", message))
+        }
+    });
+    slides.collect()
 }

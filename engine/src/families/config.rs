@@ -25,6 +25,16 @@ impl Config {
         }
     }
 
+    /// The same with values for keys that are absent: what the family's class in transformers takes them to
+    /// be. A null stays one.
+    pub fn with_defaults(&self, defaults: Value) -> Config {
+        let mut config = self.clone();
+        for (key, value) in defaults.as_object().into_iter().flatten() {
+            config.values.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        config
+    }
+
     pub fn error(&self, key: &str, message: impl std::fmt::Display) -> Error {
         Error::file(&self.path, format!("`{key}` {message}"))
     }

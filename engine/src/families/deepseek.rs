@@ -1,10 +1,13 @@
 //! DeepSeekMoE (Dai et al. 2024), and DeepSeek-V2 and V3 with latent attention.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::ops::{BalanceKind, GroupScore, Groups, Routing, Scoring};
 
 use super::common::{EXPERT, activation, llama_like};
 use super::llama::llama;
+use super::rope::rope_parameters;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeScaling, RopeSpec};
 
@@ -24,6 +27,10 @@ pub fn deepseek(config: &Config) -> Result<DecoderSpec> {
 }
 
 pub fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
+    let config = &config.with_defaults(json!({
+        "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "v_head_dim": 128, "n_routed_experts": 64, "n_shared_experts": 2, "moe_intermediate_size": 1407,
+    }));
     let mut experts = experts(config)?;
     let method = if config.get("topk_method").is_some() { config.text("topk_method")? } else { "greedy" };
     experts.routing.scale = config.number_or("routed_scaling_factor", 1.0)? as f32;
@@ -41,6 +48,12 @@ pub fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
 
 /// Sigmoid scores, chosen with a correction that balances without a loss.
 pub fn deepseek_v3(config: &Config) -> Result<DecoderSpec> {
+    let config = &config.with_defaults(json!({
+        "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "v_head_dim": 128, "n_routed_experts": 256, "n_shared_experts": 1, "moe_intermediate_size": 2048,
+        "num_experts_per_tok": 8, "n_group": 8, "topk_group": 4, "first_k_dense_replace": 3,
+        "max_position_embeddings": 4096,
+    }));
     let mut experts = experts(config)?;
     experts.routing = Routing {
         scoring: Scoring::Sigmoid,
@@ -83,16 +96,19 @@ fn place(config: &Config, spec: &mut DecoderSpec, experts: ExpertsSpec) -> Resul
     Ok(())
 }
 
-fn latent(config: &Config, experts: ExpertsSpec) -> Result<DecoderSpec> {
+fn latent(config: &Config, mut experts: ExpertsSpec) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
+    if config.flag_or("mlp_bias", false)? {
+        spec.feed_forward = spec.feed_forward.with_bias();
+        experts.shared = experts.shared.map(FeedForwardSpec::with_bias);
+    }
     let (plain, rotary) = (config.size("qk_nope_head_dim")?, config.size("qk_rope_head_dim")?);
     let rope = RopeSpec::read(config, rotary, spec.max_positions)?;
     let mut scale = 1.0 / ((plain + rotary) as f64).sqrt();
-    // YaRN lowers attention's temperature here, too.
-    if let RopeScaling::Yarn { factor, .. } = rope.scaling
-        && let Some(scaling) = config.object("rope_scaling")?
-    {
-        let all = scaling.number_or("mscale_all_dim", 0.0)?;
+    // YaRN changes attention's temperature here, too: in the models as published, though not in transformers'
+    // own class for V2.
+    if let RopeScaling::Yarn { factor, .. } = rope.scaling {
+        let all = rope_parameters(config)?.number_or("mscale_all_dim", 0.0)?;
         if all != 0.0 && factor > 1.0 {
             scale *= (0.1 * all * factor.ln() + 1.0).powi(2);
         }
@@ -107,7 +123,8 @@ fn latent(config: &Config, experts: ExpertsSpec) -> Result<DecoderSpec> {
         kv_rank: config.size("kv_lora_rank")?,
         scale: scale as f32,
         bias: config.flag_or("attention_bias", false)?,
-        eps: config.number_or("rms_norm_eps", 1e-6)?,
+        // Of the latents' norms, whatever `rms_norm_eps` says of the others.
+        eps: 1e-6,
     });
     place(config, &mut spec, experts)?;
     Ok(spec)

@@ -9,7 +9,7 @@ use super::{Config, DecoderSpec, RopeSpec};
 pub fn falcon(config: &Config) -> Result<DecoderSpec> {
     refuse(config, "apply_residual_connection_post_layernorm")?;
     let key = |new, old| if config.get(new).is_some() { new } else { old };
-    let hidden = config.size("hidden_size")?;
+    let hidden = config.size(key("hidden_size", "n_embed"))?;
     let heads = config.size(key("num_attention_heads", "n_head"))?;
     let head_dim = hidden / heads;
     let newer = config.flag_or("new_decoder_architecture", false)?;
@@ -25,8 +25,7 @@ pub fn falcon(config: &Config) -> Result<DecoderSpec> {
         order,
         LinearSpec::new("self_attention.dense", bias),
     );
-    // The biases are added before scores are scaled.
-    attention.alibi = alibi.then_some(attention.scale);
+    attention.alibi = alibi.then_some(AlibiSpec::Unscaled);
     let layers = config.size(key("num_hidden_layers", "n_layer"))?;
     let positions = config.size_or("max_position_embeddings", 2048)?;
     let (layers, ropes) = if alibi {

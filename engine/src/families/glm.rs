@@ -1,9 +1,11 @@
 //! ChatGLM 2 and 3, GLM-4.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::kernel::activation::{Activation, GateOrder};
 
-use super::common::{QKV, llama_like, refuse};
+use super::common::{QKV, llama_partly_rotated, refuse};
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
@@ -53,10 +55,12 @@ pub fn chatglm(config: &Config) -> Result<DecoderSpec> {
 
 /// GLM-4 (9B): half of each head rotated, one map for gate and up.
 pub fn glm(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = llama_like(config)?;
-    let head_dim = spec.head_sizes().2;
-    let rotary = (head_dim as f64 * config.number_or("partial_rotary_factor", 0.5)?) as usize;
-    spec.ropes = vec![RopeSpec::read(config, rotary, spec.max_positions)?.interleaved()];
+    let config = &config.with_defaults(json!({
+        "num_key_value_heads": 2, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-7,
+        "max_position_embeddings": 131_072,
+    }));
+    let mut spec = llama_partly_rotated(config)?;
+    spec.ropes.iter_mut().for_each(|rope| rope.interleaved = true);
     spec.feed_forward.input = InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
     let bias = config.flag_or("attention_bias", true)?;
     let output = LinearSpec::new("self_attn.o_proj", false);

@@ -1,14 +1,16 @@
 //! GPT-2 (Radford et al. 2019) and GPT-NeoX with Pythia.
 
+use serde_json::json;
+
 use crate::Result;
 
-use super::common::{activation, refuse};
+use super::common::activation;
+use super::rope::rotary_dim;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// Learned positions; weights stored as [in, out].
 pub fn gpt2(config: &Config) -> Result<DecoderSpec> {
-    refuse(config, "scale_attn_by_inverse_layer_idx")?;
     let (hidden, heads) = (config.size("n_embd")?, config.size("n_head")?);
     let eps = config.number_or("layer_norm_epsilon", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);
@@ -20,6 +22,7 @@ pub fn gpt2(config: &Config) -> Result<DecoderSpec> {
     if !config.flag_or("scale_attn_weights", true)? {
         attention.scale = 1.0;
     }
+    attention.scaled_by_depth = config.flag_or("scale_attn_by_inverse_layer_idx", false)?;
     let embedding = EmbeddingSpec::new("transformer.wte");
     Ok(DecoderSpec {
         vocab: config.size("vocab_size")?,
@@ -45,15 +48,18 @@ pub fn gpt2(config: &Config) -> Result<DecoderSpec> {
 
 /// A part of each head rotated, usually in parallel blocks with two norms.
 pub fn gpt_neox(config: &Config) -> Result<DecoderSpec> {
+    let named = |key, default: f64| config.get(key).cloned().unwrap_or(json!(default));
+    let config = &config.with_defaults(json!({
+        "rope_theta": named("rotary_emb_base", 10_000.0), "partial_rotary_factor": named("rotary_pct", 0.25),
+    }));
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     let head_dim = hidden / heads;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);
     let bias = config.flag_or("attention_bias", true)?;
     let positions = config.size_or("max_position_embeddings", 2048)?;
-    let rotary = (head_dim as f64 * config.number_or("rotary_pct", 0.25)?) as usize;
-    let mut rope = RopeSpec::read(config, rotary, positions)?;
-    rope.theta = config.number_or("rotary_emb_base", rope.theta)?;
+    let rotary = rotary_dim(config, head_dim, 0.25)?;
+    let rope = RopeSpec::read(config, rotary, positions)?;
     let attention = HeadsSpec::new(heads, heads, head_dim).joint(
         LinearSpec::new("attention.query_key_value", bias),
         HeadOrder::Grouped,

@@ -8,7 +8,7 @@ use super::{Config, DecoderSpec};
 
 pub fn internlm2(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
-    let bias = config.flag_or("bias", false)?;
+    let bias = config.flag_or("bias", true)?;
     let norm = spec.final_norm;
     spec.embedding.table = "model.tok_embeddings";
     spec.block =

@@ -1,8 +1,10 @@
 //! Llama 1 to 3, Yi, SmolLM, TinyLlama, XVERSE, DeepSeek LLM, Granite, SmolLM3.
 
+use serde_json::json;
+
 use crate::Result;
 
-use super::common::{llama_like, refuse};
+use super::common::{llama_like, sliding, switched_window};
 use super::spec::LinearSpec;
 use super::{Config, DecoderSpec};
 
@@ -23,6 +25,14 @@ pub fn xverse(config: &Config) -> Result<DecoderSpec> {
     llama_like(config)
 }
 
+/// Yi as first published: Llama with names of its own for the norms.
+pub fn yi(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = llama_like(&config.with_defaults(json!({"rope_theta": 5e6})))?;
+    spec.block.attention_norm = Some(spec.final_norm.named("ln1"));
+    spec.block.feed_forward_norm = Some(spec.final_norm.named("ln2"));
+    Ok(spec)
+}
+
 /// Granite: Llama with factors on embeddings, residuals, scores and logits.
 pub fn granite(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama(config)?;
@@ -33,9 +43,11 @@ pub fn granite(config: &Config) -> Result<DecoderSpec> {
     Ok(spec.with_heads(|heads| heads.scale = scale))
 }
 
-/// SmolLM3: Llama whose every n-th layer has no rotary positions.
+/// SmolLM3: Llama whose every n-th layer has no rotary positions, and only those a window, if there is one.
 pub fn smollm3(config: &Config) -> Result<DecoderSpec> {
-    refuse(config, "use_sliding_window")?;
+    let config = &config.with_defaults(json!({
+        "rope_theta": 2e6, "num_key_value_heads": 4, "max_position_embeddings": 32_768,
+    }));
     let mut spec = llama(config)?;
     spec.head.tied = config.flag_or("tie_word_embeddings", true)?;
     let count = spec.layers.len();
@@ -51,8 +63,9 @@ pub fn smollm3(config: &Config) -> Result<DecoderSpec> {
         let message = format!("has {} entries for {count} layers", rotates.len());
         return Err(config.error("no_rope_layers", message));
     }
-    for (layer, rotates) in spec.layers.iter_mut().zip(rotates) {
-        layer.rope = layer.rope.filter(|_| rotates);
+    for (layer, rotates) in spec.layers.iter_mut().zip(&rotates) {
+        layer.rope = layer.rope.filter(|_| *rotates);
     }
-    Ok(spec)
+    let slides = sliding(config, count, |layer| !rotates[layer])?;
+    Ok(spec.with_window(switched_window(config)?, |layer| slides[layer]))
 }

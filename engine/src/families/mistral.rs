@@ -1,5 +1,7 @@
 //! Mistral: Llama with a sliding window (Jiang et al. 2023); Mixtral: the same with experts.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::ops::Routing;
 
@@ -8,11 +10,17 @@ use super::spec::{ExpertsSpec, FeedForwardSpec};
 use super::{Config, DecoderSpec};
 
 pub fn mistral(config: &Config) -> Result<DecoderSpec> {
-    Ok(llama_like(config)?.with_window(window(config, "sliding_window")?, |_| true))
+    let config = &config.with_defaults(json!({
+        "num_key_value_heads": 8, "max_position_embeddings": 131_072, "sliding_window": 4096,
+    }));
+    Ok(llama_like(config)?.with_window(window(config)?, |_| true))
 }
 
 pub fn mixtral(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = mistral(config)?;
+    let config = &config.with_defaults(json!({
+        "num_key_value_heads": 8, "max_position_embeddings": 131_072, "rope_theta": 1e6, "rms_norm_eps": 1e-5,
+    }));
+    let mut spec = llama_like(config)?.with_window(window(config)?, |_| true);
     spec.layers.iter_mut().for_each(|layer| layer.experts = true);
     let experts = config.size_or("num_local_experts", 8)?;
     let top_k = config.size_or("num_experts_per_tok", 2)?;

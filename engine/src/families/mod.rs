@@ -21,8 +21,11 @@ mod phi;
 mod qwen;
 mod qwen2;
 mod rope;
+mod sizes;
 pub mod spec;
 mod starcoder;
+#[cfg(test)]
+mod tests;
 mod yuan;
 
 pub use config::Config;
@@ -69,8 +72,25 @@ const FAMILIES: &[(&str, Family)] = &[
     ("smollm3", llama::smollm3),
     ("starcoder2", starcoder::starcoder2),
     ("xverse", llama::xverse),
+    ("Yi", llama::yi),
     ("yuan", yuan::yuan),
 ];
+
+/// Models of several modalities whose part for text is one of the families; the rest is left out.
+const WITH_TEXT_PART: &[&str] = &["gemma3"];
+
+/// The configuration of a model's part for text, where it has others; else the configuration itself.
+pub fn text_part(config: Config) -> Result<Config> {
+    let name = config.get("model_type").and_then(|name| name.as_str());
+    let has_parts = name.is_some_and(|name| WITH_TEXT_PART.contains(&name));
+    let Some(mut text) = config.object("text_config")?.filter(|_| has_parts) else { return Ok(config) };
+    for key in ["bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype", "quantization_config"] {
+        if let (None, Some(value)) = (text.get(key), config.get(key)) {
+            text.values.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(text)
+}
 
 /// Reads a configuration.
 ///
@@ -85,7 +105,8 @@ pub fn read(config: &Config) -> Result<DecoderSpec> {
             Ok(spec)
         }
         None => {
-            let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
+            let known = FAMILIES.iter().map(|(name, _)| *name);
+            let known: Vec<&str> = known.chain(WITH_TEXT_PART.iter().copied()).collect();
             Err(config.error("model_type", format!("is `{model_type}`; supported are {}", known.join(", "))))
         }
     }

@@ -1,5 +1,7 @@
 //! OLMo in transformers' and in its original layout, OLMo 2.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::kernel::activation::{Activation, GateOrder};
 
@@ -21,7 +23,7 @@ pub fn olmo(config: &Config) -> Result<DecoderSpec> {
 
 /// OLMo 2: norms after attention and feed-forward, and of all queries and all keys.
 pub fn olmo2(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = llama(config)?;
+    let mut spec = llama(&config.with_defaults(json!({"rms_norm_eps": 1e-5})))?;
     let norm = spec.final_norm;
     spec.block.attention_norm = None;
     spec.block.attention_post_norm = Some(norm.named("post_attention_layernorm"));

@@ -1,9 +1,12 @@
 //! Phi-1.5 and 2; Phi-3 and 4.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::kernel::activation::GateOrder;
 
-use super::common::{QKV, Sizes, activation, llama_like, rotating, window};
+use super::common::{QKV, Sizes, activation, llama_partly_rotated, rotating, window};
+use super::rope::rotary_dim;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
@@ -12,7 +15,7 @@ pub fn phi(config: &Config) -> Result<DecoderSpec> {
     let sizes = Sizes::read(config)?;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);
-    let rotary = (sizes.head_dim as f64 * config.number_or("partial_rotary_factor", 0.5)?) as usize;
+    let rotary = rotary_dim(config, sizes.head_dim, 0.5)?;
     let mut attention = HeadsSpec::new(sizes.heads, sizes.kv_heads, sizes.head_dim).separate(
         QKV,
         true,
@@ -51,10 +54,8 @@ pub fn phi(config: &Config) -> Result<DecoderSpec> {
 
 /// Llama with joint maps, a window and LongRoPE.
 pub fn phi3(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = llama_like(config)?.with_window(window(config, "sliding_window")?, |_| true);
-    let head_dim = spec.head_sizes().2;
-    let rotary = (head_dim as f64 * config.number_or("partial_rotary_factor", 1.0)?) as usize;
-    spec.ropes = vec![RopeSpec::read(config, rotary, spec.max_positions)?];
+    let config = &config.with_defaults(json!({"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}));
+    let mut spec = llama_partly_rotated(config)?.with_window(window(config)?, |_| true);
     spec.feed_forward.input = InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);
     let map = LinearSpec::new("self_attn.qkv_proj", false);
     Ok(spec.with_heads(|heads| *heads = heads.clone().joint(map, HeadOrder::Split, heads.output)))

@@ -1,32 +1,35 @@
 //! Qwen 1.5, 2 and 2.5, Qwen 3, and their mixtures of experts.
 
+use serde_json::json;
+
 use crate::Result;
 use crate::ops::Routing;
 
-use super::common::{EXPERT, activation, llama_like, window};
+use super::common::{EXPERT, activation, llama_like, sliding, switched_window};
 use super::llama::llama;
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
 /// Llama with biases on queries, keys and values.
 pub fn qwen2(config: &Config) -> Result<DecoderSpec> {
-    windowed(config, llama_like(config)?.with_qkv_bias(true))
+    let config = &dense_defaults(config);
+    windowed(config, llama_like(config)?.with_qkv_bias(true), |layer, first| layer >= first)
 }
 
 /// Without biases, with norms of queries and keys.
 pub fn qwen3(config: &Config) -> Result<DecoderSpec> {
-    let eps = config.number_or("rms_norm_eps", 1e-6)?;
-    let norm = HeadNormSpec {
-        q: NormSpec::rms("self_attn.q_norm", eps),
-        k: NormSpec::rms("self_attn.k_norm", eps),
-        span: HeadNormSpan::Head,
-    };
-    windowed(config, llama(config)?.with_heads(|heads| heads.norm = Some(norm)))
+    let config = &dense_defaults(config).with_defaults(json!({"head_dim": 128}));
+    windowed(config, normed(config)?, |layer, first| layer >= first)
 }
 
 pub fn qwen2_moe(config: &Config) -> Result<DecoderSpec> {
-    let bias = config.flag_or("qkv_bias", true)?;
-    let mut spec = mixture(config, windowed(config, llama_like(config)?.with_qkv_bias(bias))?)?;
+    let config = &config.with_defaults(json!({
+        "max_position_embeddings": 32_768, "num_key_value_heads": 16, "sliding_window": 4096, "num_experts": 60,
+        "num_experts_per_tok": 4, "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632,
+    }));
+    let spec = llama_like(config)?.with_qkv_bias(config.flag_or("qkv_bias", true)?);
+    let spec = windowed(config, spec, |layer, first| layer.is_multiple_of(2) && layer < first)?;
+    let mut spec = mixture(config, spec)?;
     let names = ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj", "mlp.shared_expert.down_proj"];
     if let Some(experts) = &mut spec.experts {
         let width = config.size("shared_expert_intermediate_size")?;
@@ -36,17 +39,38 @@ pub fn qwen2_moe(config: &Config) -> Result<DecoderSpec> {
     Ok(spec)
 }
 
+/// A window, where it is switched on, is in every layer.
 pub fn qwen3_moe(config: &Config) -> Result<DecoderSpec> {
-    mixture(config, qwen3(config)?)
+    let config = &config.with_defaults(json!({
+        "max_position_embeddings": 32_768, "num_key_value_heads": 4, "sliding_window": 4096,
+        "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+        "num_experts": config.get("num_local_experts").cloned().unwrap_or(json!(128)),
+    }));
+    mixture(config, normed(config)?.with_window(switched_window(config)?, |_| true))
 }
 
-/// A window in the layers from `max_window_layers` on, where it is switched on.
-fn windowed(config: &Config, spec: DecoderSpec) -> Result<DecoderSpec> {
-    if !config.flag_or("use_sliding_window", false)? {
-        return Ok(spec);
-    }
+fn dense_defaults(config: &Config) -> Config {
+    config.with_defaults(json!({
+        "max_position_embeddings": 32_768, "num_key_value_heads": 32, "sliding_window": 4096,
+    }))
+}
+
+fn normed(config: &Config) -> Result<DecoderSpec> {
+    let eps = config.number_or("rms_norm_eps", 1e-6)?;
+    let norm = HeadNormSpec {
+        q: NormSpec::rms("self_attn.q_norm", eps),
+        k: NormSpec::rms("self_attn.k_norm", eps),
+        span: HeadNormSpan::Head,
+    };
+    Ok(llama(config)?.with_heads(|heads| heads.norm = Some(norm)))
+}
+
+/// A window in the layers that `layer_types` says, else those that `rule` says of layer and
+/// `max_window_layers`.
+fn windowed(config: &Config, spec: DecoderSpec, rule: fn(usize, usize) -> bool) -> Result<DecoderSpec> {
     let first = config.number_or("max_window_layers", 28.0)? as usize;
-    Ok(spec.with_window(window(config, "sliding_window")?, |layer| layer >= first))
+    let slides = sliding(config, spec.layers.len(), |layer| rule(layer, first))?;
+    Ok(spec.with_window(switched_window(config)?, |layer| slides[layer]))
 }
 
 fn mixture(config: &Config, mut spec: DecoderSpec) -> Result<DecoderSpec> {
@@ -61,7 +85,7 @@ fn mixture(config: &Config, mut spec: DecoderSpec) -> Result<DecoderSpec> {
     let act = activation(config, "hidden_act", "silu")?;
     let routing = Routing {
         normalise: config.flag_or("norm_topk_prob", false)?,
-        ..Routing::softmax(count, config.size_or("num_experts_per_tok", 4)?)
+        ..Routing::softmax(count, config.size("num_experts_per_tok")?)
     };
     let expert = FeedForwardSpec::gated(width, act, EXPERT);
     let experts = ExpertsSpec::new(routing, "mlp.gate", "mlp.experts.{}", expert);

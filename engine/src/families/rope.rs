@@ -62,17 +62,21 @@ pub enum RopeScaling {
 }
 
 impl RopeSpec {
-    /// Reads `rope_theta` and `rope_scaling` (or the newer `rope_parameters`).
+    /// Reads `rope_theta` and `rope_scaling`, or `rope_parameters`, which holds both in configurations that
+    /// transformers 5 wrote.
     pub fn read(config: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeSpec> {
-        let newer = config.object("rope_parameters")?;
-        let theta = match &newer {
-            Some(newer) if newer.get("rope_theta").is_some() => newer.number("rope_theta")?,
-            _ => config.number_or("rope_theta", 10_000.0)?,
-        };
-        let scaling = match config.object("rope_scaling")?.or(newer) {
-            Some(scaling) => RopeScaling::read(&scaling, config, rotary_dim, max_positions)?,
-            None => RopeScaling::None,
-        };
+        RopeSpec::of(&rope_parameters(config)?, config, rotary_dim, max_positions)
+    }
+
+    /// The same of one object of the configuration `model`.
+    pub fn of(
+        parameters: &Config,
+        model: &Config,
+        rotary_dim: usize,
+        max_positions: usize,
+    ) -> Result<RopeSpec> {
+        let theta = parameters.number_or("rope_theta", 10_000.0)?;
+        let scaling = RopeScaling::read(parameters, model, rotary_dim, max_positions)?;
         Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling })
     }
 
@@ -89,6 +93,12 @@ impl RopeSpec {
     /// Whether each sequence has frequencies of its own, by its length.
     pub fn is_per_sequence(&self) -> bool {
         matches!(self.scaling, RopeScaling::Doubling { .. })
+    }
+
+    /// Whether the frequencies of a sequence become others when it grows from `old` to `new` tokens, so that those of
+    /// its past count no more.
+    pub fn switches(&self, old: usize, new: usize) -> bool {
+        matches!(&self.scaling, RopeScaling::Long { original, .. } if old > 0 && old <= *original && new > *original)
     }
 
     /// Angles per position of the pairs, for a pass whose largest position is `length - 1`; and the factor
@@ -170,36 +180,63 @@ impl RopeSpec {
     }
 }
 
+/// What a configuration says of its rotary positions, in one object.
+pub fn rope_parameters(config: &Config) -> Result<Config> {
+    let none = || Config { path: config.path.clone(), values: Default::default() };
+    let newer = config.object("rope_parameters")?.unwrap_or_else(none);
+    let older = config.object("rope_scaling")?.filter(|older| !older.values.is_empty());
+    let mut all = older.unwrap_or_else(|| newer.clone());
+    for key in ["rope_theta", "partial_rotary_factor"] {
+        if let (None, Some(value)) = (all.get(key), newer.get(key).or(config.get(key))) {
+            all.values.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(all)
+}
+
+/// Dimensions of a head that are rotated where only a part of it is.
+pub fn rotary_dim(config: &Config, head_dim: usize, default: f64) -> Result<usize> {
+    let part = rope_parameters(config)?.number_or("partial_rotary_factor", default)?;
+    Ok((head_dim as f64 * part) as usize)
+}
+
 impl RopeScaling {
-    /// Reads the object `rope_scaling` of the configuration `model`.
+    /// Reads the object `config` of the configuration `model`.
     fn read(config: &Config, model: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeScaling> {
         let key = if config.get("rope_type").is_some() { "rope_type" } else { "type" };
         if config.get(key).is_none() {
             return Ok(RopeScaling::None);
         }
-        let original = config.size_or("original_max_position_embeddings", max_positions)?;
+        // Where both are there, the one beside the object counts (Phi-3).
+        let trained = "original_max_position_embeddings";
+        let place = if model.get(trained).is_some() { model } else { config };
+        let original = || place.size_or(trained, max_positions);
         Ok(match config.text(key)? {
             "default" => RopeScaling::None,
             "linear" => RopeScaling::Linear { factor: factor(config)? },
-            "dynamic" => RopeScaling::Dynamic { factor: factor(config)?, original },
+            "dynamic" => RopeScaling::Dynamic { factor: factor(config)?, original: max_positions },
             "llama3" => RopeScaling::Llama3 {
                 factor: factor(config)?,
                 low: config.number("low_freq_factor")?,
                 high: config.number("high_freq_factor")?,
-                original: config.size("original_max_position_embeddings")?,
+                original: original()?,
             },
+            // The first Phi-3 configurations called theirs so.
+            "yarn" | "su" | "longrope" if config.get("long_factor").is_some() => {
+                long(config, rotary_dim, (original()?, max_positions))?
+            }
             "yarn" => {
                 let factor = factor(config)?;
                 RopeScaling::Yarn {
                     factor,
                     beta_fast: config.number_or("beta_fast", 32.0)?,
                     beta_slow: config.number_or("beta_slow", 1.0)?,
-                    original,
+                    original: original()?,
                     attention: yarn_attention(config, factor)?,
                     truncate: config.flag_or("truncate", true)?,
                 }
             }
-            "longrope" | "su" => long(config, model, rotary_dim, max_positions)?,
+            "longrope" | "su" => return Err(config.error("rope_scaling.long_factor", "is missing")),
             other => {
                 let message =
                     format!("is `{other}`; supported are default, linear, dynamic, llama3, yarn, longrope");
@@ -209,8 +246,8 @@ impl RopeScaling {
     }
 }
 
-/// `longrope`, whose original context stands beside `rope_scaling` in published configurations.
-fn long(config: &Config, model: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeScaling> {
+/// `longrope`; without a factor it is how far the context was stretched.
+fn long(config: &Config, rotary_dim: usize, (original, positions): (usize, usize)) -> Result<RopeScaling> {
     let divisors = |key: &str| -> Result<Vec<f64>> {
         let list = config.numbers(key)?;
         if list.len() == rotary_dim / 2 {
@@ -219,14 +256,7 @@ fn long(config: &Config, model: &Config, rotary_dim: usize, max_positions: usize
         let message = format!("has {} entries, but {} frequencies are rotated", list.len(), rotary_dim / 2);
         Err(config.error(&format!("rope_scaling.{key}"), message))
     };
-    let key = "original_max_position_embeddings";
-    let place = if model.get(key).is_some() { model } else { config };
-    let original = place.size_or(key, max_positions)?;
-    let factor = if place.get(key).is_some() {
-        max_positions as f64 / original as f64
-    } else {
-        config.number_or("factor", 1.0)?
-    };
+    let factor = config.number_or("factor", positions as f64 / original as f64)?;
     let attention = match config.get("attention_factor") {
         Some(_) => config.number("attention_factor")?,
         None if factor <= 1.0 => 1.0,

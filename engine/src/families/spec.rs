@@ -156,6 +156,8 @@ pub struct HeadsSpec {
     pub head_dim: usize,
     /// Factor on the scores.
     pub scale: f32,
+    /// The factor is divided by the layer's number, counted from one.
+    pub scaled_by_depth: bool,
     /// Maps to queries, keys and values; one if they are joint.
     pub maps: Vec<LinearSpec>,
     pub order: HeadOrder,
@@ -164,8 +166,8 @@ pub struct HeadsSpec {
     pub clip: Option<f32>,
     /// Cap on the scores.
     pub cap: Option<f32>,
-    /// Linear position biases, their slopes times this factor.
-    pub alibi: Option<f32>,
+    /// Linear position biases.
+    pub alibi: Option<AlibiSpec>,
     pub norm: Option<HeadNormSpec>,
     /// Queries and keys read the input through a filter over the two positions before.
     pub filter: Option<FilterSpec>,
@@ -182,6 +184,7 @@ impl HeadsSpec {
             kv_heads,
             head_dim,
             scale: 1.0 / (head_dim as f32).sqrt(),
+            scaled_by_depth: false,
             maps: Vec::new(),
             order: HeadOrder::Split,
             output: LinearSpec::new("", false),
@@ -208,6 +211,15 @@ impl HeadsSpec {
         self.output = output;
         self
     }
+}
+
+/// Linear position biases of the heads (Press et al. 2021).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlibiSpec {
+    /// Added to the scaled scores.
+    Scaled,
+    /// Rounded to bf16 and added before scores are scaled (Falcon).
+    Unscaled,
 }
 
 /// In which order the columns of queries, keys and values lie.
@@ -389,59 +401,5 @@ impl HeadSpec {
             tokens: None,
             adaptable: false,
         }
-    }
-}
-
-impl DecoderSpec {
-    /// (query heads, key/value heads, dimensions of a key, of a value)
-    pub fn head_sizes(&self) -> (usize, usize, usize, usize) {
-        match &self.attention {
-            AttentionKind::Heads(heads) => (heads.heads, heads.kv_heads, heads.head_dim, heads.head_dim),
-            AttentionKind::Latent(latent) => {
-                (latent.heads, latent.heads, latent.plain + latent.rotary, latent.value)
-            }
-        }
-    }
-
-    /// Floats per token that a forward pass keeps for the backward one, about.
-    pub fn activation_floats(&self) -> usize {
-        let (heads, kv_heads, dim, value) = self.head_sizes();
-        let qkv = heads * dim + kv_heads * (dim + value);
-        let attention = 2 * self.hidden + qkv + heads * (value + 1);
-        let width = |part: &FeedForwardSpec| 2 * part.width;
-        let layer = |layer: &LayerSpec| match &self.experts {
-            Some(experts) if layer.experts => {
-                let routed = experts.routing.top_k * (width(&experts.expert) + 2 * self.hidden);
-                attention + routed + experts.shared.as_ref().map_or(0, width) + self.hidden
-            }
-            _ => attention + width(&self.feed_forward),
-        };
-        self.layers.iter().map(layer).sum()
-    }
-
-    /// Whether the numbers fit each other.
-    pub(super) fn check(&self, config: &Config) -> Result<()> {
-        let (heads, kv_heads, head_dim, _) = self.head_sizes();
-        if !heads.is_multiple_of(kv_heads) {
-            let message = format!("is {kv_heads}, which does not divide {heads} attention heads");
-            return Err(config.error("num_key_value_heads", message));
-        }
-        for rope in &self.ropes {
-            if !rope.rotary_dim.is_multiple_of(2) || rope.rotary_dim > head_dim {
-                let message = format!("gives {} rotated of {head_dim} dimensions", rope.rotary_dim);
-                return Err(config.error("head_dim", message));
-            }
-        }
-        if let Some(experts) = &self.experts {
-            let Routing { experts: count, top_k, groups, .. } = experts.routing;
-            if top_k > count {
-                let message = format!("is {top_k}, but there are {count} experts");
-                return Err(config.error("num_experts_per_tok", message));
-            }
-            if groups.is_some_and(|groups| !count.is_multiple_of(groups.count)) {
-                return Err(config.error("n_group", format!("does not divide {count} experts")));
-            }
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! StarCoder 2: LayerNorm, biases, GELU, a sliding window.
 
+use serde_json::json;
+
 use crate::Result;
 
 use super::common::{QKV, llama_like, window};
@@ -7,7 +9,10 @@ use super::spec::*;
 use super::{Config, DecoderSpec};
 
 pub fn starcoder2(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = llama_like(config)?.with_window(window(config, "sliding_window")?, |_| true);
+    let config = &config.with_defaults(json!({
+        "num_key_value_heads": 2, "max_position_embeddings": 4096, "initializer_range": 0.018_042,
+    }));
+    let mut spec = llama_like(config)?.with_window(window(config)?, |_| true);
     let bias = config.flag_or("use_bias", true)?;
     let eps = config.number_or("norm_epsilon", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);

@@ -31,9 +31,6 @@ impl Finish {
     }
 }
 
-/// Prompt rows that are computed at once: bounds the memory of a long prompt.
-const PREFILL: usize = 512;
-
 /// Continues `prompt`, handing each new token to `take` until a stop id is drawn. `context` is the largest number of
 /// positions.
 pub fn generate(
@@ -45,16 +42,15 @@ pub fn generate(
 ) -> Result<Finish> {
     let mut cache = Cache::default();
     let mut sampler = Sampler::new(sampling, prompt);
-    let mut hidden = None;
-    for part in prompt.chunks(PREFILL) {
-        hidden = Some((decoder.extend(&mut cache, part)?, part.len()));
+    if prompt.is_empty() {
+        return Ok(Finish::Stop);
     }
+    let mut hidden = decoder.extend(&mut cache, prompt)?;
     for _ in 0..sampling.max_new_tokens {
-        let Some((rows, count)) = hidden.take() else { return Ok(Finish::Stop) };
-        if cache.len >= context {
+        if cache.ids.len() >= context {
             return Ok(Finish::Length);
         }
-        let logits = decoder.head.next(&rows, count as u32 - 1)?;
+        let logits = decoder.head.next(&hidden, 0)?;
         let token = sampler.draw(logits);
         if stop_ids.contains(&token) {
             return Ok(Finish::Stop);
@@ -62,7 +58,7 @@ pub fn generate(
         if take(token)?.is_break() {
             return Ok(Finish::Cancelled);
         }
-        hidden = Some((decoder.extend(&mut cache, &[token])?, 1));
+        hidden = decoder.extend(&mut cache, &[token])?;
     }
     Ok(Finish::Length)
 }

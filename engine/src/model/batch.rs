@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::feed_forward::RouterLogits;
 use crate::kernel::attention::Span;
 use crate::ops::head::Label;
 use crate::ops::{Balance, Dropout, Rotation};
@@ -60,4 +61,5 @@ pub struct Context {
     pub spans: Arc<Vec<Span>>,
     pub dropout: Dropout,
     pub balance: Option<Arc<Balance>>,
+    pub router_logits: Option<Arc<RouterLogits>>,
 }

@@ -9,8 +9,8 @@ use crate::ops::attention::KeyValues;
 pub struct Cache {
     pub layers: Vec<LayerCache>,
     /// Tokens in the cache.
-    pub len: usize,
-    /// Tokens of the first extension, the prompt.
+    pub ids: Vec<u32>,
+    /// Number of tokens of the first extension, the prompt.
     pub prompt: usize,
 }
 

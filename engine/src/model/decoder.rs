@@ -7,14 +7,18 @@ use candle_core::{Device, Tensor};
 use super::batch::{Batch, Context};
 use super::block::{Block, BlockInPass};
 use super::cache::{Cache, LayerCache};
+use super::feed_forward::RouterLogits;
 use super::noise::Noise;
-use crate::Result;
 use crate::autograd::{Param, Tape, Var, checkpoint};
 use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
 use crate::ops::elementwise::normalise;
 use crate::ops::{Balance, Dropout, Embedding, Head, Norm, Rotation};
+use crate::{Error, Result};
+
+/// Rows of a sequence being generated that are computed at once: bounds the memory of a long prompt.
+const ROWS: usize = 512;
 
 /// A model in memory.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub struct Pass {
     pub balance: Option<Arc<Balance>>,
     /// Noise on the embeddings.
     pub noise: Option<Noise>,
+    /// Receives the routers' logits, if they are wanted.
+    pub router_logits: Option<Arc<RouterLogits>>,
 }
 
 impl Decoder {
@@ -50,6 +56,7 @@ impl Decoder {
             spans: batch.spans.clone(),
             dropout: pass.dropout,
             balance: pass.balance,
+            router_logits: pass.router_logits,
         });
         let mut x = self.embed(tape, &batch.ids, &batch.positions, pass.noise)?;
         for block in &self.blocks {
@@ -63,21 +70,40 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Appends tokens to a sequence and answers with their hidden states [ids, hidden].
+    /// Appends tokens to a sequence and answers with the last one's hidden state [1, hidden].
     pub fn extend(&self, cache: &mut Cache, ids: &[u32]) -> Result<Tensor> {
+        let longest = cache.ids.len() + ids.len();
+        if self.spec.ropes.iter().any(|rope| rope.switches(cache.ids.len(), longest)) {
+            // What is cached was rotated by the frequencies for short texts: it is computed again, as in Phi-3.
+            let all = [&cache.ids, ids].concat();
+            *cache = Cache::default();
+            return self.extend(cache, &all);
+        }
         cache.layers.resize_with(self.blocks.len(), LayerCache::default);
-        if cache.len == 0 {
+        if cache.ids.is_empty() {
             cache.prompt = ids.len();
         }
-        let positions: Vec<u32> = (cache.len as u32..(cache.len + ids.len()) as u32).collect();
-        // Frequencies that depend on the sequence's length stay those of the prompt.
-        let lengths = Lengths { spans: vec![(Span::new(0, ids.len()), cache.prompt)], training: false };
+        let mut last = None;
+        for part in ids.chunks(ROWS) {
+            last = Some(self.extend_by_part(cache, part, longest)?);
+        }
+        let last = last.ok_or_else(|| Error::Training("a sequence was extended by nothing".to_owned()))?;
+        Ok(last.narrow(0, last.dims()[0] - 1, 1)?.contiguous()?)
+    }
+
+    /// The same by a part of the tokens after which the sequence is `longest` long.
+    fn extend_by_part(&self, cache: &mut Cache, ids: &[u32], longest: usize) -> Result<Tensor> {
+        let past = cache.ids.len() as u32;
+        let positions: Vec<u32> = (past..past + ids.len() as u32).collect();
+        // Frequencies that depend on each sequence's own length stay those of the prompt.
+        let spans = vec![(Span::new(0, ids.len()), cache.prompt)];
+        let lengths = Lengths { spans, longest, training: false };
         let context = Context { rotations: self.rotations(&positions, &lengths), ..Context::default() };
         let mut x = self.embed(&Tape::off(), ids, &positions, None)?.tensor;
         for (block, cache) in self.blocks.iter().zip(&mut cache.layers) {
             x = block.extend(x, &context, cache)?;
         }
-        cache.len += ids.len();
+        cache.ids.extend_from_slice(ids);
         Ok(x)
     }
 
@@ -94,7 +120,6 @@ impl Decoder {
 
     /// Angles of the given positions for each of the spec's rotations, and one that rotates nothing.
     fn rotations(&self, positions: &[u32], lengths: &Lengths) -> Vec<Rotation> {
-        let longest = positions.iter().max().map_or(0, |position| *position as usize + 1);
         let factors = self.query_factors(positions, lengths);
         let mut rotations: Vec<Rotation> = Vec::new();
         for rope in &self.spec.ropes {
@@ -108,7 +133,7 @@ impl Decoder {
                 }
             };
             if !rope.is_per_sequence() {
-                add(positions, longest);
+                add(positions, lengths.longest);
             } else {
                 for (span, length) in &lengths.spans {
                     let length = if lengths.training { 0 } else { *length };
@@ -168,15 +193,22 @@ impl Decoder {
     }
 }
 
-/// What models need to know whose frequencies depend on each sequence's length.
+/// What models need to know whose frequencies depend on lengths.
 struct Lengths {
+    /// Each sequence's rows, and its length.
     spans: Vec<(Span, usize)>,
+    /// The largest position of all, counted from one.
+    longest: usize,
     training: bool,
 }
 
 impl Lengths {
     fn of(batch: &Batch, training: bool) -> Lengths {
         let spans = batch.spans.iter().map(|span| (*span, span.len - span.padding - span.trailing)).collect();
-        Lengths { spans, training }
+        let longest = batch.positions.iter().max().map_or(0, |position| *position as usize + 1);
+        Lengths { spans, longest, training }
     }
 }
+
+#[cfg(test)]
+mod tests;

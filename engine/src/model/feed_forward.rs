@@ -1,6 +1,10 @@
 //! The feed-forward part of a block: one network, or a mixture of experts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use candle_core::Tensor;
+use parking_lot::Mutex;
 
 use super::batch::Context;
 use crate::Result;
@@ -9,6 +13,9 @@ use crate::ops::dispatch::{Answers, by_expert, combine, gather_rows};
 use crate::ops::elementwise::{add_scaled, normalise, sigmoid_gate};
 use crate::ops::routing::route;
 use crate::ops::{BalanceInLayer, Norm, Projection, Routing};
+
+/// Logits [rows, experts] of a pass's routers, by layer.
+pub type RouterLogits = Mutex<BTreeMap<usize, Tensor>>;
 
 #[derive(Debug, Clone)]
 pub enum FeedForward {
@@ -53,6 +60,9 @@ impl Experts {
             None => x,
         };
         let logits = self.router.forward(tape, x.clone(), None, context.dropout)?;
+        if let Some(all) = &context.router_logits {
+            all.lock().insert(self.layer, logits.tensor.clone());
+        }
         let correction = self.correction.as_ref().map(|param| param.to_f32()).transpose()?;
         let balance = context.balance.clone().map(|balance| BalanceInLayer { balance, layer: self.layer });
         let routed = route(tape, self.routing, &logits, correction.as_deref(), balance)?;

@@ -62,7 +62,13 @@ impl Decoder {
             let last = |linear: &Linear| linear.name.rsplit('.').next().unwrap_or_default().to_owned();
             let there = self.linears().filter(|linear| linear.adaptable != Adaptable::Never).map(last);
             let there: Vec<String> = there.collect::<BTreeSet<_>>().into_iter().collect();
-            let message = format!("no linear layer is called `{unknown}`; there are {}", there.join(", "));
+            let found = if unknown == "all" {
+                "`all` stands for none of this model's maps, which are stored transposed; name them"
+                    .to_owned()
+            } else {
+                format!("no linear layer is called `{unknown}`")
+            };
+            let message = format!("{found}; there are {}", there.join(", "));
             return Err(Error::recipe("lora_target", message));
         }
         let mut rng = Rng::new(seed);

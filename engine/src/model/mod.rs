@@ -14,5 +14,6 @@ pub use batch::{Batch, Context};
 pub use build::{Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
+pub use feed_forward::RouterLogits;
 pub use lora::{LoraSettings, linear_names};
 pub use noise::Noise;

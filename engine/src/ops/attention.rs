@@ -9,7 +9,7 @@ use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
 use crate::device::has_kernels;
-use crate::kernel::attention::{self as kernel, AttentionShape, Columns, Heads, Segment, Span};
+use crate::kernel::attention::{self as kernel, AttentionShape, Columns, Heads, Segment, Slope, Span};
 use crate::kernel::rope::{RopeLayout, rotate};
 use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, mutate, view};
@@ -22,7 +22,7 @@ pub struct AttentionSpec {
     pub columns: [Columns; 3],
     pub rotary: Rotary,
     /// Slopes of linear position biases, one per head.
-    pub slopes: Option<Arc<Vec<f32>>>,
+    pub slopes: Option<Arc<Vec<Slope>>>,
 }
 
 /// The part of each head that is rotated; nothing of it in a layer without rotary positions.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use super::check_shape;
-use crate::model::WeightSource;
+use super::names::Names;
+use super::unread::first_unread;
+use crate::model::{Decoder, WeightSource};
 use crate::{Error, Result};
 
 /// Tensors of a folder, memory-mapped.
@@ -17,23 +19,30 @@ pub struct FolderSource {
     files: Vec<(PathBuf, MmapedSafetensors)>,
     /// Which file holds a tensor.
     places: HashMap<String, usize>,
+    /// How the checkpoint calls the model's tensors.
+    called: Names,
 }
 
 impl FolderSource {
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
-    pub fn open(folder: &Path) -> Result<FolderSource> {
-        let mut source =
-            FolderSource { folder: folder.to_owned(), files: Vec::new(), places: HashMap::new() };
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists, of a model whose token
+    /// table is the module `table`.
+    pub fn open(folder: &Path, table: &str) -> Result<FolderSource> {
+        let mut source = FolderSource::new(folder);
         for path in weight_files(folder)? {
             source.add(path)?;
         }
+        source.called = Names::find(table, |name| source.has(name));
         Ok(source)
+    }
+
+    fn new(folder: &Path) -> FolderSource {
+        let folder = folder.to_owned();
+        FolderSource { folder, files: Vec::new(), places: HashMap::new(), called: Names::default() }
     }
 
     /// Opens a single safetensors file.
     pub fn file(path: &Path) -> Result<FolderSource> {
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut source = FolderSource { folder, files: Vec::new(), places: HashMap::new() };
+        let mut source = FolderSource::new(path.parent().unwrap_or(Path::new("")));
         source.add(path.to_owned())?;
         Ok(source)
     }
@@ -79,16 +88,44 @@ impl FolderSource {
 
 impl WeightSource for FolderSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let name = &self.called.of(name);
         let (tensor, path) = self.load(name)?;
+        if ![DType::F32, DType::F16, DType::BF16].contains(&tensor.dtype()) {
+            let message = format!(
+                "tensor `{name}` is stored as {:?}; supported are F32, F16 and BF16, which a model that was \
+                 quantised has to be brought back to first",
+                tensor.dtype()
+            );
+            return Err(Error::file(path, message));
+        }
         check_shape(path, name, tensor, shape)
+    }
+
+    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+        let rank = |name: &str| {
+            let file = self.places.get(name).map(|index| &self.files[*index].1);
+            file.and_then(|file| file.get(name).ok()).map_or(0, |tensor| tensor.shape().len())
+        };
+        let names = self.names();
+        let Some(name) = first_unread(decoder, |name| self.called.of(name), &names, rank) else {
+            return Ok(());
+        };
+        let message = format!(
+            "has the tensor `{name}`, which the model that config.json describes does not: a key in it is wrong or \
+             missing, or its `model_type`"
+        );
+        Err(Error::file(&self.files[self.places[name]].0, message))
     }
 }
 
 const PICKLE: &str = "is a pickle, which can run any code when it is read; convert the model to safetensors first \
                       (transformers: `model.save_pretrained(folder)`)";
 
+/// Endings of torch's own files.
+const PICKLED: [&str; 4] = ["bin", "pt", "pth", "ckpt"];
+
 /// Torch's files are recognised under any name: a zip archive, or a bare pickle of protocol 2 and later.
-fn refuse_pickle(path: &Path) -> Result<()> {
+pub(super) fn refuse_pickle(path: &Path) -> Result<()> {
     let mut start = [0; 9];
     let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
     let read = std::io::Read::read(&mut file, &mut start).map_err(|error| Error::io(path, error))?;
@@ -96,8 +133,25 @@ fn refuse_pickle(path: &Path) -> Result<()> {
         // A safetensors file: eight bytes of length, then JSON.
         [_, _, _, _, _, _, _, _, b'{'] => Ok(()),
         [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Err(Error::file(path, PICKLE)),
+        _ if is_pickled(path) => Err(Error::file(path, PICKLE)),
         _ => Ok(()),
     }
+}
+
+fn is_pickled(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    PICKLED.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// The first of torch's files in a folder that may hold weights, by name.
+fn pickle_in(folder: &Path) -> Option<PathBuf> {
+    let no_weights = ["training_args.bin", "optimizer.pt", "scheduler.pt"];
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let weights = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name == "pytorch_model.bin.index.json" || is_pickled(path) && !no_weights.contains(&name)
+    };
+    files.filter(weights).min()
 }
 
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -109,15 +163,8 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     if index.exists() {
         return shards(folder, &index);
     }
-    let pickle = [
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-        "pytorch_model-00001-of-00002.bin",
-        "consolidated.00.pth",
-        "model.pt",
-    ];
-    if let Some(name) = pickle.iter().find(|name| folder.join(name).exists()) {
-        return Err(Error::file(folder.join(name), PICKLE));
+    if let Some(pickle) = pickle_in(folder) {
+        return Err(Error::file(pickle, PICKLE));
     }
     Err(Error::file(
         folder,

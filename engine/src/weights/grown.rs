@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{D, DType, Tensor};
 
 use crate::Result;
-use crate::model::WeightSource;
+use crate::model::{Decoder, WeightSource};
 use crate::rng::Rng;
 use crate::tensor::from_vec;
 
@@ -43,6 +43,10 @@ impl WeightSource for GrownSource {
     fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
         self.base.norm_weight(name, shape, one_plus)
     }
+
+    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+        self.base.check_read(decoder)
+    }
 }
 
 impl GrownSource {
@@ -67,6 +71,10 @@ mod tests {
     impl WeightSource for Constant {
         fn tensor(&self, _name: &str, shape: &[usize]) -> Result<Tensor> {
             Ok(Tensor::full(3f32, shape, &candle_core::Device::Cpu)?)
+        }
+
+        fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+            Ok(())
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use recipe::RopeScaling;
 use serde_json::json;
 
+use super::folder::refuse_pickle;
 use super::grown::GrownSource;
 use super::stop::StoppableSource;
 use super::{FolderSource, GgufSource, InitialSource};
@@ -37,6 +38,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
         return Err(Error::file(path, "there is no such model folder or GGUF file"));
     }
     if path.is_file() {
+        refuse_pickle(path)?;
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
         if !extension.eq_ignore_ascii_case("gguf") {
             let message =
@@ -58,13 +60,27 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
     if !config_path.exists() {
         return Err(Error::file(path, "is not a model folder: it has no config.json"));
     }
-    let config = Config::read(&config_path)?;
+    let config = families::text_part(Config::read(&config_path)?)?;
     let spec = families::read(&config)?;
     let weights: Arc<dyn WeightSource + Send + Sync> = match from_scratch {
         Some(seed) => Arc::new(InitialSource::new(seed, spec.initializer_range)),
-        None => Arc::new(FolderSource::open(path)?),
+        None => {
+            refuse_quantised(&config)?;
+            Arc::new(FolderSource::open(path, spec.embedding.table)?)
+        }
     };
     Ok(ModelFiles { path: path.to_owned(), config, spec, weights, gguf: None })
+}
+
+/// Weights that were stored quantised mean nothing without their scales.
+fn refuse_quantised(config: &Config) -> Result<()> {
+    let Some(quantised) = config.object("quantization_config")? else { return Ok(()) };
+    let method = quantised.get("quant_method").and_then(|method| method.as_str()).unwrap_or("unknown");
+    let message = format!(
+        "says that the weights are quantised ({method}), which is not supported; use the model in f32, f16 or bf16, \
+         or bring it back to that first (transformers: `model.dequantize().save_pretrained(folder)`)"
+    );
+    Err(config.error("quantization_config", message))
 }
 
 impl ModelFiles {
@@ -95,7 +111,9 @@ impl ModelFiles {
             }
         }
         let source = WithAdapters::new(self.weights.as_ref(), adapters)?;
-        Decoder::build(spec, &source, tuning)
+        let decoder = Decoder::build(spec, &source, tuning)?;
+        source.check_read(&decoder)?;
+        Ok(decoder)
     }
 
     /// Gives the model rows for `tokens` tokens, rounded up to a multiple of 64, if it has fewer; answers with
@@ -133,14 +151,21 @@ impl ModelFiles {
         if kind == RopeScaling::Llama3 {
             (scaling["low_freq_factor"], scaling["high_freq_factor"]) = (json!(1.0), json!(4.0));
         }
-        let positions = json!(old * factor as usize);
-        self.config.values.insert("max_position_embeddings".to_owned(), positions);
-        self.config.values.insert("rope_scaling".to_owned(), scaling);
-        self.spec = families::read(&self.config)?;
-        if self.spec.ropes.iter().all(|rope| rope.scaling == families::RopeScaling::None) {
+        let mut config = self.config.clone();
+        // In the newer layout the frequencies' base stands beside the scaling.
+        for key in ["rope_theta", "partial_rotary_factor"] {
+            if let Some(value) = config.object("rope_parameters")?.and_then(|newer| newer.get(key).cloned()) {
+                scaling[key] = value;
+            }
+        }
+        config.values.insert("max_position_embeddings".to_owned(), json!(old * factor as usize));
+        config.values.insert("rope_scaling".to_owned(), scaling);
+        let spec = families::read(&config)?;
+        if self.spec.ropes.is_empty() || spec.ropes == self.spec.ropes {
             let message = "is set, but positions of this model type cannot be stretched; leave it off";
             return Err(Error::recipe("rope_scaling", message));
         }
+        (self.config, self.spec) = (config, spec);
         Ok(Some(factor))
     }
 }

@@ -6,8 +6,10 @@ mod gguf;
 mod grown;
 mod initial;
 mod load;
+mod names;
 mod save;
 mod stop;
+mod unread;
 
 pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;

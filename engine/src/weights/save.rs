@@ -43,7 +43,9 @@ pub fn save_model(
         DType::F16 => "float16",
         _ => "float32",
     };
-    config.insert("torch_dtype".to_owned(), json!(dtype_name));
+    // Its newer name is in what transformers 5 wrote.
+    let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+    config.insert(key.to_owned(), json!(dtype_name));
     write_json(&folder.join("config.json"), &Value::Object(config))
 }
 

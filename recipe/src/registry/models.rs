@@ -481,6 +481,5 @@ pub(super) static FAMILIES: &[Family] = &[
         ("XVERSE-7B-Chat", "xverse/XVERSE-7B-Chat"),
         ("XVERSE-13B-Chat", "xverse/XVERSE-13B-Chat"),
         ("XVERSE-65B-Chat", "xverse/XVERSE-65B-Chat"),
-        ("XVERSE-MoE-A4.2B", "xverse/XVERSE-MoE-A4.2B"),
     ]),
 ];

@@ -6,6 +6,7 @@
 //! nothing is transposed or repeated.
 
 mod columns;
+mod slope;
 mod softmax;
 
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ use softmax::{Visible, row_length, softmax, softmax_gradient};
 
 use columns::HeadsMut;
 pub use columns::{Columns, Heads};
+pub use slope::Slope;
 
 /// Query rows in a block.
 const BLOCK: usize = 64;
@@ -117,7 +119,7 @@ impl Segment {
     fn visible(&self, i: usize, size: usize, window: Option<usize>) -> Visible {
         let low = self.first(i, window);
         let real = self.keys.len - self.keys.trailing;
-        let mut visible = Visible { low, firsts: [0; BLOCK], ends: [0; BLOCK] };
+        let mut visible = Visible { low, padding: self.keys.padding, firsts: [0; BLOCK], ends: [0; BLOCK] };
         for row in 0..size {
             visible.firsts[row] = self.first(i + row, window) - low;
             let end = (i + row + 1).min(real).saturating_sub(low);
@@ -128,11 +130,10 @@ impl Segment {
 }
 
 /// out[i] = Σⱼ softmax(scoreᵢⱼ) vⱼ over the visible j of each query, where the score is scale · qᵢ·kⱼ,
-/// capped, plus slope · (j − i) with a slope per head (ALiBi, Press et al. 2021); `log_sums` [heads, rows
-/// of `out`] receives the log of each row's normaliser, if wanted.
+/// capped, plus a linear bias with a slope per head; `log_sums` [heads, rows of `out`] receives the log of each row's normaliser, if wanted.
 pub fn forward(
     shape: AttentionShape,
-    slopes: Option<&[f32]>,
+    slopes: Option<&[Slope]>,
     segments: &[Segment],
     (q, k, v): (Heads, Heads, Heads),
     out: &mut [f32],
@@ -144,7 +145,7 @@ pub fn forward(
     let sums = log_sums.map(|sums| HeadsMut::new(sums, 1, Columns::adjacent(0, 1)));
     let task = |segment: &Segment, head: usize| {
         let kv = head / shape.group();
-        let slope = slopes.map_or(0.0, |slopes| slopes[head]);
+        let slope = slopes.map(|slopes| slopes[head]);
         let keys = k.head(segment.keys.start, segment.keys.len, kv, shape.head_dim);
         let values = v.head(segment.keys.start, segment.keys.len, kv, shape.value_dim);
         with_scratch(BLOCK.min(segment.queries.len) * row_length(segment.keys.len), |scores| {
@@ -185,7 +186,7 @@ pub fn forward(
 /// `spans`.
 pub fn backward(
     shape: AttentionShape,
-    slopes: Option<&[f32]>,
+    slopes: Option<&[Slope]>,
     spans: &[Span],
     (data, stride, [q, k, v]): (&[f32], usize, [Columns; 3]),
     (out, log_sums, d_out): (&[f32], &[f32], &[f32]),
@@ -205,7 +206,7 @@ pub fn backward(
         with_scratch(2 * area, |scratch| {
             let (probabilities, d_scores) = scratch.split_at_mut(area);
             for head in kv * group..(kv + 1) * group {
-                let slope = slopes.map_or(0.0, |slopes| slopes[head]);
+                let slope = slopes.map(|slopes| slopes[head]);
                 // The last block comes first and overwrites what the others add to.
                 for block in (0..len).step_by(BLOCK).rev() {
                     let size = BLOCK.min(len - block);

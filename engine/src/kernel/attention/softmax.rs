@@ -1,6 +1,6 @@
 //! Softmax over the visible part of a block of score rows, and its gradient.
 
-use super::BLOCK;
+use super::{BLOCK, Slope};
 use crate::kernel::lanes::{LANES, exp, max, tanh};
 use crate::kernel::simd;
 
@@ -13,6 +13,8 @@ pub fn row_length(seen: usize) -> usize {
 pub struct Visible {
     /// Position of the first column.
     pub low: usize,
+    /// Leading positions that are padding.
+    pub padding: usize,
     /// First visible column of each row, and the one after the last.
     pub firsts: [usize; BLOCK],
     pub ends: [usize; BLOCK],
@@ -23,6 +25,12 @@ impl Visible {
     #[inline(always)]
     fn range(&self, row: usize) -> (usize, usize) {
         (self.firsts[row], self.ends[row])
+    }
+
+    /// Position of column `column`, counted from the first that is not padding.
+    #[inline(always)]
+    fn position(&self, column: usize) -> usize {
+        (self.low + column).saturating_sub(self.padding)
     }
 }
 
@@ -44,7 +52,7 @@ pub fn softmax(
     seen: usize,
     visible: &Visible,
     scale: f32,
-    (cap, slope): (Option<f32>, f32),
+    (cap, slope): (Option<f32>, Option<Slope>),
     logs: &mut [f32],
 ) {
     simd(
@@ -52,7 +60,8 @@ pub fn softmax(
         || {
             for (i, row) in scores.chunks_exact_mut(row_length(seen)).enumerate() {
                 let (first, end) = visible.range(i);
-                let scale = shape_scores(&mut row[first..end], scale, cap, slope);
+                let biased = (slope, visible.position(first));
+                let scale = shape_scores(&mut row[first..end], scale, cap, biased);
                 let row = vectors(row, (first, end), f32::NEG_INFINITY);
                 let top = max(row.as_flattened()) * scale;
                 let mut partial = [0f32; LANES];
@@ -73,8 +82,13 @@ pub fn softmax(
 
 /// Caps and biases a row of raw scores; answers with the factor that is still to be applied.
 #[inline(always)]
-fn shape_scores(row: &mut [f32], scale: f32, cap: Option<f32>, slope: f32) -> f32 {
-    if cap.is_none() && slope == 0.0 {
+fn shape_scores(
+    row: &mut [f32],
+    scale: f32,
+    cap: Option<f32>,
+    (slope, first): (Option<Slope>, usize),
+) -> f32 {
+    if cap.is_none() && slope.is_none() {
         return scale;
     }
     if let Some(cap) = cap {
@@ -82,17 +96,10 @@ fn shape_scores(row: &mut [f32], scale: f32, cap: Option<f32>, slope: f32) -> f3
     } else {
         row.iter_mut().for_each(|x| *x *= scale);
     }
-    add_slope(row, slope);
-    1.0
-}
-
-/// Adds slope · (j − i); the last column is the query's own position.
-#[inline(always)]
-fn add_slope(row: &mut [f32], slope: f32) {
-    let last = row.len() as f32 - 1.0;
-    for (j, x) in row.iter_mut().enumerate() {
-        *x += slope * (j as f32 - last);
+    if let Some(slope) = slope {
+        slope.add(row, first);
     }
+    1.0
 }
 
 /// `p`: raw scores → probabilities, in rows of [`row_length`]; `ds`: dP → p · (dP − delta) · d score / d raw score.
@@ -101,7 +108,7 @@ pub fn softmax_gradient(
     seen: usize,
     visible: &Visible,
     scale: f32,
-    (cap, slope): (Option<f32>, f32),
+    (cap, slope): (Option<f32>, Option<Slope>),
     (logs, deltas): (&[f32], &[f32]),
 ) {
     simd(
@@ -111,18 +118,23 @@ pub fn softmax_gradient(
             for (i, (p, ds)) in p.chunks_exact_mut(length).zip(ds.chunks_exact_mut(length)).enumerate() {
                 let (first, end) = visible.range(i);
                 let (log, delta) = (logs[i], deltas[i]);
+                let biased = (slope, visible.position(first));
                 if let Some(cap) = cap {
-                    let last = (end - first) as f32 - 1.0;
-                    for (j, (p, ds)) in p[first..end].iter_mut().zip(&mut ds[first..end]).enumerate() {
+                    // What the cap does to a score is known from the raw one alone.
+                    for (p, ds) in p[first..end].iter().zip(&mut ds[first..end]) {
                         let bent = tanh(*p * scale / cap);
-                        *p = exp(cap * bent + slope * (j as f32 - last) - log);
-                        *ds = *p * (*ds - delta) * (1.0 - bent * bent) * scale;
+                        *ds = (*ds - delta) * (1.0 - bent * bent) * scale;
+                    }
+                    shape_scores(&mut p[first..end], scale, Some(cap), biased);
+                    for (p, ds) in p[first..end].iter_mut().zip(&mut ds[first..end]) {
+                        *p = exp(*p - log);
+                        *ds *= *p;
                     }
                     vectors(p, (first, end), 0.0);
                     vectors(ds, (first, end), 0.0);
                     continue;
                 }
-                let rest = shape_scores(&mut p[first..end], scale, None, slope);
+                let rest = shape_scores(&mut p[first..end], scale, None, biased);
                 let p = vectors(p, (first, end), f32::NEG_INFINITY);
                 let ds = vectors(ds, (first, end), 0.0);
                 for (p, ds) in p.iter_mut().zip(ds) {

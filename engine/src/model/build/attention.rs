@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Builder;
 use crate::Result;
 use crate::families::spec::{
-    AttentionKind, FilterSpec, HeadNormSpan, HeadOrder, HeadsSpec, LatentSpec, LinearSpec, NormSpec,
+    AlibiSpec, AttentionKind, FilterSpec, HeadNormSpan, HeadOrder, HeadsSpec, LatentSpec, LinearSpec,
+    NormSpec,
 };
-use crate::kernel::attention::{AttentionShape, Columns};
+use crate::kernel::attention::{AttentionShape, Columns, Slope};
 use crate::model::attention::{Attention, AttentionInput, Filter};
 use crate::ops::latent::LatentHeads;
 use crate::ops::projection::Adaptable;
@@ -44,19 +45,24 @@ impl Builder<'_> {
     }
 
     fn heads(&self, layer: usize, heads: &HeadsSpec) -> Result<Attention> {
+        let depth = if heads.scaled_by_depth { (layer + 1) as f32 } else { 1.0 };
         let shape = AttentionShape {
             heads: heads.heads,
             kv_heads: heads.kv_heads,
             head_dim: heads.head_dim,
             value_dim: heads.head_dim,
-            scale: heads.scale,
+            scale: heads.scale / depth,
             cap: heads.cap,
             window: self.spec.layers[layer].window,
             bf16: self.tuning.bf16,
         };
         let (rotation, rotary) = self.rotary(layer, 0);
-        let slopes = heads.alibi.map(|factor| {
-            Arc::new(alibi_slopes(heads.heads).into_iter().map(|slope| slope * factor).collect())
+        let slopes = heads.alibi.map(|alibi| {
+            let slope = |slope| match alibi {
+                AlibiSpec::Scaled => Slope::new(slope),
+                AlibiSpec::Unscaled => Slope::rounded(slope, shape.scale),
+            };
+            Arc::new(alibi_slopes(heads.heads).into_iter().map(slope).collect())
         });
         let spec = AttentionSpec { shape, columns: columns(shape, heads.order), rotary, slopes };
         let input = match heads.filter {

@@ -30,6 +30,12 @@ pub trait WeightSource {
     fn norm_weight(&self, name: &str, shape: &[usize], _one_plus: bool) -> Result<Tensor> {
         self.tensor(name, shape)
     }
+
+    /// Checks that a decoder that was built of it reads everything that belongs to the model.
+    ///
+    /// # Errors
+    /// Names file and tensor that would be left out.
+    fn check_read(&self, decoder: &Decoder) -> Result<()>;
 }
 
 /// What is trained, in which arithmetic, and where.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{softmax, take_columns};
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var, Weights, gradients};
-use crate::kernel::attention::{Columns, Span};
+use crate::kernel::attention::{Columns, Slope, Span};
 use crate::ops::{AttentionSpec, Rotation};
 
 /// Floats of scores in a block; few in tests, so that they see several blocks.
@@ -73,12 +73,24 @@ impl Block {
         let Some(slopes) = &spec.slopes else {
             return Ok(seen.where_cond(&unseen.zeros_like()?, &unseen)?.unsqueeze(0)?);
         };
-        let slopes = Tensor::from_slice(slopes, (slopes.len(), 1, 1), device)?;
-        let biases = slopes.broadcast_mul(&distance.unsqueeze(0)?)?;
+        let biases = self.linear(slopes, &keys, &distance)?;
         let shape = biases.shape();
         let (seen, unseen) =
             (seen.unsqueeze(0)?.broadcast_as(shape)?, unseen.unsqueeze(0)?.broadcast_as(shape)?);
-        Ok(seen.contiguous()?.where_cond(&biases, &unseen.contiguous()?)?)
+        Ok(seen.contiguous()?.where_cond(&biases.contiguous()?, &unseen.contiguous()?)?)
+    }
+
+    /// Linear biases [heads, queries, keys].
+    fn linear(&self, slopes: &[Slope], keys: &Tensor, distance: &Tensor) -> Result<Tensor> {
+        let values: Vec<f32> = slopes.iter().map(|slope| slope.slope).collect();
+        let values = Tensor::from_slice(&values, (slopes.len(), 1, 1), keys.device())?;
+        let Some(factor) = slopes.first().and_then(|slope| slope.rounded) else {
+            return Ok(values.broadcast_mul(&distance.unsqueeze(0)?)?);
+        };
+        let round = |x: Tensor| x.to_dtype(DType::BF16)?.to_dtype(DType::F32);
+        let positions = round((keys - self.span.padding as f64)?.relu()?)?;
+        let biases = (round(values.broadcast_mul(&positions.unsqueeze(0)?)?)? * f64::from(factor))?;
+        Ok(biases.broadcast_as((slopes.len(), self.size, self.keys))?)
     }
 
     /// Rows of queries, keys and values that take part.

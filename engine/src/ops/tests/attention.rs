@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::{assert_close, compare, random, variable, with_both};
 use crate::autograd::{ParamGradients, Tape, Var};
-use crate::kernel::attention::{AttentionShape, Columns, Span};
+use crate::kernel::attention::{AttentionShape, Columns, Slope, Span};
 use crate::ops::attention::{KeyValues, extend};
 use crate::ops::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention, plain};
 
@@ -68,9 +68,15 @@ fn attention_with_windows_caps_and_slopes_agrees_with_candle() {
     }
     let capped = AttentionShape { cap: Some(1.5), window: Some(40), ..SHAPE };
     check_attention(&spec(capped, 0, 0, false), &none, spans());
-    let slopes = Some(Arc::new(alibi_slopes(6)));
-    check_attention(&AttentionSpec { slopes: slopes.clone(), ..spec(SHAPE, 0, 0, false) }, &none, spans());
-    check_attention(&AttentionSpec { slopes, ..spec(capped, 0, 0, false) }, &none, spans());
+    let slopes = |slope: fn(f32) -> Slope| Some(Arc::new(alibi_slopes(6).into_iter().map(slope).collect()));
+    for slope in [Slope::new as fn(f32) -> Slope, |slope| Slope::rounded(slope, 0.25)] {
+        check_attention(&AttentionSpec { slopes: slopes(slope), ..spec(SHAPE, 0, 0, false) }, &none, spans());
+        check_attention(
+            &AttentionSpec { slopes: slopes(slope), ..spec(capped, 0, 0, false) },
+            &none,
+            spans(),
+        );
+    }
     let factors = Some(Arc::new((0..201).map(|i| 1.0 + (i % 5) as f32 * 0.2).collect()));
     check_attention(
         &spec(SHAPE, 0, 16, false),
@@ -116,7 +122,7 @@ fn attention_over_other_layouts_agrees_with_candle() {
 fn attention_over_cached_keys_agrees_with_attention_over_all() {
     let (rows, rotation) = (90, rotation(90, 16));
     let windowed = AttentionSpec {
-        slopes: Some(Arc::new(alibi_slopes(6))),
+        slopes: Some(Arc::new(alibi_slopes(6).into_iter().map(Slope::new).collect())),
         ..spec(AttentionShape { window: Some(7), ..SHAPE }, 0, 16, false)
     };
     for spec in [spec(SHAPE, 0, 16, true), windowed] {

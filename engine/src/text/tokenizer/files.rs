@@ -272,7 +272,14 @@ impl Source<'_> {
         if model.is_file() {
             let bytes = read(&model)?;
             if tiktoken::is_rank_file(&bytes) {
-                return self.tiktoken(&model, &bytes, Family::Llama3);
+                let family = Family::of_class(self.class()).ok_or_else(|| {
+                    self.error(format!(
+                        "{SENTENCEPIECE} holds ranks, and how tokenizer_class \"{}\" splits words is not known; load it \
+                         once with transformers and save it with save_pretrained to get a {TOKENIZER}",
+                        self.class()
+                    ))
+                })?;
+                return self.tiktoken(&model, &bytes, family);
             }
             return self.sentencepiece(&model, bytes);
         }

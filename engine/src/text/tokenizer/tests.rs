@@ -243,6 +243,18 @@ fn tiktoken_files_get_the_special_tokens_of_their_family() {
     let llama = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
     assert_eq!(llama.encode("<|eot_id|><|python_tag|>", true).expect("ids"), [1200, 1209, 1210]);
     assert_eq!(llama.vocab_size(), 1200 + 256);
+    let config = r#"{
+        "tokenizer_class": "ChatGLM4Tokenizer", "eos_token": "<|endoftext|>", "added_tokens_decoder": {
+            "1200": {"content": "<|endoftext|>", "special": true}, "1201": {"content": "<sop>", "special": true}
+        }
+    }"#;
+    let folder = folder_with("llama3", "tokenizer.model", config);
+    let glm = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
+    assert_eq!(glm.encode("<sop><|endoftext|>", true).expect("ids"), [1201, 1200]);
+    assert_eq!((glm.vocab_size(), glm.eos_id(), glm.bos_id()), (1202, Some(1200), None));
+    let folder = folder_with("llama3", "tokenizer.model", r#"{"tokenizer_class": "TikTokenTokenizer"}"#);
+    let error = Tokenizer::from_folder(folder.path()).expect_err("should be refused").to_string();
+    assert!(error.contains("TikTokenTokenizer"), "{error}");
 }
 
 #[test]

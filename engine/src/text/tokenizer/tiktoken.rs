@@ -1,7 +1,7 @@
 //! Tiktoken's rank files: a token's bytes in base64 and its rank a line.
 //!
-//! Qwen v1 ships `qwen.tiktoken`, Llama 3's original release a `tokenizer.model` of this kind. The files hold neither
-//! the split into words nor the special tokens; both are known by family.
+//! Qwen v1 ships `qwen.tiktoken`, Llama 3's original release and GLM-4's first layout a `tokenizer.model` of this kind.
+//! The files hold neither the split into words nor the special tokens; both are known by family.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,6 +21,8 @@ use crate::text::error::{Error, Result};
 pub(super) enum Family {
     Qwen,
     Llama3,
+    /// Its special tokens are all in its configuration.
+    Glm4,
 }
 
 /// Whether bytes look like a rank file: a first line of base64, a blank and zero or more digits.
@@ -34,17 +36,27 @@ pub(super) fn is_rank_file(bytes: &[u8]) -> bool {
 }
 
 impl Family {
+    /// The family of a `tokenizer.model`, by the class that the configuration names. Llama 3's original release has no
+    /// configuration.
+    pub(super) fn of_class(class: &str) -> Option<Family> {
+        match class {
+            "" | "PreTrainedTokenizerFast" | "LlamaTokenizer" | "LlamaTokenizerFast" => Some(Family::Llama3),
+            "ChatGLM4Tokenizer" => Some(Family::Glm4),
+            _ => None,
+        }
+    }
+
     fn pattern(self) -> &'static str {
         match self {
             Family::Qwen => QWEN_SPLIT,
-            Family::Llama3 => LLAMA3_SPLIT,
+            Family::Llama3 | Family::Glm4 => LLAMA3_SPLIT,
         }
     }
 
     fn normalizer(self) -> Value {
         match self {
             Family::Qwen => json!({"type": "NFC"}),
-            Family::Llama3 => Value::Null,
+            Family::Llama3 | Family::Glm4 => Value::Null,
         }
     }
 
@@ -65,6 +77,7 @@ impl Family {
                 tokens.extend((5..251).map(reserved));
                 tokens
             }
+            Family::Glm4 => Vec::new(),
         }
     }
 
@@ -77,6 +90,7 @@ impl Family {
                 eos: some("<|end_of_text|>"),
                 ..SpecialTokens::default()
             },
+            Family::Glm4 => SpecialTokens::default(),
         }
     }
 }

@@ -228,6 +228,7 @@ impl<'a> Trainer<'a> {
                     let length = examples.iter().map(Example::real_len).max().unwrap_or(1);
                     Noise { alpha, length, seed }
                 }),
+                ..Pass::default()
             };
             let tape = Tape::new();
             let hidden = self.loaded.decoder.hidden(&tape, &batch, pass)?;

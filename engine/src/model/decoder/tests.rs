@@ -1,0 +1,102 @@
+//! The decoder of real families, with weights drawn here.
+
+use candle_core::Tensor;
+use serde_json::{Value, json};
+
+use super::{Batch, Cache, Context, Decoder, Lengths, Pass};
+use crate::Result;
+use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
+use crate::families::{Config, read};
+use crate::model::Tuning;
+use crate::weights::InitialSource;
+
+/// A tiny model of a family, its configuration completed by `more`.
+fn decoder(model_type: &str, more: Value) -> Decoder {
+    let common = json!({
+        "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
+        "max_position_embeddings": 1024, "n_embd": 16, "n_head": 2, "n_layer": 2, "sliding_window": 64,
+    });
+    let values = more.as_object().cloned().unwrap();
+    let config = Config { path: "config.json".into(), values }.with_defaults(common);
+    let spec = read(&config).unwrap();
+    Decoder::build(spec, &InitialSource::new(3, 0.4), &Tuning { full: true, ..Tuning::default() }).unwrap()
+}
+
+/// Rotations are those of the whole prompt, although it is computed in parts.
+#[test]
+fn a_long_prompt_is_rotated_by_its_whole_length() {
+    let divisors = |by: f64| json!((0..4).map(|i| 1.0 + by * f64::from(i)).collect::<Vec<_>>());
+    let long = json!({"type": "longrope", "short_factor": divisors(0.2), "long_factor": divisors(2.0)});
+    for (family, more) in [
+        (
+            "phi3",
+            json!({"original_max_position_embeddings": 520, "rope_scaling": long, "sliding_window": null}),
+        ),
+        (
+            "llama",
+            json!({"rope_scaling": {"type": "dynamic", "factor": 4.0}, "max_position_embeddings": 200}),
+        ),
+        ("qwen", json!({"seq_length": 200})),
+        ("llama", json!({})),
+    ] {
+        let decoder = decoder(family, more);
+        let ids: Vec<u32> = (0..530).map(|i| i * 7 % 40).collect();
+        let whole = decoder.hidden(&Tape::off(), &Batch::of(&ids), Pass::default()).unwrap().tensor;
+        let last = decoder.extend(&mut Cache::default(), &ids).unwrap();
+        let difference = largest_difference(&whole.narrow(0, ids.len() - 1, 1).unwrap(), &last);
+        assert!(difference < 1e-3, "{family}: {difference}");
+    }
+}
+
+/// LongRoPE's other divisors hold for the cached keys as well.
+#[test]
+fn a_sequence_that_outgrows_its_frequencies_is_computed_again() {
+    let divisors = |by: f64| json!((0..4).map(|i| 1.0 + by * f64::from(i)).collect::<Vec<_>>());
+    let long = json!({"type": "longrope", "short_factor": divisors(0.2), "long_factor": divisors(2.0)});
+    let decoder = decoder("phi3", json!({"original_max_position_embeddings": 10, "rope_scaling": long}));
+    let ids: Vec<u32> = (0..12).collect();
+    let mut cache = Cache::default();
+    let mut last = decoder.extend(&mut cache, &ids[..8]).unwrap();
+    for id in &ids[8..] {
+        last = decoder.extend(&mut cache, &[*id]).unwrap();
+    }
+    let whole = decoder.hidden(&Tape::off(), &Batch::of(&ids), Pass::default()).unwrap().tensor;
+    assert!(largest_difference(&whole.narrow(0, 11, 1).unwrap(), &last) < 1e-3);
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap();
+    difference.to_vec1::<f32>().unwrap().into_iter().fold(0.0, f32::max)
+}
+
+/// What the guard says of a family's gradients when `between` stands after its first block.
+fn guarded(decoder: &Decoder, between: impl Fn(Var) -> Var) -> Result<()> {
+    let mut batch = Batch::default();
+    batch.push(&[1, 2, 3, 4, 5, 6], &[1, 2, 3, 4, 5, 6]);
+    let tape = Tape::new();
+    let rotations = decoder.rotations(&batch.positions, &Lengths::of(&batch, true));
+    let context = Context { rotations, spans: batch.spans.clone(), ..Context::default() };
+    let mut hidden = decoder.embed(&tape, &batch.ids, &batch.positions)?;
+    for (index, block) in decoder.blocks.iter().enumerate() {
+        hidden = block.forward(&tape, hidden, &context)?;
+        if index == 0 {
+            hidden = between(hidden);
+        }
+    }
+    let mut grads = ParamGradients::default();
+    let output = decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, 1.0, &mut grads, None)?;
+    tape.backward(&hidden, output.d_hidden.unwrap(), &mut grads, None)?;
+    GradientGuard::default().check(&decoder.trainable(), &grads)
+}
+
+/// An operation that loses the gradient, as candle's fused ones do, between the blocks of a family.
+#[test]
+fn a_family_through_an_operation_without_a_backward_pass_is_caught() {
+    for family in ["llama", "qwen3", "gemma2", "phi", "gpt2"] {
+        let decoder = decoder(family, json!({}));
+        guarded(&decoder, |x| x).unwrap();
+        let error = guarded(&decoder, |x| Var::constant(x.tensor)).unwrap_err();
+        assert!(error.to_string().contains(".0."), "{family}: {error}");
+    }
+}
