@@ -7,6 +7,7 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use backends::both;
 use candle_core::{DType, Device, Tensor};
