@@ -110,7 +110,7 @@ impl Decoder {
     fn embed(&self, tape: &Tape, ids: &[u32], positions: &[u32], noise: Option<Noise>) -> Result<Var> {
         let mut x = self.embedding.forward(tape, ids, positions)?;
         if let Some(noise) = noise {
-            x.tensor = noise.add(&x.tensor)?;
+            x.tensor = noise.added_to(&x.tensor)?;
         }
         match &self.embedding_norm {
             Some(norm) => normalise(tape, norm, &x),

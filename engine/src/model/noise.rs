@@ -20,7 +20,7 @@ pub struct Noise {
 
 impl Noise {
     /// Adds noise between -α/√(L·d) and α/√(L·d) to embeddings [tokens, d].
-    pub fn add(self, embeddings: &Tensor) -> Result<Tensor> {
+    pub fn added_to(self, embeddings: &Tensor) -> Result<Tensor> {
         let (_, dim) = embeddings.dims2()?;
         let limit = self.alpha / ((self.length * dim) as f64).sqrt();
         let mut rng = Rng::stream(self.seed, STREAM);
@@ -39,7 +39,7 @@ mod tests {
     fn noise_is_uniform_within_its_limit() {
         let noise = Noise { alpha: 5.0, length: 10, seed: 7 };
         let zeros = from_vec(vec![0.0; 50 * 40], (50, 40)).unwrap();
-        let drawn: Vec<f32> = noise.add(&zeros).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let drawn: Vec<f32> = noise.added_to(&zeros).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let limit = 5.0 / (10.0f32 * 40.0).sqrt();
         let largest = drawn.iter().fold(0f32, |largest, x| largest.max(x.abs()));
         assert!(largest <= limit && largest > 0.99 * limit, "{largest} of {limit}");

@@ -244,16 +244,19 @@ impl Loaded {
 
     /// Puts the weights of a checkpoint in the place of the trained ones.
     pub fn restore(&self, checkpoint: &Path) -> Result<()> {
-        let saved: Box<dyn Fn(&Param) -> Result<Tensor>> = match &self.product {
+        match &self.product {
             Product::Adapter(_) => {
                 let adapter = Adapter::open(checkpoint)?;
-                Box::new(move |param| adapter.trained(param))
+                self.restore_by(|param| adapter.trained(param))
             }
             Product::Model { .. } => {
-                let folder = FolderSource::open(checkpoint)?;
-                Box::new(move |param| folder.tensor(&param.name, param.tensor.dims()))
+                let folder = FolderSource::open(checkpoint, self.decoder.spec.embedding.table)?;
+                self.restore_by(|param| folder.tensor(&param.name, param.tensor.dims()))
             }
-        };
+        }
+    }
+
+    fn restore_by(&self, saved: impl Fn(&Param) -> Result<Tensor>) -> Result<()> {
         for param in self.decoder.trainable() {
             let weight = saved(&param)?.to_dtype(param.tensor.dtype())?.to_device(param.tensor.device())?;
             // In place: the model's parts share the tensor.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
 
-use crate::model::WeightSource;
+use crate::model::{Decoder, WeightSource};
 use crate::{Error, Result};
 
 /// Gives no more tensors once `stop` is set.
@@ -29,5 +29,9 @@ impl WeightSource for StoppableSource {
     fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
         self.go_on()?;
         self.base.norm_weight(name, shape, one_plus)
+    }
+
+    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+        self.base.check_read(decoder)
     }
 }
