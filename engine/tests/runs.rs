@@ -131,7 +131,8 @@ fn checkpoints_are_limited_and_a_broken_one_is_passed_over() {
 /// Whatever is wrong with the newest checkpoint, the one before it is gone on from.
 #[test]
 fn a_damaged_checkpoint_is_passed_over() {
-    let damages: [(&str, fn(&Path)); 5] = [
+    type Damage = (&'static str, fn(&Path));
+    let damages: [Damage; 5] = [
         ("optimizer.safetensors", shorten),
         ("adapter_model.safetensors", shorten),
         ("adapter_model.safetensors", |path| fs::remove_file(path).unwrap()),
@@ -551,6 +552,8 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
         revision: None,
         adapters: vec![whole.path().to_owned()],
         template: Some("llama3".to_owned()),
+        enable_thinking: None,
+        use_cpu: false,
     };
     engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }

@@ -178,7 +178,7 @@ pub fn read(dir: &Path) -> Result<Entries, BoardError> {
     if !dir.join(FILE).exists() {
         return Ok(Entries::new());
     }
-    Catalog::open(dir).map(Catalog::into_entries).map_err(|e| refused(e.to_string()))
+    Catalog::open(dir).and_then(Catalog::into_entries).map_err(|e| refused(e.to_string()))
 }
 
 /// What the form knows, laid over what the entry had.

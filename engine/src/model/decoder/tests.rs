@@ -77,7 +77,7 @@ fn guarded(decoder: &Decoder, between: impl Fn(Var) -> Var) -> Result<()> {
     let tape = Tape::new();
     let rotations = decoder.rotations(&batch.positions, &Lengths::of(&batch, true));
     let context = Context { rotations, spans: batch.spans.clone(), ..Context::default() };
-    let mut hidden = decoder.embed(&tape, &batch.ids, &batch.positions)?;
+    let mut hidden = decoder.embed(&tape, &batch.ids, &batch.positions, None)?;
     for (index, block) in decoder.blocks.iter().enumerate() {
         hidden = block.forward(&tape, hidden, &context)?;
         if index == 0 {
