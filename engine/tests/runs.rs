@@ -456,6 +456,7 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
         revision: None,
         adapters: vec![whole.path().to_owned()],
         template: Some("llama3".to_owned()),
+        ..Default::default()
     };
     engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }
