@@ -84,7 +84,8 @@ pub fn text_part(config: Config) -> Result<Config> {
     let name = config.get("model_type").and_then(|name| name.as_str());
     let has_parts = name.is_some_and(|name| WITH_TEXT_PART.contains(&name));
     let Some(mut text) = config.object("text_config")?.filter(|_| has_parts) else { return Ok(config) };
-    for key in ["bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype", "quantization_config"] {
+    for key in ["bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype", "quantization_config"]
+    {
         if let (None, Some(value)) = (text.get(key), config.get(key)) {
             text.values.insert(key.to_owned(), value.clone());
         }
