@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Pairs of processes
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
     /// Folder of the model, in the layout of transformers
     #[arg(long, value_name = "PATH", default_value = "models/wick")]

@@ -28,8 +28,8 @@ pub struct Options {
     pairs: u32,
     #[command(flatten)]
     size: Size,
-    /// What to measure; may be given several times
-    #[arg(long = "case", value_enum, default_value = "lora")]
+    /// What to measure, all of them if not named; may be given several times
+    #[arg(long = "case", value_enum)]
     cases: Vec<Case>,
 }
 
@@ -139,7 +139,8 @@ pub struct Pair {
 pub fn compare(options: &Options) -> anyhow::Result<()> {
     let sides = Sides::find(options.python.as_deref())?;
     let mut lines = Vec::new();
-    for &case in &options.cases {
+    let cases = if options.cases.is_empty() { Case::value_variants() } else { &options.cases };
+    for &case in cases {
         let mut pairs = Vec::new();
         for number in 1..=options.pairs {
             let pair = sides.measure(case, options.size)?;
