@@ -140,7 +140,7 @@ pub fn inputs() -> Vec<Input> {
         alpaca("d.jsonl.gz", cut(&gz(lines)), Refuses(&["row", "broken or cut off"])),
         alpaca("d.csv.gz", cut(&gz(b"instruction,output\nQ,A\n")), Refuses(&["broken or cut off"])),
         alpaca("d.csv.gz", gz(GOOD.as_bytes()), Refuses(&["no row", "d.csv.gz"])),
-        alpaca("d.json.gz", gz(GOOD[..20].as_bytes()), Refuses(&["cut off"])),
+        alpaca("d.json.gz", gz(&GOOD.as_bytes()[..20]), Refuses(&["cut off"])),
         alpaca("d.json.gz", gz(format!("\u{feff}{GOOD}").as_bytes()), Loads(1)),
         alpaca(
             "d.json.gz",

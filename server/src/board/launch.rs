@@ -7,7 +7,7 @@ use engine::text::{
     Template,
     data::{Catalog, Place},
 };
-use recipe::{Kind, Problem, Recipe};
+use recipe::{Kind, Problem, Recipe, Stage};
 
 use super::{
     datasets,
@@ -39,11 +39,16 @@ impl Prepared {
 
     /// How its rows are encoded.
     pub fn encoding(&self) -> Encoding {
-        let Recipe { model_name_or_path, template, cutoff_len, .. } = &self.recipe;
+        let recipe = &self.recipe;
         Encoding {
-            model: model_name_or_path.clone(),
-            template: template.clone().unwrap_or_default(),
-            cutoff_len: *cutoff_len,
+            model: recipe.model_name_or_path.clone(),
+            template: recipe.template.clone().unwrap_or_default(),
+            cutoff_len: recipe.cutoff_len,
+            plain_text: recipe.stage == Stage::Pt,
+            train_on_prompt: recipe.train_on_prompt,
+            mask_history: recipe.mask_history,
+            default_system: recipe.default_system.clone().unwrap_or_default(),
+            enable_thinking: recipe.enable_thinking,
         }
     }
 

@@ -34,7 +34,8 @@ pub struct Encoders {
 /// Encodes rows as a run would.
 pub struct Encoder {
     pub model: PathBuf,
-    pub template_name: String,
+    /// How; the cutoff is given row by row.
+    encoding: Encoding,
     /// What is to be known about the two together.
     pub remarks: Vec<Remark>,
     tokenizer: Tokenizer,
@@ -60,29 +61,36 @@ impl Encoders {
     pub fn get(&self, folders: &Folders, encoding: &Encoding) -> Result<Arc<Encoder>, BoardError> {
         let model = model_path(folders, &encoding.model).map_err(BoardError::Refused)?;
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| last.is_for(&model, &encoding.template)) {
+        if let Some(last) = last.filter(|last| last.is_for(&model, encoding)) {
             return Ok(last);
         }
-        let encoder = Arc::new(Encoder::open(model, &encoding.template).map_err(BoardError::Refused)?);
+        let encoder = Arc::new(Encoder::open(model, encoding).map_err(BoardError::Refused)?);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(encoder.clone());
         Ok(encoder)
     }
 }
 
 impl Encoder {
-    fn open(model: PathBuf, template: &str) -> Result<Encoder, String> {
+    fn open(model: PathBuf, encoding: &Encoding) -> Result<Encoder, String> {
         let files = engine::weights::open(&model, None).map_err(|e| e.to_string())?;
         let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
-        let recipe = Recipe { template: Some(template.to_owned()), ..Recipe::default() };
+        let recipe = Recipe {
+            template: Some(encoding.template.clone()),
+            train_on_prompt: encoding.train_on_prompt,
+            default_system: Some(encoding.default_system.clone()).filter(|system| !system.is_empty()),
+            enable_thinking: encoding.enable_thinking,
+            ..Recipe::default()
+        };
         let mut remarks = Vec::new();
         let fitted = prepare_tokenizer(&recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
-        let template_name = template.to_owned();
         let template = fitted.map_err(|e| e.to_string())?;
-        Ok(Encoder { model, template_name, remarks, tokenizer, template })
+        Ok(Encoder { model, encoding: encoding.clone(), remarks, tokenizer, template })
     }
 
-    pub fn is_for(&self, model: &Path, template: &str) -> bool {
-        self.model == model && self.template_name == template
+    /// Whether it encodes so, but for the cutoff.
+    pub fn is_for(&self, model: &Path, encoding: &Encoding) -> bool {
+        let same = Encoding { cutoff_len: self.encoding.cutoff_len, ..encoding.clone() };
+        self.model == model && self.encoding == same
     }
 
     /// Row number `row` (counted from 1) with its tokens.
@@ -120,14 +128,16 @@ impl Encoder {
         kind: Kind,
         cutoff_len: usize,
     ) -> engine::text::Result<Vec<Example>> {
-        let Encoder { tokenizer, template, .. } = self;
+        let Encoder { tokenizer, template, encoding, .. } = self;
+        let masking =
+            Masking { train_on_prompt: encoding.train_on_prompt, mask_history: encoding.mask_history };
         Ok(match kind {
             Kind::Text => {
                 let text = record.prompt.first().map_or("", |message| message.content.as_str());
                 vec![plain_text(text, tokenizer, &PlainText::of(template, Some(cutoff_len)))?]
             }
             Kind::Supervised | Kind::Prompt => {
-                vec![supervised(record, template, tokenizer, Masking::default(), cutoff_len)?]
+                vec![supervised(record, template, tokenizer, masking, cutoff_len)?]
             }
             Kind::Preference => {
                 let pair = pairwise(record, template, tokenizer, cutoff_len)?;
