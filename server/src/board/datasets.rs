@@ -9,13 +9,18 @@ use std::{
     time::SystemTime,
 };
 
-use engine::text::data::{Catalog, DatasetInfo, Format};
+use engine::text::data::{
+    Catalog, DatasetInfo, Format,
+    files::{Rows, files_of, parquet_rows},
+};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::security::paths;
 
 /// Larger files are offered without their number of rows.
 const COUNTED_BYTES: u64 = 256 << 20;
+/// The same for files whose rows must be read to be counted.
+const READ_BYTES: u64 = 16 << 20;
 
 /// Row counts, remembered for as long as a file stays as it is.
 #[derive(Default)]
@@ -52,35 +57,44 @@ pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, O
 }
 
 impl RowCounts {
-    /// Rows of a file; `None` where they are not counted.
-    pub fn of(&self, file: &Path) -> Option<u64> {
+    /// Rows of a file, or of the files of a folder; `None` where they are not counted.
+    pub fn of(&self, place: &Path) -> Option<u64> {
+        files_of(place).ok()?.iter().map(|file| self.of_file(file)).sum()
+    }
+
+    fn of_file(&self, file: &Path) -> Option<u64> {
         let metadata = fs::metadata(file).ok()?;
         let (modified, length) = (metadata.modified().ok()?, metadata.len());
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
         if let Some(count) = known.filter(|count| count.modified == modified && count.length == length) {
             return count.rows;
         }
-        let rows = (metadata.is_file() && length <= COUNTED_BYTES).then(|| count_rows(file)).flatten();
+        let rows = count_rows(file, length);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(file.to_owned(), Count { modified, length, rows });
         rows
     }
 }
 
-/// Records of a JSON array or of lines; `None` where the file is of another kind or broken.
-fn count_rows(file: &Path) -> Option<u64> {
+/// Rows of a file of `length` bytes, as they are read; `None` where that would take too long, or the file is broken.
+fn count_rows(file: &Path, length: u64) -> Option<u64> {
     let open = || File::open(file).map(BufReader::new);
+    let is_text = |line: &[u8]| !line.trim_ascii().is_empty();
     match file.extension()?.to_str()? {
-        "json" => count_elements(open().ok()?).or_else(|| count_lines(open().ok()?).ok()),
-        "jsonl" | "txt" => count_lines(open().ok()?).ok(),
-        _ => None,
+        "parquet" => parquet_rows(file),
+        _ if length > COUNTED_BYTES => None,
+        "json" => count_elements(open().ok()?).or_else(|| count_lines(open().ok()?, is_text).ok()),
+        "jsonl" => count_lines(open().ok()?, is_text).ok(),
+        "txt" => count_lines(open().ok()?, |_| true).ok(),
+        _ if length > READ_BYTES => None,
+        _ => Rows::of(vec![file.to_owned()]).try_fold(0, |count, row| row.ok().map(|_| count + 1)),
     }
 }
 
-fn count_lines(file: impl BufRead) -> io::Result<u64> {
+fn count_lines(file: impl BufRead, counts: impl Fn(&[u8]) -> bool) -> io::Result<u64> {
     let mut count = 0;
     for line in file.split(b'\n') {
-        count += u64::from(!line?.trim_ascii().is_empty());
+        count += u64::from(counts(&line?));
     }
     Ok(count)
 }
@@ -125,5 +139,29 @@ mod tests {
         fs::write(file("a.json"), "[1]").unwrap();
         assert_eq!(counts.of(&file("a.json")), Some(1));
         assert_eq!(counts.of(&file("gone.json")), None);
+    }
+
+    #[test]
+    fn rows_are_counted_as_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let counts = RowCounts::default();
+        for (name, text) in [
+            ("a.txt", "one\n\n  \nfour"),
+            ("a.csv", "q,a\n\"two\nlines\",A\n\nB,C\n"),
+            ("a.jsonl", "{}\n\n{}\n"),
+        ] {
+            let file = dir.path().join(name);
+            fs::write(&file, text).unwrap();
+            let read = Rows::of(vec![file.clone()]).count() as u64;
+            assert_eq!(counts.of(&file), Some(read), "{name}");
+        }
+        fs::write(dir.path().join("broken.csv"), "q,a\nA\n").unwrap();
+        assert_eq!(counts.of(&dir.path().join("broken.csv")), None);
+        let parts = dir.path().join("parts");
+        fs::create_dir(&parts).unwrap();
+        for name in ["a.txt", "b.txt"] {
+            fs::write(parts.join(name), "one\ntwo\n").unwrap();
+        }
+        assert_eq!(counts.of(&parts), Some(4));
     }
 }

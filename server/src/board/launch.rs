@@ -6,7 +6,7 @@ use engine::text::{
     Template,
     data::{Catalog, Place},
 };
-use recipe::{Kind, Problem, Recipe};
+use recipe::{Kind, Problem, Recipe, Stage};
 
 use super::{
     datasets,

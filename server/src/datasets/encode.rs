@@ -33,8 +33,8 @@ pub struct Encoders {
 
 /// Encodes rows as a run would.
 pub struct Encoder {
-    model: PathBuf,
-    /// What the template is made from.
+    pub model: PathBuf,
+    /// What the template is made from, and what counts in the loss; the cutoff is given row by row.
     asked: Recipe,
     /// What is to be known about the two together.
     pub remarks: Vec<Remark>,
@@ -80,16 +80,22 @@ fn recipe_of(encoding: &Encoding) -> Recipe {
     Recipe {
         model_name_or_path: encoding.model.clone(),
         template: Some(encoding.template.clone()),
+        train_on_prompt: encoding.train_on_prompt,
+        mask_history: encoding.mask_history,
+        default_system: Some(encoding.default_system.clone()).filter(|system| !system.is_empty()),
+        enable_thinking: encoding.enable_thinking,
         ..Recipe::default()
     }
 }
 
-/// What of a recipe decides on its template, and on what is to be known about it.
+/// What of a recipe decides on its template, on what counts in the loss, and on what is to be known about both.
 fn decisive(recipe: &Recipe) -> Recipe {
     Recipe {
         model_name_or_path: recipe.model_name_or_path.clone(),
         template: Some(recipe.template.clone().unwrap_or_default()),
         stage: recipe.stage,
+        train_on_prompt: recipe.train_on_prompt,
+        mask_history: recipe.mask_history,
         tool_format: recipe.tool_format,
         default_system: recipe.default_system.clone(),
         enable_thinking: recipe.enable_thinking,
@@ -109,6 +115,7 @@ impl Encoder {
         Ok(Encoder { model, asked, remarks, tokenizer, template })
     }
 
+    /// Whether it encodes so, but for the cutoff.
     pub fn is_for(&self, model: &Path, encoding: &Encoding) -> bool {
         self.model == model && self.asked == decisive(&recipe_of(encoding))
     }
@@ -148,14 +155,15 @@ impl Encoder {
         kind: Kind,
         cutoff_len: usize,
     ) -> engine::text::Result<Vec<Example>> {
-        let Encoder { tokenizer, template, .. } = self;
+        let Encoder { tokenizer, template, asked, .. } = self;
+        let masking = Masking { train_on_prompt: asked.train_on_prompt, mask_history: asked.mask_history };
         Ok(match kind {
             Kind::Text => {
                 let text = record.prompt.first().map_or("", |message| message.content.as_str());
                 vec![plain_text(text, tokenizer, &PlainText::of(template, Some(cutoff_len)))?]
             }
             Kind::Supervised | Kind::Prompt => {
-                vec![supervised(record, template, tokenizer, Masking::default(), cutoff_len)?]
+                vec![supervised(record, template, tokenizer, masking, cutoff_len)?]
             }
             Kind::Preference => {
                 let pair = pairwise(record, template, tokenizer, cutoff_len)?;
