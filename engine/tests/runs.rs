@@ -261,16 +261,16 @@ fn evaluation_alone_writes_its_results() {
     );
 }
 
-/// The rate is far too high, so that the first of these evaluations is the best.
+/// The highest loss is asked for, so that the first of these evaluations is the best.
 #[test]
 fn the_best_checkpoint_is_kept_and_its_weights_are_the_result() {
     for method in ["finetuning_type: lora\n", "finetuning_type: full\n"] {
         let output = TempDir::new().unwrap();
         let extra = format!(
             "{method}save_steps: 2\neval_strategy: steps\neval_steps: 2\nval_size: 4\nsave_total_limit: 1\n\
-             load_best_model_at_end: true\nreport_to: tensorboard\n"
+             load_best_model_at_end: true\ngreater_is_better: true\nreport_to: tensorboard\n"
         );
-        let recipe = Recipe { learning_rate: 0.5, ..recipe(output.path(), &extra) };
+        let recipe = Recipe { learning_rate: 0.01, ..recipe(output.path(), &extra) };
         let mut losses = Vec::new();
         let mut sink = |event| {
             if let EventBody::Eval { step, eval_loss, .. } = event {
@@ -278,7 +278,7 @@ fn the_best_checkpoint_is_kept_and_its_weights_are_the_result() {
             }
         };
         let summary = train(&recipe, &mut sink, &Arc::default()).unwrap();
-        let best = losses.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        let best = losses.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         assert!(best.0 < 8, "{losses:?}");
         assert_eq!(summary.evaluations[0].loss, best.1, "{method}");
         let left = [2, 4, 6, 8].map(|step| output.path().join(format!("checkpoint-{step}")).exists());

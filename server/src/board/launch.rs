@@ -6,7 +6,7 @@ use engine::text::{
     Template,
     data::{Catalog, Place},
 };
-use recipe::{Kind, Problem, Recipe, Stage};
+use recipe::{Kind, Problem, Recipe};
 
 use super::{
     datasets,
@@ -261,13 +261,16 @@ mod tests {
     #[test]
     fn a_worker_gets_absolute_paths_and_its_own_output_folder() {
         let place = place();
-        let text = yaml("wick", "dataset: demo\noutput_dir: /elsewhere\noverwrite_output_dir: true\n");
+        let text = yaml(
+            "wick",
+            "dataset: demo\noutput_dir: /elsewhere\nlogging_dir: /elsewhere\noverwrite_output_dir: true\n",
+        );
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
         let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, place.folders.models_dir.join("wick").display().to_string());
         assert_eq!(worker.dataset_dir, place.folders.data_dir.display().to_string());
         assert_eq!(worker.output_dir, place.folders.runs_dir.join("x/output").display().to_string());
-        assert!(!worker.overwrite_output_dir);
+        assert!(!worker.overwrite_output_dir && worker.logging_dir.is_none());
         let run = prepared.run("id".to_owned(), prepared.default_name());
         assert_eq!((run.name.as_str(), run.method.as_str()), ("wick · demo", "lora"));
         assert_eq!(run.recipe, text);
@@ -298,7 +301,7 @@ mod tests {
             ("dataset", yaml("wick", "dataset: demo,pairs\n")),
             ("eval_dataset", yaml("wick", "dataset: demo\ndo_eval: true\neval_dataset: absent\n")),
         ];
-        for key in path_arguments().filter(|key| *key != "output_dir") {
+        for key in path_arguments().filter(|key| !["output_dir", "logging_dir"].contains(key)) {
             assert!(cases.iter().any(|(tested, _)| *tested == key), "{key} is not tested");
         }
         for (key, text) in cases {
