@@ -3,13 +3,20 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 
+#[cfg(feature = "ssr")]
+use crate::api::Encoding;
 use crate::api::{
-    BoardError, Check, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm, LengthHistogram, Preview,
+    BoardError, Check, DatasetList, EncodedRow, EntryDraft, EntryForm, LengthHistogram, Preview,
 };
 
 #[cfg(feature = "ssr")]
 fn board() -> Result<std::sync::Arc<dyn crate::api::DataBoard>, BoardError> {
     use_context().ok_or_else(|| BoardError::Internal("the server provides no data sets to its pages".into()))
+}
+
+#[cfg(feature = "ssr")]
+fn encoding(model: String, template: String, cutoff_len: usize) -> Encoding {
+    Encoding { model, template, cutoff_len }
 }
 
 #[server(endpoint = "datasets", input = GetUrl)]
@@ -29,24 +36,45 @@ pub async fn dataset_preview(name: String, first: u64) -> Result<Preview, BoardE
 }
 
 #[server(endpoint = "dataset_encode", input = GetUrl)]
-pub async fn dataset_encode(name: String, row: u64, encoding: Encoding) -> Result<EncodedRow, BoardError> {
-    board()?.encode(name, row, encoding).await
+pub async fn dataset_encode(
+    name: String,
+    row: u64,
+    model: String,
+    template: String,
+    cutoff_len: usize,
+) -> Result<EncodedRow, BoardError> {
+    board()?.encode(name, row, encoding(model, template, cutoff_len)).await
 }
 
 #[server(endpoint = "dataset_lengths", input = GetUrl)]
-pub async fn dataset_lengths(name: String, encoding: Encoding) -> Result<LengthHistogram, BoardError> {
-    board()?.lengths(name, encoding).await
+pub async fn dataset_lengths(
+    name: String,
+    model: String,
+    template: String,
+    cutoff_len: usize,
+) -> Result<LengthHistogram, BoardError> {
+    board()?.lengths(name, encoding(model, template, cutoff_len)).await
 }
 
 #[server(endpoint = "dataset_check", input = GetUrl)]
-pub async fn dataset_check(name: String, encoding: Encoding) -> Result<Check, BoardError> {
-    board()?.check(name, encoding).await
+pub async fn dataset_check(
+    name: String,
+    model: String,
+    template: String,
+    cutoff_len: usize,
+) -> Result<Check, BoardError> {
+    board()?.check(name, encoding(model, template, cutoff_len)).await
 }
 
 /// Starts to check the whole data set; without a model its rows are not measured. A plain form posts here, too.
 #[server(endpoint = "start_dataset_check")]
-pub async fn start_dataset_check(name: String, encoding: Encoding) -> Result<(), BoardError> {
-    let encoding = (!encoding.model.is_empty()).then_some(encoding);
+pub async fn start_dataset_check(
+    name: String,
+    model: String,
+    template: String,
+    cutoff_len: usize,
+) -> Result<(), BoardError> {
+    let encoding = (!model.is_empty()).then(|| encoding(model, template, cutoff_len));
     board()?.start_check(name, encoding).await
 }
 

@@ -50,7 +50,16 @@ impl Asked {
                 Err(error) => return row.map(|_| Err(error)),
             };
             match row {
-                Some(row) => Some(calls::dataset_encode(name, row, encoding).await),
+                Some(row) => {
+                    let call = calls::dataset_encode(
+                        name,
+                        row,
+                        encoding.model,
+                        encoding.template,
+                        encoding.cutoff_len,
+                    );
+                    Some(call.await)
+                }
                 None => None,
             }
         };
@@ -68,14 +77,14 @@ impl Asked {
                 move || (name(), look.with(|look| look.settings.clone())),
                 move |(name, settings)| async move {
                     let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_lengths(name, encoding).await
+                    calls::dataset_lengths(name, encoding.model, encoding.template, encoding.cutoff_len).await
                 },
             ),
             check: Resource::new(
                 move || (name(), look.with(|look| look.settings.clone())),
                 move |(name, settings)| async move {
                     let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_check(name, encoding).await
+                    calls::dataset_check(name, encoding.model, encoding.template, encoding.cutoff_len).await
                 },
             ),
         }
@@ -131,7 +140,7 @@ fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
 #[component]
 fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
-    let (name, holds) = (entry.name.clone(), entry.holds);
+    let name = entry.name.clone();
     view! {
         <Title text=entry.name.clone()/>
         <div class="page" data-test="page-dataset">
@@ -145,7 +154,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
             </header>
             <div class="columns data-columns">
                 <aside class="data-side">
-                    <EncodingForm look holds offer=asked.offer/>
+                    <EncodingForm look offer=asked.offer/>
                     <HistogramCard lengths=asked.lengths check=asked.check/>
                     <CheckCard look asked/>
                 </aside>
