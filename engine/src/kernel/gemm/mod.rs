@@ -197,7 +197,7 @@ pub struct Options<'a> {
 pub fn kernel_name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     match (avx512::available(), avx512::bf16_available(), avx512::amx::available()) {
-        (true, _, true) => return "AVX-512 with bf16 products in AMX tiles",
+        (true, _, true) => return "AVX-512 with AMX tiles",
         (true, true, _) => return "AVX-512 with bf16 dot products",
         (true, false, _) => return "AVX-512",
         _ => {}

@@ -123,6 +123,90 @@ fn bf16_kernels_agree_with_the_definition() {
     }
 }
 
+/// Products of split f32 against f64, in all layouts and with factors of very different sizes: they err no more
+/// than vectors of f32 do.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn split_products_are_as_exact_as_f32() {
+    use avx512::Arithmetic::{Single, SplitTiles};
+    if !avx512::amx::available() {
+        return;
+    }
+    let wide = |n: usize, seed: u32| -> Vec<f32> {
+        let exponents = numbers(n, seed + 50).into_iter().map(|x| (12.0 * x).exp2());
+        numbers(n, seed).into_iter().zip(exponents).map(|(x, scale)| x * scale).collect()
+    };
+    let sizes = [
+        (40, 32, 32),
+        (32, 64, 64),
+        (16, 33, 7),
+        (1, 1, 1),
+        (33, 40, 100),
+        (100, 70, 500),
+        (130, 17, 1200),
+        (1700, 20, 390),
+    ];
+    for (m, n, k) in sizes {
+        let (a, b, a2, b2) = (wide(m * k, 1), wide(k * n, 2), wide(m * 9, 3), wide(9 * n, 4));
+        for (a_t, b_t, accumulate) in [(false, true, false), (true, false, true), (false, false, true)] {
+            let a = if a_t { MatRef::f32(&a, k, m).t() } else { MatRef::f32(&a, m, k) };
+            let b = if b_t { MatRef::f32(&b, n, k).t() } else { MatRef::f32(&b, k, n) };
+            let extra = accumulate.then(|| (MatRef::f32(&a2, m, 9), MatRef::f32(&b2, 9, n)));
+            let options = Options { accumulate, extra, bf16: false };
+            // The largest error, against the size of what is summed.
+            let worst = |arithmetic| {
+                let mut c = vec![0.5; m * n];
+                // SAFETY: the processor has it.
+                unsafe { avx512::run_with(arithmetic, MatMut::f32(&mut c, m, n), a, b, options) };
+                let errors = c.iter().enumerate().map(|(index, got)| {
+                    let (i, j) = (index / n, index % n);
+                    let terms = |a: &MatRef, b: &MatRef| -> (f64, f64) {
+                        let terms = (0..a.cols).map(|k| a.get(i, k) as f64 * b.get(k, j) as f64);
+                        terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+                    };
+                    let (mut want, mut size) = terms(&a, &b);
+                    if let Some((a2, b2)) = &extra {
+                        let (more, more_size) = terms(a2, b2);
+                        (want, size) = (want + more + 0.5, size + more_size + 0.5);
+                    }
+                    (*got as f64 - want).abs() / size
+                });
+                errors.fold(0.0, f64::max)
+            };
+            let (split, single) = (worst(SplitTiles), worst(Single));
+            assert!(
+                split <= 2.0 * single + f64::from(f32::EPSILON),
+                "{m}x{n}x{k} a_t={a_t} b_t={b_t} accumulate={accumulate}: {split:e}, in vectors {single:e}"
+            );
+        }
+    }
+}
+
+/// What is not a number, or not finite, does not come out as one that is.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn split_products_keep_what_is_not_finite() {
+    if !avx512::amx::available() {
+        return;
+    }
+    for bad in [f32::NAN, -f32::NAN, f32::from_bits(0x7fff_ffff), f32::INFINITY, f32::NEG_INFINITY] {
+        for row in [0, 39] {
+            let (mut a, b) = (numbers(40 * 32, 1), numbers(32 * 32, 2));
+            a[row * 32 + 3] = bad;
+            let mut c = vec![0.0; 40 * 32];
+            // SAFETY: the processor has it.
+            unsafe {
+                let (a, b) = (MatRef::f32(&a, 40, 32), MatRef::f32(&b, 32, 32));
+                let c = MatMut::f32(&mut c, 40, 32);
+                avx512::run_with(avx512::Arithmetic::SplitTiles, c, a, b, Options::default());
+            }
+            for (i, x) in c.iter().enumerate() {
+                assert_eq!(x.is_finite(), i / 32 != row, "{bad} in row {row}: element {i} is {x}");
+            }
+        }
+    }
+}
+
 #[test]
 fn portable_agrees_with_the_definition() {
     let (m, n, k) = (9, 300, 37);

@@ -14,7 +14,7 @@ use super::tile::{Panel, Strip, Tile};
 use super::{Kernel, NR};
 
 /// Rows and columns of a tile of C, and lanes (pairs of k) of a tile of A or B.
-const EDGE: usize = 16;
+pub(super) const EDGE: usize = 16;
 
 /// bf16 products on tile registers.
 pub(super) struct Tiles;
@@ -25,52 +25,54 @@ impl Kernel for Tiles {
     const UNIT: usize = EDGE;
 
     fn begin() {
-        /// Eight tiles of 16 rows of 64 bytes, as LDTILECFG reads them.
-        #[repr(C, align(64))]
-        struct Shapes {
-            palette: u8,
-            start_row: u8,
-            reserved: [u8; 14],
-            row_bytes: [u16; 16],
-            rows: [u8; 16],
-        }
-        const SHAPES: Shapes = {
-            let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
-            let mut tile = 0;
-            while tile < 8 {
-                (row_bytes[tile], rows[tile]) = (64, EDGE as u8);
-                tile += 1;
-            }
-            Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
-        };
-        // SAFETY: 64 bytes are read; the processor has AMX, or this kernel is not chosen.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &SHAPES, options(nostack, readonly)) };
+        configure();
     }
 
     fn end() {
-        // SAFETY: as in `begin`.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        release();
     }
 
     unsafe fn run(tile: &Tile, rows: usize, strips: &[Strip; 2], panel: Panel) {
-        let (tall, wide) = (rows > EDGE, tile.cols > EDGE);
-        // SAFETY: strips and panel hold whole tiles, see `Kernel::UNIT` and `Kernel::ROWS`; the tile lies
-        // inside of C.
+        // SAFETY: strips and panel hold whole tiles; the tile of C lies inside of it.
         unsafe {
-            if rows == Self::ROWS && tile.cols == NR {
-                return product::<true, true>(tile.out, tile.stride, tile.accumulate, strips, panel);
-            }
-            let mut whole = Whole([0.0; 4 * EDGE * EDGE]);
-            let out = whole.0.as_mut_ptr();
-            match (tall, wide) {
-                (true, true) => product::<true, true>(out, NR, false, strips, panel),
-                (true, false) => product::<true, false>(out, NR, false, strips, panel),
-                (false, true) => product::<false, true>(out, NR, false, strips, panel),
-                (false, false) => product::<false, false>(out, NR, false, strips, panel),
-            }
-            tile.take(rows, out);
+            tile.product(rows, |tall, wide, out, stride, accumulate| match (tall, wide) {
+                (true, true) => product::<true, true>(out, stride, accumulate, strips, panel),
+                (true, false) => product::<true, false>(out, stride, accumulate, strips, panel),
+                (false, true) => product::<false, true>(out, stride, accumulate, strips, panel),
+                (false, false) => product::<false, false>(out, stride, accumulate, strips, panel),
+            });
         }
     }
+}
+
+/// Gives this thread eight tiles of 16 rows of 64 bytes.
+pub(super) fn configure() {
+    /// What LDTILECFG reads.
+    #[repr(C, align(64))]
+    struct Shapes {
+        palette: u8,
+        start_row: u8,
+        reserved: [u8; 14],
+        row_bytes: [u16; 16],
+        rows: [u8; 16],
+    }
+    const SHAPES: Shapes = {
+        let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+        let mut tile = 0;
+        while tile < 8 {
+            (row_bytes[tile], rows[tile]) = (64, EDGE as u8);
+            tile += 1;
+        }
+        Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
+    };
+    // SAFETY: 64 bytes are read; the processor has AMX, or no kernel of tiles is chosen.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &SHAPES, options(nostack, readonly)) };
+}
+
+/// Gives the tiles back.
+pub(super) fn release() {
+    // SAFETY: as in `configure`.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
 /// C's tiles where C itself ends before they do.
@@ -78,9 +80,24 @@ impl Kernel for Tiles {
 struct Whole([f32; 4 * EDGE * EDGE]);
 
 impl Tile {
+    /// Runs a product of whole tiles, `tall` if there are two of rows and `wide` if two of columns, in C itself
+    /// where it has room for them.
+    ///
+    /// `run(tall, wide, out, stride, accumulate)` writes the tiles it is asked for to `out`.
+    pub(super) unsafe fn product(&self, rows: usize, run: impl FnOnce(bool, bool, *mut f32, usize, bool)) {
+        if rows == 2 * EDGE && self.cols == NR {
+            return run(true, true, self.out, self.stride, self.accumulate);
+        }
+        let mut whole = Whole([0.0; 4 * EDGE * EDGE]);
+        let out = whole.0.as_mut_ptr();
+        run(rows > EDGE, self.cols > EDGE, out, NR, false);
+        // SAFETY: the processor has AVX-512 if it has tiles; rows and columns lie inside of C.
+        unsafe { self.take(rows, out) };
+    }
+
     /// Writes the rows and columns that there are of a whole register tile.
     #[target_feature(enable = "avx512f")]
-    unsafe fn take(&self, rows: usize, whole: *const f32) {
+    pub(super) unsafe fn take(&self, rows: usize, whole: *const f32) {
         for row in 0..rows {
             for col in (0..self.cols).step_by(16) {
                 let lanes = mask(self.cols - col);
@@ -109,27 +126,12 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
     strips: &[Strip; 2],
     panel: Panel,
 ) {
-    let out_step = 4 * stride;
-    let low_out = out.wrapping_add(EDGE * stride);
     let b_step = 4 * panel.stride;
     let mut b = panel.start;
     // SAFETY: the caller's strips, panel and C hold whole tiles. No code between these blocks touches tile
     // registers: the compiler knows none.
     unsafe {
-        if accumulate {
-            asm!("tileloadd tmm0, [{c} + {step}]", c = in(reg) out, step = in(reg) out_step, options(nostack, readonly));
-            if WIDE {
-                asm!("tileloadd tmm1, [{c} + {step} + 64]", c = in(reg) out, step = in(reg) out_step, options(nostack, readonly));
-            }
-            if TALL {
-                asm!("tileloadd tmm2, [{c} + {step}]", c = in(reg) low_out, step = in(reg) out_step, options(nostack, readonly));
-            }
-            if TALL && WIDE {
-                asm!("tileloadd tmm3, [{c} + {step} + 64]", c = in(reg) low_out, step = in(reg) out_step, options(nostack, readonly));
-            }
-        } else {
-            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
-        }
+        load_sums::<TALL, WIDE>(out, stride, accumulate);
         for Strip { start, stride, depth } in *strips {
             let a_step = 4 * stride;
             let low_a = start.wrapping_add(EDGE * stride);
@@ -196,15 +198,52 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
                 ),
             }
         }
-        asm!("tilestored [{c} + {step}], tmm0", c = in(reg) out, step = in(reg) out_step, options(nostack));
+        store_sums::<TALL, WIDE>(out, stride);
+    }
+}
+
+/// Starts the sums in tmm0 to tmm3 from C or from nothing.
+pub(super) unsafe fn load_sums<const TALL: bool, const WIDE: bool>(
+    out: *mut f32,
+    stride: usize,
+    accumulate: bool,
+) {
+    let step = 4 * stride;
+    let low = out.wrapping_add(EDGE * stride);
+    // SAFETY: the caller's C holds the tiles that are read.
+    unsafe {
+        if !accumulate {
+            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            return;
+        }
+        asm!("tileloadd tmm0, [{c} + {step}]", c = in(reg) out, step = in(reg) step, options(nostack, readonly));
         if WIDE {
-            asm!("tilestored [{c} + {step} + 64], tmm1", c = in(reg) out, step = in(reg) out_step, options(nostack));
+            asm!("tileloadd tmm1, [{c} + {step} + 64]", c = in(reg) out, step = in(reg) step, options(nostack, readonly));
         }
         if TALL {
-            asm!("tilestored [{c} + {step}], tmm2", c = in(reg) low_out, step = in(reg) out_step, options(nostack));
+            asm!("tileloadd tmm2, [{c} + {step}]", c = in(reg) low, step = in(reg) step, options(nostack, readonly));
         }
         if TALL && WIDE {
-            asm!("tilestored [{c} + {step} + 64], tmm3", c = in(reg) low_out, step = in(reg) out_step, options(nostack));
+            asm!("tileloadd tmm3, [{c} + {step} + 64]", c = in(reg) low, step = in(reg) step, options(nostack, readonly));
+        }
+    }
+}
+
+/// Writes the sums to C.
+pub(super) unsafe fn store_sums<const TALL: bool, const WIDE: bool>(out: *mut f32, stride: usize) {
+    let step = 4 * stride;
+    let low = out.wrapping_add(EDGE * stride);
+    // SAFETY: the caller's C holds the tiles that are written.
+    unsafe {
+        asm!("tilestored [{c} + {step}], tmm0", c = in(reg) out, step = in(reg) step, options(nostack));
+        if WIDE {
+            asm!("tilestored [{c} + {step} + 64], tmm1", c = in(reg) out, step = in(reg) step, options(nostack));
+        }
+        if TALL {
+            asm!("tilestored [{c} + {step}], tmm2", c = in(reg) low, step = in(reg) step, options(nostack));
+        }
+        if TALL && WIDE {
+            asm!("tilestored [{c} + {step} + 64], tmm3", c = in(reg) low, step = in(reg) step, options(nostack));
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn pair(low: __m512, high: __m512) -> __m512 {
 /// Transposes a 16×16 tile held in registers.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn transpose(rows: &mut [__m512; 16]) {
+pub(super) fn transpose(rows: &mut [__m512; 16]) {
     let mut t = [_mm512_setzero_ps(); 16];
     for i in 0..8 {
         t[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);

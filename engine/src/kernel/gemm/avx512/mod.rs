@@ -7,11 +7,13 @@
 //! rows are contiguous; else its strips are packed, too.
 //!
 //! With bf16 dot products the panels hold pairs of consecutive k as two bf16 in one 32-bit lane, and the
-//! same kernel shape multiplies twice as much per instruction; on tile registers ([`amx`]) sixteen times.
+//! same kernel shape multiplies twice as much per instruction; on tile registers ([`amx`]) sixteen times. So
+//! much that f32, too, is multiplied there, in parts ([`split`]).
 
 pub mod amx;
 mod load;
 mod pack;
+mod split;
 mod tile;
 
 use super::{Elements, MatMut, MatRef, Options};
@@ -75,6 +77,9 @@ trait Kernel {
 
 /// Rows of C from which on tile registers are worth their padding.
 const MIN_TILE_ROWS: usize = 9;
+/// Rows and columns of C from which on they are worth splitting f32 for them.
+const MIN_SPLIT_ROWS: usize = 96;
+const MIN_SPLIT_COLS: usize = 17;
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug)]
@@ -85,21 +90,26 @@ pub enum Arithmetic {
     Pairs,
     /// bf16 in tile registers.
     Tiles,
+    /// f32 in vectors and, as sums of bf16, in tile registers.
+    SplitTiles,
 }
 
 impl Arithmetic {
-    /// The fastest for so many rows of C.
-    fn of(bf16: bool, rows: usize) -> Self {
+    /// The fastest for a C of this size.
+    fn of(bf16: bool, rows: usize, cols: usize) -> Self {
         match bf16 && bf16_available() {
             true if rows >= MIN_TILE_ROWS && amx::available() => Arithmetic::Tiles,
             true => Arithmetic::Pairs,
+            false if rows >= MIN_SPLIT_ROWS && cols >= MIN_SPLIT_COLS && amx::available() => {
+                Arithmetic::SplitTiles
+            }
             false => Arithmetic::Single,
         }
     }
 }
 
 pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
-    let arithmetic = Arithmetic::of(options.bf16, c.rows);
+    let arithmetic = Arithmetic::of(options.bf16, c.rows, c.cols);
     // SAFETY: the processor has it.
     unsafe { run_with(arithmetic, c, a, b, options) }
 }
@@ -113,6 +123,7 @@ pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, 
             Arithmetic::Single => blocks::<Single>(c, a, b, options),
             Arithmetic::Pairs => blocks::<Pairs>(c, a, b, options),
             Arithmetic::Tiles => blocks::<amx::Tiles>(c, a, b, options),
+            Arithmetic::SplitTiles => split::run(c, a, b, options),
         }
     }
 }

@@ -70,7 +70,7 @@ unsafe fn store_bf16(out: *mut bf16, count: usize, vector: __m512) {
 /// pieces of long rows.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn prefetch(b: MatRef, k0: usize, col: usize) {
+pub(super) fn prefetch(b: MatRef, k0: usize, col: usize) {
     if b.col_stride != 1 {
         return;
     }

@@ -1,0 +1,141 @@
+//! Splits numbers into their parts while it packs panels of B and strips of A.
+
+use std::arch::x86_64::*;
+
+use super::super::super::{Elements, MatRef};
+use super::super::load::{a_tile, b_tile, mask, transpose};
+use super::super::pack::prefetch;
+use super::{
+    EDGE, NR, PANEL_STEP, PANEL_VECTORS, PARTS, STEP, STRIP_STEP, STRIP_VECTORS, TILE_ROWS, VECTOR_ROWS,
+};
+
+/// The three parts of two vectors, each pair in one lane: the first's in the low half.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn split(low: __m512, high: __m512) -> [__m512; PARTS] {
+    // The nearest number of 8 bits (halves away from zero). What overflows here leaves a NaN in the last part.
+    let round = |x: __m512| {
+        let bits = _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000));
+        _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x1_0000)))
+    };
+    // The upper halves of both.
+    let pair = |low: __m512, high: __m512| {
+        let low = _mm512_srli_epi32::<16>(_mm512_castps_si512(low));
+        _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaa_aaaa, low, _mm512_castps_si512(high)))
+    };
+    let (low0, high0) = (round(low), round(high));
+    let (low, high) = (_mm512_sub_ps(low, low0), _mm512_sub_ps(high, high0));
+    let (low1, high1) = (round(low), round(high));
+    let (low, high) = (_mm512_sub_ps(low, low1), _mm512_sub_ps(high, high1));
+    [pair(low0, high0), pair(low1, high1), pair(low, high)]
+}
+
+/// Packs columns of B: for each step of k its three parts, 16 rows of 32 lanes each of which row i holds k = i
+/// and k = i + 16, then its 32 rows of f32.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn pack_panel(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize, panel: *mut f32) {
+    for (step, k) in (0..kc).step_by(STEP).enumerate() {
+        let (low, high) = ((kc - k).min(EDGE), (kc - k).saturating_sub(EDGE).min(EDGE));
+        prefetch(b, k0 + k + 32, col);
+        prefetch(b, k0 + k + 48, col);
+        for half in 0..NR / EDGE {
+            // What columns are missing are zeros.
+            let (col, width) = (col + half * EDGE, cols.saturating_sub(half * EDGE).min(EDGE));
+            // SAFETY: the panel has room for whole steps; what is read lies inside of B.
+            unsafe {
+                let parts = panel.add(step * PANEL_STEP + half * EDGE);
+                let vectors = parts.add(PANEL_VECTORS);
+                let store = |i: usize, low: __m512, high: __m512| {
+                    for (part, lanes) in split(low, high).into_iter().enumerate() {
+                        _mm512_storeu_ps(parts.add((part * EDGE + i) * NR), lanes);
+                    }
+                    _mm512_storeu_ps(vectors.add(i * NR), low);
+                    _mm512_storeu_ps(vectors.add((EDGE + i) * NR), high);
+                };
+                let whole = high == EDGE && width == EDGE;
+                match b.data {
+                    Elements::F32(data) if whole && b.col_stride == 1 => {
+                        let start = data.as_ptr().wrapping_add(b.offset + (k0 + k) * b.row_stride + col);
+                        for i in 0..EDGE {
+                            let low = start.wrapping_add(i * b.row_stride);
+                            let high = low.wrapping_add(EDGE * b.row_stride);
+                            store(i, _mm512_loadu_ps(low), _mm512_loadu_ps(high));
+                        }
+                    }
+                    Elements::F32(data) if whole && b.row_stride == 1 => {
+                        let start = data.as_ptr().wrapping_add(b.offset + k0 + k + col * b.col_stride);
+                        let (mut low, mut high) = ([_mm512_setzero_ps(); EDGE], [_mm512_setzero_ps(); EDGE]);
+                        for j in 0..EDGE {
+                            let column = start.wrapping_add(j * b.col_stride);
+                            low[j] = _mm512_loadu_ps(column);
+                            high[j] = _mm512_loadu_ps(column.wrapping_add(EDGE));
+                        }
+                        transpose(&mut low);
+                        transpose(&mut high);
+                        for i in 0..EDGE {
+                            store(i, low[i], high[i]);
+                        }
+                    }
+                    _ => {
+                        let low = b_tile(b, k0 + k, low, col, width);
+                        let high = b_tile(b, k0 + k + EDGE, high, col, width);
+                        for i in 0..EDGE {
+                            store(i, low[i], high[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs rows of A: for each step of k the three parts of 32 rows, of 16 lanes each, then the other 8 rows as
+/// f32, k by k. Rows beyond `rows` hold anything.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn pack_strip(a: MatRef, row: usize, rows: usize, k0: usize, kc: usize, strip: *mut f32) {
+    let vector_rows = rows.saturating_sub(TILE_ROWS);
+    for (step, k) in (0..kc).step_by(STEP).enumerate() {
+        let depths = [(kc - k).min(EDGE), (kc - k).saturating_sub(EDGE).min(EDGE)];
+        let [low, high] = depths;
+        // SAFETY: the strip has room for whole steps; what is read lies inside of A.
+        unsafe {
+            let parts = strip.add(step * STRIP_STEP);
+            let store = |i: usize, low: __m512, high: __m512| {
+                for (part, lanes) in split(low, high).into_iter().enumerate() {
+                    _mm512_storeu_ps(parts.add((part * TILE_ROWS + i) * EDGE), lanes);
+                }
+            };
+            match a.data {
+                Elements::F32(data) if a.col_stride == 1 => {
+                    for i in 0..rows.min(TILE_ROWS) {
+                        let start = data.as_ptr().wrapping_add(a.offset + (row + i) * a.row_stride + k0 + k);
+                        let first = _mm512_maskz_loadu_ps(mask(low), start);
+                        store(i, first, _mm512_maskz_loadu_ps(mask(high), start.wrapping_add(EDGE)));
+                    }
+                }
+                _ => {
+                    for first in (0..rows.min(TILE_ROWS)).step_by(EDGE) {
+                        let count = (rows - first).min(EDGE);
+                        let low = a_tile(a, row + first, count, k0 + k, low);
+                        let high = a_tile(a, row + first, count, k0 + k + EDGE, high);
+                        for i in 0..count {
+                            store(first + i, low[i], high[i]);
+                        }
+                    }
+                }
+            }
+            if vector_rows > 0 {
+                let out = parts.add(STRIP_VECTORS);
+                for (half, depth) in depths.into_iter().enumerate() {
+                    // Rows of the transpose: each k of all eight rows.
+                    let k = half * EDGE + k;
+                    let columns = b_tile(a.t(), k0 + k, depth, row + TILE_ROWS, vector_rows);
+                    for (i, column) in columns.iter().enumerate() {
+                        let eight = _mm512_castps512_ps256(*column);
+                        _mm256_storeu_ps(out.add((half * EDGE + i) * VECTOR_ROWS), eight);
+                    }
+                }
+            }
+        }
+    }
+}
