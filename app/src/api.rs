@@ -6,10 +6,11 @@ mod datasets;
 
 pub use datasets::*;
 
-use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use recipe::{Event, Point, RunState};
 use serde::{Deserialize, Serialize};
+
+use crate::calls::TextJsonEncoding;
 
 /// Identifies a run: a short, URL-safe, time-sortable string. Also the name of its folder.
 pub type RunId = String;
@@ -252,7 +253,7 @@ pub enum BoardError {
 }
 
 impl FromServerFnError for BoardError {
-    type Encoder = JsonEncoding;
+    type Encoder = TextJsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> BoardError {
         match error {

@@ -1,7 +1,9 @@
 //! Server functions: what pages call, each a thin door to the [`Board`](crate::api::Board) in context.
 
+mod codec;
 mod datasets;
 
+pub use codec::{TextJson, TextJsonEncoding};
 pub use datasets::*;
 
 use leptos::prelude::*;
@@ -17,12 +19,12 @@ fn board() -> Result<std::sync::Arc<dyn crate::api::Board>, BoardError> {
     use_context().ok_or_else(|| BoardError::Internal("the server provides no board to its pages".into()))
 }
 
-#[server(endpoint = "runs", input = GetUrl)]
+#[server(endpoint = "runs", input = GetUrl, output = TextJson)]
 pub async fn runs(search: String, state: Option<RunState>) -> Result<Vec<RunSummary>, BoardError> {
     board()?.runs(crate::api::RunFilter { search, state }).await
 }
 
-#[server(endpoint = "run", input = GetUrl)]
+#[server(endpoint = "run", input = GetUrl, output = TextJson)]
 pub async fn run(id: RunId) -> Result<RunDetail, BoardError> {
     let found = board()?.run(&id).await;
     if let (Err(BoardError::NotFound(_)), Some(response)) =
@@ -33,74 +35,74 @@ pub async fn run(id: RunId) -> Result<RunDetail, BoardError> {
     found
 }
 
-#[server(endpoint = "launch")]
+#[server(endpoint = "launch", output = TextJson)]
 pub async fn launch(name: String, yaml: String) -> Result<RunId, BoardError> {
     board()?.launch(name, yaml).await
 }
 
-#[server(endpoint = "check")]
+#[server(endpoint = "check", output = TextJson)]
 pub async fn check(yaml: String) -> Result<Findings, BoardError> {
     board()?.check(yaml).await
 }
 
-#[server(endpoint = "stop")]
+#[server(endpoint = "stop", output = TextJson)]
 pub async fn stop(id: RunId) -> Result<(), BoardError> {
     board()?.stop(&id).await
 }
 
-#[server(endpoint = "cancel")]
+#[server(endpoint = "cancel", output = TextJson)]
 pub async fn cancel(id: RunId) -> Result<(), BoardError> {
     board()?.cancel(&id).await
 }
 
-#[server(endpoint = "resume")]
+#[server(endpoint = "resume", output = TextJson)]
 pub async fn resume(id: RunId) -> Result<(), BoardError> {
     board()?.resume(&id).await
 }
 
-#[server(endpoint = "delete")]
+#[server(endpoint = "delete", output = TextJson)]
 pub async fn delete(id: RunId) -> Result<(), BoardError> {
     board()?.delete(&id).await
 }
 
-#[server(endpoint = "rename")]
+#[server(endpoint = "rename", output = TextJson)]
 pub async fn rename(id: RunId, name: String) -> Result<(), BoardError> {
     board()?.rename(&id, name).await
 }
 
-#[server(endpoint = "choices", input = GetUrl)]
+#[server(endpoint = "choices", input = GetUrl, output = TextJson)]
 pub async fn choices() -> Result<FormChoices, BoardError> {
     board()?.choices().await
 }
 
-#[server(endpoint = "chat_targets", input = GetUrl)]
+#[server(endpoint = "chat_targets", input = GetUrl, output = TextJson)]
 pub async fn chat_targets() -> Result<Vec<ChatTarget>, BoardError> {
     board()?.chat_targets().await
 }
 
-#[server(name = AskChatStatus, endpoint = "chat_status", input = GetUrl)]
+#[server(name = AskChatStatus, endpoint = "chat_status", input = GetUrl, output = TextJson)]
 pub async fn chat_status() -> Result<ChatStatus, BoardError> {
     board()?.chat_status().await
 }
 
-#[server(endpoint = "load_chat")]
+#[server(endpoint = "load_chat", output = TextJson)]
 pub async fn load_chat(target: String, template: Option<String>) -> Result<(), BoardError> {
     board()?.load_chat(target, template).await
 }
 
-#[server(endpoint = "unload_chat")]
+#[server(endpoint = "unload_chat", output = TextJson)]
 pub async fn unload_chat() -> Result<(), BoardError> {
     board()?.unload_chat().await
 }
 
 /// Remembers the language in a cookie. A plain form posts here, so it works without script.
-#[server(endpoint = "set_language")]
+#[server(endpoint = "set_language", output = TextJson)]
 pub async fn set_language(lang: Lang) -> Result<(), BoardError> {
     crate::prefs::remember(crate::prefs::LANG_COOKIE, crate::i18n::tag(lang))
 }
 
 /// Remembers the theme in a cookie; see [`set_language`].
-#[server(endpoint = "set_theme")]
+#[server(endpoint = "set_theme", output = TextJson)]
 pub async fn set_theme(theme: Theme) -> Result<(), BoardError> {
     crate::prefs::remember(crate::prefs::THEME_COOKIE, theme.name())
 }

@@ -132,14 +132,22 @@ pub enum Speaker {
     Text,
 }
 
-/// How rows are encoded to look at them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How rows are encoded to look at them: what of a recipe decides it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Encoding {
     /// As in `model_name_or_path`.
     pub model: String,
     /// Empty: the tokenizer's own chat template.
     pub template: String,
     pub cutoff_len: usize,
+    /// As the stage `pt` takes rows: the text of the first message, whatever else they hold.
+    pub plain_text: bool,
+    pub train_on_prompt: bool,
+    pub mask_history: bool,
+    /// Empty: the template's own.
+    pub default_system: String,
+    pub enable_thinking: Option<bool>,
 }
 
 /// A row as a run would see it: one sequence, or two for a pair.
@@ -247,6 +255,11 @@ pub struct EntryDraft {
     pub file_name: String,
     pub hf_hub_url: String,
     pub ms_hub_url: String,
+    pub subset: String,
+    pub split: String,
+    pub folder: String,
+    /// A number.
+    pub num_samples: String,
     /// `alpaca`, `sharegpt` or `openai`.
     pub formatting: String,
     pub ranking: bool,

@@ -50,16 +50,7 @@ impl Asked {
                 Err(error) => return row.map(|_| Err(error)),
             };
             match row {
-                Some(row) => {
-                    let call = calls::dataset_encode(
-                        name,
-                        row,
-                        encoding.model,
-                        encoding.template,
-                        encoding.cutoff_len,
-                    );
-                    Some(call.await)
-                }
+                Some(row) => Some(calls::dataset_encode(name, row, encoding).await),
                 None => None,
             }
         };
@@ -77,14 +68,14 @@ impl Asked {
                 move || (name(), look.with(|look| look.settings.clone())),
                 move |(name, settings)| async move {
                     let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_lengths(name, encoding.model, encoding.template, encoding.cutoff_len).await
+                    calls::dataset_lengths(name, encoding).await
                 },
             ),
             check: Resource::new(
                 move || (name(), look.with(|look| look.settings.clone())),
                 move |(name, settings)| async move {
                     let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_check(name, encoding.model, encoding.template, encoding.cutoff_len).await
+                    calls::dataset_check(name, encoding).await
                 },
             ),
         }
@@ -140,7 +131,7 @@ fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
 #[component]
 fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
-    let name = entry.name.clone();
+    let (name, holds) = (entry.name.clone(), entry.holds);
     view! {
         <Title text=entry.name.clone()/>
         <div class="page" data-test="page-dataset">
@@ -154,7 +145,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
             </header>
             <div class="columns data-columns">
                 <aside class="data-side">
-                    <EncodingForm look offer=asked.offer/>
+                    <EncodingForm look holds offer=asked.offer/>
                     <HistogramCard lengths=asked.lengths check=asked.check/>
                     <CheckCard look asked/>
                 </aside>

@@ -87,6 +87,12 @@ fn Entry(form: EntryForm) -> AnyView {
             <Field label=w.entry_file key="file_name" value=Part::File draft/>
             <Field label=w.entry_hub key="hf_hub_url" value=Part::HuggingFace draft/>
             <Field label=w.entry_scope key="ms_hub_url" value=Part::ModelScope draft/>
+            <div class="entry-names">
+                <Field label=w.entry_subset key="subset" value=Part::Subset draft/>
+                <Field label=w.entry_split key="split" value=Part::Split draft/>
+                <Field label=w.entry_folder key="folder" value=Part::Folder draft/>
+                <Field label=w.entry_samples key="num_samples" value=Part::Samples draft/>
+            </div>
             <label class="field">
                 <span class="field-label">{w.data_format}</span>
                 <select
@@ -173,6 +179,10 @@ enum Part {
     File,
     HuggingFace,
     ModelScope,
+    Subset,
+    Split,
+    Folder,
+    Samples,
 }
 
 impl Part {
@@ -182,6 +192,10 @@ impl Part {
             Part::File => &mut draft.file_name,
             Part::HuggingFace => &mut draft.hf_hub_url,
             Part::ModelScope => &mut draft.ms_hub_url,
+            Part::Subset => &mut draft.subset,
+            Part::Split => &mut draft.split,
+            Part::Folder => &mut draft.folder,
+            Part::Samples => &mut draft.num_samples,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use app::api::{Check, CheckState, Encoding, RowProblem};
 use engine::text::{
     Error,
-    data::{DataSource, DatasetInfo, Outcome, RawRow, Seen},
+    data::{DataSource, Outcome, RawRow, Seen},
 };
 use tokio::sync::Semaphore;
 
@@ -88,7 +88,8 @@ impl Checks {
     /// How the check of a data set is, if its entry and files are still what was checked.
     pub fn of(&self, source: &DataSource, model: Option<&Path>, encoding: &Encoding) -> Check {
         let job = self.jobs().get(&source.info.name).cloned();
-        let fresh = job.filter(|job| job.is_of(&source.info) && job.stamps == stamps(source));
+        let same = |job: &Arc<Job>| job.source.info == source.info && job.source.kind == source.kind;
+        let fresh = job.filter(|job| same(job) && job.stamps == stamps(source));
         let Some(job) = fresh else { return Check::default() };
         let same = |encoder: &&Arc<Encoder>| model.is_some_and(|model| encoder.is_for(model, encoding));
         let measured = job.encoder.as_ref().filter(same).is_some();
@@ -116,10 +117,6 @@ impl Job {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_of(&self, info: &DatasetInfo) -> bool {
-        self.source.info == *info
-    }
-
     fn run(&self) {
         self.found().check.state = CheckState::Running;
         let seen = Seen::default();
@@ -141,9 +138,13 @@ impl Job {
                 }
             }
         }
+        // Where no row can be read at all, nothing is known of columns.
+        let is_read = |check: &Check| {
+            check.bad < check.rows || check.problems.iter().any(|problem| !problem.key.is_empty())
+        };
+        let is_read = is_read(&self.found().check);
+        let columns = if is_read { self.source.check_columns(&seen) } else { Ok(()) };
         let mut found = self.found();
-        let columns =
-            if found.check.bad < found.check.rows { self.source.check_columns(&seen) } else { Ok(()) };
         found.check.error = columns.err().map(|e| e.to_string());
         found.lengths.whole = true;
         found.check.state = CheckState::Done;
@@ -151,20 +152,38 @@ impl Job {
 
     /// The row's length, where it is measured; else key and message of what is wrong.
     fn row(&self, row: engine::text::Result<RawRow>, seen: &Seen) -> Result<Option<usize>, (String, String)> {
-        let record = match row.and_then(|row| self.source.convert(row, seen)).map_err(|e| named(&e))? {
+        let record = match row.and_then(|row| self.source.convert(row, seen)).map_err(|e| self.named(&e))? {
             Outcome::Record(record) => record,
-            Outcome::Skipped(skipped) => return Err((skipped.key, skipped.reason)),
+            Outcome::Skipped(skipped) => {
+                return Err((skipped.key, self.place(&skipped.path, skipped.row) + &skipped.reason));
+            }
         };
         let length = |encoder: &Arc<Encoder>| encoder.length(&record, self.source.kind);
-        self.encoder.as_ref().map(length).transpose().map_err(|e| named(&e))
+        self.encoder.as_ref().map(length).transpose().map_err(|e| self.named(&e))
     }
-}
 
-/// The key that an error is about, and what is wrong with it.
-fn named(error: &Error) -> (String, String) {
-    match error {
-        Error::Row { key, message, .. } => (key.clone(), message.clone()),
-        Error::Parse { line, message, .. } if *line > 0 => (String::new(), format!("line {line}: {message}")),
-        other => (String::new(), other.to_string()),
+    /// The key that an error is about, and what is wrong with it.
+    fn named(&self, error: &Error) -> (String, String) {
+        match error {
+            Error::Row { path, row, key, message } => (key.clone(), self.place(path, *row) + message),
+            Error::Parse { path, line, message, .. } if *line > 0 => {
+                (String::new(), format!("{}line {line}: {message}", self.file(path)))
+            }
+            other => (String::new(), other.to_string()),
+        }
+    }
+
+    /// `part.jsonl, `, where there are several files.
+    fn file(&self, path: &Path) -> String {
+        match self.source.files.len() {
+            0 | 1 => String::new(),
+            _ => format!("{}, ", path.file_name().unwrap_or_default().display()),
+        }
+    }
+
+    /// `part.jsonl, row 3: `, where there are several files, and rows are counted over all of them.
+    fn place(&self, path: &Path, row: usize) -> String {
+        let file = self.file(path);
+        if file.is_empty() { file } else { format!("{file}row {row}: ") }
     }
 }

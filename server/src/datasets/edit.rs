@@ -45,6 +45,14 @@ pub fn form(dir: &Path, name: &str, file: &str) -> Result<EntryForm, BoardError>
         file_name: text("file_name"),
         hf_hub_url: text("hf_hub_url"),
         ms_hub_url: text("ms_hub_url"),
+        subset: text("subset"),
+        split: text("split"),
+        folder: text("folder"),
+        num_samples: raw
+            .get("num_samples")
+            .filter(|n| !n.is_null())
+            .map(Value::to_string)
+            .unwrap_or_default(),
         formatting: Some(text("formatting"))
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "alpaca".into()),
@@ -124,7 +132,13 @@ pub fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<()
         }
         None => Entries::new(),
     };
-    let entry = Value::Object(merged(before, draft));
+    let samples = match draft.num_samples.trim() {
+        "" => None,
+        typed => Some(typed.parse::<u64>().map_err(|_| {
+            refused(format!("`num_samples` is `{typed}`; it needs a number above 0, or nothing for all rows"))
+        })?),
+    };
+    let entry = Value::Object(merged(before, draft, samples));
     // A new name takes the old one's place in the order.
     match original {
         Some(original) if original != name => {
@@ -173,7 +187,7 @@ pub fn own_file(dir: &Path, entries: &Entries, name: &str) -> Option<String> {
     is_own.then_some(file)
 }
 
-/// The raw entries; none where there is no file yet.
+/// The raw entries; none where there is no file yet. A file that does not say one thing alone is not changed.
 pub fn read(dir: &Path) -> Result<Entries, BoardError> {
     if !dir.join(FILE).exists() {
         return Ok(Entries::new());
@@ -182,7 +196,7 @@ pub fn read(dir: &Path) -> Result<Entries, BoardError> {
 }
 
 /// What the form knows, laid over what the entry had.
-fn merged(mut entry: Entries, draft: &EntryDraft) -> Entries {
+fn merged(mut entry: Entries, draft: &EntryDraft, samples: Option<u64>) -> Entries {
     let mut set = |key: &str, value: Option<Value>| match value {
         Some(value) => drop(entry.insert(key.to_owned(), value)),
         None => drop(entry.shift_remove(key)),
@@ -196,6 +210,10 @@ fn merged(mut entry: Entries, draft: &EntryDraft) -> Entries {
     set("file_name", text(&draft.file_name));
     set("hf_hub_url", text(&draft.hf_hub_url));
     set("ms_hub_url", text(&draft.ms_hub_url));
+    set("subset", text(&draft.subset));
+    set("split", text(&draft.split));
+    set("folder", text(&draft.folder));
+    set("num_samples", samples.map(Value::from));
     set("formatting", text(&draft.formatting).filter(|format| format != "alpaca"));
     set("ranking", draft.ranking.then_some(Value::Bool(true)));
     let has_messages = draft.formatting != "alpaca";

@@ -80,6 +80,10 @@ fn recipe_of(encoding: &Encoding) -> Recipe {
     Recipe {
         model_name_or_path: encoding.model.clone(),
         template: Some(encoding.template.clone()),
+        train_on_prompt: encoding.train_on_prompt,
+        mask_history: encoding.mask_history,
+        default_system: Some(encoding.default_system.clone()).filter(|system| !system.is_empty()),
+        enable_thinking: encoding.enable_thinking,
         ..Recipe::default()
     }
 }

@@ -26,7 +26,7 @@ use app::api::{
 use axum::body::Body;
 use engine::text::{
     Remark,
-    data::{Catalog, DataSource},
+    data::{Catalog, DataSource, Kind},
 };
 use recipe::Recipe;
 use tokio::sync::Semaphore;
@@ -128,7 +128,7 @@ impl DataBoard for Datasets {
     async fn encode(&self, name: String, row: u64, encoding: Encoding) -> Result<EncodedRow, BoardError> {
         let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
         self.blocking(move || {
-            let source = source(&folders.data_dir, &name)?;
+            let source = taken(&folders.data_dir, &name, &encoding)?;
             encoders.get(&folders, &encoding)?.row(&source, row, encoding.cutoff_len)
         })
         .await
@@ -137,7 +137,7 @@ impl DataBoard for Datasets {
     async fn lengths(&self, name: String, encoding: Encoding) -> Result<LengthHistogram, BoardError> {
         let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
         self.blocking(move || {
-            let source = source(&folders.data_dir, &name)?;
+            let source = taken(&folders.data_dir, &name, &encoding)?;
             let encoder = encoders.get(&folders, &encoding)?;
             Ok(lengths::of_first_rows(&source, &encoder).histogram(encoding.cutoff_len))
         })
@@ -147,7 +147,7 @@ impl DataBoard for Datasets {
     async fn start_check(&self, name: String, encoding: Option<Encoding>) -> Result<(), BoardError> {
         let (folders, encoders, checks) = (self.folders.clone(), self.encoders.clone(), self.checks.clone());
         self.blocking(move || {
-            let source = source(&folders.data_dir, &name)?;
+            let source = taken(&folders.data_dir, &name, &encoding.clone().unwrap_or_default())?;
             let encoder = encoding.as_ref().map(|encoding| encoders.get(&folders, encoding)).transpose()?;
             checks.start(source, encoder);
             Ok(())
@@ -177,7 +177,7 @@ impl DataBoard for Datasets {
     async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError> {
         let (folders, checks) = (self.folders.clone(), self.checks.clone());
         self.blocking(move || {
-            let source = source(&folders.data_dir, &name)?;
+            let source = taken(&folders.data_dir, &name, &encoding)?;
             let model = encode::model_path(&folders, &encoding.model).ok();
             Ok(checks.of(&source, model.as_deref(), &encoding))
         })
@@ -196,6 +196,15 @@ fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
     let source = catalog.look(name).map_err(refused)?;
     if source.info.file().is_some() {
         inside(dir, &source.files)?;
+    }
+    Ok(source)
+}
+
+/// The data set as its rows are taken: for what they hold, or as plain text.
+fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, BoardError> {
+    let mut source = source(dir, name)?;
+    if encoding.plain_text && source.info.check_kind(Kind::Text).is_ok() {
+        source.kind = Kind::Text;
     }
     Ok(source)
 }

@@ -27,13 +27,25 @@ impl Shelf {
         Shelf { _dir: dir, folder, datasets }
     }
 
+    /// The check of a data set once it has ended.
+    async fn checked(&self, name: &str) -> Check {
+        self.datasets.start_check(name.into(), Some(wick(1024))).await.unwrap();
+        loop {
+            let check = self.datasets.check(name.into(), wick(8)).await.unwrap();
+            if check.state == CheckState::Done {
+                return check;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     async fn preview(&self, name: &str, first: u64) -> Result<Preview, BoardError> {
         self.datasets.preview(name.to_owned(), first).await
     }
 }
 
 fn wick(cutoff_len: usize) -> Encoding {
-    Encoding { model: "wick".into(), template: "llama3".into(), cutoff_len }
+    Encoding { model: "wick".into(), template: "llama3".into(), cutoff_len, ..Encoding::default() }
 }
 
 const ROWS: &str = "{\"instruction\": \"Who are you?\", \"output\": \"I am Wick.\"}\n{\"instruction\": 3, \"output\": \"x\"}\n{\"instruction\": \"a\"\n{\"instruction\": \"Hi\", \"output\": \"Hello!\"}\n";
@@ -115,6 +127,77 @@ async fn rows_are_encoded_with_what_counts_in_the_loss() {
 }
 
 #[tokio::test]
+async fn what_decides_the_tokens_of_a_run_decides_these() {
+    let info =
+        r#"{"a": {"file_name": "a.json", "columns": {"prompt": "q", "response": "a", "history": "h"}}}"#;
+    let shelf = Shelf::new(info, &[("a.json", r#"[{"q": "Two?", "a": "B.", "h": [["One?", "A."]]}]"#)]);
+    let texts = async |encoding: Encoding| {
+        let row = shelf.datasets.encode("a".into(), 1, encoding).await.unwrap();
+        let text = |trained: Option<bool>| {
+            let pieces = row.sequences[0].pieces.iter();
+            let shown = pieces.filter(|piece| trained.is_none_or(|trained| piece.trained == trained));
+            shown.map(|piece| piece.text.as_str()).collect::<String>()
+        };
+        (text(None), text(Some(true)))
+    };
+    let (_, trained) = texts(wick(1024)).await;
+    assert!(trained.contains("A.") && trained.contains("B.") && !trained.contains("Two?"), "{trained}");
+    let (_, trained) = texts(Encoding { mask_history: true, ..wick(1024) }).await;
+    assert!(!trained.contains("A.") && trained.contains("B."), "{trained}");
+    let (_, trained) = texts(Encoding { train_on_prompt: true, ..wick(1024) }).await;
+    assert!(trained.contains("Two?"), "{trained}");
+    let (all, _) = texts(Encoding { default_system: "Be brief.".into(), ..wick(1024) }).await;
+    assert!(all.contains("Be brief."), "{all}");
+    let (all, trained) = texts(Encoding { plain_text: true, ..wick(1024) }).await;
+    assert!(all.starts_with("One?") && all == trained && !all.contains("A."), "{all}");
+}
+
+#[tokio::test]
+async fn checks_of_a_folder_name_the_file() {
+    let good = r#"{"instruction": "Q", "output": "A"}"#;
+    let shelf = Shelf::new(r#"{"a": {"file_name": "parts"}}"#, &[]);
+    fs::create_dir(shelf.folder.join("parts")).unwrap();
+    for (name, row) in
+        [("a.jsonl", good), ("b.jsonl", r#"{"instruction": 3, "output": "A"}"#), ("c.jsonl", "{")]
+    {
+        fs::write(shelf.folder.join("parts").join(name), format!("{good}\n{row}\n")).unwrap();
+    }
+    let done = shelf.checked("a").await;
+    let found: Vec<_> = done.problems.iter().map(|p| (p.row, p.message.as_str())).collect();
+    assert_eq!((done.rows, found.len()), (6, 2), "{found:?}");
+    assert!(found[0].0 == 4 && found[0].1.starts_with("b.jsonl, row 2: should be a text"), "{found:?}");
+    assert!(
+        found[1].0 == 6 && found[1].1.starts_with("c.jsonl, line 2: row 2 is not valid JSON"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_column_that_is_nowhere_is_said_once() {
+    let shelf = Shelf::new(
+        r#"{"a": {"file_name": "a.jsonl"}}"#,
+        &[("a.jsonl", r#"{"Instruction": "Q", "output": "A"}"#)],
+    );
+    let error = shelf.checked("a").await.error.unwrap_or_default();
+    assert!(error.contains("no row has the column \"instruction\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_with_a_name_twice_is_not_written_over() {
+    let info = "{\"a\": {\"file_name\": \"a.jsonl\"},\n\"a\": {\"hf_hub_url\": \"x/y\"},\n\"b\": {\"file_name\": \"a.jsonl\"}}";
+    let shelf = Shelf::new(info, &[("a.jsonl", ROWS)]);
+    let list = shelf.datasets.list().await.unwrap();
+    let problems: Vec<_> = list.entries.iter().map(|entry| entry.problem.as_deref()).collect();
+    assert!(
+        matches!(problems.as_slice(), [Some(a), None] if a.contains("line 1 and again on line 2")),
+        "{problems:?}"
+    );
+    assert!(shelf.preview("b", 1).await.is_ok());
+    assert!(matches!(shelf.datasets.delete_entry("b".into()).await, Err(BoardError::Refused(_))));
+    assert_eq!(fs::read_to_string(shelf.folder.join("dataset_info.json")).unwrap(), info);
+}
+
+#[tokio::test]
 async fn pairs_are_encoded_twice() {
     let info = r#"{"p": {"file_name": "p.json", "ranking": true,
         "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"}}}"#;
@@ -129,14 +212,7 @@ async fn checks_name_rows_and_keys_and_forget_files_that_change() {
     let shelf = Shelf::new(r#"{"a": {"file_name": "a.jsonl"}}"#, &[("a.jsonl", ROWS)]);
     let check = || shelf.datasets.check("a".into(), wick(8));
     assert_eq!(check().await.unwrap().state, CheckState::None);
-    shelf.datasets.start_check("a".into(), Some(wick(1024))).await.unwrap();
-    let done = loop {
-        let check = check().await.unwrap();
-        if check.state == CheckState::Done {
-            break check;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    };
+    let done = shelf.checked("a").await;
     assert_eq!((done.rows, done.bad, done.error.as_deref()), (4, 2, None));
     let found: Vec<_> = done.problems.iter().map(|problem| (problem.row, problem.key.as_str())).collect();
     assert_eq!(found, [(2, "instruction"), (3, "")]);
@@ -174,6 +250,28 @@ async fn entries_are_guessed_saved_renamed_and_deleted() {
     let names: Vec<_> = datasets.list().await.unwrap().entries.into_iter().map(|entry| entry.name).collect();
     assert_eq!(names, ["first", "ours", "q"]);
     assert!(stored().contains("\"num_samples\": 3"), "{}", stored());
+    let hub = EntryDraft {
+        name: "hub".into(),
+        hf_hub_url: "x/y".into(),
+        subset: "en".into(),
+        split: "test[:9]".into(),
+        folder: "data".into(),
+        num_samples: " 7 ".into(),
+        ..EntryDraft::default()
+    };
+    datasets.save_entry(None, hub.clone()).await.unwrap();
+    let again = datasets.entry_form("hub".into(), String::new()).await.unwrap().draft;
+    assert_eq!(
+        (again.subset, again.split, again.folder, again.num_samples.as_str()),
+        (hub.subset.clone(), hub.split.clone(), hub.folder.clone(), "7")
+    );
+    for num_samples in ["many", "0", "-1"] {
+        let draft = EntryDraft { name: "x".into(), num_samples: num_samples.into(), ..hub.clone() };
+        assert!(
+            matches!(datasets.save_entry(None, draft).await, Err(BoardError::Refused(_))),
+            "{num_samples}"
+        );
+    }
 
     for (name, file) in
         [("", "a.jsonl"), ("a,b", "a.jsonl"), ("x", "../x.jsonl"), ("x", "/etc/passwd"), ("x", "none.json")]

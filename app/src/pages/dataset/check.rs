@@ -96,19 +96,44 @@ fn StartForm(name: String, encoding: Encoding, asked: Asked, error: RwSignal<Opt
     let (named, chosen) = (name.clone(), encoding.clone());
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let Encoding { model, template, cutoff_len } = chosen.clone();
-        send(calls::start_dataset_check(named.clone(), model, template, cutoff_len), asked, error, w);
+        send(calls::start_dataset_check(named.clone(), chosen.clone()), asked, error, w);
     };
     view! {
         <form method="post" action="/api/start_dataset_check" on:submit=on_submit>
             <input type="hidden" name="name" value=name/>
-            <input type="hidden" name="model" value=encoding.model/>
-            <input type="hidden" name="template" value=encoding.template/>
-            <input type="hidden" name="cutoff_len" value=encoding.cutoff_len/>
+            {hidden(encoding)}
             <button type="submit" class="button" data-test="check-start">{w.data_check_start}</button>
         </form>
     }
     .into_any()
+}
+
+/// The encoding as fields of a form that is sent without script.
+fn hidden(encoding: Encoding) -> impl IntoView {
+    let Encoding {
+        model,
+        template,
+        cutoff_len,
+        plain_text,
+        train_on_prompt,
+        mask_history,
+        default_system,
+        enable_thinking,
+    } = encoding;
+    let fields = [
+        ("model", Some(model)),
+        ("template", Some(template)),
+        ("cutoff_len", Some(cutoff_len.to_string())),
+        ("plain_text", Some(plain_text.to_string())),
+        ("train_on_prompt", Some(train_on_prompt.to_string())),
+        ("mask_history", Some(mask_history.to_string())),
+        ("default_system", Some(default_system)),
+        ("enable_thinking", enable_thinking.map(|on| on.to_string())),
+    ];
+    let field = |(name, value): (&str, Option<String>)| {
+        value.map(|value| view! { <input type="hidden" name=format!("encoding[{name}]") value=value/> })
+    };
+    fields.map(field).collect_view()
 }
 
 #[component]

@@ -1,11 +1,11 @@
-//! Model, template and cutoff that rows are encoded with.
+//! What rows are encoded with: model, template, cutoff, and what counts in the loss.
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::look::{Look, Settings};
-use crate::api::{BoardError, Encoding, FormChoices, ModelChoice};
+use crate::api::{BoardError, Encoding, FormChoices, Holds, ModelChoice};
 use crate::components::failure::BoardFailure;
 use crate::components::navigate::navigate;
 use crate::i18n::words;
@@ -39,17 +39,25 @@ impl Offer {
             model: listed.map_or_else(|| settings.model.clone(), |model| model.path.clone()),
             template: if settings.template.is_empty() { fitting() } else { settings.template.clone() },
             cutoff_len: settings.cutoff_len.unwrap_or_else(|| recipe::Recipe::default().cutoff_len),
+            plain_text: settings.plain_text,
+            train_on_prompt: settings.train_on_prompt,
+            mask_history: settings.mask_history,
+            default_system: settings.default_system.clone(),
+            enable_thinking: match settings.enable_thinking.as_str() {
+                "" => recipe::Recipe::default().enable_thinking,
+                chosen => chosen.parse().ok(),
+            },
         }
     }
 }
 
 #[component]
-pub fn EncodingForm(look: Memo<Look>, offer: Resource<Result<Offer, BoardError>>) -> AnyView {
+pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer, BoardError>>) -> AnyView {
     view! {
         <Transition>
             {move || Suspend::new(async move {
                 match offer.await {
-                    Ok(offer) => view! { <Pickers look offer/> }.into_any(),
+                    Ok(offer) => view! { <Pickers look holds offer/> }.into_any(),
                     Err(error) => view! { <BoardFailure error/> }.into_any(),
                 }
             })}
@@ -59,7 +67,7 @@ pub fn EncodingForm(look: Memo<Look>, offer: Resource<Result<Offer, BoardError>>
 }
 
 #[component]
-fn Pickers(look: Memo<Look>, offer: Offer) -> AnyView {
+fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
     let w = words();
     let navigate = navigate();
     let offer = StoredValue::new(offer);
@@ -133,10 +141,104 @@ fn Pickers(look: Memo<Look>, offer: Offer) -> AnyView {
                     on:change:target=move |event| cutoff(event.target().value())
                 />
             </label>
+            {(holds == Holds::Answers || holds == Holds::Judged).then(|| view! {
+                <label>
+                    <span>{w.data_stage}</span>
+                    <select
+                        name="stage"
+                        data-test="data-stage"
+                        on:change:target=move |event| {
+                            let plain = event.target().value() == "pt";
+                            go(&|settings| settings.plain_text = plain);
+                        }
+                    >
+                        <option value="" selected=move || now.with(|now| !now.plain_text)>{w.data_stage_chat}</option>
+                        <option value="pt" selected=move || now.with(|now| now.plain_text)>{w.data_stage_text}</option>
+                    </select>
+                </label>
+            })}
+            {(holds == Holds::Answers).then(|| view! {
+                <Switch name="train_on_prompt" label=w.data_train_on_prompt of=train_on_prompt look go/>
+                <Switch name="mask_history" label=w.data_mask_history of=mask_history look go/>
+            })}
+            {(holds != Holds::Text).then(|| view! {
+                <label>
+                    <span>{w.data_default_system}</span>
+                    <input
+                        type="text"
+                        name="default_system"
+                        autocomplete="off"
+                        placeholder=w.data_default_system_own
+                        data-test="data-default_system"
+                        value=now.get_untracked().default_system
+                        prop:value=move || now.with(|now| now.default_system.clone())
+                        on:change:target=move |event| {
+                            let system = event.target().value();
+                            go(&|settings| settings.default_system.clone_from(&system));
+                        }
+                    />
+                </label>
+                <label>
+                    <span>{w.data_thinking}</span>
+                    <select
+                        name="enable_thinking"
+                        data-test="data-enable_thinking"
+                        on:change:target=move |event| {
+                            let thinking = event.target().value();
+                            go(&|settings| settings.enable_thinking.clone_from(&thinking));
+                        }
+                    >
+                        {[("", Some(true)), ("false", Some(false)), ("null", None)].map(|(value, means)| view! {
+                            <option value=value selected=move || now.with(|now| now.enable_thinking == means)>
+                                {means.map_or("null".to_owned(), |on| on.to_string())}
+                            </option>
+                        }).collect_view()}
+                    </select>
+                </label>
+            })}
             <noscript>
                 <button type="submit" class="button">{w.runs_apply}</button>
             </noscript>
         </form>
     }
     .into_any()
+}
+
+/// One of the settings that are on or off.
+type Flag = fn(&mut Settings) -> &mut bool;
+
+fn train_on_prompt(settings: &mut Settings) -> &mut bool {
+    &mut settings.train_on_prompt
+}
+
+fn mask_history(settings: &mut Settings) -> &mut bool {
+    &mut settings.mask_history
+}
+
+#[component]
+fn Switch(
+    name: &'static str,
+    label: &'static str,
+    of: Flag,
+    look: Memo<Look>,
+    go: impl Fn(&dyn Fn(&mut Settings)) + Copy + 'static,
+) -> impl IntoView {
+    let is_on = move || look.with(|look| *of(&mut look.settings.clone()));
+    view! {
+        <label class="check">
+            <input
+                type="checkbox"
+                name=name
+                value="true"
+                data-test=format!("data-{name}")
+                checked=is_on()
+                prop:checked=is_on
+                on:change:target=move |event| {
+                    let on = event.target().checked();
+                    go(&|settings| *of(settings) = on);
+                }
+            />
+            {label}
+        </label>
+    }
 }

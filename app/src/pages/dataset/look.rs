@@ -24,6 +24,12 @@ pub struct Settings {
     pub model: String,
     pub template: String,
     pub cutoff_len: Option<usize>,
+    pub plain_text: bool,
+    pub train_on_prompt: bool,
+    pub mask_history: bool,
+    pub default_system: String,
+    /// `false` or `null`.
+    pub enable_thinking: String,
 }
 
 impl Look {
@@ -38,6 +44,11 @@ impl Look {
                 model: text("model"),
                 template: text("template"),
                 cutoff_len: text("cutoff_len").parse().ok().filter(|length| *length > 0),
+                plain_text: text("stage") == "pt",
+                train_on_prompt: text("train_on_prompt") == "true",
+                mask_history: text("mask_history") == "true",
+                default_system: text("default_system"),
+                enable_thinking: text("enable_thinking"),
             },
         }
     }
@@ -54,14 +65,21 @@ impl Look {
 
     /// The query's keys and values: what differs from the default.
     pub fn parts(&self) -> Vec<(&'static str, String)> {
-        let Settings { model, template, cutoff_len } = self.settings.clone();
+        let settings = self.settings.clone();
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let on = |on: bool| on.then(|| "true".to_owned());
         let parts = [
             ("first", (self.first > 1).then(|| self.first.to_string())),
             ("view", self.raw.then(|| "raw".to_owned())),
             ("row", self.row.map(|row| row.to_string())),
-            ("model", Some(model).filter(|model| !model.is_empty())),
-            ("template", Some(template).filter(|template| !template.is_empty())),
-            ("cutoff_len", cutoff_len.map(|length| length.to_string())),
+            ("model", given(settings.model)),
+            ("template", given(settings.template)),
+            ("cutoff_len", settings.cutoff_len.map(|length| length.to_string())),
+            ("stage", settings.plain_text.then(|| "pt".to_owned())),
+            ("train_on_prompt", on(settings.train_on_prompt)),
+            ("mask_history", on(settings.mask_history)),
+            ("default_system", given(settings.default_system)),
+            ("enable_thinking", given(settings.enable_thinking)),
         ];
         parts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
@@ -78,8 +96,16 @@ mod tests {
         look.raw = true;
         look.row = Some(7);
         look.first = 21;
-        look.settings =
-            Settings { model: "models/wick".into(), template: "qwen".into(), cutoff_len: Some(64) };
+        look.settings = Settings {
+            model: "models/wick".into(),
+            template: "qwen".into(),
+            cutoff_len: Some(64),
+            plain_text: true,
+            train_on_prompt: true,
+            mask_history: true,
+            default_system: "Be brief & kind.".into(),
+            enable_thinking: "null".into(),
+        };
         let query: ParamsMap = look.parts().into_iter().collect();
         assert_eq!(Look::read(look.name.clone(), &query), look);
         assert!(
