@@ -79,7 +79,7 @@ trait Kernel {
 const MIN_TILE_ROWS: usize = 9;
 /// Rows and columns of C from which on they are worth splitting f32 for them.
 const MIN_SPLIT_ROWS: usize = 96;
-const MIN_SPLIT_COLS: usize = 17;
+const MIN_SPLIT_COLS: usize = 96;
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug)]
