@@ -55,6 +55,26 @@ test('data sets', async t => {
     noComplaints(page);
   });
 
+  await t.test('are encoded with the settings of a run', async () => {
+    const page = await pageOf(t, browser);
+    await page.goto(`${board.url}/datasets/mine`);
+    await hydrated(page);
+    await part(page, 'show-tokens').first().click();
+    await part(page, 'token-text').waitFor();
+    const shows = (css, wanted) => until(`${wanted} in ${css}`, async () =>
+      wanted.test((await part(page, 'token-text').locator(css).allTextContents()).join('')), 20);
+    await part(page, 'data-train_on_prompt').click();
+    await page.waitForURL(/train_on_prompt=true/);
+    await shows('.token.trained', /Who are you\?/);
+    await part(page, 'data-default_system').fill('Speak like a sailor.');
+    await part(page, 'data-default_system').blur();
+    await shows('.token', /Speak like a sailor\./);
+    await part(page, 'data-stage').selectOption('pt');
+    await page.waitForURL(/stage=pt/);
+    await shows('.token.trained', /^Who are you\?/);
+    noComplaints(page);
+  });
+
   await t.test('say what a cutoff takes away', async () => {
     const page = await pageOf(t, browser);
     await page.goto(`${board.url}/datasets/mine`);
