@@ -110,9 +110,6 @@ fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
 }
 
 fn main() -> Result<(), String> {
-    // As `chandler train` does: `mi_option_purge_delay`, never.
-    // SAFETY: sets a number.
-    unsafe { libmimalloc_sys::mi_option_set(15, -1) };
     engine::kernel::on_pool(|| steps().map_err(|error| error.to_string()))
 }
 

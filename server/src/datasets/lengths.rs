@@ -51,8 +51,8 @@ impl Lengths {
 
 /// Lengths of the first rows that can be used, as many as there is time for.
 pub fn of_first_rows(source: &DataSource, encoder: &Encoder) -> Lengths {
-    let (mut lengths, seen, start) = (Lengths::default(), Seen::default(), Instant::now());
-    let mut rows = source.rows();
+    let (mut lengths, seen) = (Lengths::default(), Seen::default());
+    let (mut rows, mut end) = (source.rows(), None);
     for _ in 0..FIRST_ROWS {
         let Some(row) = rows.next() else {
             lengths.whole = true;
@@ -63,7 +63,8 @@ pub fn of_first_rows(source: &DataSource, encoder: &Encoder) -> Lengths {
         {
             lengths.add(length);
         }
-        if start.elapsed() > FIRST_TIME {
+        // The first row may wait for the file and for the tokenizer's caches: it does not use up the time.
+        if Instant::now() > *end.get_or_insert_with(|| Instant::now() + FIRST_TIME) {
             break;
         }
     }

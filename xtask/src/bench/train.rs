@@ -124,6 +124,8 @@ impl<'a> Sides<'a> {
     pub fn measure(&self, case: Case, size: Size) -> anyhow::Result<Pair> {
         let theirs = self.python.map(|python| torch(python, case, size)).transpose()?;
         let mut chandler = Command::new(&self.chandler);
+        // What `chandler train` sets itself.
+        chandler.env("MIMALLOC_PURGE_DELAY", "-1");
         let ours = read(&measurements(with_arguments(&mut chandler, case, size, case.chandler_types()))?)?;
         Ok(Pair { ours, theirs })
     }

@@ -86,18 +86,16 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
     };
     let cutoff =
         move |typed: String| go(&|settings| settings.cutoff_len = typed.parse().ok().filter(|n| *n > 0));
-    let models = offer.with_value(|offer| offer.models.clone()).into_iter().map(|model| {
-        let value = model.path.clone();
-        view! {
-            <option value=model.path selected=move || now.with(|now| now.model == value)>{model.label}</option>
-        }
+    let models =
+        offer.with_value(|offer| offer.models.iter().map(|m| (m.path.clone(), m.label.clone())).collect());
+    let own = (String::new(), w.chat_template_own.to_owned());
+    let templates = offer.with_value(|offer| {
+        offer.templates.iter().map(|name| (name.clone(), name.clone())).collect::<Vec<_>>()
     });
-    let templates = offer.with_value(|offer| offer.templates.clone()).into_iter().map(|name| {
-        let (value, same) = (name.clone(), name.clone());
-        view! {
-            <option value=value selected=move || now.with(|now| now.template == same)>{name}</option>
-        }
-    });
+    let templates = [own].into_iter().chain(templates).collect();
+    let pair = |value: &str, label: &str| (value.to_owned(), label.to_owned());
+    let stages = vec![pair("", w.data_stage_chat), pair("pt", w.data_stage_text)];
+    let thinking = vec![pair("", "true"), pair("false", "false"), pair("null", "null")];
     // What the form does not ask for stays as it is when it is sent without script.
     let kept = move || {
         let parts = look.get().parts().into_iter().filter(|(key, _)| ["first", "view", "row"].contains(key));
@@ -107,26 +105,20 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
         <form class="card data-encoding" method="get" on:submit=|event: SubmitEvent| event.prevent_default()>
             <h2>{w.data_encoding}</h2>
             {kept}
-            <label>
-                <span>{w.chat_model}</span>
-                <select name="model" data-test="data-model" on:change:target=move |e| choose_model(e.target().value())>
-                    {models.collect_view()}
-                </select>
-            </label>
-            <label>
-                <span>{w.chat_template}</span>
-                <select
-                    name="template"
-                    data-test="data-template"
-                    on:change:target=move |event| {
-                        let template = event.target().value();
-                        go(&|settings| settings.template.clone_from(&template));
-                    }
-                >
-                    <option value="" selected=move || now.with(|now| now.template.is_empty())>{w.chat_template_own}</option>
-                    {templates.collect_view()}
-                </select>
-            </label>
+            <Choice
+                name="model"
+                label=w.chat_model
+                options=models
+                chosen=Signal::derive(move || now.with(|now| now.model.clone()))
+                choose=Callback::new(choose_model)
+            />
+            <Choice
+                name="template"
+                label=w.chat_template
+                options=templates
+                chosen=Signal::derive(move || now.with(|now| now.template.clone()))
+                choose=Callback::new(move |template: String| go(&|settings| settings.template.clone_from(&template)))
+            />
             <label>
                 <span>{w.data_cutoff}</span>
                 <input
@@ -142,20 +134,13 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
                 />
             </label>
             {(holds == Holds::Answers || holds == Holds::Judged).then(|| view! {
-                <label>
-                    <span>{w.data_stage}</span>
-                    <select
-                        name="stage"
-                        data-test="data-stage"
-                        on:change:target=move |event| {
-                            let plain = event.target().value() == "pt";
-                            go(&|settings| settings.plain_text = plain);
-                        }
-                    >
-                        <option value="" selected=move || now.with(|now| !now.plain_text)>{w.data_stage_chat}</option>
-                        <option value="pt" selected=move || now.with(|now| now.plain_text)>{w.data_stage_text}</option>
-                    </select>
-                </label>
+                <Choice
+                    name="stage"
+                    label=w.data_stage
+                    options=stages
+                    chosen=Signal::derive(move || now.with(|now| if now.plain_text { "pt" } else { "" }.to_owned()))
+                    choose=Callback::new(move |stage: String| go(&|settings| settings.plain_text = stage == "pt"))
+                />
             })}
             {(holds == Holds::Answers).then(|| view! {
                 <Switch name="train_on_prompt" label=w.data_train_on_prompt of=train_on_prompt look go/>
@@ -178,28 +163,52 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
                         }
                     />
                 </label>
-                <label>
-                    <span>{w.data_thinking}</span>
-                    <select
-                        name="enable_thinking"
-                        data-test="data-enable_thinking"
-                        on:change:target=move |event| {
-                            let thinking = event.target().value();
-                            go(&|settings| settings.enable_thinking.clone_from(&thinking));
-                        }
-                    >
-                        {[("", Some(true)), ("false", Some(false)), ("null", None)].map(|(value, means)| view! {
-                            <option value=value selected=move || now.with(|now| now.enable_thinking == means)>
-                                {means.map_or("null".to_owned(), |on| on.to_string())}
-                            </option>
-                        }).collect_view()}
-                    </select>
-                </label>
+                <Choice
+                    name="enable_thinking"
+                    label=w.data_thinking
+                    options=thinking
+                    chosen=Signal::derive(move || {
+                        now.with(|now| match now.enable_thinking {
+                            Some(true) => String::new(),
+                            Some(false) => "false".to_owned(),
+                            None => "null".to_owned(),
+                        })
+                    })
+                    choose=Callback::new(move |on: String| go(&|settings| settings.enable_thinking.clone_from(&on)))
+                />
             })}
             <noscript>
                 <button type="submit" class="button">{w.runs_apply}</button>
             </noscript>
         </form>
+    }
+    .into_any()
+}
+
+/// One of the settings that are one of several values, which come with their labels.
+#[component]
+fn Choice(
+    name: &'static str,
+    label: &'static str,
+    options: Vec<(String, String)>,
+    chosen: Signal<String>,
+    choose: Callback<String>,
+) -> AnyView {
+    let options = options.into_iter().map(|(value, label)| {
+        let same = value.clone();
+        view! { <option value=value selected=move || chosen.with(|chosen| *chosen == same)>{label}</option> }
+    });
+    view! {
+        <label>
+            <span>{label}</span>
+            <select
+                name=name
+                data-test=format!("data-{name}")
+                on:change:target=move |event| choose.run(event.target().value())
+            >
+                {options.collect_view()}
+            </select>
+        </label>
     }
     .into_any()
 }

@@ -53,6 +53,7 @@ pub(super) unsafe fn pack_panel(b: MatRef, k0: usize, kc: usize, col: usize, col
                     _mm512_storeu_ps(vectors.add((EDGE + i) * NR), high);
                 };
                 let whole = high == EDGE && width == EDGE;
+                // Nearly all tiles are whole ones of f32: these never leave the registers on their way.
                 match b.data {
                     Elements::F32(data) if whole && b.col_stride == 1 => {
                         let start = data.as_ptr().wrapping_add(b.offset + (k0 + k) * b.row_stride + col);
