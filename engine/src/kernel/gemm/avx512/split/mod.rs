@@ -5,10 +5,6 @@
 //! than f32's own rounding (Henry, Tang & Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For
 //! Higher-Precision Computations", 2019).
 //!
-//! Tiles work beside the vector units, so a strip has 32 rows for the tiles and 8 more for vectors of f32, whose
-//! instructions are woven in between. Where another process keeps the core's second thread busy, tiles slow down
-//! to a quarter and the vectors carry the product; else the tiles do.
-//!
 //! An infinite factor gives NaN, where f32 may give an infinity: ∞ - ∞ is in its parts.
 
 mod pack;
@@ -28,16 +24,11 @@ use product::product;
 const PARTS: usize = 3;
 /// Values of k that a tile holds: the unit that panels and strips are packed in, one after the other.
 const STEP: usize = 2 * EDGE;
-/// Rows of a strip for tiles, and after them for vectors.
-const TILE_ROWS: usize = 2 * EDGE;
-const VECTOR_ROWS: usize = 8;
-const STRIP_ROWS: usize = TILE_ROWS + VECTOR_ROWS;
-/// Words of a step: three parts in tiles, then all of it as f32.
-const STRIP_STEP: usize = PARTS * EDGE * TILE_ROWS + STEP * VECTOR_ROWS;
-const PANEL_STEP: usize = PARTS * EDGE * NR + STEP * NR;
-/// Where the f32 start.
-const STRIP_VECTORS: usize = PARTS * EDGE * TILE_ROWS;
-const PANEL_VECTORS: usize = PARTS * EDGE * NR;
+/// Rows of a strip.
+const ROWS: usize = 2 * EDGE;
+/// Words of a step of a strip, and of a panel, whose three parts follow each other.
+const STEP_WORDS: usize = PARTS * EDGE * ROWS;
+const _: () = assert!(ROWS == NR, "steps of strips and of panels are equally long");
 
 /// Largest inner length of a block.
 const DEPTH: usize = 384;
@@ -57,20 +48,20 @@ pub(super) unsafe fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     let k_blocks = k.div_ceil(DEPTH).max(1);
     let k_block = k.div_ceil(k_blocks).next_multiple_of(STEP);
     let max_steps = k_block / STEP + extra_steps;
-    let strip_words = max_steps * STRIP_STEP;
-    let all_strips = m.div_ceil(STRIP_ROWS);
+    let strip_words = max_steps * STEP_WORDS;
+    let all_strips = m.div_ceil(ROWS);
     let block_strips = (BLOCK_BYTES / (4 * strip_words.max(1))).clamp(1, all_strips);
     // Blocks of even heights.
     let block_strips = all_strips.div_ceil(all_strips.div_ceil(block_strips));
 
     configure();
     // 16 words more for alignment to a cache line.
-    with_scratch(block_strips * strip_words + max_steps * PANEL_STEP + 16, |scratch| {
+    with_scratch(block_strips * strip_words + max_steps * STEP_WORDS + 16, |scratch| {
         let block = scratch.as_mut_ptr();
         let block = block.wrapping_add(block.align_offset(64));
         let panel = block.wrapping_add(block_strips * strip_words);
-        for first in (0..m).step_by(block_strips * STRIP_ROWS) {
-            let block_rows = (m - first).min(block_strips * STRIP_ROWS);
+        for first in (0..m).step_by(block_strips * ROWS) {
+            let block_rows = (m - first).min(block_strips * ROWS);
             for k_index in 0..k_blocks {
                 let k0 = (k_index * k_block).min(k);
                 let kc = k_block.min(k - k0);
@@ -78,14 +69,14 @@ pub(super) unsafe fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
                 let main = kc.div_ceil(STEP);
                 let steps = main + extra.map_or(0, |_| extra_steps);
                 let accumulate = options.accumulate || k_index > 0;
-                let strip = |row: usize| block.wrapping_add(row / STRIP_ROWS * steps * STRIP_STEP);
+                let strip = |row: usize| block.wrapping_add(row / ROWS * steps * STEP_WORDS);
                 // SAFETY: `block` and `panel` hold so many steps; views are within bounds.
                 unsafe {
-                    for row in (0..block_rows).step_by(STRIP_ROWS) {
-                        let rows = STRIP_ROWS.min(block_rows - row);
+                    for row in (0..block_rows).step_by(ROWS) {
+                        let rows = ROWS.min(block_rows - row);
                         pack_strip(a, first + row, rows, k0, kc, strip(row));
                         if let Some((a2, _)) = extra {
-                            let rest = strip(row).add(main * STRIP_STEP);
+                            let rest = strip(row).add(main * STEP_WORDS);
                             pack_strip(a2, first + row, rows, 0, a2.cols, rest);
                         }
                     }
@@ -93,18 +84,18 @@ pub(super) unsafe fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
                         let cols = NR.min(n - col);
                         pack_panel(b, k0, kc, col, cols, panel);
                         if let Some((_, b2)) = extra {
-                            pack_panel(b2, 0, b2.rows, col, cols, panel.add(main * PANEL_STEP));
+                            pack_panel(b2, 0, b2.rows, col, cols, panel.add(main * STEP_WORDS));
                         }
-                        for row in (0..block_rows).step_by(STRIP_ROWS) {
+                        for row in (0..block_rows).step_by(ROWS) {
                             let out = c.data.add((first + row) * c.stride + col);
                             // What the next product writes to is on its way during this one.
-                            for next in row + STRIP_ROWS..block_rows.min(row + 2 * STRIP_ROWS) {
+                            for next in row + ROWS..block_rows.min(row + 2 * ROWS) {
                                 let place = c.data.add((first + next) * c.stride + col).cast::<i8>();
                                 _mm_prefetch::<_MM_HINT_T0>(place);
                                 _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(64));
                             }
                             let tile = Tile { out, stride: c.stride, accumulate, cols };
-                            product(&tile, STRIP_ROWS.min(block_rows - row), strip(row), panel, steps);
+                            product(&tile, ROWS.min(block_rows - row), strip(row), panel, steps);
                         }
                     }
                 }

@@ -5,9 +5,7 @@ use std::arch::x86_64::*;
 use super::super::super::{Elements, MatRef};
 use super::super::load::{a_tile, b_tile, mask, transpose};
 use super::super::pack::prefetch;
-use super::{
-    EDGE, NR, PANEL_STEP, PANEL_VECTORS, PARTS, STEP, STRIP_STEP, STRIP_VECTORS, TILE_ROWS, VECTOR_ROWS,
-};
+use super::{EDGE, NR, PARTS, ROWS, STEP, STEP_WORDS};
 
 /// The three parts of two vectors, each pair in one lane: the first's in the low half.
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -31,7 +29,7 @@ fn split(low: __m512, high: __m512) -> [__m512; PARTS] {
 }
 
 /// Packs columns of B: for each step of k its three parts, 16 rows of 32 lanes each of which row i holds k = i
-/// and k = i + 16, then its 32 rows of f32.
+/// and k = i + 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn pack_panel(b: MatRef, k0: usize, kc: usize, col: usize, cols: usize, panel: *mut f32) {
     for (step, k) in (0..kc).step_by(STEP).enumerate() {
@@ -43,14 +41,11 @@ pub(super) unsafe fn pack_panel(b: MatRef, k0: usize, kc: usize, col: usize, col
             let (col, width) = (col + half * EDGE, cols.saturating_sub(half * EDGE).min(EDGE));
             // SAFETY: the panel has room for whole steps; what is read lies inside of B.
             unsafe {
-                let parts = panel.add(step * PANEL_STEP + half * EDGE);
-                let vectors = parts.add(PANEL_VECTORS);
+                let parts = panel.add(step * STEP_WORDS + half * EDGE);
                 let store = |i: usize, low: __m512, high: __m512| {
                     for (part, lanes) in split(low, high).into_iter().enumerate() {
                         _mm512_storeu_ps(parts.add((part * EDGE + i) * NR), lanes);
                     }
-                    _mm512_storeu_ps(vectors.add(i * NR), low);
-                    _mm512_storeu_ps(vectors.add((EDGE + i) * NR), high);
                 };
                 let whole = high == EDGE && width == EDGE;
                 // Nearly all tiles are whole ones of f32: these never leave the registers on their way.
@@ -90,50 +85,36 @@ pub(super) unsafe fn pack_panel(b: MatRef, k0: usize, kc: usize, col: usize, col
     }
 }
 
-/// Packs rows of A: for each step of k the three parts of 32 rows, of 16 lanes each, then the other 8 rows as
-/// f32, k by k. Rows beyond `rows` hold anything.
+/// Packs rows of A: for each step of k the three parts of 32 rows, of 16 lanes each. Rows beyond `rows` hold
+/// anything.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn pack_strip(a: MatRef, row: usize, rows: usize, k0: usize, kc: usize, strip: *mut f32) {
-    let vector_rows = rows.saturating_sub(TILE_ROWS);
     for (step, k) in (0..kc).step_by(STEP).enumerate() {
-        let depths = [(kc - k).min(EDGE), (kc - k).saturating_sub(EDGE).min(EDGE)];
-        let [low, high] = depths;
+        let (low, high) = ((kc - k).min(EDGE), (kc - k).saturating_sub(EDGE).min(EDGE));
         // SAFETY: the strip has room for whole steps; what is read lies inside of A.
         unsafe {
-            let parts = strip.add(step * STRIP_STEP);
+            let parts = strip.add(step * STEP_WORDS);
             let store = |i: usize, low: __m512, high: __m512| {
                 for (part, lanes) in split(low, high).into_iter().enumerate() {
-                    _mm512_storeu_ps(parts.add((part * TILE_ROWS + i) * EDGE), lanes);
+                    _mm512_storeu_ps(parts.add((part * ROWS + i) * EDGE), lanes);
                 }
             };
             match a.data {
                 Elements::F32(data) if a.col_stride == 1 => {
-                    for i in 0..rows.min(TILE_ROWS) {
+                    for i in 0..rows {
                         let start = data.as_ptr().wrapping_add(a.offset + (row + i) * a.row_stride + k0 + k);
                         let first = _mm512_maskz_loadu_ps(mask(low), start);
                         store(i, first, _mm512_maskz_loadu_ps(mask(high), start.wrapping_add(EDGE)));
                     }
                 }
                 _ => {
-                    for first in (0..rows.min(TILE_ROWS)).step_by(EDGE) {
+                    for first in (0..rows).step_by(EDGE) {
                         let count = (rows - first).min(EDGE);
                         let low = a_tile(a, row + first, count, k0 + k, low);
                         let high = a_tile(a, row + first, count, k0 + k + EDGE, high);
                         for i in 0..count {
                             store(first + i, low[i], high[i]);
                         }
-                    }
-                }
-            }
-            if vector_rows > 0 {
-                let out = parts.add(STRIP_VECTORS);
-                for (half, depth) in depths.into_iter().enumerate() {
-                    // Rows of the transpose: each k of all eight rows.
-                    let k = half * EDGE + k;
-                    let columns = b_tile(a.t(), k0 + k, depth, row + TILE_ROWS, vector_rows);
-                    for (i, column) in columns.iter().enumerate() {
-                        let eight = _mm512_castps512_ps256(*column);
-                        _mm256_storeu_ps(out.add((half * EDGE + i) * VECTOR_ROWS), eight);
                     }
                 }
             }
