@@ -271,6 +271,10 @@ fn threaded(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     if threads == 1 || work < 4.0e5 {
         return dispatch(c, a, b, options);
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx512::available() && avx512::run_on_pool(&c, a, b, options) {
+        return;
+    }
     split(c, a, b, options, threads);
 }
 

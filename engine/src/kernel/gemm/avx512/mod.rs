@@ -114,6 +114,16 @@ pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     unsafe { run_with(arithmetic, c, a, b, options) }
 }
 
+/// The same on all threads of the pool, if this product is one that divides itself among them.
+pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
+    let divides = matches!(Arithmetic::of(options.bf16, c.rows, c.cols), Arithmetic::SplitTiles);
+    if divides {
+        // SAFETY: the processor has AMX; views were bounds-checked when they were made.
+        unsafe { split::run(c, a, b, options, true) };
+    }
+    divides
+}
+
 /// # Safety
 /// The processor must have the arithmetic's instructions.
 pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, options: Options) {
@@ -123,7 +133,7 @@ pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, 
             Arithmetic::Single => blocks::<Single>(c, a, b, options),
             Arithmetic::Pairs => blocks::<Pairs>(c, a, b, options),
             Arithmetic::Tiles => blocks::<amx::Tiles>(c, a, b, options),
-            Arithmetic::SplitTiles => split::run(c, a, b, options),
+            Arithmetic::SplitTiles => split::run(&c, a, b, options, false),
         }
     }
 }

@@ -12,6 +12,8 @@ mod product;
 
 use std::arch::x86_64::*;
 
+use rayon::prelude::*;
+
 use super::super::{MatMut, MatRef, Options};
 use super::NR;
 use super::amx::{EDGE, configure, release};
@@ -35,31 +37,27 @@ const DEPTH: usize = 384;
 /// Bytes of a packed block of A, which stays in the L2 cache.
 const BLOCK_BYTES: usize = 1200 * 1024;
 
-/// C ← [C +] A·B [+ A₂·B₂] on the calling thread.
+/// C ← [C +] A·B [+ A₂·B₂], on all threads of the pool or on this one alone.
 ///
-/// A block of A is packed, then panel after panel of B is, and run over the block's strips.
+/// A block of A is packed, for all threads; then panels of B, each by the thread that runs it over the block's
+/// strips. Threads take strip by strip and panel by panel, as fast as each is.
 ///
 /// # Safety
-/// The processor must have AMX; the extra product must not be deeper than [`super::MAX_EXTRA`].
-pub(super) unsafe fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+/// The processor must have AMX.
+pub(super) unsafe fn run(c: &MatMut, a: MatRef, b: MatRef, options: Options, on_pool: bool) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let extra = options.extra.filter(|(a2, _)| a2.cols > 0);
     let extra_steps = extra.map_or(0, |(a2, _)| a2.cols.div_ceil(STEP));
     let k_blocks = k.div_ceil(DEPTH).max(1);
     let k_block = k.div_ceil(k_blocks).next_multiple_of(STEP);
-    let max_steps = k_block / STEP + extra_steps;
-    let strip_words = max_steps * STEP_WORDS;
+    let max_words = (k_block / STEP + extra_steps) * STEP_WORDS;
     let all_strips = m.div_ceil(ROWS);
-    let block_strips = (BLOCK_BYTES / (4 * strip_words.max(1))).clamp(1, all_strips);
+    let block_strips = (BLOCK_BYTES / (4 * max_words.max(1))).clamp(1, all_strips);
     // Blocks of even heights.
     let block_strips = all_strips.div_ceil(all_strips.div_ceil(block_strips));
 
-    configure();
-    // 16 words more for alignment to a cache line.
-    with_scratch(block_strips * strip_words + max_steps * STEP_WORDS + 16, |scratch| {
-        let block = scratch.as_mut_ptr();
-        let block = block.wrapping_add(block.align_offset(64));
-        let panel = block.wrapping_add(block_strips * strip_words);
+    aligned(block_strips * max_words, |block| {
+        let block = MatMut::new(block, block_strips, max_words, max_words);
         for first in (0..m).step_by(block_strips * ROWS) {
             let block_rows = (m - first).min(block_strips * ROWS);
             for k_index in 0..k_blocks {
@@ -69,38 +67,66 @@ pub(super) unsafe fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
                 let main = kc.div_ceil(STEP);
                 let steps = main + extra.map_or(0, |_| extra_steps);
                 let accumulate = options.accumulate || k_index > 0;
-                let strip = |row: usize| block.wrapping_add(row / ROWS * steps * STEP_WORDS);
-                // SAFETY: `block` and `panel` hold so many steps; views are within bounds.
-                unsafe {
-                    for row in (0..block_rows).step_by(ROWS) {
-                        let rows = ROWS.min(block_rows - row);
-                        pack_strip(a, first + row, rows, k0, kc, strip(row));
+                // SAFETY: strips are written by one thread each, and read when all are there.
+                let strip = |index: usize| unsafe { block.part(index, 1, 0, max_words).data };
+                let strips = block_rows.div_ceil(ROWS);
+                each(strips, on_pool, |index| {
+                    let (row, rows) = (first + index * ROWS, ROWS.min(block_rows - index * ROWS));
+                    // SAFETY: a strip holds so many steps; views are within bounds.
+                    unsafe {
+                        pack_strip(a, row, rows, k0, kc, strip(index));
                         if let Some((a2, _)) = extra {
-                            let rest = strip(row).add(main * STEP_WORDS);
-                            pack_strip(a2, first + row, rows, 0, a2.cols, rest);
+                            pack_strip(a2, row, rows, 0, a2.cols, strip(index).add(main * STEP_WORDS));
                         }
                     }
-                    for col in (0..n).step_by(NR) {
-                        let cols = NR.min(n - col);
-                        pack_panel(b, k0, kc, col, cols, panel);
-                        if let Some((_, b2)) = extra {
-                            pack_panel(b2, 0, b2.rows, col, cols, panel.add(main * STEP_WORDS));
-                        }
-                        for row in (0..block_rows).step_by(ROWS) {
-                            let out = c.data.add((first + row) * c.stride + col);
-                            // What the next product writes to is on its way during this one.
-                            for next in row + ROWS..block_rows.min(row + 2 * ROWS) {
-                                let place = c.data.add((first + next) * c.stride + col).cast::<i8>();
-                                _mm_prefetch::<_MM_HINT_T0>(place);
-                                _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(64));
+                });
+                each(n.div_ceil(NR), on_pool, |index| {
+                    let col = index * NR;
+                    let cols = NR.min(n - col);
+                    // SAFETY: a panel's columns of C are written by one thread.
+                    let c = unsafe { c.part(first, block_rows, col, cols) };
+                    aligned(max_words, |panel| {
+                        let panel = panel.as_mut_ptr();
+                        configure();
+                        // SAFETY: `panel` holds so many steps; views are within bounds.
+                        unsafe {
+                            pack_panel(b, k0, kc, col, cols, panel);
+                            if let Some((_, b2)) = extra {
+                                pack_panel(b2, 0, b2.rows, col, cols, panel.add(main * STEP_WORDS));
                             }
-                            let tile = Tile { out, stride: c.stride, accumulate, cols };
-                            product(&tile, ROWS.min(block_rows - row), strip(row), panel, steps);
+                            for index in 0..strips {
+                                let row = |row: usize| c.data.add(row * c.stride);
+                                // What the next product writes to is on its way during this one.
+                                for next in (index + 1) * ROWS..block_rows.min((index + 2) * ROWS) {
+                                    _mm_prefetch::<_MM_HINT_T0>(row(next).cast());
+                                    _mm_prefetch::<_MM_HINT_T0>(row(next).wrapping_add(16).cast());
+                                }
+                                let rows = ROWS.min(block_rows - index * ROWS);
+                                let tile =
+                                    Tile { out: row(index * ROWS), stride: c.stride, accumulate, cols };
+                                product(&tile, rows, strip(index), panel, steps);
+                            }
                         }
-                    }
-                }
+                        release();
+                    });
+                });
             }
         }
     });
-    release();
+}
+
+/// Does pieces of work, on all threads of the pool or on this one alone.
+fn each(count: usize, on_pool: bool, work: impl Fn(usize) + Send + Sync) {
+    match on_pool {
+        true => (0..count).into_par_iter().with_max_len(1).for_each(work),
+        false => (0..count).for_each(work),
+    }
+}
+
+/// A work area that starts with a cache line.
+fn aligned(len: usize, work: impl FnOnce(&mut [f32])) {
+    with_scratch(len + 16, |scratch| {
+        let start = scratch.as_ptr().align_offset(64);
+        work(&mut scratch[start..start + len]);
+    });
 }
