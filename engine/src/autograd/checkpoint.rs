@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use super::{Backward, Gradients, NodeId, Tape, Var};
 use crate::Result;
 
-/// A stretch of the forward pass: the same input gives the same operations.
+/// A stretch of the forward pass: the same input gives the same operations. On a tape that replays, its result
+/// need not be computed.
 pub trait Segment {
     fn run(&self, tape: &Tape, input: Var) -> Result<Var>;
 }
@@ -28,7 +29,7 @@ pub fn checkpoint<S: Segment + 'static>(tape: &Tape, segment: Arc<S>, input: Var
 
 impl<S: Segment> Backward for Checkpoint<S> {
     fn backward(self: Box<Self>, gradient: Tensor, grads: &mut Gradients) -> Result<()> {
-        let tape = Tape::new();
+        let tape = Tape::replay();
         let input = match self.node {
             Some(_) => tape.leaf(self.input),
             None => Var::constant(self.input),

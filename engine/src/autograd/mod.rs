@@ -60,21 +60,31 @@ enum Node {
 pub struct Tape {
     nodes: RefCell<Vec<Node>>,
     recording: bool,
+    replaying: bool,
 }
 
 impl Tape {
     /// A tape that records.
     pub fn new() -> Self {
-        Tape { nodes: RefCell::default(), recording: true }
+        Tape { nodes: RefCell::default(), recording: true, replaying: false }
+    }
+
+    /// A tape that records a stretch once more, for its gradient alone: nothing reads its result.
+    pub fn replay() -> Self {
+        Tape { replaying: true, ..Tape::new() }
     }
 
     /// A tape that records nothing, for evaluation and generation.
     pub fn off() -> Self {
-        Tape { nodes: RefCell::default(), recording: false }
+        Tape { recording: false, ..Tape::new() }
     }
 
     pub fn is_recording(&self) -> bool {
         self.recording
+    }
+
+    pub fn is_replaying(&self) -> bool {
+        self.replaying
     }
 
     /// A value whose gradient is wanted at the end.

@@ -11,7 +11,7 @@ use super::feed_forward::FeedForward;
 use crate::Result;
 use crate::autograd::{Param, Segment, Tape, Var};
 use crate::ops::elementwise::{add_scaled, normalise};
-use crate::ops::{Norm, Projection};
+use crate::ops::{Norm, Projection, Values};
 
 /// Parts of a block; each [`Projection`] carries the norm or activation in front of it.
 #[derive(Debug, Clone)]
@@ -69,9 +69,16 @@ impl Block {
             self.output.forward(tape, mixed, residual, context.dropout)
         })?;
         let input = if self.parallel { x } else { after.clone() };
+        let is_result = self.adds_itself(feed_forward_norm);
+        let values = if is_result && tape.is_replaying() { Values::Unread } else { Values::Read };
         self.add(tape, &after, feed_forward_norm, |residual| {
-            self.feed_forward.forward(tape, input, residual, context)
+            self.feed_forward.forward(tape, input, residual, context, values)
         })
+    }
+
+    /// Whether a part with this norm after it adds x by itself, so that what it gives is the sum.
+    fn adds_itself(&self, norm: &Option<Arc<Norm>>) -> bool {
+        norm.is_none() && self.residual_scale == 1.0
     }
 
     /// x + scale · norm(part); without norm and scale the part itself adds x.
@@ -82,7 +89,7 @@ impl Block {
         norm: &Option<Arc<Norm>>,
         part: impl FnOnce(Option<&Var>) -> Result<Var>,
     ) -> Result<Var> {
-        if norm.is_none() && self.residual_scale == 1.0 {
+        if self.adds_itself(norm) {
             return part(Some(x));
         }
         let y = part(None)?;

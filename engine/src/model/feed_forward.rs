@@ -12,7 +12,7 @@ use crate::autograd::{Param, Tape, Var};
 use crate::ops::dispatch::{Answers, by_expert, combine, gather_rows};
 use crate::ops::elementwise::{add_scaled, normalise, sigmoid_gate};
 use crate::ops::routing::route;
-use crate::ops::{BalanceInLayer, Norm, Projection, Routing};
+use crate::ops::{BalanceInLayer, Norm, Projection, Routing, Values};
 
 /// Logits [rows, experts] of a pass's routers, by layer.
 pub type RouterLogits = Mutex<BTreeMap<usize, Tensor>>;
@@ -32,9 +32,19 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn forward(&self, tape: &Tape, x: Var, residual: Option<&Var>, context: &Context) -> Result<Var> {
+    fn forward(
+        &self,
+        tape: &Tape,
+        x: Var,
+        residual: Option<&Var>,
+        context: &Context,
+        values: Values,
+    ) -> Result<Var> {
         let inner = self.up.forward(tape, x, None, context.dropout)?;
-        self.down.forward(tape, inner, residual, context.dropout)
+        match values {
+            Values::Read => self.down.forward(tape, inner, residual, context.dropout),
+            Values::Unread => self.down.replay(tape, inner, residual, context.dropout),
+        }
     }
 }
 
@@ -75,7 +85,10 @@ impl Experts {
         for (expert, slots) in by_expert(&routed.experts, self.routing.experts) {
             let rows = slots.iter().map(|slot| slot / self.routing.top_k as u32).collect();
             let x = gather_rows(tape, &x, rows)?;
-            answers.push(Answers { y: self.experts[expert].forward(tape, x, None, context)?, slots });
+            answers.push(Answers {
+                y: self.experts[expert].forward(tape, x, None, context, Values::Read)?,
+                slots,
+            });
         }
         combine(tape, start, routed.weights, answers)
     }
@@ -84,9 +97,9 @@ impl Experts {
     fn shared(&self, tape: &Tape, x: &Var, residual: Var, context: &Context) -> Result<Var> {
         match (&self.shared, &self.shared_gate) {
             (None, _) => Ok(residual),
-            (Some(shared), None) => shared.forward(tape, x.clone(), Some(&residual), context),
+            (Some(shared), None) => shared.forward(tape, x.clone(), Some(&residual), context, Values::Read),
             (Some(shared), Some(gate)) => {
-                let y = shared.forward(tape, x.clone(), None, context)?;
+                let y = shared.forward(tape, x.clone(), None, context, Values::Read)?;
                 let gate = gate.forward(tape, x.clone(), None, context.dropout)?;
                 add_scaled(tape, &residual, &sigmoid_gate(tape, y, gate)?, 1.0)
             }
@@ -100,9 +113,16 @@ impl Experts {
 
 impl FeedForward {
     /// [residual +] f(x)
-    pub fn forward(&self, tape: &Tape, x: Var, residual: Option<&Var>, context: &Context) -> Result<Var> {
+    pub fn forward(
+        &self,
+        tape: &Tape,
+        x: Var,
+        residual: Option<&Var>,
+        context: &Context,
+        values: Values,
+    ) -> Result<Var> {
         match self {
-            FeedForward::Dense(dense) => dense.forward(tape, x, residual, context),
+            FeedForward::Dense(dense) => dense.forward(tape, x, residual, context, values),
             FeedForward::Experts(experts) => experts.forward(tape, x, residual, context),
         }
     }

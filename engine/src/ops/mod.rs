@@ -26,7 +26,7 @@ pub use embedding::Embedding;
 pub use head::{Head, HeadOutput, Label};
 pub use head_norm::{ColumnNorm, HeadNorm};
 pub use norm::Norm;
-pub use projection::{Linear, Lora, Projection, Prologue};
+pub use projection::{Linear, Lora, Projection, Prologue, Values};
 pub use routing::{GroupScore, Groups, Routing, Scoring};
 
 #[cfg(test)]

@@ -30,6 +30,13 @@ pub enum Prologue {
     Plain(Activation),
 }
 
+/// Whether anything reads the values of a result, or only its gradient will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    Read,
+    Unread,
+}
+
 /// One linear map.
 #[derive(Debug, Clone)]
 pub struct Linear {
@@ -158,10 +165,42 @@ impl Projection {
             Ok(())
         })??;
         let y = from_vec(y, (rows, self.out_dim()))?;
-        Ok(tape.record(y, self.needs_grad(&x, residual), || {
+        Ok(self.record(tape, y, x, residual, hidden, dropout))
+    }
+
+    /// The same for the backward pass alone: y has no rows.
+    pub fn replay(
+        self: &Arc<Self>,
+        tape: &Tape,
+        x: Var,
+        residual: Option<&Var>,
+        dropout: Dropout,
+    ) -> Result<Var> {
+        if !has_kernels(&x.tensor) {
+            return self.plain_forward(tape, x, residual, dropout);
+        }
+        let rows = x.tensor.elem_count() / self.input_width();
+        let hidden = self.with_input(&x.tensor, |input| {
+            let hidden = self.linears.iter().map(|linear| linear.hidden(input, rows, dropout));
+            hidden.collect::<Result<_>>()
+        })??;
+        let y = from_vec(Vec::new(), (0, self.out_dim()))?;
+        Ok(self.record(tape, y, x, residual, hidden, dropout))
+    }
+
+    fn record(
+        self: &Arc<Self>,
+        tape: &Tape,
+        y: Tensor,
+        x: Var,
+        residual: Option<&Var>,
+        hidden: Vec<Option<Vec<f32>>>,
+        dropout: Dropout,
+    ) -> Var {
+        tape.record(y, self.needs_grad(&x, residual), || {
             let residual = residual.and_then(|residual| residual.node);
             Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, dropout })
-        }))
+        })
     }
 
     pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>) -> bool {
@@ -215,7 +254,7 @@ impl Linear {
         if accumulate {
             initialise(y, column, stride, n, residual, start.as_deref());
         }
-        let hidden = self.lora.as_ref().map(|lora| lora.hidden(x, rows, k, dropout)).transpose()?;
+        let hidden = self.hidden(x, rows, dropout)?;
         let b = self.lora.as_ref().map(|lora| view(&lora.b.tensor)).transpose()?;
         let extra = match (&self.lora, &hidden, &b) {
             (Some(lora), Some(hidden), Some(b)) => {
@@ -231,6 +270,11 @@ impl Linear {
             Options { accumulate, extra, bf16 },
         );
         Ok(hidden)
+    }
+
+    /// The LoRA's s·x·Aᵀ.
+    fn hidden(&self, x: &[f32], rows: usize, dropout: Dropout) -> Result<Option<Vec<f32>>> {
+        self.lora.as_ref().map(|lora| lora.hidden(x, rows, self.in_dim(), dropout)).transpose()
     }
 
     /// Adds dx = dy·W + du·A to `dx`, and the gradients of what is trainable to `grads`.
