@@ -135,30 +135,35 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
         for Strip { start, stride, depth } in *strips {
             let a_step = 4 * stride;
             let low_a = start.wrapping_add(EDGE * stride);
-            // Panels stream from the L2 cache: what is needed two steps on is asked for now.
+            // Panels stream from the L2 cache: what is needed two steps on is asked for between the instructions
+            // on tiles, which alone run at half their rate where another process keeps the core's second thread
+            // busy.
             macro_rules! steps {
                 ($($line:literal)*) => {
                     asm!(
                         "2:",
-                        $($line,)*
-                        "mov {row}, 16",
-                        "3:",
-                        "prefetcht0 [{b} + 4096]",
-                        "prefetcht0 [{b} + 4160]",
-                        "add {b}, {b_step}",
-                        "dec {row}",
-                        "jnz 3b",
+                        "lea {ahead}, [{b} + 4096]",
+                        $(
+                            $line,
+                            "prefetcht0 [{ahead}]",
+                            "prefetcht0 [{ahead} + 64]",
+                            "prefetcht0 [{ahead} + 128]",
+                            "prefetcht0 [{ahead} + 192]",
+                            "add {ahead}, 256",
+                        )*
                         "add {a}, 64",
                         "add {low_a}, 64",
+                        "add {b}, {step}",
                         "dec {left}",
                         "jnz 2b",
                         a = inout(reg) start => _,
                         low_a = inout(reg) low_a => _,
                         b = inout(reg) b,
+                        ahead = out(reg) _,
                         left = inout(reg) depth / EDGE => _,
                         a_step = in(reg) a_step,
                         b_step = in(reg) b_step,
-                        row = out(reg) _,
+                        step = in(reg) EDGE * b_step,
                         options(nostack, readonly),
                     )
                 };
