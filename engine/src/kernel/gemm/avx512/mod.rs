@@ -77,9 +77,8 @@ trait Kernel {
 
 /// Rows of C from which on tile registers are worth their padding.
 const MIN_TILE_ROWS: usize = 9;
-/// Rows and columns of C from which on they are worth splitting f32 for them.
-const MIN_SPLIT_ROWS: usize = 96;
-const MIN_SPLIT_COLS: usize = 96;
+/// Rows, columns and depth from which on they are worth splitting f32 for them.
+const MIN_SPLIT: (usize, usize, usize) = (96, 160, 160);
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +94,13 @@ pub enum Arithmetic {
 }
 
 impl Arithmetic {
-    /// The fastest for a C of this size.
-    fn of(bf16: bool, rows: usize, cols: usize) -> Self {
+    /// The fastest for a product of this size.
+    fn of(bf16: bool, c: &MatMut, depth: usize) -> Self {
+        let (rows, cols, deep) = MIN_SPLIT;
         match bf16 && bf16_available() {
-            true if rows >= MIN_TILE_ROWS && amx::available() => Arithmetic::Tiles,
+            true if c.rows >= MIN_TILE_ROWS && amx::available() => Arithmetic::Tiles,
             true => Arithmetic::Pairs,
-            false if rows >= MIN_SPLIT_ROWS && cols >= MIN_SPLIT_COLS && amx::available() => {
+            false if c.rows >= rows && c.cols >= cols && depth >= deep && amx::available() => {
                 Arithmetic::SplitTiles
             }
             false => Arithmetic::Single,
@@ -109,14 +109,14 @@ impl Arithmetic {
 }
 
 pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
-    let arithmetic = Arithmetic::of(options.bf16, c.rows, c.cols);
+    let arithmetic = Arithmetic::of(options.bf16, &c, a.cols);
     // SAFETY: the processor has it.
     unsafe { run_with(arithmetic, c, a, b, options) }
 }
 
 /// The same on all threads of the pool, if this product is one that divides itself among them.
 pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
-    let divides = matches!(Arithmetic::of(options.bf16, c.rows, c.cols), Arithmetic::SplitTiles);
+    let divides = matches!(Arithmetic::of(options.bf16, c, a.cols), Arithmetic::SplitTiles);
     if divides {
         // SAFETY: the processor has AMX; views were bounds-checked when they were made.
         unsafe { split::run(c, a, b, options, true) };
