@@ -63,6 +63,7 @@ test('data sets', async t => {
     await part(page, 'token-text').waitFor();
     const shows = (css, wanted) => until(`${wanted} in ${css}`, async () =>
       wanted.test((await part(page, 'token-text').locator(css).allTextContents()).join('')), 20);
+    await part(page, 'data-advanced').locator('summary').click();
     await part(page, 'data-train_on_prompt').click();
     await page.waitForURL(/train_on_prompt=true/);
     await shows('.token.trained', /Who are you\?/);

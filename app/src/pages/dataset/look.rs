@@ -32,6 +32,17 @@ pub struct Settings {
     pub enable_thinking: String,
 }
 
+impl Settings {
+    /// Whether anything but model, template and cutoff is set.
+    pub fn has_advanced(&self) -> bool {
+        self.plain_text
+            || self.train_on_prompt
+            || self.mask_history
+            || !self.default_system.is_empty()
+            || !self.enable_thinking.is_empty()
+    }
+}
+
 impl Look {
     pub fn read(name: String, query: &ParamsMap) -> Look {
         let text = |key: &str| query.get(key).unwrap_or_default();
