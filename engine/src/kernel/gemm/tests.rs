@@ -182,6 +182,28 @@ fn split_products_are_as_exact_as_f32() {
     }
 }
 
+/// Bit for bit the same, however many threads share a product.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    if !avx512::available() {
+        return;
+    }
+    for (m, n, k) in [(130, 200, 410), (1000, 170, 800), (40, 130, 96)] {
+        let (a, b, a2, b2) = (numbers(m * k, 1), numbers(k * n, 2), numbers(m * 9, 3), numbers(9 * n, 4));
+        let product = |threads: usize| {
+            let mut c = numbers(m * n, 5);
+            let extra = Some((MatRef::f32(&a2, m, 9), MatRef::f32(&b2, 9, n)));
+            let options = Options { accumulate: true, extra, bf16: false };
+            let (a, b) = (MatRef::f32(&a, m, k), MatRef::f32(&b, n, k).t());
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| gemm(MatMut::f32(&mut c, m, n), a, b, options));
+            c
+        };
+        assert!(product(1) == product(3), "{m}x{n}x{k}");
+    }
+}
+
 /// What is not a number, or not finite, does not come out as one that is.
 #[cfg(target_arch = "x86_64")]
 #[test]
