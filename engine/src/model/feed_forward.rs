@@ -41,10 +41,7 @@ impl Dense {
         values: Values,
     ) -> Result<Var> {
         let inner = self.up.forward(tape, x, None, context.dropout)?;
-        match values {
-            Values::Read => self.down.forward(tape, inner, residual, context.dropout),
-            Values::Unread => self.down.replay(tape, inner, residual, context.dropout),
-        }
+        self.down.forward_for(values, tape, inner, residual, context.dropout)
     }
 }
 

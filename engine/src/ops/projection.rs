@@ -147,30 +147,13 @@ impl Projection {
         residual: Option<&Var>,
         dropout: Dropout,
     ) -> Result<Var> {
-        if !has_kernels(&x.tensor) {
-            return self.plain_forward(tape, x, residual, dropout);
-        }
-        let rows = x.tensor.elem_count() / self.input_width();
-        let mut y = uninit(rows * self.out_dim());
-        let mut hidden = Vec::with_capacity(self.linears.len());
-        self.with_input(&x.tensor, |input| -> Result<()> {
-            let residual = residual.map(|residual| view(&residual.tensor)).transpose()?;
-            let residual = residual.as_ref().map(|residual| residual.f32()).transpose()?;
-            let mut column = 0;
-            for linear in &self.linears {
-                let out = (&mut y[..], column, self.out_dim());
-                hidden.push(linear.apply(input, rows, out, residual, dropout, self.bf16)?);
-                column += linear.out_dim();
-            }
-            Ok(())
-        })??;
-        let y = from_vec(y, (rows, self.out_dim()))?;
-        Ok(self.record(tape, y, x, residual, hidden, dropout))
+        self.forward_for(Values::Read, tape, x, residual, dropout)
     }
 
-    /// The same for the backward pass alone: y has no rows.
-    pub fn replay(
+    /// The same; where y is unread, kernels leave it without rows and do what the backward pass needs.
+    pub fn forward_for(
         self: &Arc<Self>,
+        values: Values,
         tape: &Tape,
         x: Var,
         residual: Option<&Var>,
@@ -180,27 +163,28 @@ impl Projection {
             return self.plain_forward(tape, x, residual, dropout);
         }
         let rows = x.tensor.elem_count() / self.input_width();
-        let hidden = self.with_input(&x.tensor, |input| {
-            let hidden = self.linears.iter().map(|linear| linear.hidden(input, rows, dropout));
-            hidden.collect::<Result<_>>()
+        let rows_read = if values == Values::Read { rows } else { 0 };
+        let mut y = uninit(rows_read * self.out_dim());
+        let mut hidden = Vec::with_capacity(self.linears.len());
+        self.with_input(&x.tensor, |input| -> Result<()> {
+            let residual = residual.map(|residual| view(&residual.tensor)).transpose()?;
+            let residual = residual.as_ref().map(|residual| residual.f32()).transpose()?;
+            let mut column = 0;
+            for linear in &self.linears {
+                let out = (&mut y[..], column, self.out_dim());
+                hidden.push(match values {
+                    Values::Read => linear.apply(input, rows, out, residual, dropout, self.bf16)?,
+                    Values::Unread => linear.hidden(input, rows, dropout)?,
+                });
+                column += linear.out_dim();
+            }
+            Ok(())
         })??;
-        let y = from_vec(Vec::new(), (0, self.out_dim()))?;
-        Ok(self.record(tape, y, x, residual, hidden, dropout))
-    }
-
-    fn record(
-        self: &Arc<Self>,
-        tape: &Tape,
-        y: Tensor,
-        x: Var,
-        residual: Option<&Var>,
-        hidden: Vec<Option<Vec<f32>>>,
-        dropout: Dropout,
-    ) -> Var {
-        tape.record(y, self.needs_grad(&x, residual), || {
+        let y = from_vec(y, (rows_read, self.out_dim()))?;
+        Ok(tape.record(y, self.needs_grad(&x, residual), || {
             let residual = residual.and_then(|residual| residual.node);
             Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, dropout })
-        })
+        }))
     }
 
     pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>) -> bool {

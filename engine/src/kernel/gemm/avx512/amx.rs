@@ -136,8 +136,8 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
             let a_step = 4 * stride;
             let low_a = start.wrapping_add(EDGE * stride);
             // Panels stream from the L2 cache: what is needed two steps on is asked for between the instructions
-            // on tiles, which alone run at half their rate where another process keeps the core's second thread
-            // busy.
+            // on tiles. Where another process keeps the core's second thread busy, those take 1.6 times as long
+            // if they follow each other directly.
             macro_rules! steps {
                 ($($line:literal)*) => {
                     asm!(

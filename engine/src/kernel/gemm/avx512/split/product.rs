@@ -40,10 +40,8 @@ macro_rules! load {
 }
 
 /// Multiplies two tiles, then asks for four lines each of the strip and of the panel, a step ahead: that is all
-/// of a step in its 24 products.
-///
-/// Other instructions between those on tiles do more than they say: where another process keeps the core's second
-/// thread busy, tiles alone run at a third of their rate, and so at 0.6 of it.
+/// of a step in its 24 products. That they stand between the products is worth more than the lines, see
+/// [`super::super::amx`].
 macro_rules! multiply {
     ($tiles:tt) => {
         concat!(
@@ -100,6 +98,8 @@ macro_rules! over_steps {
     ($a:ident, $b:ident, $steps:ident, $part:ident) => {
         asm!(
             "2:",
+            "lea {next_a}, [{a} + {step}]",
+            "lea {next_b}, [{b} + {step}]",
             load!(B "2" first),
             load!(B "2" second),
             $part!(A "0"),
@@ -114,8 +114,8 @@ macro_rules! over_steps {
             "jnz 2b",
             a = inout(reg) $a => _,
             b = inout(reg) $b => _,
-            next_a = inout(reg) $a.wrapping_add(STEP_WORDS) => _,
-            next_b = inout(reg) $b.wrapping_add(STEP_WORDS) => _,
+            next_a = out(reg) _,
+            next_b = out(reg) _,
             steps = inout(reg) $steps => _,
             a_row = in(reg) 4 * EDGE,
             b_row = in(reg) 4 * NR,
