@@ -111,7 +111,7 @@ test('the page of a run', async t => {
     assert.equal(await part(page, 'run-name').inputValue(), 'alpha & omega');
   });
 
-  const other = await launch(page, board, 'beta', { ...FIELDS, max_steps: 100000 });
+  const other = await launch(page, board, 'beta', { ...FIELDS, max_steps: 100000, save_steps: 100000 });
 
   await t.test('can be cancelled', async () => {
     await state(page, 'running');

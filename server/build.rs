@@ -1,4 +1,4 @@
-//! Rebuilds the server when a migration is added, and tells it which commit it was built from.
+//! Tells the server which commit it was built from.
 
 use std::{path::Path, process::Command};
 
@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 const COMMIT_LOG: &str = "../.git/logs/HEAD";
 
 fn main() {
-    println!("cargo:rerun-if-changed=../migrations");
+    println!("cargo:rerun-if-changed=build.rs");
     if Path::new(COMMIT_LOG).exists() {
         println!("cargo:rerun-if-changed={COMMIT_LOG}");
     }

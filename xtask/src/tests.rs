@@ -25,10 +25,19 @@ pub struct Options {
     /// The browser tests alone
     #[arg(long)]
     browser: bool,
-    /// Browser tests on a quick build instead of the one that users run; pages weigh more then
+    /// Browser tests on a quick build of what the browser loads; pages weigh more then
     #[arg(long)]
     dev: bool,
+    /// Browser tests on the server that users run, which takes minutes to build, instead of the one that the Rust
+    /// tests were built with
+    #[arg(long, conflicts_with = "dev")]
+    release: bool,
 }
+
+/// Cargo compiles a dependency with the features that the selected packages need together. Those of xtask stay apart,
+/// so that what `cargo xtask` and the server are made of is compiled once.
+const CHANDLER: &[&str] = &["--workspace", "--exclude", "xtask"];
+const XTASK: &[&str] = &["--package", "xtask"];
 
 /// Runs what was asked for, and closes with a line `N passed, N failed`.
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -36,8 +45,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if !options.browser {
         of_rust(&mut tally)?;
     }
-    let profile = Profile::release_unless(options.dev);
-    tally.suite("browser tests", |tally| in_browser(tally, profile));
+    tally.suite("browser tests", |tally| in_browser(tally, options));
     println!("{tally}");
     if tally.failures() > 0 {
         bail!("{} of the checks failed: {}", tally.failures(), tally.failed_names().join(", "));
@@ -50,31 +58,37 @@ fn of_rust(tally: &mut Tally) -> anyhow::Result<()> {
     system::ensure_c_compiler()?;
     system::ensure_components(&["rustfmt", "clippy"])?;
     tally.check("formatting", || process::run(&mut cargo(["fmt", "--all", "--check"])));
-    tally.check("lints", || process::run(&mut clippy(&["--locked", "--workspace", "--all-targets"])));
+    for (of, packages) in [("", CHANDLER), (" of xtask", XTASK)] {
+        tally.check(&format!("lints{of}"), || lint(packages, &["--all-targets"]));
+    }
     tally.check("lints of the browser's half", || {
-        let mut lint = ["--package", "app", "--no-default-features", "--features", "hydrate"].to_vec();
-        // Its features differ from the server's: a folder of its own keeps both caches warm.
-        lint.extend(["--target-dir", "target/front"]);
-        process::run(&mut clippy(&lint))
+        lint(&["--package", "app"], &["--no-default-features", "--features", "hydrate"])
     });
-    tally.suite("Rust tests", |tally| {
-        timed("Rust tests, building", || process::run(&mut cargo(["test", "--workspace", "--no-run"])))?;
-        follow(&mut cargo(["test", "--workspace", "--no-fail-fast"]), tally)
-    });
+    for (of, packages) in [("", CHANDLER), (" of xtask", XTASK)] {
+        let test = |how| {
+            let mut test = cargo(["test", "--locked"]);
+            test.args(packages).arg(how);
+            test
+        };
+        tally.suite(&format!("Rust tests{of}"), |tally| {
+            timed("building", || process::run(&mut test("--no-run")))?;
+            follow(&mut test("--no-fail-fast"), tally)
+        });
+    }
     Ok(())
 }
 
-fn clippy(what: &[&str]) -> Command {
-    let mut clippy = cargo(["clippy", "--quiet"]);
-    clippy.args(what).args(["--", "--deny", "warnings"]);
-    clippy
+fn lint(packages: &[&str], what: &[&str]) -> anyhow::Result<()> {
+    let mut clippy = cargo(["clippy", "--quiet", "--locked"]);
+    process::run(clippy.args(packages).args(what).args(["--", "--deny", "warnings"]))
 }
 
 /// Both halves, then Playwright against the real server.
-fn in_browser(tally: &mut Tally, profile: Profile) -> anyhow::Result<()> {
+fn in_browser(tally: &mut Tally, options: &Options) -> anyhow::Result<()> {
     let browser = browser::ensure()?;
-    wasm::build(profile)?;
-    let chandler = server::build(profile, &server::Features::default())?.canonicalize()?;
+    wasm::build(Profile::release_unless(options.dev))?;
+    let server = Profile::release_unless(!options.release);
+    let chandler = server::build(server, &server::Features::default())?.canonicalize()?;
     let site = wasm::site().canonicalize()?;
     let mut files: Vec<_> = Path::new("e2e")
         .read_dir()
@@ -87,7 +101,7 @@ fn in_browser(tally: &mut Tally, profile: Profile) -> anyhow::Result<()> {
         // One file after the other: each starts a server and trains on all cores.
         let mut node = command("node", ["--test", "--test-reporter=spec"]);
         node.arg(&file).env("CHANDLER", &chandler).env("LEPTOS_SITE_ROOT", &site).env("CHROMIUM", &browser);
-        if profile == Profile::Dev {
+        if options.dev {
             // The module is not built for size: what it weighs is not looked at.
             node.env("CHANDLER_DEV", "1");
         }

@@ -4,6 +4,7 @@
 
 mod events;
 mod ingest;
+mod migrations;
 mod points;
 mod runs;
 mod transitions;
@@ -65,7 +66,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        sqlx::migrate!("../migrations")
+        migrations::migrations()
             .run(&db)
             .await
             .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;

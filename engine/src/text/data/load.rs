@@ -79,6 +79,19 @@ pub(crate) fn chunk(rows: &mut dyn Iterator<Item = Result<RawRow>>, most: usize)
     Ok(chunk)
 }
 
+/// What `one` makes of each row, on all cores, in the order of the rows.
+///
+/// # Errors
+/// Of several rows that fail, the first one's: the same in each run. (Collecting a parallel iterator into a `Result`
+/// answers with the error of whichever row failed first in time.)
+pub(crate) fn on_all_cores<T: Send>(
+    rows: Vec<RawRow>,
+    one: impl Fn(RawRow) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    let made: Vec<Result<T>> = rows.into_par_iter().map(one).collect();
+    made.into_iter().collect()
+}
+
 impl Catalog {
     /// Loads the data set called `name` for a stage that needs `kind`: `num_samples` of its rows if its entry says so,
     /// and of those the first `max_samples`. `seed` decides which rows are drawn.
@@ -95,8 +108,7 @@ impl Catalog {
             if chunk.is_empty() {
                 break;
             }
-            let converted = chunk.into_par_iter().map(|row| source.convert(row, &seen));
-            outcomes.extend(converted.collect::<Result<Vec<_>>>()?);
+            outcomes.extend(on_all_cores(chunk, |row| source.convert(row, &seen))?);
         }
         source.check_columns(&seen)?;
         if let Some(samples) = source.info.num_samples {

@@ -16,7 +16,7 @@ pub use catalog::{Catalog, Place};
 pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
 pub use files::{RawRow, Rows};
 pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};
-pub(crate) use load::{chunk, draw};
+pub(crate) use load::{chunk, draw, on_all_cores};
 
 use std::path::PathBuf;
 use std::sync::Arc;

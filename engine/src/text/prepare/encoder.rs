@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon::prelude::*;
 use recipe::{Recipe, Stage};
 
 use super::sets::{Row, Sets};
-use crate::text::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped};
+use crate::text::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped, on_all_cores};
 use crate::text::encode::{Example, Masking, Packing, PlainText, plain_text, supervised};
 use crate::text::error::{Error, Result};
 use crate::text::store::{Blocks, Examples, Place, View};
@@ -81,7 +80,7 @@ impl Encoder {
                 Outcome::Skipped(skipped) => Err(skipped),
             })
         };
-        rows.into_par_iter().map(one).collect()
+        on_all_cores(rows, one)
     }
 
     fn record(&self, record: &Record) -> Result<Example> {

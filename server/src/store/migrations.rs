@@ -1,0 +1,38 @@
+//! How the tables came to be: one step a file of `migrations/`, run in order on databases that lack it.
+//!
+//! Listed by hand: sqlx's macro for it would compile sqlx and SQLite twice, once more for the compiler.
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// Version, description, text. A file that was released never changes: its checksum is in the databases.
+const STEPS: [(i64, &str, &str); 2] = [
+    (1, "runs", include_str!("../../migrations/0001_runs.sql")),
+    (2, "time at work", include_str!("../../migrations/0002_time_at_work.sql")),
+];
+
+pub fn migrations() -> Migrator {
+    let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(STEPS.map(migration).into())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_file_is_listed() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let mut files: Vec<_> = folder
+            .read_dir()
+            .expect("the folder of migrations")
+            .map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let listed =
+            super::STEPS.map(|(version, about, _)| format!("{version:04}_{}.sql", about.replace(' ', "_")));
+        assert_eq!(files, listed);
+    }
+}
