@@ -1,9 +1,23 @@
 //! Reductions and transcendental functions in a shape that compilers vectorise.
 //!
 //! A float sum may not be reordered by the compiler, so reductions keep sixteen partial sums.
+//!
+//! All of these are inlined into their callers and compiled for their instruction set: outside of
+//! [`super::simd`] each `mul_add` is a call.
 
 /// Number of partial results a reduction keeps.
 pub const LANES: usize = 16;
+
+/// One result of sixteen, half and half: four operations deep, where one after the other would be sixteen.
+#[inline(always)]
+pub fn fold(mut partial: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            partial[i] = f(partial[i], partial[i + half]);
+        }
+    }
+    partial[0]
+}
 
 /// e^x for x in the range where f32 does not overflow; below about −87 the result is 0.
 ///
@@ -55,7 +69,7 @@ pub fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
             partial[i] += f(x[i], y[i]);
         }
     }
-    let mut total: f32 = partial.iter().sum();
+    let mut total = fold(partial, |a, b| a + b);
     for (x, y) in ra.iter().zip(rb) {
         total += f(*x, *y);
     }
@@ -73,7 +87,7 @@ pub fn sum(a: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             partial[i] += f(x[i]);
         }
     }
-    let mut total: f32 = partial.iter().sum();
+    let mut total = fold(partial, |a, b| a + b);
     for x in rest {
         total += f(*x);
     }
@@ -93,7 +107,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
             partial[i] = x[i].mul_add(y[i], partial[i]);
         }
     }
-    let mut total: f32 = partial.iter().sum();
+    let mut total = fold(partial, |a, b| a + b);
     for (x, y) in ra.iter().zip(rb) {
         total = x.mul_add(*y, total);
     }
@@ -111,11 +125,8 @@ pub fn max(a: &[f32]) -> f32 {
             partial[i] = if x[i] > partial[i] { x[i] } else { partial[i] };
         }
     }
-    let mut best = f32::NEG_INFINITY;
-    for x in partial.iter().chain(rest) {
-        best = if *x > best { *x } else { best };
-    }
-    best
+    let larger = |a, b| if b > a { b } else { a };
+    rest.iter().fold(fold(partial, larger), |best, x| larger(best, *x))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Elements, MatMut, MatRef, Options, gemm_single};
 use super::lanes::dot;
-use super::with_scratch;
+use super::{simd, with_scratch};
 use softmax::{Visible, row_length, softmax, softmax_gradient};
 
 use columns::HeadsMut;
@@ -226,9 +226,15 @@ pub fn backward(
                     let products = MatMut::new(ds, size, seen, length);
                     gemm_single(products, d_rows, block_values.t(), shape.products());
                     let mut deltas = [0f32; BLOCK];
-                    for (i, delta) in deltas[..size].iter_mut().enumerate() {
-                        *delta = dot(out.row(row + i, head, value_dim), d_out.row(row + i, head, value_dim));
-                    }
+                    simd(
+                        #[inline(always)]
+                        || {
+                            for (i, delta) in deltas[..size].iter_mut().enumerate() {
+                                let [out, d_out] = [out, d_out].map(|x| x.row(row + i, head, value_dim));
+                                *delta = dot(out, d_out);
+                            }
+                        },
+                    );
                     let logs = &log_sums[head * rows + row..head * rows + row + size];
                     softmax_gradient(
                         (p, ds),

@@ -1,12 +1,13 @@
 //! Softmax over the visible part of a block of score rows, and its gradient.
 
 use super::{BLOCK, Slope};
-use crate::kernel::lanes::{LANES, exp, max, tanh};
+use crate::kernel::lanes::{LANES, exp, fold, max, tanh};
 use crate::kernel::simd;
 
-/// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work.
+/// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work, and an odd number of
+/// them, so that a column's cache lines spread over all sets of the cache.
 pub fn row_length(seen: usize) -> usize {
-    seen.next_multiple_of(LANES)
+    (seen.div_ceil(LANES) | 1) * LANES
 }
 
 /// Which columns the rows of a block see. Column c is the key at position `low + c`.
@@ -71,7 +72,7 @@ pub fn softmax(
                         *partial += *x;
                     }
                 }
-                let total: f32 = partial.iter().sum();
+                let total = fold(partial, |a, b| a + b);
                 logs[i] = top + total.ln();
                 let inverse = 1.0 / total;
                 row.as_flattened_mut().iter_mut().for_each(|x| *x *= inverse);

@@ -290,27 +290,27 @@ fn split(c: MatMut, a: MatRef, b: MatRef, options: Options, threads: usize) {
     const COLS: usize = 32;
     let (row_tiles, col_tiles) = (c.rows.div_ceil(ROWS), c.cols.div_ceil(COLS));
     let waste = |tiles: usize| (tiles.div_ceil(threads) * threads) as f64 / tiles as f64;
-    // Each thread packs all of the other side: prefer to share the smaller one.
-    let by_columns = waste(col_tiles) <= waste(row_tiles) + 0.03;
+    // A thread reads all of the other side: rather the smaller one.
+    let by_columns = match c.rows > c.cols {
+        true => waste(col_tiles) + 0.05 < waste(row_tiles),
+        false => waste(col_tiles) <= waste(row_tiles) + 0.03,
+    };
     let (tiles, unit, len) = if by_columns { (col_tiles, COLS, c.cols) } else { (row_tiles, ROWS, c.rows) };
     let per_thread = tiles.div_ceil(threads) * unit;
-    rayon::scope(|scope| {
-        let mut start = 0;
-        while start < len {
-            let size = per_thread.min(len - start);
-            // SAFETY: the ranges of different iterations do not overlap.
-            let (part, a, b, extra) = if by_columns {
-                let part = unsafe { c.part(0, c.rows, start, size) };
-                let extra = options.extra.map(|(a2, b2)| (a2, b2.col_range(start, size)));
-                (part, a, b.col_range(start, size), extra)
-            } else {
-                let part = unsafe { c.part(start, size, 0, c.cols) };
-                let extra = options.extra.map(|(a2, b2)| (a2.row_range(start, size), b2));
-                (part, a.row_range(start, size), b, extra)
-            };
-            scope.spawn(move |_| dispatch(part, a, b, Options { extra, ..options }));
-            start += size;
-        }
+    (0..len.div_ceil(per_thread)).into_par_iter().with_max_len(1).for_each(|part| {
+        let start = part * per_thread;
+        let size = per_thread.min(len - start);
+        // SAFETY: the ranges of different parts do not overlap.
+        let (part, a, b, extra) = if by_columns {
+            let part = unsafe { c.part(0, c.rows, start, size) };
+            let extra = options.extra.map(|(a2, b2)| (a2, b2.col_range(start, size)));
+            (part, a, b.col_range(start, size), extra)
+        } else {
+            let part = unsafe { c.part(start, size, 0, c.cols) };
+            let extra = options.extra.map(|(a2, b2)| (a2.row_range(start, size), b2));
+            (part, a.row_range(start, size), b, extra)
+        };
+        dispatch(part, a, b, Options { extra, ..options });
     });
 }
 

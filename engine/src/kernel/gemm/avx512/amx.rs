@@ -132,7 +132,7 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
     // registers: the compiler knows none.
     unsafe {
         load_sums::<TALL, WIDE>(out, stride, accumulate);
-        for Strip { start, stride, depth } in *strips {
+        for Strip { start, stride, depth, .. } in *strips {
             let a_step = 4 * stride;
             let low_a = start.wrapping_add(EDGE * stride);
             // Panels stream from the L2 cache: what is needed two steps on is asked for between the instructions

@@ -192,6 +192,14 @@ unsafe fn pack_strip_pairs(
     }
 }
 
+/// Cache lines up to which a strip of a transposed A is read where it lies: a third of the L1 cache.
+const DIRECT_LINES: usize = 256;
+
+/// Cache lines that `kc` neighbourhoods touch, `stride` floats apart.
+fn lines(stride: usize, kc: usize) -> usize {
+    if stride < 16 { (stride * kc).div_ceil(16) } else { kc }
+}
+
 impl Strip {
     /// Rows `row..row + rows` of A at `k0..k0 + kc`: where they lie, or packed into `buffer`.
     pub unsafe fn of<K: Kernel>(
@@ -208,7 +216,22 @@ impl Strip {
         let spread = |row: usize| row < 64 || !row.is_multiple_of(1024);
         match a.data {
             Elements::F32(data) if !K::PAIRS && a.col_stride == 1 && spread(a.row_stride) => {
-                return Strip { start: data.as_ptr().wrapping_add(index), stride: a.row_stride, depth };
+                return Strip {
+                    start: data.as_ptr().wrapping_add(index),
+                    stride: a.row_stride,
+                    step: 1,
+                    depth,
+                };
+            }
+            // Sixteen neighbours a lane: packing would cost what a panel does, unless they lie far apart.
+            Elements::F32(data)
+                if !K::PAIRS
+                    && a.row_stride == 1
+                    && lines(a.col_stride, kc) <= DIRECT_LINES
+                    && spread(a.col_stride) =>
+            {
+                let start = data.as_ptr().wrapping_add(a.offset + row + k0 * a.col_stride);
+                return Strip { start, stride: 1, step: a.col_stride, depth };
             }
             Elements::Bf16(data)
                 if K::PAIRS
@@ -219,7 +242,7 @@ impl Strip {
                     && spread(a.row_stride / 2) =>
             {
                 let start = data.as_ptr().wrapping_add(index).cast();
-                return Strip { start, stride: a.row_stride / 2, depth };
+                return Strip { start, stride: a.row_stride / 2, step: 1, depth };
             }
             _ => {}
         }
@@ -231,7 +254,7 @@ impl Strip {
                 pack_strip_f32(a, row, rows, k0, kc, buffer)
             }
         }
-        Strip { start: buffer, stride: STRIP, depth }
+        Strip { start: buffer, stride: STRIP, step: 1, depth }
     }
 }
 

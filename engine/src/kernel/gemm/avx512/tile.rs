@@ -5,16 +5,17 @@ use std::arch::x86_64::*;
 use super::load::mask;
 use super::{Kernel, MR};
 
-/// Lanes of a strip of A: lane l of row i is at `start[i * stride + l]`.
+/// Lanes of a strip of A: lane l of row i is at `start[i * stride + l * step]`. Only f32 has steps other than one.
 #[derive(Clone, Copy)]
 pub(super) struct Strip {
     pub start: *const f32,
     pub stride: usize,
+    pub step: usize,
     pub depth: usize,
 }
 
 impl Strip {
-    pub const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, depth: 0 };
+    pub const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, step: 1, depth: 0 };
 }
 
 /// 32 columns of B: those of lane row l are at `start[l * stride..]`.
@@ -81,19 +82,20 @@ impl Tile {
         let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
         // SAFETY: strips and panel hold `depth` lanes.
         unsafe {
-            for Strip { start, stride, depth } in *strips {
-                for k in 0..depth {
+            for Strip { mut start, stride, step: lane, depth } in *strips {
+                for _ in 0..depth {
                     let b: [__m512; VECTORS] = std::array::from_fn(
                         #[inline(always)]
                         |v| _mm512_loadu_ps(panel.add(16 * v)),
                     );
                     panel = panel.wrapping_add(step);
                     for (i, sums) in sums.iter_mut().enumerate() {
-                        let a = _mm512_set1_ps(*start.add(i * stride + k));
+                        let a = _mm512_set1_ps(*start.wrapping_add(i * stride));
                         for v in 0..VECTORS {
                             sums[v] = _mm512_fmadd_ps(a, b[v], sums[v]);
                         }
                     }
+                    start = start.wrapping_add(lane);
                 }
             }
             self.store(&sums);
@@ -109,7 +111,7 @@ impl Tile {
         let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
         // SAFETY: strips and panel hold `depth` lanes; __m512i and __m512bh are the same 512 bits.
         unsafe {
-            for Strip { start, stride, depth } in *strips {
+            for Strip { start, stride, depth, .. } in *strips {
                 for k in 0..depth {
                     let b: [__m512bh; VECTORS] = std::array::from_fn(
                         #[inline(always)]
