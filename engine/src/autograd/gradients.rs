@@ -44,6 +44,19 @@ impl ParamGradients {
         Ok(())
     }
 
+    /// Adds what was collected apart.
+    pub fn merge(&mut self, other: ParamGradients) -> Result<()> {
+        for (id, gradient) in other.map {
+            match self.map.entry(id) {
+                Entry::Vacant(slot) => {
+                    slot.insert(gradient);
+                }
+                Entry::Occupied(slot) => add_in_place(slot.get(), &gradient)?,
+            }
+        }
+        Ok(())
+    }
+
     pub fn clear(&mut self) {
         self.map.clear();
     }
@@ -83,6 +96,17 @@ fn squares(data: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
+/// total += gradient, on all cores.
+fn add_in_place(total: &Tensor, gradient: &Tensor) -> Result<()> {
+    let gradient = view(gradient)?;
+    let gradient = gradient.f32()?;
+    mutate(total, |total| {
+        total.par_chunks_mut(8192).zip(gradient.par_chunks(8192)).for_each(|(total, part)| {
+            total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+        });
+    })
+}
+
 /// What a backward pass has collected so far.
 pub struct Gradients<'a> {
     nodes: Vec<Option<Tensor>>,
@@ -104,15 +128,7 @@ impl<'a> Gradients<'a> {
         match &self.nodes[index] {
             None => self.nodes[index] = Some(gradient),
             Some(total) if !has_kernels(total) => self.nodes[index] = Some((total + gradient)?),
-            Some(total) => {
-                let gradient = view(&gradient)?;
-                let gradient = gradient.f32()?;
-                mutate(total, |total| {
-                    total.par_chunks_mut(8192).zip(gradient.par_chunks(8192)).for_each(|(total, part)| {
-                        total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
-                    })
-                })?;
-            }
+            Some(total) => add_in_place(total, &gradient)?,
         }
         Ok(())
     }

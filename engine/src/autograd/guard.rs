@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::autograd::{Tape, Var};
     use crate::kernel::activation::Activation;
-    use crate::ops::projection::Adaptable;
+    use crate::ops::linear::Adaptable;
     use crate::ops::{Linear, Projection, Prologue};
     use crate::tensor::from_vec;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::batch::{Batch, Context};
 use super::block::{Block, BlockInPass};
@@ -126,11 +127,14 @@ impl Decoder {
             let (mut cos, mut sin) = (Vec::new(), Vec::new());
             let mut add = |positions: &[u32], length: usize| {
                 let (frequencies, factor) = rope.frequencies(length);
-                for angle in positions.iter().flat_map(|p| frequencies.iter().map(move |f| *p as f32 * f)) {
-                    let (s, c) = (angle as f64).sin_cos();
-                    cos.push(c as f32 * factor);
-                    sin.push(s as f32 * factor);
-                }
+                let angles = |p: &u32| {
+                    let p = *p as f32;
+                    frequencies.iter().map(move |f| ((p * f) as f64).sin_cos())
+                };
+                let all: Vec<(f64, f64)> =
+                    positions.par_iter().with_min_len(64).flat_map_iter(angles).collect();
+                cos.extend(all.iter().map(|(_, c)| *c as f32 * factor));
+                sin.extend(all.iter().map(|(s, _)| *s as f32 * factor));
             };
             if !rope.is_per_sequence() {
                 add(positions, lengths.longest);

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::decoder::Decoder;
 use crate::autograd::Param;
-use crate::ops::projection::Adaptable;
+use crate::ops::linear::Adaptable;
 use crate::ops::{Linear, Lora};
 use crate::rng::Rng;
 use crate::tensor::from_vec;

@@ -23,13 +23,13 @@ impl Mask {
         }
     }
 
-    /// A masked copy.
-    pub fn apply(&self, x: &[f32]) -> Vec<f32> {
+    /// A masked copy of the elements from `first` on.
+    pub fn apply(&self, x: &[f32], first: usize) -> Vec<f32> {
         x.par_iter()
             .enumerate()
             .with_min_len(8192)
             .map(|(i, x)| {
-                let bits = mix(self.state.wrapping_add(i as u64)) >> 32;
+                let bits = mix(self.state.wrapping_add((first + i) as u64)) >> 32;
                 if (bits as u32) < self.threshold { 0.0 } else { x * self.scale }
             })
             .collect()
@@ -51,11 +51,12 @@ mod tests {
     #[test]
     fn keeps_the_expectation_and_repeats() {
         let x = vec![1.0; 100_000];
-        let y = Mask::new(7, 3, 0.25).apply(&x);
+        let y = Mask::new(7, 3, 0.25).apply(&x, 0);
         let mean: f32 = y.iter().sum::<f32>() / y.len() as f32;
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
-        assert_eq!(y, Mask::new(7, 3, 0.25).apply(&x));
-        assert_ne!(y, Mask::new(7, 4, 0.25).apply(&x));
-        assert_ne!(y, Mask::new(8, 3, 0.25).apply(&x));
+        assert_eq!(y, Mask::new(7, 3, 0.25).apply(&x, 0));
+        assert_ne!(y, Mask::new(7, 4, 0.25).apply(&x, 0));
+        assert_ne!(y, Mask::new(8, 3, 0.25).apply(&x, 0));
+        assert_eq!(y[300..], Mask::new(7, 3, 0.25).apply(&x[300..], 300));
     }
 }

@@ -3,11 +3,14 @@
 //! Logits are computed where a label needs them and for a block of rows at a time; a block's gradient is
 //! taken while its logits are there, so neither logits nor their gradients of a whole batch ever exist.
 
+use std::slice;
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::linear::{self, Linear};
 use super::norm::Norm;
-use super::projection::Linear;
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Weights};
 use crate::device::has_kernels;
@@ -16,7 +19,6 @@ use crate::kernel::lanes::{dot, tanh};
 use crate::kernel::{simd, uninit};
 use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
-use std::sync::Arc;
 
 /// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
 const BLOCK_FLOATS: usize = 24 << 20;
@@ -71,7 +73,7 @@ struct Rows {
     normed: Vec<f32>,
     logits: Vec<f32>,
     /// s·x·Aᵀ of an adapter.
-    adapter: Option<Vec<f32>>,
+    adapter: Vec<f32>,
 }
 
 impl Head {
@@ -141,13 +143,11 @@ impl Head {
             let mut d_normed = uninit(block.len() * dim);
             self.linear.backward(
                 &block_rows.normed,
-                block.len(),
                 (d_logits, 0, vocab),
-                block_rows.adapter.as_deref(),
+                (&block_rows.adapter, 0, self.linear.rank()),
                 Some((&mut d_normed, false)),
                 grads,
-                dropout,
-                self.bf16,
+                self.rows(block.len(), dropout),
             )?;
             let dx = match &self.norm {
                 Some(norm) => {
@@ -210,10 +210,16 @@ impl Head {
         let (x, normed) = self.gather(hidden, labels)?;
         let vocab = self.vocab();
         let mut logits = uninit(labels.len() * vocab);
-        let out = (&mut logits[..], 0, vocab);
-        let adapter = self.linear.apply(&normed, labels.len(), out, None, dropout, self.bf16)?;
+        let (rows, rank) = (self.rows(labels.len(), dropout), self.linear.rank());
+        let mut adapter = uninit(labels.len() * rank);
+        linear::hidden(slice::from_ref(&self.linear), &normed, &mut adapter, rows)?;
+        self.linear.apply(&normed, (&mut logits, 0, vocab), None, (&adapter, 0, rank), rows)?;
         self.shape_logits(&mut logits, factors);
         Ok(Rows { x, normed, logits, adapter })
+    }
+
+    fn rows(&self, count: usize, dropout: Dropout) -> linear::Rows {
+        linear::Rows { first: 0, count, dropout, bf16: self.bf16, alone: false }
     }
 
     /// The labels' hidden states, before and after the norm.

@@ -13,6 +13,7 @@ pub mod embedding;
 pub mod head;
 pub mod head_norm;
 pub mod latent;
+pub mod linear;
 pub mod norm;
 mod plain;
 pub mod projection;
@@ -25,8 +26,9 @@ pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use head::{Head, HeadOutput, Label};
 pub use head_norm::{ColumnNorm, HeadNorm};
+pub use linear::{Linear, Lora};
 pub use norm::Norm;
-pub use projection::{Linear, Lora, Projection, Prologue, Values};
+pub use projection::{Projection, Prologue, Values};
 pub use routing::{GroupScore, Groups, Routing, Scoring};
 
 #[cfg(test)]

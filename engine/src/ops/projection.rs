@@ -1,23 +1,25 @@
 //! Linear maps of a cheap function of the input: y = [residual +] f(x)·Wᵀ + b, with LoRA folded in.
 //!
-//! `f` (a norm, a gated activation) is recomputed in the backward pass instead of being kept, the LoRA
-//! product rides in the same pass as the base product, a frozen weight gets no gradient, and the residual
+//! `f` (a norm, a gated activation) is recomputed in the backward pass instead of being kept, and the residual
 //! is added by the product itself. Several maps of one input (q, k, v; gate, up) are one operation, whose
 //! outputs stand side by side in the columns of y.
+//!
+//! Where the weights are small, threads share the rows, and each does all that there is to do on its own; products
+//! of large weights divide themselves among the threads.
 
 use std::sync::Arc;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::dropout::{self, Dropout};
+use super::dropout::Dropout;
+use super::linear::{Linear, Rows, hidden, total_rank};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, ParamGradients, Tape, Var};
 use crate::device::has_kernels;
 use crate::kernel::activation::{Activation, GateOrder};
-use crate::kernel::gemm::{Elements, MatMut, MatRef, Options, gemm};
-use crate::kernel::{column_sums, rows_per_task, uninit};
+use crate::kernel::uninit;
 use crate::tensor::{from_vec, view};
 
 /// What is done to the input first.
@@ -37,65 +39,6 @@ pub enum Values {
     Unread,
 }
 
-/// One linear map.
-#[derive(Debug, Clone)]
-pub struct Linear {
-    /// Module name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj`.
-    pub name: String,
-    /// [out, in]; what follows the first dimension counts as one.
-    pub weight: Arc<Param>,
-    pub bias: Option<Arc<Param>>,
-    pub lora: Option<Lora>,
-    /// The weight is stored as [in, out] (GPT-2).
-    pub transposed: bool,
-    pub adaptable: Adaptable,
-}
-
-/// Which names of an adapter's targets can mean a linear map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adaptable {
-    /// Its own, and `all`.
-    Always,
-    ByName,
-    /// None: the reference implementation has no linear module there.
-    Never,
-}
-
-/// A low-rank update s·B·A of a weight (Hu et al. 2021).
-#[derive(Debug, Clone)]
-pub struct Lora {
-    /// [rank, in]
-    pub a: Arc<Param>,
-    /// [out, rank]
-    pub b: Arc<Param>,
-    pub scale: f32,
-    pub dropout: f32,
-    /// Tells the masks of different adapters apart.
-    pub key: u64,
-}
-
-impl Linear {
-    pub fn out_dim(&self) -> usize {
-        let first = self.weight.tensor.dims()[0];
-        if self.transposed { self.weight.len() / first } else { first }
-    }
-
-    pub fn in_dim(&self) -> usize {
-        self.weight.len() / self.out_dim()
-    }
-
-    /// The weight as [out, in].
-    fn matrix<'a>(&self, elements: Elements<'a>) -> MatRef<'a> {
-        let (n, k) = (self.out_dim(), self.in_dim());
-        if self.transposed { MatRef::new(elements, k, n, n).t() } else { MatRef::new(elements, n, k, k) }
-    }
-
-    pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        let lora = self.lora.iter().flat_map(|lora| [&lora.a, &lora.b]);
-        std::iter::once(&self.weight).chain(&self.bias).chain(lora)
-    }
-}
-
 /// Linear maps that share an input.
 #[derive(Debug, Clone)]
 pub struct Projection {
@@ -109,9 +52,20 @@ struct ProjectionNode {
     projection: Arc<Projection>,
     x: Var,
     residual: Option<crate::autograd::NodeId>,
-    /// Of each map with a LoRA, s·x·Aᵀ.
-    hidden: Vec<Option<Vec<f32>>>,
+    /// s·x·Aᵀ of the maps with a LoRA, side by side.
+    hidden: Vec<f32>,
     dropout: Dropout,
+}
+
+/// Elements of weights up to which threads share rows: each packs all of them.
+const SMALL: usize = 64 * 1024;
+/// Rows that a thread takes at a time. A constant, so that sums over rows do not depend on the number of threads.
+const STRETCH: usize = 128;
+
+/// Cuts a buffer into stretches of `len`, the last of what is left; one that is empty into empty ones.
+fn cut(mut data: &mut [f32], len: usize, count: usize) -> Vec<&mut [f32]> {
+    let mut next = || data.split_off_mut(..len.min(data.len())).unwrap_or_default();
+    (0..count).map(|_| next()).collect()
 }
 
 impl Projection {
@@ -139,6 +93,15 @@ impl Projection {
         norm.into_iter().flat_map(Norm::params).chain(self.linears.iter().flat_map(Linear::params))
     }
 
+    /// Rows `start..` of a batch for each thread to take.
+    fn stretches(&self, rows: usize, dropout: Dropout) -> Vec<Rows> {
+        let small = self.in_dim() * self.out_dim() <= SMALL;
+        let len = if small { STRETCH } else { rows.max(1) };
+        let alone = rows > len;
+        let stretch = |first| Rows { first, count: len.min(rows - first), dropout, bf16: self.bf16, alone };
+        (0..rows).step_by(len).map(stretch).collect()
+    }
+
     /// y [rows, out_dim] of x [rows, input width]; `residual` [rows, out_dim] is added to a single map.
     pub fn forward(
         self: &Arc<Self>,
@@ -162,29 +125,56 @@ impl Projection {
         if !has_kernels(&x.tensor) {
             return self.plain_forward(tape, x, residual, dropout);
         }
-        let rows = x.tensor.elem_count() / self.input_width();
+        let (width, stride, rank) = (self.input_width(), self.out_dim(), total_rank(&self.linears));
+        let rows = x.tensor.elem_count() / width;
         let rows_read = if values == Values::Read { rows } else { 0 };
-        let mut y = uninit(rows_read * self.out_dim());
-        let mut hidden = Vec::with_capacity(self.linears.len());
-        self.with_input(&x.tensor, |input| -> Result<()> {
+        let (mut y, mut hidden) = (uninit(rows_read * stride), uninit(rows * rank));
+        {
+            let input = view(&x.tensor)?;
+            let input = input.f32()?;
             let residual = residual.map(|residual| view(&residual.tensor)).transpose()?;
             let residual = residual.as_ref().map(|residual| residual.f32()).transpose()?;
-            let mut column = 0;
-            for linear in &self.linears {
-                let out = (&mut y[..], column, self.out_dim());
-                hidden.push(match values {
-                    Values::Read => linear.apply(input, rows, out, residual, dropout, self.bf16)?,
-                    Values::Unread => linear.hidden(input, rows, dropout)?,
-                });
-                column += linear.out_dim();
-            }
-            Ok(())
-        })??;
-        let y = from_vec(y, (rows_read, self.out_dim()))?;
+            let stretches = self.stretches(rows, dropout);
+            let (len, count) = (stretches.first().map_or(0, |rows| rows.count), stretches.len());
+            let out = cut(&mut y, len * stride, count).into_par_iter();
+            let out = out.zip(cut(&mut hidden, len * rank, count)).with_max_len(1);
+            stretches.into_par_iter().zip(out).try_for_each(|(rows, (y, hidden))| {
+                let input = &input[rows.first * width..][..rows.count * width];
+                let residual = residual.map(|residual| &residual[rows.first * stride..]);
+                self.forward_rows(input, residual, y, hidden, rows)
+            })?;
+        }
+        let y = from_vec(y, (rows_read, stride))?;
         Ok(tape.record(y, self.needs_grad(&x, residual), || {
             let residual = residual.and_then(|residual| residual.node);
             Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, dropout })
         }))
+    }
+
+    /// A stretch of rows of `y`, unless that is empty, and of the LoRAs' s·x·Aᵀ.
+    fn forward_rows(
+        &self,
+        x: &[f32],
+        residual: Option<&[f32]>,
+        y: &mut [f32],
+        hidden_rows: &mut [f32],
+        rows: Rows,
+    ) -> Result<()> {
+        let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
+        self.with_input(x, |input| {
+            hidden(&self.linears, input, hidden_rows, rows)?;
+            if y.is_empty() {
+                return Ok(());
+            }
+            let (mut column, mut hidden_column) = (0, 0);
+            for linear in &self.linears {
+                let low = (&*hidden_rows, hidden_column, rank);
+                linear.apply(input, (y, column, stride), residual, low, rows)?;
+                column += linear.out_dim();
+                hidden_column += linear.rank();
+            }
+            Ok(())
+        })?
     }
 
     pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>) -> bool {
@@ -192,9 +182,7 @@ impl Projection {
     }
 
     /// Calls `run` with the prologue's output.
-    fn with_input<R>(&self, x: &Tensor, run: impl FnOnce(&[f32]) -> R) -> Result<R> {
-        let x = view(x)?;
-        let x = x.f32()?;
+    fn with_input<R>(&self, x: &[f32], run: impl FnOnce(&[f32]) -> R) -> Result<R> {
         let width = self.in_dim();
         let rows = x.len() / self.input_width();
         Ok(match &self.prologue {
@@ -216,260 +204,68 @@ impl Projection {
             }
         })
     }
-}
 
-/// Output columns `1`.. of a buffer with rows of `2`.
-pub(super) type Out<'a> = (&'a mut [f32], usize, usize);
-
-impl Linear {
-    /// Writes this map's columns; answers with the LoRA's s·x·Aᵀ.
-    pub(super) fn apply(
+    /// Gradients of a stretch of rows: of the prologue's output into `d_input`, if that is not empty, and of what is
+    /// trainable.
+    fn backward_rows(
         &self,
         x: &[f32],
-        rows: usize,
-        (y, column, stride): Out,
-        residual: Option<&[f32]>,
-        dropout: Dropout,
-        bf16: bool,
-    ) -> Result<Option<Vec<f32>>> {
-        let (n, k) = (self.out_dim(), self.in_dim());
-        let start = self.bias.as_ref().map(|bias| bias.to_f32()).transpose()?;
-        let accumulate = residual.is_some() || start.is_some();
-        if accumulate {
-            initialise(y, column, stride, n, residual, start.as_deref());
-        }
-        let hidden = self.hidden(x, rows, dropout)?;
-        let b = self.lora.as_ref().map(|lora| view(&lora.b.tensor)).transpose()?;
-        let extra = match (&self.lora, &hidden, &b) {
-            (Some(lora), Some(hidden), Some(b)) => {
-                Some((MatRef::f32(hidden, rows, lora.rank()), MatRef::f32(b.f32()?, n, lora.rank()).t()))
-            }
-            _ => None,
-        };
-        let weight = view(&self.weight.tensor)?;
-        gemm(
-            MatMut::columns(y, rows, stride, column, n),
-            MatRef::f32(x, rows, k),
-            self.matrix(weight.elements()?).t(),
-            Options { accumulate, extra, bf16 },
-        );
-        Ok(hidden)
-    }
-
-    /// The LoRA's s·x·Aᵀ.
-    fn hidden(&self, x: &[f32], rows: usize, dropout: Dropout) -> Result<Option<Vec<f32>>> {
-        self.lora.as_ref().map(|lora| lora.hidden(x, rows, self.in_dim(), dropout)).transpose()
-    }
-
-    /// Adds dx = dy·W + du·A to `dx`, and the gradients of what is trainable to `grads`.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn backward(
-        &self,
-        x: &[f32],
-        rows: usize,
-        (dy, column, stride): (&[f32], usize, usize),
-        hidden: Option<&[f32]>,
-        dx: Option<(&mut [f32], bool)>,
-        grads: &mut ParamGradients,
-        dropout: Dropout,
-        bf16: bool,
-    ) -> Result<()> {
-        let (n, k) = (self.out_dim(), self.in_dim());
-        let dy_matrix = MatRef::columns(dy, rows, stride, column, n);
-        let du = match (&self.lora, hidden) {
-            (Some(lora), Some(hidden)) => Some(lora.backward(x, k, dy_matrix, hidden, grads, dropout)?),
-            _ => None,
-        };
-        if self.weight.trainable {
-            grads.accumulate(&self.weight, |dw| {
-                let add = Options { accumulate: true, bf16, ..Options::default() };
-                let x = MatRef::f32(x, rows, k);
-                if self.transposed {
-                    gemm(MatMut::f32(dw, k, n), x.t(), dy_matrix, add);
-                } else {
-                    gemm(MatMut::f32(dw, n, k), dy_matrix.t(), x, add);
-                }
-            })?;
-        }
-        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.trainable) {
-            grads.accumulate(bias, |db| {
-                column_sums(
-                    rows,
-                    db,
-                    #[inline(always)]
-                    |row, total| {
-                        let dy = &dy[row * stride + column..row * stride + column + n];
-                        total.iter_mut().zip(dy).for_each(|(total, dy)| *total += dy);
-                    },
-                );
-            })?;
-        }
-        let Some((dx, accumulate)) = dx else { return Ok(()) };
-        let weight = view(&self.weight.tensor)?;
-        let a = self.lora.as_ref().map(|lora| view(&lora.a.tensor)).transpose()?;
-        let mask = self.lora.as_ref().and_then(|lora| lora.mask(dropout));
-        let extra = match (&self.lora, &du, &a) {
-            (Some(lora), Some(du), Some(a)) if mask.is_none() => {
-                Some((MatRef::f32(du, rows, lora.rank()), MatRef::f32(a.f32()?, lora.rank(), k)))
-            }
-            _ => None,
-        };
-        gemm(
-            MatMut::f32(dx, rows, k),
-            dy_matrix,
-            self.matrix(weight.elements()?),
-            Options { accumulate, extra, bf16 },
-        );
-        if let (Some(lora), Some(du), Some(mask)) = (&self.lora, &du, &mask) {
-            lora.add_masked_gradient(du, rows, dx, mask)?;
-        }
-        Ok(())
-    }
-}
-
-/// Fills the columns with what the product is added to.
-fn initialise(
-    y: &mut [f32],
-    column: usize,
-    stride: usize,
-    n: usize,
-    residual: Option<&[f32]>,
-    bias: Option<&[f32]>,
-) {
-    let task = rows_per_task(n);
-    y.par_chunks_mut(stride * task).enumerate().for_each(|(block, rows)| {
-        for (i, row) in rows.chunks_mut(stride).enumerate() {
-            let start = (block * task + i) * stride + column;
-            let row = &mut row[column..column + n];
-            match (residual, bias) {
-                (Some(residual), _) => row.copy_from_slice(&residual[start..start + n]),
-                (None, Some(bias)) => row.copy_from_slice(bias),
-                (None, None) => row.fill(0.0),
-            }
-            if let (Some(_), Some(bias)) = (residual, bias) {
-                row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-            }
-        }
-    });
-}
-
-impl Lora {
-    pub fn rank(&self) -> usize {
-        self.a.tensor.dims()[0]
-    }
-
-    pub(super) fn mask(&self, dropout: Dropout) -> Option<dropout::Mask> {
-        dropout.filter(|_| self.dropout > 0.0).map(|seed| dropout::Mask::new(seed, self.key, self.dropout))
-    }
-
-    /// s·drop(x)·Aᵀ [rows, rank]
-    fn hidden(&self, x: &[f32], rows: usize, k: usize, dropout: Dropout) -> Result<Vec<f32>> {
-        let dropped = self.mask(dropout).map(|mask| mask.apply(x));
-        let x = dropped.as_deref().unwrap_or(x);
-        let mut hidden = uninit(rows * self.rank());
-        let a = view(&self.a.tensor)?;
-        gemm(
-            MatMut::f32(&mut hidden, rows, self.rank()),
-            MatRef::f32(x, rows, k),
-            MatRef::f32(a.f32()?, self.rank(), k).t(),
-            Options::default(),
-        );
-        hidden.iter_mut().for_each(|h| *h *= self.scale);
-        Ok(hidden)
-    }
-
-    /// dB += dyᵀ·hidden, dA += duᵀ·drop(x); answers with du = s·dy·B [rows, rank].
-    fn backward(
-        &self,
-        x: &[f32],
-        k: usize,
-        dy: MatRef,
+        dy: &[f32],
         hidden: &[f32],
+        d_input: &mut [f32],
         grads: &mut ParamGradients,
-        dropout: Dropout,
-    ) -> Result<Vec<f32>> {
-        let (rows, n, rank) = (dy.rows(), dy.cols(), self.rank());
-        let b = view(&self.b.tensor)?;
-        let mut du = uninit(rows * rank);
-        let out = MatMut::f32(&mut du, rows, rank);
-        gemm(out, dy, MatRef::f32(b.f32()?, n, rank), Options::default());
-        du.iter_mut().for_each(|h| *h *= self.scale);
-        drop(b);
-        if self.b.trainable {
-            // Computed as the wide, flat dBᵀ = hiddenᵀ·dy: its few rows cost one pass over dy.
-            let mut transposed = uninit(rank * n);
-            let out = MatMut::f32(&mut transposed, rank, n);
-            gemm(out, MatRef::f32(hidden, rows, rank).t(), dy, Options::default());
-            grads.accumulate(&self.b, |db| {
-                for (i, row) in db.chunks_exact_mut(rank).enumerate() {
-                    row.iter_mut().enumerate().for_each(|(r, db)| *db += transposed[r * n + i]);
-                }
-            })?;
-        }
-        if self.a.trainable {
-            let dropped = self.mask(dropout).map(|mask| mask.apply(x));
-            let x = dropped.as_deref().unwrap_or(x);
-            grads.accumulate(&self.a, |da| {
-                let add = Options { accumulate: true, ..Options::default() };
-                gemm(
-                    MatMut::f32(da, rank, k),
-                    MatRef::f32(&du, rows, rank).t(),
-                    MatRef::f32(x, rows, k),
-                    add,
-                );
-            })?;
-        }
-        Ok(du)
-    }
-
-    /// dx += drop(du·A), the path of the gradient through a mask.
-    fn add_masked_gradient(
-        &self,
-        du: &[f32],
-        rows: usize,
-        dx: &mut [f32],
-        mask: &dropout::Mask,
+        rows: Rows,
     ) -> Result<()> {
-        let (rank, k) = (self.rank(), dx.len() / rows.max(1));
-        let a = view(&self.a.tensor)?;
-        let mut through = uninit(rows * k);
-        let out = MatMut::f32(&mut through, rows, k);
-        gemm(out, MatRef::f32(du, rows, rank), MatRef::f32(a.f32()?, rank, k), Options::default());
-        dx.iter_mut().zip(mask.apply(&through)).for_each(|(dx, x)| *dx += x);
-        Ok(())
+        let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
+        self.with_input(x, |input| {
+            let (mut column, mut hidden_column) = (0, 0);
+            for linear in &self.linears {
+                let dx = if d_input.is_empty() { None } else { Some((&mut *d_input, column > 0)) };
+                let low = (hidden, hidden_column, rank);
+                linear.backward(input, (dy, column, stride), low, dx, grads, rows)?;
+                column += linear.out_dim();
+                hidden_column += linear.rank();
+            }
+            Ok(())
+        })?
     }
 }
 
 impl Backward for ProjectionNode {
     fn backward(self: Box<Self>, dy: Tensor, grads: &mut Gradients) -> Result<()> {
         let projection = &self.projection;
-        let (width, stride) = (projection.in_dim(), projection.out_dim());
+        let (width, stride, rank) =
+            (projection.in_dim(), projection.out_dim(), total_rank(&projection.linears));
+        let input_width = projection.input_width();
         let rows = dy.elem_count() / stride;
         let trains_norm = matches!(&projection.prologue, Prologue::Norm(norm) if norm.is_trainable());
         let wants_dx = self.x.needs_grad() || trains_norm;
         let mut d_input = if wants_dx { uninit(rows * width) } else { Vec::new() };
         {
-            let dy = view(&dy)?;
-            let dy = dy.f32()?;
-            projection.with_input(&self.x.tensor, |input| -> Result<()> {
-                let mut column = 0;
-                for (linear, hidden) in projection.linears.iter().zip(&self.hidden) {
-                    let dx = wants_dx.then_some((&mut d_input[..], column > 0));
-                    let dy = (dy, column, stride);
-                    linear.backward(
-                        input,
-                        rows,
-                        dy,
-                        hidden.as_deref(),
-                        dx,
-                        grads.params,
-                        self.dropout,
-                        projection.bf16,
-                    )?;
-                    column += linear.out_dim();
+            let (dy, x) = (view(&dy)?, view(&self.x.tensor)?);
+            let (dy, x) = (dy.f32()?, x.f32()?);
+            let work = |rows: Rows, d_input: &mut [f32], grads: &mut ParamGradients| {
+                let Rows { first, count, .. } = rows;
+                let x = &x[first * input_width..][..count * input_width];
+                let (dy, hidden) = (&dy[first * stride..], &self.hidden[first * rank..]);
+                projection.backward_rows(x, dy, hidden, d_input, grads, rows)
+            };
+            let stretches = projection.stretches(rows, self.dropout);
+            match stretches[..] {
+                [] => {}
+                [all] => work(all, &mut d_input, grads.params)?,
+                [first, ..] => {
+                    let d_inputs = cut(&mut d_input, first.count * width, stretches.len());
+                    let parts = stretches.into_par_iter().zip(d_inputs).with_max_len(1);
+                    let parts: Vec<Result<ParamGradients>> = parts
+                        .map(|(rows, d_input)| {
+                            let mut grads = ParamGradients::default();
+                            work(rows, d_input, &mut grads).map(|()| grads)
+                        })
+                        .collect();
+                    parts.into_iter().try_for_each(|part| grads.params.merge(part?))?;
                 }
-                Ok(())
-            })??;
+            }
         }
         // The residual's gradient is dy itself; handed on only now, since it may be added to in place.
         grads.add(self.residual, dy)?;

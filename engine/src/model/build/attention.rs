@@ -11,7 +11,7 @@ use crate::families::spec::{
 use crate::kernel::attention::{AttentionShape, Columns, Slope};
 use crate::model::attention::{Attention, AttentionInput, Filter};
 use crate::ops::latent::LatentHeads;
-use crate::ops::projection::Adaptable;
+use crate::ops::linear::Adaptable;
 use crate::ops::{AttentionSpec, ColumnNorm, HeadNorm, Projection, Prologue, Rotary, alibi_slopes};
 
 impl Builder<'_> {

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::families::spec::{ExpertsSpec, FeedForwardSpec, InputMaps, LinearSpec};
 use crate::kernel::activation::GateOrder;
 use crate::model::feed_forward::{Dense, Experts, FeedForward};
-use crate::ops::projection::Adaptable;
+use crate::ops::linear::Adaptable;
 use crate::ops::{Linear, Prologue};
 
 impl Builder<'_> {

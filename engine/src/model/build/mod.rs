@@ -15,7 +15,7 @@ use crate::Result;
 use crate::autograd::Param;
 use crate::families::DecoderSpec;
 use crate::families::spec::{LinearSpec, NormSpec};
-use crate::ops::projection::Adaptable;
+use crate::ops::linear::Adaptable;
 use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue};
 
 /// Where weights come from.

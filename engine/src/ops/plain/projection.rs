@@ -20,7 +20,7 @@ fn product(a: &Tensor, b: &Tensor, bf16: bool) -> Result<Tensor> {
 impl Mask {
     /// The mask's factors in the shape of x. They are drawn on the host: a seed means the same mask everywhere.
     fn tensor(&self, x: &Tensor) -> Result<Tensor> {
-        let factors = self.apply(&vec![1.0; x.elem_count()]);
+        let factors = self.apply(&vec![1.0; x.elem_count()], 0);
         Ok(Tensor::from_vec(factors, x.shape(), x.device())?)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var as CandleVar};
 
-use super::projection::Adaptable;
+use super::linear::Adaptable;
 use super::{Linear, Lora};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Tape, Var};

@@ -138,6 +138,35 @@ fn weights_in_half_precision_agree() {
     }
 }
 
+/// Threads that share the rows draw each row's mask, and their gradients come together.
+#[test]
+fn stretches_of_rows_agree_with_plain_operations() {
+    for dropout in [None, Some(11)] {
+        let (q, mut params) = linear("q", 9, 12, 40, true);
+        let (k, more) = linear("k", 7, 12, 50, true);
+        params.extend(more);
+        let mut linears = vec![q, k];
+        linears.iter_mut().filter_map(|linear| linear.lora.as_mut()).for_each(|lora| lora.dropout = 0.4);
+        let prologue = Prologue::Plain(Activation::Silu);
+        let projection = Arc::new(Projection { prologue, linears, bf16: false });
+        let (x, seed) = (random(&[300, 12], 1, 1.0), random(&[300, 16], 2, 1.0));
+        let run = || {
+            let tape = Tape::new();
+            let leaf = tape.leaf(x.clone());
+            let y = projection.forward(&tape, leaf.clone(), None, dropout).unwrap();
+            let mut grads = ParamGradients::default();
+            let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
+            (y.tensor, dx, grads)
+        };
+        let ((y, dx, grads), (plain_y, plain_dx, plain_grads)) = (run(), with_plain_operations(run));
+        assert_close("y", &plain_y, &y);
+        assert_close("dx", &plain_dx, &dx);
+        for (param, _) in &params {
+            assert_close(&param.name, plain_grads.get(param.id).unwrap(), grads.get(param.id).unwrap());
+        }
+    }
+}
+
 /// The masks of a dropped-out LoRA are the same for kernels and plain operations; gradients are checked by
 /// central differences.
 #[test]
