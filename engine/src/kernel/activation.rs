@@ -152,8 +152,8 @@ impl Activation {
 fn gated_rows(y: &mut [f32], gate_up: &[f32], width: usize, order: GateOrder, act: Activation) {
     for (y, row) in y.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
         let (gate, up) = order.pair(row.split_at(width));
-        for j in 0..width {
-            y[j] = act.value(gate[j]) * up[j];
+        for ((y, gate), up) in y.iter_mut().zip(gate).zip(up) {
+            *y = act.value(*gate) * up;
         }
     }
 }
@@ -172,9 +172,10 @@ fn gated_gradient(
     for ((out, row), dy) in rows {
         let (gate, up) = order.pair(row.split_at(width));
         let (d_gate, d_up) = order.pair(out.split_at_mut(width));
-        for j in 0..width {
-            d_gate[j] = dy[j] * up[j] * act.derivative(gate[j]);
-            d_up[j] = dy[j] * act.value(gate[j]);
+        let gradients = d_gate.iter_mut().zip(d_up).zip(dy);
+        for (((d_gate, d_up), dy), (gate, up)) in gradients.zip(gate.iter().zip(up)) {
+            *d_gate = dy * up * act.derivative(*gate);
+            *d_up = dy * act.value(*gate);
         }
     }
 }

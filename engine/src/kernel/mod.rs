@@ -60,7 +60,7 @@ fn take_scratch(pool: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
 /// Runs `work` compiled for the widest instruction set this processor has.
 ///
 /// The closure must be marked `#[inline(always)]`: one that stays a function of its own is compiled for the
-/// oldest processor.
+/// oldest processor. So is what it hands to `for_each`, if it is long: loops are safer.
 #[inline(always)]
 pub fn simd<R>(work: impl FnOnce() -> R) -> R {
     struct Call<F>(F);

@@ -21,15 +21,6 @@ pub struct NormKernel<'a> {
 }
 
 impl NormKernel<'_> {
-    #[inline(always)]
-    fn scale(&self, j: usize) -> f32 {
-        match self.weight {
-            Some(weight) if self.one_plus => 1.0 + weight[j],
-            Some(weight) => weight[j],
-            None => 1.0,
-        }
-    }
-
     /// (mean or 0, 1 / deviation) of a row.
     #[inline(always)]
     fn statistics(&self, x: &[f32]) -> (f32, f32) {
@@ -39,17 +30,51 @@ impl NormKernel<'_> {
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
+    /// What is added to the stored weight.
+    #[inline(always)]
+    fn offset(&self) -> f32 {
+        if self.one_plus { 1.0 } else { 0.0 }
+    }
+
+    /// out[j] = weight[j] · x[j]. Here and below loops zip slices: one with a bounds check in it is not vectorised.
+    #[inline(always)]
+    fn weigh(&self, x: &[f32], out: &mut [f32]) {
+        let (pairs, offset) = (out.iter_mut().zip(x), self.offset());
+        match self.weight {
+            Some(weight) => {
+                for ((out, x), weight) in pairs.zip(weight) {
+                    *out = x * (offset + weight);
+                }
+            }
+            None => {
+                for (out, x) in pairs {
+                    *out = *x;
+                }
+            }
+        }
+    }
+
     /// [`NormKernel::forward`] of one row.
     #[inline(always)]
     pub fn row(&self, x: &[f32], y: &mut [f32]) {
-        let cols = x.len();
         let (mean, r) = self.statistics(x);
-        match (self.weight, self.one_plus) {
-            (Some(w), false) => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * w[j]),
-            _ => (0..cols).for_each(|j| y[j] = (x[j] - mean) * r * self.scale(j)),
+        let (pairs, offset) = (y.iter_mut().zip(x), self.offset());
+        match self.weight {
+            Some(weight) => {
+                for ((y, x), weight) in pairs.zip(weight) {
+                    *y = (x - mean) * r * (offset + weight);
+                }
+            }
+            None => {
+                for (y, x) in pairs {
+                    *y = (x - mean) * r;
+                }
+            }
         }
         if let Some(bias) = self.bias {
-            (0..cols).for_each(|j| y[j] += bias[j]);
+            for (y, bias) in y.iter_mut().zip(bias) {
+                *y += bias;
+            }
         }
     }
 
@@ -58,8 +83,8 @@ impl NormKernel<'_> {
     pub fn row_gradient_in_place(&self, dy: &mut [f32], x: &[f32], g: &mut [f32]) {
         let (mean, r) = self.statistics(x);
         let (along, shift) = self.gradient_sums(dy, x, mean, r, g);
-        for j in 0..x.len() {
-            dy[j] = r * (g[j] - shift - (x[j] - mean) * along);
+        for ((dy, x), g) in dy.iter_mut().zip(x).zip(g) {
+            *dy = r * (*g - shift - (x - mean) * along);
         }
     }
 
@@ -67,9 +92,7 @@ impl NormKernel<'_> {
     #[inline(always)]
     fn gradient_sums(&self, dy: &[f32], x: &[f32], mean: f32, r: f32, g: &mut [f32]) -> (f32, f32) {
         let n = x.len() as f32;
-        for j in 0..x.len() {
-            g[j] = dy[j] * self.scale(j);
-        }
+        self.weigh(dy, g);
         let along = sum2(g, x, |g, x| g * (x - mean)) * r * r / n;
         let shift = if self.center { sum(g, |g| g) / n } else { 0.0 };
         (along, shift)
@@ -79,8 +102,8 @@ impl NormKernel<'_> {
     #[inline(always)]
     pub fn add_weight_gradient(&self, dy: &[f32], x: &[f32], total: &mut [f32]) {
         let (mean, r) = self.statistics(x);
-        for j in 0..x.len() {
-            total[j] += dy[j] * (x[j] - mean) * r;
+        for ((total, dy), x) in total.iter_mut().zip(dy).zip(x) {
+            *total += dy * (x - mean) * r;
         }
     }
 
@@ -115,8 +138,8 @@ impl NormKernel<'_> {
                         for ((dx, x), dy) in rows {
                             let (mean, r) = self.statistics(x);
                             let (along, shift) = self.gradient_sums(dy, x, mean, r, &mut g);
-                            for j in 0..cols {
-                                dx[j] += r * (g[j] - shift - (x[j] - mean) * along);
+                            for ((dx, x), g) in dx.iter_mut().zip(x).zip(&g) {
+                                *dx += r * (g - shift - (x - mean) * along);
                             }
                         }
                     },
