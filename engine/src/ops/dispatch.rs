@@ -10,7 +10,7 @@ use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var};
 use crate::device::has_kernels;
 use crate::kernel::lanes::dot;
-use crate::kernel::{rows_per_task, uninit};
+use crate::kernel::{rows_per_task, simd, uninit};
 use crate::tensor::{from_vec, mutate, view};
 
 struct GatherNode {
@@ -112,7 +112,11 @@ impl Backward for CombineNode {
                 d_weights.par_iter_mut().with_min_len(rows_per_task(dim)).enumerate().for_each(
                     |(slot, d)| {
                         let (expert, i) = self.places[slot];
-                        *d = dot(d_row(slot), &parts[expert as usize][i as usize * dim..][..dim]);
+                        let (d_row, y) = (d_row(slot), &parts[expert as usize][i as usize * dim..][..dim]);
+                        *d = simd(
+                            #[inline(always)]
+                            || dot(d_row, y),
+                        );
                     },
                 );
                 grads.add(self.weights.node, from_vec(d_weights, self.weights.tensor.shape())?)?;

@@ -195,7 +195,11 @@ impl Head {
         let length = |token: usize| {
             let mut row = uninit(dim);
             weight.copy_to(token * dim, &mut row);
-            1.0 / dot(&row, &row).sqrt().max(1e-12)
+            let square = simd(
+                #[inline(always)]
+                || dot(&row, &row),
+            );
+            1.0 / square.sqrt().max(1e-12)
         };
         Ok(Some((0..self.vocab()).into_par_iter().map(length).collect()))
     }
@@ -255,7 +259,11 @@ impl Head {
             simd(
                 #[inline(always)]
                 || match cap {
-                    Some(cap) => part.iter_mut().for_each(|x| *x = cap * tanh(*x * scale / cap)),
+                    Some(cap) => {
+                        for x in part.iter_mut() {
+                            *x = cap * tanh(*x * scale / cap);
+                        }
+                    }
                     None => part.iter_mut().for_each(|x| *x *= scale),
                 },
             );

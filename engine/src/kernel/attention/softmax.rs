@@ -93,7 +93,9 @@ fn shape_scores(
         return scale;
     }
     if let Some(cap) = cap {
-        row.iter_mut().for_each(|x| *x = cap * tanh(*x * scale / cap));
+        for x in row.iter_mut() {
+            *x = cap * tanh(*x * scale / cap);
+        }
     } else {
         row.iter_mut().for_each(|x| *x *= scale);
     }
