@@ -42,23 +42,14 @@ const CUBIC: f32 = 0.044_715;
 /// Runs code once for each activation as a constant: a choice within a loop keeps the loop scalar.
 macro_rules! as_constant {
     ($activation:expr, $constant:ident => $run:expr) => {
+        as_constant!($activation, $constant => $run; Silu Gelu GeluTanh Relu)
+    };
+    ($activation:expr, $constant:ident => $run:expr; $($kind:ident)*) => {
         match $activation {
-            Activation::Silu => {
-                let $constant = Activation::Silu;
+            $(Activation::$kind => {
+                let $constant = Activation::$kind;
                 $run
-            }
-            Activation::Gelu => {
-                let $constant = Activation::Gelu;
-                $run
-            }
-            Activation::GeluTanh => {
-                let $constant = Activation::GeluTanh;
-                $run
-            }
-            Activation::Relu => {
-                let $constant = Activation::Relu;
-                $run
-            }
+            })*
         }
     };
 }

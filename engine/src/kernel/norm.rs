@@ -30,25 +30,20 @@ impl NormKernel<'_> {
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
-    /// What is added to the stored weight.
+    /// out[j] = f(x[j]) · weight[j]. Loops here zip slices: one with a bounds check in it is not vectorised.
     #[inline(always)]
-    fn offset(&self) -> f32 {
-        if self.one_plus { 1.0 } else { 0.0 }
-    }
-
-    /// out[j] = weight[j] · x[j]. Here and below loops zip slices: one with a bounds check in it is not vectorised.
-    #[inline(always)]
-    fn weigh(&self, x: &[f32], out: &mut [f32]) {
-        let (pairs, offset) = (out.iter_mut().zip(x), self.offset());
+    fn weigh(&self, x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
+        let pairs = out.iter_mut().zip(x);
         match self.weight {
             Some(weight) => {
+                let offset = if self.one_plus { 1.0 } else { 0.0 };
                 for ((out, x), weight) in pairs.zip(weight) {
-                    *out = x * (offset + weight);
+                    *out = f(*x) * (offset + weight);
                 }
             }
             None => {
                 for (out, x) in pairs {
-                    *out = *x;
+                    *out = f(*x);
                 }
             }
         }
@@ -58,19 +53,12 @@ impl NormKernel<'_> {
     #[inline(always)]
     pub fn row(&self, x: &[f32], y: &mut [f32]) {
         let (mean, r) = self.statistics(x);
-        let (pairs, offset) = (y.iter_mut().zip(x), self.offset());
-        match self.weight {
-            Some(weight) => {
-                for ((y, x), weight) in pairs.zip(weight) {
-                    *y = (x - mean) * r * (offset + weight);
-                }
-            }
-            None => {
-                for (y, x) in pairs {
-                    *y = (x - mean) * r;
-                }
-            }
-        }
+        self.weigh(
+            x,
+            y,
+            #[inline(always)]
+            |x| (x - mean) * r,
+        );
         if let Some(bias) = self.bias {
             for (y, bias) in y.iter_mut().zip(bias) {
                 *y += bias;
@@ -92,7 +80,12 @@ impl NormKernel<'_> {
     #[inline(always)]
     fn gradient_sums(&self, dy: &[f32], x: &[f32], mean: f32, r: f32, g: &mut [f32]) -> (f32, f32) {
         let n = x.len() as f32;
-        self.weigh(dy, g);
+        self.weigh(
+            dy,
+            g,
+            #[inline(always)]
+            |dy| dy,
+        );
         let along = sum2(g, x, |g, x| g * (x - mean)) * r * r / n;
         let shift = if self.center { sum(g, |g| g) / n } else { 0.0 };
         (along, shift)

@@ -124,17 +124,19 @@ impl Decoder {
         let factors = self.query_factors(positions, lengths);
         let mut rotations: Vec<Rotation> = Vec::new();
         for rope in &self.spec.ropes {
-            let (mut cos, mut sin) = (Vec::new(), Vec::new());
+            let mut angles: (Vec<f32>, Vec<f32>) = Default::default();
             let mut add = |positions: &[u32], length: usize| {
                 let (frequencies, factor) = rope.frequencies(length);
-                let angles = |p: &u32| {
-                    let p = *p as f32;
-                    frequencies.iter().map(move |f| ((p * f) as f64).sin_cos())
+                let angle = |frequency: &f32, position: &u32| {
+                    let (sin, cos) = ((*position as f32 * frequency) as f64).sin_cos();
+                    (cos as f32 * factor, sin as f32 * factor)
                 };
-                let all: Vec<(f64, f64)> =
-                    positions.par_iter().with_min_len(64).flat_map_iter(angles).collect();
-                cos.extend(all.iter().map(|(_, c)| *c as f32 * factor));
-                sin.extend(all.iter().map(|(s, _)| *s as f32 * factor));
+                angles.par_extend(
+                    positions
+                        .par_iter()
+                        .with_min_len(64)
+                        .flat_map_iter(|position| frequencies.iter().map(move |f| angle(f, position))),
+                );
             };
             if !rope.is_per_sequence() {
                 add(positions, lengths.longest);
@@ -144,6 +146,7 @@ impl Decoder {
                     add(&positions[span.start..span.start + span.len], length);
                 }
             }
+            let (cos, sin) = angles;
             rotations.push(Rotation {
                 cos: Arc::new(cos),
                 sin: Arc::new(sin),

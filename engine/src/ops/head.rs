@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::linear::{self, Linear};
+use super::linear::{Linear, Stretch, hidden as low_rank};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Weights};
@@ -147,7 +147,7 @@ impl Head {
                 (&block_rows.adapter, 0, self.linear.rank()),
                 Some((&mut d_normed, false)),
                 grads,
-                self.rows(block.len(), dropout),
+                self.stretch(block.len(), dropout),
             )?;
             let dx = match &self.norm {
                 Some(norm) => {
@@ -214,16 +214,16 @@ impl Head {
         let (x, normed) = self.gather(hidden, labels)?;
         let vocab = self.vocab();
         let mut logits = uninit(labels.len() * vocab);
-        let (rows, rank) = (self.rows(labels.len(), dropout), self.linear.rank());
+        let (rows, rank) = (self.stretch(labels.len(), dropout), self.linear.rank());
         let mut adapter = uninit(labels.len() * rank);
-        linear::hidden(slice::from_ref(&self.linear), &normed, &mut adapter, rows)?;
+        low_rank(slice::from_ref(&self.linear), &normed, &mut adapter, rows)?;
         self.linear.apply(&normed, (&mut logits, 0, vocab), None, (&adapter, 0, rank), rows)?;
         self.shape_logits(&mut logits, factors);
         Ok(Rows { x, normed, logits, adapter })
     }
 
-    fn rows(&self, count: usize, dropout: Dropout) -> linear::Rows {
-        linear::Rows { first: 0, count, dropout, bf16: self.bf16, alone: false }
+    fn stretch(&self, count: usize, dropout: Dropout) -> Stretch {
+        Stretch { first: 0, count, dropout, bf16: self.bf16, alone: false }
     }
 
     /// The labels' hidden states, before and after the norm.

@@ -52,7 +52,7 @@ pub struct Lora {
 
 /// A stretch of a batch's rows, and how it is worked on.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct Stretch {
     /// The first one's place in the batch.
     pub first: usize,
     pub count: usize,
@@ -63,7 +63,7 @@ pub(super) struct Rows {
     pub alone: bool,
 }
 
-impl Rows {
+impl Stretch {
     fn product(&self, c: MatMut, a: MatRef, b: MatRef, options: Options) {
         if self.alone { gemm_single(c, a, b, options) } else { gemm(c, a, b, options) }
     }
@@ -80,7 +80,7 @@ pub(super) fn total_rank(linears: &[Linear]) -> usize {
 }
 
 /// s·drop(x)·Aᵀ of maps that share an input, side by side: [rows, sum of their ranks].
-pub(super) fn hidden(linears: &[Linear], x: &[f32], out: &mut [f32], rows: Rows) -> Result<()> {
+pub(super) fn hidden(linears: &[Linear], x: &[f32], out: &mut [f32], rows: Stretch) -> Result<()> {
     let (stride, mut column) = (total_rank(linears), 0);
     let masked = linears.iter().any(|linear| linear.mask(rows).is_some());
     // Without masks one product serves all: narrow ones waste most of a vector.
@@ -132,7 +132,7 @@ impl Linear {
         std::iter::once(&self.weight).chain(&self.bias).chain(lora)
     }
 
-    fn mask(&self, rows: Rows) -> Option<dropout::Mask> {
+    fn mask(&self, rows: Stretch) -> Option<dropout::Mask> {
         self.lora.as_ref().and_then(|lora| lora.mask(rows.dropout))
     }
 
@@ -143,7 +143,7 @@ impl Linear {
         (y, column, stride): PartMut,
         residual: Option<&[f32]>,
         hidden: Part,
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<()> {
         let (n, k) = (self.out_dim(), self.in_dim());
         let start = self.bias.as_ref().map(|bias| bias.to_f32()).transpose()?;
@@ -177,7 +177,7 @@ impl Linear {
         hidden: Part,
         dx: Option<(&mut [f32], bool)>,
         grads: &mut ParamGradients,
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<()> {
         let (n, k) = (self.out_dim(), self.in_dim());
         let dy_matrix = MatRef::columns(dy, rows.count, stride, column, n);
@@ -268,7 +268,7 @@ impl Lora {
     }
 
     /// This map's columns of what [`hidden`] gave.
-    fn columns<'a>(&self, (hidden, column, stride): Part<'a>, rows: Rows) -> MatRef<'a> {
+    fn columns<'a>(&self, (hidden, column, stride): Part<'a>, rows: Stretch) -> MatRef<'a> {
         MatRef::columns(hidden, rows.count, stride, column, self.rank())
     }
 
@@ -280,7 +280,7 @@ impl Lora {
         dy: MatRef,
         hidden: MatRef,
         grads: &mut ParamGradients,
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<Vec<f32>> {
         let (n, rank) = (dy.cols(), self.rank());
         let b = view(&self.b.tensor)?;
@@ -317,7 +317,7 @@ impl Lora {
         du: &[f32],
         dx: &mut [f32],
         mask: &dropout::Mask,
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<()> {
         let (rank, k) = (self.rank(), dx.len() / rows.count.max(1));
         let a = view(&self.a.tensor)?;

@@ -13,7 +13,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::dropout::Dropout;
-use super::linear::{Linear, Rows, hidden, total_rank};
+use super::linear::{Linear, Stretch, hidden, total_rank};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, ParamGradients, Tape, Var};
@@ -93,12 +93,23 @@ impl Projection {
         norm.into_iter().flat_map(Norm::params).chain(self.linears.iter().flat_map(Linear::params))
     }
 
-    /// Rows `start..` of a batch for each thread to take.
-    fn stretches(&self, rows: usize, dropout: Dropout) -> Vec<Rows> {
+    /// Each map with its first column of y, and of the LoRAs' s·x·Aᵀ.
+    fn columns(&self) -> impl Iterator<Item = (&Linear, usize, usize)> {
+        self.linears.iter().scan((0, 0), |(column, hidden_column), linear| {
+            let place = (linear, *column, *hidden_column);
+            *column += linear.out_dim();
+            *hidden_column += linear.rank();
+            Some(place)
+        })
+    }
+
+    /// What threads take of a batch's rows.
+    fn stretches(&self, rows: usize, dropout: Dropout) -> Vec<Stretch> {
         let small = self.in_dim() * self.out_dim() <= SMALL;
         let len = if small { STRETCH } else { rows.max(1) };
         let alone = rows > len;
-        let stretch = |first| Rows { first, count: len.min(rows - first), dropout, bf16: self.bf16, alone };
+        let stretch =
+            |first| Stretch { first, count: len.min(rows - first), dropout, bf16: self.bf16, alone };
         (0..rows).step_by(len).map(stretch).collect()
     }
 
@@ -158,7 +169,7 @@ impl Projection {
         residual: Option<&[f32]>,
         y: &mut [f32],
         hidden_rows: &mut [f32],
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<()> {
         let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
         self.with_input(x, |input| {
@@ -166,14 +177,10 @@ impl Projection {
             if y.is_empty() {
                 return Ok(());
             }
-            let (mut column, mut hidden_column) = (0, 0);
-            for linear in &self.linears {
+            self.columns().try_for_each(|(linear, column, hidden_column)| {
                 let low = (&*hidden_rows, hidden_column, rank);
-                linear.apply(input, (y, column, stride), residual, low, rows)?;
-                column += linear.out_dim();
-                hidden_column += linear.rank();
-            }
-            Ok(())
+                linear.apply(input, (y, column, stride), residual, low, rows)
+            })
         })?
     }
 
@@ -214,19 +221,15 @@ impl Projection {
         hidden: &[f32],
         d_input: &mut [f32],
         grads: &mut ParamGradients,
-        rows: Rows,
+        rows: Stretch,
     ) -> Result<()> {
         let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
         self.with_input(x, |input| {
-            let (mut column, mut hidden_column) = (0, 0);
-            for linear in &self.linears {
+            self.columns().try_for_each(|(linear, column, hidden_column)| {
                 let dx = if d_input.is_empty() { None } else { Some((&mut *d_input, column > 0)) };
                 let low = (hidden, hidden_column, rank);
-                linear.backward(input, (dy, column, stride), low, dx, grads, rows)?;
-                column += linear.out_dim();
-                hidden_column += linear.rank();
-            }
-            Ok(())
+                linear.backward(input, (dy, column, stride), low, dx, grads, rows)
+            })
         })?
     }
 }
@@ -244,8 +247,8 @@ impl Backward for ProjectionNode {
         {
             let (dy, x) = (view(&dy)?, view(&self.x.tensor)?);
             let (dy, x) = (dy.f32()?, x.f32()?);
-            let work = |rows: Rows, d_input: &mut [f32], grads: &mut ParamGradients| {
-                let Rows { first, count, .. } = rows;
+            let work = |rows: Stretch, d_input: &mut [f32], grads: &mut ParamGradients| {
+                let Stretch { first, count, .. } = rows;
                 let x = &x[first * input_width..][..count * input_width];
                 let (dy, hidden) = (&dy[first * stride..], &self.hidden[first * rank..]);
                 projection.backward_rows(x, dy, hidden, d_input, grads, rows)
