@@ -396,7 +396,7 @@ async fn watchers_hear_every_event_once_and_in_order() {
     while !last_state.is_over() {
         match tokio::time::timeout(PATIENCE, updates.recv()).await.unwrap().unwrap() {
             Update::Events(events) => heard.extend(events.iter().cloned()),
-            Update::Run(run) => last_state = run.state,
+            Update::Row => last_state = pool.store().run("a").await.unwrap().state,
         }
     }
     assert_eq!(heard, place.events("a"));

@@ -73,7 +73,7 @@ fn RunView(detail: RunDetail) -> AnyView {
                     />
                     <LiveMark connection summary/>
                 </div>
-                <Actions fold/>
+                <Actions fold connection/>
             </header>
             <Reason summary/>
             <Progress fold/>

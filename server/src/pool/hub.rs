@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use app::api::RunSummary;
 use recipe::Event;
 use tokio::sync::broadcast;
 
@@ -16,7 +15,9 @@ const BEHIND: usize = 64;
 #[derive(Clone, Debug)]
 pub enum Update {
     Events(Arc<[Event]>),
-    Run(Arc<RunSummary>),
+    /// The run's row is another. Whoever shows it reads it then: two that tell of one run at once may do so in
+    /// another order than they wrote.
+    Row,
 }
 
 #[derive(Default)]

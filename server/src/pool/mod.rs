@@ -205,8 +205,8 @@ impl Pool {
     }
 
     pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
-        let run = self.inner.store.rename_run(id, name).await?;
-        self.inner.tell(&run);
+        self.inner.store.rename_run(id, name).await?;
+        self.inner.tell(id);
         Ok(())
     }
 
@@ -298,19 +298,20 @@ impl Inner {
     }
 
     async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
-        let run = self.store.transition(id, next, reason).await?;
-        self.tell(&run);
+        self.store.transition(id, next, reason).await?;
+        self.tell(id);
         Ok(())
     }
 
     async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<()> {
-        let run = self.store.begin_stopping(id, ending, reason).await?;
-        self.tell(&run);
+        self.store.begin_stopping(id, ending, reason).await?;
+        self.tell(id);
         Ok(())
     }
 
-    fn tell(&self, run: &RunRow) {
-        self.hub.publish(&run.id, || Update::Run(Arc::new(run.summary())));
+    /// Lets watchers know that the row of a run is another.
+    fn tell(&self, id: &str) {
+        self.hub.publish(id, || Update::Row);
     }
 }
 

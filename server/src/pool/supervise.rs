@@ -105,7 +105,7 @@ async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<bool> {
         run = ingested.run;
         if !ingested.fresh.is_empty() {
             pool.hub.publish(id, || Update::Events(ingested.fresh.into()));
-            pool.tell(&run);
+            pool.tell(id);
         }
         if !stretch.more {
             return Ok(run.outcome.is_some());
@@ -125,8 +125,8 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
         Exit::Code(_) | Exit::Signal(_) => None,
     };
     let time = last_seen.unwrap_or_else(crate::store::now);
-    let run = pool.store.transition_at(id, state, reason.as_deref(), time).await?;
-    pool.tell(&run);
+    pool.store.transition_at(id, state, reason.as_deref(), time).await?;
+    pool.tell(id);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use app::api::{Frame, RunSummary};
+use app::api::Frame;
 use axum::{
     extract::{
         Path, Query, State,
@@ -66,7 +66,7 @@ impl Watcher {
             tokio::select! {
                 update = updates.recv() => match update {
                     Ok(Update::Events(events)) => self.send_events(&events).await?,
-                    Ok(Update::Run(run)) => self.send_run((*run).clone()).await?,
+                    Ok(Update::Row) => self.send_run().await?,
                     Err(RecvError::Lagged(_)) => self.back_fill().await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
@@ -81,13 +81,13 @@ impl Watcher {
 
     async fn back_fill(&mut self) -> Result<(), Left> {
         let events = self.pool.store().events_after(&self.id, self.seen).await?;
-        let run = self.pool.store().run(&self.id).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
         self.send(&Frame::Backfill { events }).await?;
-        self.send_run(run.summary()).await
+        self.send_run().await
     }
 
-    async fn send_run(&mut self, run: RunSummary) -> Result<(), Left> {
+    async fn send_run(&mut self) -> Result<(), Left> {
+        let run = self.pool.store().run(&self.id).await?.summary();
         let lines = self.pool.last_words(&run.id, run.state);
         self.send(&Frame::Run { run: Box::new(run) }).await?;
         if lines.is_empty() {

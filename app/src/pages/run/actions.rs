@@ -13,10 +13,10 @@ use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
 use crate::i18n::{Words, fill, words};
-use crate::live::Fold;
+use crate::live::{Connection, Fold};
 
 #[component]
-pub fn Actions(fold: Fold) -> AnyView {
+pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
     let w = words();
     let summary = fold.summary;
     let id = StoredValue::new(summary.with_untracked(|run| run.id.clone()));
@@ -27,10 +27,12 @@ pub fn Actions(fold: Fold) -> AnyView {
     let navigate = navigate();
 
     let ask = Ask { words: w, busy, error };
-    // The row of the run comes back over the websocket; asked for once more in case that is down.
+    // The row of the run comes over the websocket, asked for or not. An answer counts while that is down only:
+    // it may be older than the row that came there.
     let refresh = move || {
         spawn_local(async move {
-            if let Ok(fresh) = calls::run(id.get_value()).await {
+            let Ok(fresh) = calls::run(id.get_value()).await else { return };
+            if connection.try_get_untracked().is_some_and(|connection| connection != Connection::Open) {
                 summary.try_set(fresh.summary);
             }
         });
