@@ -50,6 +50,19 @@ pub struct Lora {
     pub key: u64,
 }
 
+/// Gradients of a LoRA; empty ones of what is not trained.
+#[derive(Default)]
+struct LoraGradients {
+    /// [rank, in]
+    a: Vec<f32>,
+    /// [rank, out]: its few rows cost one pass over dy.
+    b_transposed: Vec<f32>,
+}
+
+fn add_to(total: &mut [f32], part: &[f32]) {
+    total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+}
+
 /// A stretch of a batch's rows, and how it is worked on.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch {
@@ -64,6 +77,20 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
+    /// Rows that a thread takes at a time. A constant, so that sums over rows do not depend on the number of threads.
+    const ROWS: usize = 128;
+
+    /// What threads take of these rows, if they share them.
+    pub(super) fn parts(self) -> Vec<Stretch> {
+        let part = |at| Stretch {
+            first: self.first + at,
+            count: Self::ROWS.min(self.count - at),
+            alone: self.alone || self.count > Self::ROWS,
+            ..self
+        };
+        (0..self.count).step_by(Self::ROWS).map(part).collect()
+    }
+
     fn product(&self, c: MatMut, a: MatRef, b: MatRef, options: Options) {
         if self.alone { gemm_single(c, a, b, options) } else { gemm(c, a, b, options) }
     }
@@ -273,6 +300,9 @@ impl Lora {
     }
 
     /// dB += dyᵀ·hidden, dA += duᵀ·drop(x); answers with du = s·dy·B [rows, rank].
+    ///
+    /// Thin products read much and compute little: threads share the rows, and what one has read of dy for du lies in
+    /// its cache when dB wants it.
     fn backward(
         &self,
         x: &[f32],
@@ -282,33 +312,63 @@ impl Lora {
         grads: &mut ParamGradients,
         rows: Stretch,
     ) -> Result<Vec<f32>> {
-        let (n, rank) = (dy.cols(), self.rank());
+        let rank = self.rank();
         let b = view(&self.b.tensor)?;
+        let b = MatRef::f32(b.f32()?, dy.cols(), rank);
+        let parts = rows.parts();
         let mut du = uninit(rows.count * rank);
-        let out = MatMut::f32(&mut du, rows.count, rank);
-        rows.product(out, dy, MatRef::f32(b.f32()?, n, rank), Options::default());
-        du.iter_mut().for_each(|h| *h *= self.scale);
-        drop(b);
+        let len = parts.first().map_or(0, |part| part.count * rank).max(1);
+        let work = parts.into_par_iter().zip(du.par_chunks_mut(len)).with_max_len(1);
+        let parts: Vec<LoraGradients> = work
+            .map(|(part, du)| {
+                let first = part.first - rows.first;
+                let x = &x[first * k..][..part.count * k];
+                let (dy, hidden) = (dy.row_range(first, part.count), hidden.row_range(first, part.count));
+                self.backward_rows(x, (dy, b), hidden, du, part)
+            })
+            .collect();
+        if self.a.trainable {
+            let add = |da: &mut [f32]| parts.iter().for_each(|part| add_to(da, &part.a));
+            grads.accumulate(&self.a, add)?;
+        }
         if self.b.trainable {
-            // Computed as the wide, flat dBᵀ = hiddenᵀ·dy: its few rows cost one pass over dy.
-            let mut transposed = uninit(rank * n);
-            rows.product(MatMut::f32(&mut transposed, rank, n), hidden.t(), dy, Options::default());
+            let mut total = vec![0.0; dy.cols() * rank];
+            parts.iter().for_each(|part| add_to(&mut total, &part.b_transposed));
             grads.accumulate(&self.b, |db| {
-                for (i, row) in db.chunks_exact_mut(rank).enumerate() {
-                    row.iter_mut().enumerate().for_each(|(r, db)| *db += transposed[r * n + i]);
+                for (r, total) in total.chunks_exact(dy.cols()).enumerate() {
+                    db[r..].iter_mut().step_by(rank).zip(total).for_each(|(db, total)| *db += total);
                 }
             })?;
         }
+        Ok(du)
+    }
+
+    /// The same of some rows, by one thread.
+    fn backward_rows(
+        &self,
+        x: &[f32],
+        (dy, b): (MatRef, MatRef),
+        hidden: MatRef,
+        du: &mut [f32],
+        rows: Stretch,
+    ) -> LoraGradients {
+        let (n, rank, k) = (dy.cols(), self.rank(), x.len() / rows.count.max(1));
+        let mut gradients = LoraGradients::default();
+        rows.product(MatMut::f32(du, rows.count, rank), dy, b, Options::default());
+        du.iter_mut().for_each(|h| *h *= self.scale);
+        if self.b.trainable {
+            gradients.b_transposed = uninit(rank * n);
+            let out = MatMut::f32(&mut gradients.b_transposed, rank, n);
+            rows.product(out, hidden.t(), dy, Options::default());
+        }
         if self.a.trainable {
             let dropped = self.mask(rows.dropout).map(|mask| mask.apply(x, rows.first * k));
-            let x = dropped.as_deref().unwrap_or(x);
-            grads.accumulate(&self.a, |da| {
-                let add = Options { accumulate: true, ..Options::default() };
-                let du = MatRef::f32(&du, rows.count, rank);
-                rows.product(MatMut::f32(da, rank, k), du.t(), MatRef::f32(x, rows.count, k), add);
-            })?;
+            let x = MatRef::f32(dropped.as_deref().unwrap_or(x), rows.count, k);
+            gradients.a = uninit(rank * k);
+            let out = MatMut::f32(&mut gradients.a, rank, k);
+            rows.product(out, MatRef::f32(du, rows.count, rank).t(), x, Options::default());
         }
-        Ok(du)
+        gradients
     }
 
     /// dx += drop(du·A), the path of the gradient through a mask.

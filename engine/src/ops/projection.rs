@@ -59,8 +59,6 @@ struct ProjectionNode {
 
 /// Elements of weights up to which threads share rows: each packs all of them.
 const SMALL: usize = 64 * 1024;
-/// Rows that a thread takes at a time. A constant, so that sums over rows do not depend on the number of threads.
-const STRETCH: usize = 128;
 
 /// Cuts a buffer into stretches of `len`, the last of what is left; one that is empty into empty ones.
 fn cut(mut data: &mut [f32], len: usize, count: usize) -> Vec<&mut [f32]> {
@@ -105,12 +103,9 @@ impl Projection {
 
     /// What threads take of a batch's rows.
     fn stretches(&self, rows: usize, dropout: Dropout) -> Vec<Stretch> {
+        let all = Stretch { first: 0, count: rows, dropout, bf16: self.bf16, alone: false };
         let small = self.in_dim() * self.out_dim() <= SMALL;
-        let len = if small { STRETCH } else { rows.max(1) };
-        let alone = rows > len;
-        let stretch =
-            |first| Stretch { first, count: len.min(rows - first), dropout, bf16: self.bf16, alone };
-        (0..rows).step_by(len).map(stretch).collect()
+        if small { all.parts() } else { vec![all] }
     }
 
     /// y [rows, out_dim] of x [rows, input width]; `residual` [rows, out_dim] is added to a single map.

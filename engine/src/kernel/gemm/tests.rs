@@ -25,6 +25,7 @@ fn agrees_with_the_definition() {
         (16, 300, 1024),
         (64, 48, 1100),
         (5, 7, 2100),
+        (7, 8, 130),
     ];
     for (m, n, k) in sizes {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -34,9 +35,13 @@ fn agrees_with_the_definition() {
         for a_t in [false, true] {
             for b_t in [false, true] {
                 for kind in 0..3 {
-                    for (accumulate, with_extra, half) in
-                        [(false, false, false), (true, true, false), (false, true, true), (true, false, true)]
-                    {
+                    for (accumulate, with_extra, half) in [
+                        (false, false, false),
+                        (true, false, false),
+                        (true, true, false),
+                        (false, true, true),
+                        (true, false, true),
+                    ] {
                         let av = if a_t { MatRef::f32(&a, k, m).t() } else { MatRef::f32(&a, m, k) };
                         let elements = match kind {
                             0 => Elements::F32(&b),
@@ -136,22 +141,28 @@ fn split_products_are_as_exact_as_f32() {
         let exponents = numbers(n, seed + 50).into_iter().map(|x| (12.0 * x).exp2());
         numbers(n, seed).into_iter().zip(exponents).map(|(x, scale)| x * scale).collect()
     };
+    // The last is the depth of the second product.
     let sizes = [
-        (40, 32, 32),
-        (32, 64, 64),
-        (16, 33, 7),
-        (1, 1, 1),
-        (33, 40, 100),
-        (100, 70, 500),
-        (130, 17, 1200),
-        (1700, 20, 390),
+        (40, 32, 32, 8),
+        (32, 64, 64, 9),
+        (16, 33, 7, 1),
+        (1, 1, 1, 2),
+        (33, 40, 100, 16),
+        (100, 70, 500, 31),
+        (130, 17, 1200, 70),
+        (1700, 20, 390, 3),
     ];
-    for (m, n, k) in sizes {
-        let (a, b, a2, b2) = (wide(m * k, 1), wide(k * n, 2), wide(m * 9, 3), wide(9 * n, 4));
-        for (a_t, b_t, accumulate) in [(false, true, false), (true, false, true), (false, false, true)] {
+    for (m, n, k, short) in sizes {
+        let (a, b) = (wide(m * k, 1), wide(k * n, 2));
+        let (a2, b2) = (wide(m * short, 3), wide(short * n, 4));
+        for (a_t, b_t, accumulate) in
+            [(false, true, false), (true, false, true), (false, false, true), (false, true, true)]
+        {
             let a = if a_t { MatRef::f32(&a, k, m).t() } else { MatRef::f32(&a, m, k) };
             let b = if b_t { MatRef::f32(&b, n, k).t() } else { MatRef::f32(&b, k, n) };
-            let extra = accumulate.then(|| (MatRef::f32(&a2, m, 9), MatRef::f32(&b2, 9, n)));
+            let a2 = if a_t { MatRef::f32(&a2, short, m).t() } else { MatRef::f32(&a2, m, short) };
+            let b2 = if b_t { MatRef::f32(&b2, n, short).t() } else { MatRef::f32(&b2, short, n) };
+            let extra = accumulate.then_some((a2, b2));
             let options = Options { accumulate, extra, bf16: false };
             // The largest error, against the size of what is summed.
             let worst = |arithmetic| {
@@ -176,7 +187,7 @@ fn split_products_are_as_exact_as_f32() {
             let (split, single) = (worst(SplitTiles), worst(Single));
             assert!(
                 split <= 2.0 * single + f64::from(f32::EPSILON),
-                "{m}x{n}x{k} a_t={a_t} b_t={b_t} accumulate={accumulate}: {split:e}, in vectors {single:e}"
+                "{m}x{n}x{k}+{short} a_t={a_t} b_t={b_t} accumulate={accumulate}: {split:e}, in vectors {single:e}"
             );
         }
     }

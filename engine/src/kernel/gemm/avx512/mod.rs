@@ -14,6 +14,7 @@ pub mod amx;
 mod load;
 mod pack;
 mod split;
+mod thin;
 mod tile;
 
 use super::{Elements, MatMut, MatRef, Options};
@@ -109,6 +110,10 @@ impl Arithmetic {
 }
 
 pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+    if thin::fits(&c, &a, &options) {
+        // SAFETY: the processor has it.
+        return unsafe { thin::run(c, a, b, options.accumulate) };
+    }
     let arithmetic = Arithmetic::of(options.bf16, &c, a.cols);
     // SAFETY: the processor has it.
     unsafe { run_with(arithmetic, c, a, b, options) }
