@@ -126,84 +126,90 @@ unsafe fn product<const TALL: bool, const WIDE: bool>(
     strips: &[Strip; 2],
     panel: Panel,
 ) {
-    let b_step = 4 * panel.stride;
-    let mut b = panel.start;
-    // SAFETY: the caller's strips, panel and C hold whole tiles. No code between these blocks touches tile
+    // SAFETY: the caller's strips, panel and C hold whole tiles. No code between these calls touches tile
     // registers: the compiler knows none.
     unsafe {
         load_sums::<TALL, WIDE>(out, stride, accumulate);
-        for Strip { start, stride, depth, .. } in *strips {
-            let a_step = 4 * stride;
-            let low_a = start.wrapping_add(EDGE * stride);
-            // Panels stream from the L2 cache: what is needed two steps on is asked for between the instructions
-            // on tiles. Where another process keeps the core's second thread busy, those take 1.6 times as long
-            // if they follow each other directly.
-            macro_rules! steps {
-                ($($line:literal)*) => {
-                    asm!(
-                        "2:",
-                        "lea {ahead}, [{b} + 4096]",
-                        $(
-                            $line,
-                            "prefetcht0 [{ahead}]",
-                            "prefetcht0 [{ahead} + 64]",
-                            "prefetcht0 [{ahead} + 128]",
-                            "prefetcht0 [{ahead} + 192]",
-                            "add {ahead}, 256",
-                        )*
-                        "add {a}, 64",
-                        "add {low_a}, 64",
-                        "add {b}, {step}",
-                        "dec {left}",
-                        "jnz 2b",
-                        a = inout(reg) start => _,
-                        low_a = inout(reg) low_a => _,
-                        b = inout(reg) b,
-                        ahead = out(reg) _,
-                        left = inout(reg) depth / EDGE => _,
-                        a_step = in(reg) a_step,
-                        b_step = in(reg) b_step,
-                        step = in(reg) EDGE * b_step,
-                        options(nostack, readonly),
-                    )
-                };
-            }
-            if depth == 0 {
-                continue;
-            }
-            match (TALL, WIDE) {
-                (true, true) => steps!(
-                    "tileloadd tmm6, [{b} + {b_step}]"
-                    "tileloadd tmm4, [{a} + {a_step}]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tileloadd tmm7, [{b} + {b_step} + 64]"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                    "tileloadd tmm5, [{low_a} + {a_step}]"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                    "tdpbf16ps tmm3, tmm5, tmm7"
-                ),
-                (true, false) => steps!(
-                    "tileloadd tmm6, [{b} + {b_step}]"
-                    "tileloadd tmm4, [{a} + {a_step}]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tileloadd tmm5, [{low_a} + {a_step}]"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                ),
-                (false, true) => steps!(
-                    "tileloadd tmm6, [{b} + {b_step}]"
-                    "tileloadd tmm4, [{a} + {a_step}]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tileloadd tmm7, [{b} + {b_step} + 64]"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                ),
-                (false, false) => steps!(
-                    "tileloadd tmm6, [{b} + {b_step}]"
-                    "tileloadd tmm4, [{a} + {a_step}]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                ),
-            }
-        }
+        let [main, extra] = strips;
+        add::<TALL, WIDE>(main, panel);
+        let start = panel.start.wrapping_add(main.depth * panel.stride);
+        add::<TALL, WIDE>(extra, Panel { start, ..panel });
         store_sums::<TALL, WIDE>(out, stride);
+    }
+}
+
+/// Adds the product of a strip and a panel to the sums in tmm0 to tmm3.
+pub(super) unsafe fn add<const TALL: bool, const WIDE: bool>(strip: &Strip, panel: Panel) {
+    let Strip { start, stride, depth, .. } = *strip;
+    if depth == 0 {
+        return;
+    }
+    let (a_step, b_step) = (4 * stride, 4 * panel.stride);
+    let low_a = start.wrapping_add(EDGE * stride);
+    // Panels stream from the L2 cache: what is needed two steps on is asked for between the instructions
+    // on tiles. Where another process keeps the core's second thread busy, those take 1.6 times as long
+    // if they follow each other directly.
+    macro_rules! steps {
+        ($($line:literal)*) => {
+            // SAFETY: the caller's strip and panel hold the whole tiles that are read.
+            unsafe { asm!(
+                "2:",
+                "lea {ahead}, [{b} + 4096]",
+                $(
+                    $line,
+                    "prefetcht0 [{ahead}]",
+                    "prefetcht0 [{ahead} + 64]",
+                    "prefetcht0 [{ahead} + 128]",
+                    "prefetcht0 [{ahead} + 192]",
+                    "add {ahead}, 256",
+                )*
+                "add {a}, 64",
+                "add {low_a}, 64",
+                "add {b}, {step}",
+                "dec {left}",
+                "jnz 2b",
+                a = inout(reg) start => _,
+                low_a = inout(reg) low_a => _,
+                b = inout(reg) panel.start => _,
+                ahead = out(reg) _,
+                left = inout(reg) depth / EDGE => _,
+                a_step = in(reg) a_step,
+                b_step = in(reg) b_step,
+                step = in(reg) EDGE * b_step,
+                options(nostack, readonly),
+            ) }
+        };
+    }
+    match (TALL, WIDE) {
+        (true, true) => steps!(
+            "tileloadd tmm6, [{b} + {b_step}]"
+            "tileloadd tmm4, [{a} + {a_step}]"
+            "tdpbf16ps tmm0, tmm4, tmm6"
+            "tileloadd tmm7, [{b} + {b_step} + 64]"
+            "tdpbf16ps tmm1, tmm4, tmm7"
+            "tileloadd tmm5, [{low_a} + {a_step}]"
+            "tdpbf16ps tmm2, tmm5, tmm6"
+            "tdpbf16ps tmm3, tmm5, tmm7"
+        ),
+        (true, false) => steps!(
+            "tileloadd tmm6, [{b} + {b_step}]"
+            "tileloadd tmm4, [{a} + {a_step}]"
+            "tdpbf16ps tmm0, tmm4, tmm6"
+            "tileloadd tmm5, [{low_a} + {a_step}]"
+            "tdpbf16ps tmm2, tmm5, tmm6"
+        ),
+        (false, true) => steps!(
+            "tileloadd tmm6, [{b} + {b_step}]"
+            "tileloadd tmm4, [{a} + {a_step}]"
+            "tdpbf16ps tmm0, tmm4, tmm6"
+            "tileloadd tmm7, [{b} + {b_step} + 64]"
+            "tdpbf16ps tmm1, tmm4, tmm7"
+        ),
+        (false, false) => steps!(
+            "tileloadd tmm6, [{b} + {b_step}]"
+            "tileloadd tmm4, [{a} + {a_step}]"
+            "tdpbf16ps tmm0, tmm4, tmm6"
+        ),
     }
 }
 

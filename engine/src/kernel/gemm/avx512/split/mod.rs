@@ -10,8 +10,6 @@
 mod pack;
 mod product;
 
-use std::arch::x86_64::*;
-
 use rayon::prelude::*;
 
 use super::super::{MatMut, MatRef, Options};
@@ -19,11 +17,13 @@ use super::NR;
 use super::amx::{EDGE, configure, release};
 use super::tile::Tile;
 use crate::kernel::with_scratch;
-use pack::{pack_panel, pack_strip};
+use pack::{pack_panel, pack_short_panel, pack_short_strip, pack_strip, short_lanes};
 use product::product;
 
 /// Parts of a number.
 const PARTS: usize = 3;
+/// Which part of A is multiplied by which of B.
+const PRODUCTS: [(usize, usize); 6] = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0)];
 /// Values of k that a tile holds: the unit that panels and strips are packed in, one after the other.
 const STEP: usize = 2 * EDGE;
 /// Rows of a strip.
@@ -42,15 +42,18 @@ const BLOCK_BYTES: usize = 1200 * 1024;
 /// A block of A is packed, for all threads; then panels of B, each by the thread that runs it over the block's
 /// strips. Threads take strip by strip and panel by panel, as fast as each is.
 ///
+/// The second product is one of bf16 whose k are those of all six products of parts: as short as it is, each by
+/// itself would leave most of a tile empty.
+///
 /// # Safety
 /// The processor must have AMX.
 pub(super) unsafe fn run(c: &MatMut, a: MatRef, b: MatRef, options: Options, on_pool: bool) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let extra = options.extra.filter(|(a2, _)| a2.cols > 0);
-    let extra_steps = extra.map_or(0, |(a2, _)| a2.cols.div_ceil(STEP));
+    let extra_lanes = extra.map_or(0, |(a2, _)| short_lanes(a2.cols));
     let k_blocks = k.div_ceil(DEPTH).max(1);
     let k_block = k.div_ceil(k_blocks).next_multiple_of(STEP);
-    let max_words = (k_block / STEP + extra_steps) * STEP_WORDS;
+    let max_words = k_block / STEP * STEP_WORDS + extra_lanes * NR;
     let all_strips = m.div_ceil(ROWS);
     let block_strips = (BLOCK_BYTES / (4 * max_words.max(1))).clamp(1, all_strips);
     // Blocks of even heights.
@@ -64,19 +67,19 @@ pub(super) unsafe fn run(c: &MatMut, a: MatRef, b: MatRef, options: Options, on_
                 let k0 = (k_index * k_block).min(k);
                 let kc = k_block.min(k - k0);
                 let extra = extra.filter(|_| k_index + 1 == k_blocks);
-                let main = kc.div_ceil(STEP);
-                let steps = main + extra.map_or(0, |_| extra_steps);
+                let steps = kc.div_ceil(STEP);
+                let depth = (steps, extra.map_or(0, |_| extra_lanes));
                 let accumulate = options.accumulate || k_index > 0;
                 // SAFETY: strips are written by one thread each, and read when all are there.
                 let strip = |index: usize| unsafe { block.part(index, 1, 0, max_words).data };
                 let strips = block_rows.div_ceil(ROWS);
                 each(strips, on_pool, |index| {
                     let (row, rows) = (first + index * ROWS, ROWS.min(block_rows - index * ROWS));
-                    // SAFETY: a strip holds so many steps; views are within bounds.
+                    // SAFETY: a strip holds so much; views are within bounds.
                     unsafe {
                         pack_strip(a, row, rows, k0, kc, strip(index));
                         if let Some((a2, _)) = extra {
-                            pack_strip(a2, row, rows, 0, a2.cols, strip(index).add(main * STEP_WORDS));
+                            pack_short_strip(a2, row, rows, strip(index).add(steps * STEP_WORDS));
                         }
                     }
                 });
@@ -88,23 +91,23 @@ pub(super) unsafe fn run(c: &MatMut, a: MatRef, b: MatRef, options: Options, on_
                     aligned(max_words, |panel| {
                         let panel = panel.as_mut_ptr();
                         configure();
-                        // SAFETY: `panel` holds so many steps; views are within bounds.
+                        // SAFETY: `panel` holds so much; views are within bounds.
                         unsafe {
                             pack_panel(b, k0, kc, col, cols, panel);
                             if let Some((_, b2)) = extra {
-                                pack_panel(b2, 0, b2.rows, col, cols, panel.add(main * STEP_WORDS));
+                                pack_short_panel(b2, col, cols, panel.add(steps * STEP_WORDS));
                             }
                             for index in 0..strips {
-                                let row = |row: usize| c.data.add(row * c.stride);
-                                // What the next product writes to is on its way during this one.
-                                for next in (index + 1) * ROWS..block_rows.min((index + 2) * ROWS) {
-                                    _mm_prefetch::<_MM_HINT_T0>(row(next).cast());
-                                    _mm_prefetch::<_MM_HINT_T0>(row(next).wrapping_add(16).cast());
-                                }
+                                let row = |row: usize| c.data.wrapping_add(row * c.stride);
                                 let rows = ROWS.min(block_rows - index * ROWS);
                                 let tile =
                                     Tile { out: row(index * ROWS), stride: c.stride, accumulate, cols };
-                                product(&tile, rows, strip(index), panel, steps);
+                                // Below this tile, or at the top of the next panel.
+                                let next = match index + 1 < strips {
+                                    true => row((index + 1) * ROWS),
+                                    false => row(0).wrapping_add(NR),
+                                };
+                                product(&tile, rows, strip(index), panel, depth, next);
                             }
                         }
                         release();

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::super::super::{Elements, MatRef};
 use super::super::load::{a_tile, b_tile, mask, transpose};
 use super::super::pack::prefetch;
-use super::{EDGE, NR, PARTS, ROWS, STEP, STEP_WORDS};
+use super::{EDGE, NR, PARTS, PRODUCTS, ROWS, STEP, STEP_WORDS};
 
 /// The three parts of two vectors, each pair in one lane: the first's in the low half.
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -117,6 +117,70 @@ pub(super) unsafe fn pack_strip(a: MatRef, row: usize, rows: usize, k0: usize, k
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Lanes of all products of parts of `k` values, each with a lane for every two: k = i and k = i + half.
+pub(super) fn short_lanes(k: usize) -> usize {
+    (PRODUCTS.len() * k.div_ceil(2)).next_multiple_of(EDGE)
+}
+
+/// Packs rows of A for a short product, row-major: for each of [`PRODUCTS`] the lanes of its part of A.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn pack_short_strip(a: MatRef, row: usize, rows: usize, strip: *mut f32) {
+    let (half, lanes) = (a.cols.div_ceil(2), short_lanes(a.cols));
+    for first in (0..rows).step_by(EDGE) {
+        let count = (rows - first).min(EDGE);
+        for k in (0..half).step_by(EDGE) {
+            let (low, high) = ((half - k).min(EDGE), (a.cols - half).saturating_sub(k).min(EDGE));
+            // SAFETY: the strip has room for the lanes of all rows; what is read lies inside of A.
+            unsafe {
+                let low_tile = a_tile(a, row + first, count, k, low);
+                let high_tile = a_tile(a, row + first, count, half + k, high);
+                for i in 0..count {
+                    let parts = split(low_tile[i], high_tile[i]);
+                    let out = strip.add((first + i) * lanes + k);
+                    for (product, (part, _)) in PRODUCTS.into_iter().enumerate() {
+                        _mm512_mask_storeu_ps(out.add(product * half), mask(low), parts[part]);
+                    }
+                }
+            }
+        }
+        let used = PRODUCTS.len() * half;
+        for i in first..first + count {
+            // SAFETY: fewer than sixteen lanes are left of the row.
+            unsafe {
+                let rest = strip.add(i * lanes + used);
+                _mm512_mask_storeu_ps(rest, mask(lanes - used), _mm512_setzero_ps());
+            }
+        }
+    }
+}
+
+/// Packs columns of B for a short product: a row of 32 lanes for each lane of a row of A.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn pack_short_panel(b: MatRef, col: usize, cols: usize, panel: *mut f32) {
+    let half = b.rows.div_ceil(2);
+    for side in 0..NR / EDGE {
+        let (col, width) = (col + side * EDGE, cols.saturating_sub(side * EDGE).min(EDGE));
+        // SAFETY: the panel has room for all lanes; what is read lies inside of B.
+        unsafe {
+            let panel = panel.add(side * EDGE);
+            for k in (0..half).step_by(EDGE) {
+                let (low, high) = ((half - k).min(EDGE), (b.rows - half).saturating_sub(k).min(EDGE));
+                let low_tile = b_tile(b, k, low, col, width);
+                let high_tile = b_tile(b, half + k, high, col, width);
+                for i in 0..low {
+                    let parts = split(low_tile[i], high_tile[i]);
+                    for (product, (_, part)) in PRODUCTS.into_iter().enumerate() {
+                        _mm512_storeu_ps(panel.add((product * half + k + i) * NR), parts[part]);
+                    }
+                }
+            }
+            for lane in PRODUCTS.len() * half..short_lanes(b.rows) {
+                _mm512_storeu_ps(panel.add(lane * NR), _mm512_setzero_ps());
             }
         }
     }
