@@ -32,10 +32,10 @@ const ROWS: usize = 2 * EDGE;
 const STEP_WORDS: usize = PARTS * EDGE * ROWS;
 const _: () = assert!(ROWS == NR, "steps of strips and of panels are equally long");
 
-/// Largest inner length of a block.
-const DEPTH: usize = 384;
-/// Bytes of a packed block of A, which stays in the L2 cache.
-const BLOCK_BYTES: usize = 1200 * 1024;
+/// Largest inner length of a block: each block of k waits for the threads twice, and passes over C.
+const DEPTH: usize = 576;
+/// Bytes of a packed block of A, which stays in the L2 cache: processors with AMX have 2 MiB.
+const BLOCK_BYTES: usize = 1850 * 1024;
 
 /// C ← [C +] A·B [+ A₂·B₂], on all threads of the pool or on this one alone.
 ///
