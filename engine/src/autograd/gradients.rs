@@ -15,7 +15,13 @@ use crate::tensor::{mutate, view};
 #[derive(Default)]
 pub struct ParamGradients {
     map: BTreeMap<ParamId, Tensor>,
+    /// The largest that were cleared, to be used again.
+    spare: BTreeMap<ParamId, Tensor>,
 }
+
+/// Elements from which on a cleared gradient's memory is kept. A token table's is wanted first in the next backward
+/// pass, when memory is fullest: small values of the forward pass would stand in its place, and it would need another.
+const KEPT: usize = 16 << 20;
 
 impl ParamGradients {
     pub fn get(&self, id: ParamId) -> Option<&Tensor> {
@@ -26,9 +32,13 @@ impl ParamGradients {
     pub fn accumulate(&mut self, param: &Param, add: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
         let slot = match self.map.entry(param.id) {
             Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(slot) => {
-                slot.insert(Tensor::zeros(param.tensor.shape(), DType::F32, param.tensor.device())?)
-            }
+            Entry::Vacant(slot) => slot.insert(match self.spare.remove(&param.id) {
+                Some(spare) => {
+                    mutate(&spare, |data| data.par_chunks_mut(8192).for_each(|part| part.fill(0.0)))?;
+                    spare
+                }
+                None => Tensor::zeros(param.tensor.shape(), DType::F32, param.tensor.device())?,
+            }),
         };
         mutate(slot, add)
     }
@@ -58,7 +68,8 @@ impl ParamGradients {
     }
 
     pub fn clear(&mut self) {
-        self.map.clear();
+        let large = |tensor: &Tensor| tensor.elem_count() >= KEPT && has_kernels(tensor);
+        self.spare.extend(std::mem::take(&mut self.map).into_iter().filter(|(_, tensor)| large(tensor)));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -147,5 +158,26 @@ impl<'a> Gradients<'a> {
             None => slot.insert(like.zeros_like()?),
         };
         mutate(total, add).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_gradient_starts_anew_in_the_same_memory() {
+        let tensor = Tensor::zeros(KEPT, DType::F32, &candle_core::Device::Cpu).unwrap();
+        let param = Param::new("table", tensor, true).unwrap();
+        let mut grads = ParamGradients::default();
+        let place =
+            |grads: &ParamGradients| view(grads.get(param.id).unwrap()).unwrap().f32().unwrap().as_ptr();
+        grads.accumulate(&param, |gradient| gradient[7] = 1.0).unwrap();
+        let before = place(&grads);
+        grads.clear();
+        assert!(grads.is_empty() && grads.get(param.id).is_none());
+        grads.accumulate(&param, |gradient| gradient[8] += 2.0).unwrap();
+        assert_eq!(place(&grads), before);
+        assert_eq!(grads.global_norm().unwrap(), 2.0);
     }
 }
