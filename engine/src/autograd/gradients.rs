@@ -69,7 +69,7 @@ impl ParamGradients {
 
     pub fn clear(&mut self) {
         let large = |tensor: &Tensor| tensor.elem_count() >= KEPT && has_kernels(tensor);
-        self.spare.extend(std::mem::take(&mut self.map).into_iter().filter(|(_, tensor)| large(tensor)));
+        self.spare = std::mem::take(&mut self.map).into_iter().filter(|(_, tensor)| large(tensor)).collect();
     }
 
     pub fn is_empty(&self) -> bool {

@@ -291,7 +291,7 @@ impl Store {
         Ok(())
     }
 
-    pub async fn rename_run(&self, id: &str, name: &str) -> Result<RunRow> {
+    pub async fn rename_run(&self, id: &str, name: &str) -> Result<()> {
         let changed = sqlx::query("UPDATE runs SET name = ? WHERE id = ?")
             .bind(name)
             .bind(id)
@@ -300,7 +300,7 @@ impl Store {
         if changed.rows_affected() == 0 {
             return Err(StoreError::NoRun(id.to_owned()));
         }
-        self.run(id).await
+        Ok(())
     }
 
     /// Removes the row and all that hangs on it.

@@ -33,7 +33,7 @@ impl FromRow<'_, SqliteRow> for Transition {
 
 impl Store {
     /// Moves a run to `next`, or fails with [`StoreError::Transition`] where the state machine forbids it.
-    pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<RunRow> {
+    pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
         self.transition_at(id, next, reason, now()).await
     }
 
@@ -44,18 +44,17 @@ impl Store {
         next: RunState,
         reason: Option<&str>,
         time: u64,
-    ) -> Result<RunRow> {
+    ) -> Result<()> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
         transition_in(&mut tx, &row, next, reason, time).await?;
-        let row = run_in(&mut tx, id).await?;
         tx.commit().await?;
-        Ok(row)
+        Ok(())
     }
 
     /// Moves a live run to `stopping` and remembers how the user wants it to end. A run that is
     /// stopping already can still be cancelled.
-    pub async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<RunRow> {
+    pub async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
         if row.state != RunState::Stopping {
@@ -67,9 +66,8 @@ impl Store {
             .bind(id)
             .execute(&mut *tx)
             .await?;
-        let row = run_in(&mut tx, id).await?;
         tx.commit().await?;
-        Ok(row)
+        Ok(())
     }
 
     pub async fn transitions(&self, id: &str) -> Result<Vec<Transition>> {

@@ -27,12 +27,16 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
     let navigate = navigate();
 
     let ask = Ask { words: w, busy, error };
-    // The row of the run comes over the websocket, asked for or not. An answer counts while that is down only:
-    // it may be older than the row that came there.
+    // The row of the run comes over the websocket. It is asked for where that is down, and still is when the answer
+    // comes: that may be older than a row which came there.
+    let is_down = move || connection.try_get_untracked().is_some_and(|now| now != Connection::Open);
     let refresh = move || {
+        if !is_down() {
+            return;
+        }
         spawn_local(async move {
-            let Ok(fresh) = calls::run(id.get_value()).await else { return };
-            if connection.try_get_untracked().is_some_and(|connection| connection != Connection::Open) {
+            let fresh = calls::run(id.get_value()).await;
+            if let Some(fresh) = fresh.ok().filter(|_| is_down()) {
                 summary.try_set(fresh.summary);
             }
         });

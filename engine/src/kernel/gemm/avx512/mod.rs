@@ -86,6 +86,8 @@ const MIN_SPLIT: (usize, usize, usize) = (96, 160, 160);
 pub enum Arithmetic {
     /// f32 vectors.
     Single,
+    /// f32 vectors along k.
+    Thin,
     /// Vectors of bf16 pairs.
     Pairs,
     /// bf16 in tile registers.
@@ -96,12 +98,13 @@ pub enum Arithmetic {
 
 impl Arithmetic {
     /// The fastest for a product of this size.
-    fn of(bf16: bool, c: &MatMut, depth: usize) -> Self {
+    fn of(c: &MatMut, a: &MatRef, options: &Options) -> Self {
         let (rows, cols, deep) = MIN_SPLIT;
-        match bf16 && bf16_available() {
+        match options.bf16 && bf16_available() {
+            _ if thin::fits(c, a, options) => Arithmetic::Thin,
             true if c.rows >= MIN_TILE_ROWS && amx::available() => Arithmetic::Tiles,
             true => Arithmetic::Pairs,
-            false if c.rows >= rows && c.cols >= cols && depth >= deep && amx::available() => {
+            false if c.rows >= rows && c.cols >= cols && a.cols >= deep && amx::available() => {
                 Arithmetic::SplitTiles
             }
             false => Arithmetic::Single,
@@ -110,18 +113,14 @@ impl Arithmetic {
 }
 
 pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
-    if thin::fits(&c, &a, &options) {
-        // SAFETY: the processor has it.
-        return unsafe { thin::run(c, a, b, options.accumulate) };
-    }
-    let arithmetic = Arithmetic::of(options.bf16, &c, a.cols);
+    let arithmetic = Arithmetic::of(&c, &a, &options);
     // SAFETY: the processor has it.
     unsafe { run_with(arithmetic, c, a, b, options) }
 }
 
 /// The same on all threads of the pool, if this product is one that divides itself among them.
 pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
-    let divides = matches!(Arithmetic::of(options.bf16, c, a.cols), Arithmetic::SplitTiles);
+    let divides = matches!(Arithmetic::of(c, &a, &options), Arithmetic::SplitTiles);
     if divides {
         // SAFETY: the processor has AMX; views were bounds-checked when they were made.
         unsafe { split::run(c, a, b, options, true) };
@@ -130,12 +129,13 @@ pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
 }
 
 /// # Safety
-/// The processor must have the arithmetic's instructions.
+/// The processor must have the arithmetic's instructions, and a thin product fit.
 pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, options: Options) {
     // SAFETY: by the caller's word; views were bounds-checked when they were made.
     unsafe {
         match arithmetic {
             Arithmetic::Single => blocks::<Single>(c, a, b, options),
+            Arithmetic::Thin => thin::run(c, a, b, options.accumulate),
             Arithmetic::Pairs => blocks::<Pairs>(c, a, b, options),
             Arithmetic::Tiles => blocks::<amx::Tiles>(c, a, b, options),
             Arithmetic::SplitTiles => split::run(&c, a, b, options, false),
