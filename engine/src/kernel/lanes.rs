@@ -5,18 +5,27 @@
 //! All of these are inlined into their callers and compiled for their instruction set: outside of
 //! [`super::simd`] each `mul_add` is a call.
 
+use std::hint::black_box;
+
 /// Number of partial results a reduction keeps.
 pub const LANES: usize = 16;
 
 /// One result of sixteen, half and half: four operations deep, where one after the other would be sixteen.
 #[inline(always)]
-pub fn fold(mut partial: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            partial[i] = f(partial[i], partial[i + half]);
+pub fn fold(partial: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    #[inline(always)]
+    fn halve<const N: usize, const HALF: usize>(x: [f32; N], f: &impl Fn(f32, f32) -> f32) -> [f32; HALF] {
+        let mut half = [0.0; HALF];
+        for i in 0..HALF {
+            half[i] = f(x[i], x[i + HALF]);
         }
+        half
     }
-    partial[0]
+    // The caller's loop keeps whole vectors only if the compiler doesn't see that they are halved here.
+    let eight: [f32; 8] = halve(black_box(partial), &f);
+    let four: [f32; 4] = halve(eight, &f);
+    let [a, b] = halve(four, &f);
+    f(a, b)
 }
 
 /// e^x for x in the range where f32 does not overflow; below about −87 the result is 0.
@@ -117,15 +126,14 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// max aᵢ, −∞ when empty
 #[inline(always)]
 pub fn max(a: &[f32]) -> f32 {
+    let larger = |a, b| if b > a { b } else { a };
+    let (chunks, rest) = a.as_chunks::<LANES>();
     let mut partial = [f32::NEG_INFINITY; LANES];
-    let chunks = a.chunks_exact(LANES);
-    let rest = chunks.remainder();
     for x in chunks {
         for i in 0..LANES {
-            partial[i] = if x[i] > partial[i] { x[i] } else { partial[i] };
+            partial[i] = larger(partial[i], x[i]);
         }
     }
-    let larger = |a, b| if b > a { b } else { a };
     rest.iter().fold(fold(partial, larger), |best, x| larger(best, *x))
 }
 

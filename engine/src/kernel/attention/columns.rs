@@ -79,14 +79,16 @@ impl HeadsMut {
         unsafe { MatMut::from_raw(self.data.add(offset), rows, dim, self.stride) }
     }
 
+    /// Copies `data`, rows of `dim`, to a head from `row` on.
+    ///
     /// # Safety
     /// As of [`HeadsMut::head`].
-    pub(super) unsafe fn zero(&self, row: usize, rows: usize, head: usize, dim: usize) {
+    pub(super) unsafe fn write_head(&self, row: usize, head: usize, dim: usize, data: &[f32]) {
         let offset = row * self.stride + self.columns.of(head);
-        assert!(rows == 0 || offset + (rows - 1) * self.stride + dim <= self.len);
-        for row in 0..rows {
+        assert!(data.is_empty() || offset + (data.len() / dim - 1) * self.stride + dim <= self.len);
+        for (row, data) in data.chunks_exact(dim).enumerate() {
             // SAFETY: in bounds by the assertion, exclusive by the caller's promise.
-            unsafe { self.data.add(offset + row * self.stride).write_bytes(0, dim) };
+            unsafe { self.data.add(offset + row * self.stride).copy_from_nonoverlapping(data.as_ptr(), dim) };
         }
     }
 

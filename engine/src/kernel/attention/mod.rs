@@ -11,7 +11,7 @@ mod softmax;
 
 use rayon::prelude::*;
 
-use super::gemm::{Elements, MatMut, MatRef, Options, gemm_single};
+use super::gemm::{Elements, MatMut, MatRef, Shared, gemm_shared};
 use super::lanes::dot;
 use super::{simd, with_scratch};
 use softmax::{Visible, row_length, softmax, softmax_gradient};
@@ -20,8 +20,12 @@ use columns::HeadsMut;
 pub use columns::{Columns, Heads};
 pub use slope::Slope;
 
-/// Query rows in a block.
+/// Query rows in a block, at most.
 const BLOCK: usize = 64;
+/// In f32: two register tiles, whose scores stay in the L1 cache up to a few hundred keys.
+const BLOCK_F32: usize = 28;
+/// Query rows from which on keys and values are packed for all of them.
+const MIN_PACKED: usize = 15;
 
 /// Head counts and sizes, and what becomes of the scores.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +48,9 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
-    fn products(&self) -> Options<'static> {
-        Options { bf16: self.bf16, ..Options::default() }
+    /// Query rows in a block.
+    fn block(&self) -> usize {
+        if self.bf16 { BLOCK } else { BLOCK_F32 }
     }
 
     /// Columns of the queries.
@@ -117,7 +122,7 @@ impl Segment {
 
     /// What the rows of a block of `size` queries from position `i` on see of keys `low..i + size`.
     fn visible(&self, i: usize, size: usize, window: Option<usize>) -> Visible {
-        let low = self.first(i, window);
+        let low = self.first(i, window) / Shared::UNIT * Shared::UNIT;
         let real = self.keys.len - self.keys.trailing;
         let mut visible = Visible { low, padding: self.keys.padding, firsts: [0; BLOCK], ends: [0; BLOCK] };
         for row in 0..size {
@@ -141,28 +146,35 @@ pub fn forward(
 ) {
     let width = shape.out_width();
     let rows = out.len() / width;
-    let target = HeadsMut::new(out, width, Columns::adjacent(0, shape.value_dim));
+    let (dim, value_dim) = (shape.head_dim, shape.value_dim);
+    let target = HeadsMut::new(out, width, Columns::adjacent(0, value_dim));
     let sums = log_sums.map(|sums| HeadsMut::new(sums, 1, Columns::adjacent(0, 1)));
     let task = |segment: &Segment, head: usize| {
         let kv = head / shape.group();
         let slope = slopes.map(|slopes| slopes[head]);
-        let keys = k.head(segment.keys.start, segment.keys.len, kv, shape.head_dim);
-        let values = v.head(segment.keys.start, segment.keys.len, kv, shape.value_dim);
-        with_scratch(BLOCK.min(segment.queries.len) * row_length(segment.keys.len), |scores| {
-            for block in (0..segment.queries.len).step_by(BLOCK) {
-                let size = BLOCK.min(segment.queries.len - block);
-                let row = segment.queries.start + block;
-                let position = segment.past() + block;
+        let Span { start, len, .. } = segment.keys;
+        let block = shape.block();
+        let scores = block.min(segment.queries.len) * row_length(len);
+        let sizes = [scores, Shared::area(dim, len), Shared::area(len, value_dim)];
+        with_scratch(sizes.iter().sum(), |scratch| {
+            let [scores, key_area, value_area] = cut(scratch, sizes);
+            let share = |b, area| match segment.queries.len >= MIN_PACKED {
+                true => Shared::pack(b, shape.bf16, area),
+                false => Shared::plain(b, shape.bf16),
+            };
+            let keys = share(k.head(start, len, kv, dim).t(), key_area);
+            let values = share(v.head(start, len, kv, value_dim), value_area);
+            for first in (0..segment.queries.len).step_by(block) {
+                let size = block.min(segment.queries.len - first);
+                let row = segment.queries.start + first;
+                let position = segment.past() + first;
                 let visible = segment.visible(position, size, shape.window);
                 let (low, seen) = (visible.low, position + size - visible.low);
                 let length = row_length(seen);
                 let scores = &mut scores[..size * length];
-                gemm_single(
-                    MatMut::new(scores, size, seen, length),
-                    q.head(row, size, head, shape.head_dim),
-                    keys.row_range(low, seen).t(),
-                    shape.products(),
-                );
+                let queries = q.head(row, size, head, dim);
+                let out = MatMut::new(scores, size, seen, length);
+                gemm_shared(out, queries, keys.col_range(low, seen), false);
                 let mut logs = [0f32; BLOCK];
                 softmax(scores, seen, &visible, shape.scale, (shape.cap, slope), &mut logs);
                 if let Some(sums) = sums {
@@ -172,13 +184,18 @@ pub fn forward(
                     }
                 }
                 // SAFETY: these rows of this head belong to this task.
-                let part = unsafe { target.head(row, size, head, shape.value_dim) };
+                let part = unsafe { target.head(row, size, head, value_dim) };
                 let scores = MatRef::new(Elements::F32(scores), size, seen, length);
-                gemm_single(part, scores, values.row_range(low, seen), shape.products());
+                gemm_shared(part, scores, values.row_range(low, seen), false);
             }
         });
     };
     run(segments, shape.heads, rows * width, task);
+}
+
+/// Cuts a work area into parts of these sizes.
+fn cut<const N: usize>(mut area: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    sizes.map(|size| area.split_off_mut(..size).unwrap_or_default())
 }
 
 /// Gradients of [`forward`] for self-attention. `qkv` is a buffer with rows of `stride` and where in them
@@ -201,30 +218,53 @@ pub fn backward(
     let (out, d_out) = (side(out), side(d_out));
     let task = |segment: &Segment, kv: usize| {
         let Span { start, len, .. } = segment.queries;
-        let (keys, values) = (k.head(start, len, kv, dim), v.head(start, len, kv, value_dim));
-        let area = BLOCK.min(len) * row_length(len);
-        with_scratch(2 * area, |scratch| {
-            let (probabilities, d_scores) = scratch.split_at_mut(area);
+        let block = shape.block();
+        let scores = block.min(len) * row_length(len);
+        let [key_area, value_area] = [dim, value_dim].map(|dim| Shared::area(len, dim));
+        let [key_t_area, value_t_area] = [dim, value_dim].map(|dim| Shared::area(dim, len));
+        let sizes = [
+            scores,
+            scores,
+            key_t_area,
+            key_area,
+            value_t_area,
+            key_area,
+            value_area,
+            len * dim,
+            len * value_dim,
+        ];
+        with_scratch(sizes.iter().sum(), |scratch| {
+            let [probabilities, d_scores, kt_area, k_area, vt_area, q_area, d_area, d_keys, d_values] =
+                cut(scratch, sizes);
+            d_keys.fill(0.0);
+            d_values.fill(0.0);
+            let (keys, values) = (k.head(start, len, kv, dim), v.head(start, len, kv, value_dim));
+            let keys_t = Shared::pack(keys.t(), shape.bf16, kt_area);
+            let keys = Shared::pack(keys, shape.bf16, k_area);
+            let values_t = Shared::pack(values.t(), shape.bf16, vt_area);
             for head in kv * group..(kv + 1) * group {
                 let slope = slopes.map(|slopes| slopes[head]);
-                // The last block comes first and overwrites what the others add to.
-                for block in (0..len).step_by(BLOCK).rev() {
-                    let size = BLOCK.min(len - block);
-                    let row = start + block;
-                    let visible = segment.visible(block, size, shape.window);
-                    let (low, seen) = (visible.low, block + size - visible.low);
-                    let first = head == kv * group && block + size == len;
-                    let add = Options { accumulate: !first, ..shape.products() };
+                let queries = q.head(start, len, head, dim);
+                let d_rows = d_out.head(start, len, head, value_dim);
+                let shared_queries = Shared::pack(queries, shape.bf16, q_area);
+                let shared_d_rows = Shared::pack(d_rows, shape.bf16, d_area);
+                for first in (0..len).step_by(block) {
+                    let size = block.min(len - first);
+                    let row = start + first;
+                    let visible = segment.visible(first, size, shape.window);
+                    let (low, seen) = (visible.low, first + size - visible.low);
                     let length = row_length(seen);
                     let p = &mut probabilities[..size * length];
                     let ds = &mut d_scores[..size * length];
-                    let queries = q.head(row, size, head, dim);
-                    let d_rows = d_out.head(row, size, head, value_dim);
-                    let (block_keys, block_values) = (keys.row_range(low, seen), values.row_range(low, seen));
                     let scores = MatMut::new(p, size, seen, length);
-                    gemm_single(scores, queries, block_keys.t(), shape.products());
+                    gemm_shared(scores, queries.row_range(first, size), keys_t.col_range(low, seen), false);
                     let products = MatMut::new(ds, size, seen, length);
-                    gemm_single(products, d_rows, block_values.t(), shape.products());
+                    gemm_shared(
+                        products,
+                        d_rows.row_range(first, size),
+                        values_t.col_range(low, seen),
+                        false,
+                    );
                     let mut deltas = [0f32; BLOCK];
                     simd(
                         #[inline(always)]
@@ -246,16 +286,18 @@ pub fn backward(
                     );
                     let [p, ds] = [p, ds].map(|x| MatRef::new(Elements::F32(x), size, seen, length));
                     // SAFETY: this task alone writes the heads of its key/value group in its sequence.
-                    unsafe {
-                        if first && low > 0 {
-                            dk.zero(start, low, kv, dim);
-                            dv.zero(start, low, kv, value_dim);
-                        }
-                        gemm_single(dq.head(row, size, head, dim), ds, block_keys, shape.products());
-                        gemm_single(dk.head(start + low, seen, kv, dim), ds.t(), queries, add);
-                        gemm_single(dv.head(start + low, seen, kv, value_dim), p.t(), d_rows, add);
-                    }
+                    let dq = unsafe { dq.head(row, size, head, dim) };
+                    gemm_shared(dq, ds, keys.row_range(low, seen), false);
+                    let dk = MatMut::f32(&mut d_keys[low * dim..], seen, dim);
+                    gemm_shared(dk, ds.t(), shared_queries.row_range(first, size), true);
+                    let dv = MatMut::f32(&mut d_values[low * value_dim..], seen, value_dim);
+                    gemm_shared(dv, p.t(), shared_d_rows.row_range(first, size), true);
                 }
+            }
+            // SAFETY: as above.
+            unsafe {
+                dk.write_head(start, kv, dim, d_keys);
+                dv.write_head(start, kv, value_dim, d_values);
             }
         });
     };

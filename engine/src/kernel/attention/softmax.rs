@@ -1,7 +1,7 @@
 //! Softmax over the visible part of a block of score rows, and its gradient.
 
 use super::{BLOCK, Slope};
-use crate::kernel::lanes::{LANES, exp, fold, max, tanh};
+use crate::kernel::lanes::{LANES, exp, max, sum, tanh};
 use crate::kernel::simd;
 
 /// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work, and an odd number of
@@ -65,14 +65,8 @@ pub fn softmax(
                 let scale = shape_scores(&mut row[first..end], scale, cap, biased);
                 let row = vectors(row, (first, end), f32::NEG_INFINITY);
                 let top = max(row.as_flattened()) * scale;
-                let mut partial = [0f32; LANES];
-                for vector in row.iter_mut() {
-                    for (x, partial) in vector.iter_mut().zip(&mut partial) {
-                        *x = exp(*x * scale - top);
-                        *partial += *x;
-                    }
-                }
-                let total = fold(partial, |a, b| a + b);
+                row.as_flattened_mut().iter_mut().for_each(|x| *x = exp(*x * scale - top));
+                let total = sum(row.as_flattened(), |x| x);
                 logs[i] = top + total.ln();
                 let inverse = 1.0 / total;
                 row.as_flattened_mut().iter_mut().for_each(|x| *x *= inverse);

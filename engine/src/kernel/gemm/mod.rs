@@ -9,12 +9,15 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+mod shared;
 mod vector;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 #[cfg(target_arch = "x86_64")]
 use {crate::kernel::with_scratch, bytemuck::cast_slice_mut, rayon::prelude::*};
+
+pub use shared::{Shared, gemm_shared};
 
 /// Stored elements of a matrix.
 #[derive(Clone, Copy)]

@@ -193,6 +193,38 @@ fn split_products_are_as_exact_as_f32() {
     }
 }
 
+#[test]
+fn parts_of_a_shared_matrix_multiply_like_any_other() {
+    for (m, n, k) in [(28, 100, 48), (5, 70, 130), (33, 40, 2200), (14, 16, 40)] {
+        let b = numbers(k * n, 2);
+        for (b_t, bf16, accumulate) in
+            [(false, false, true), (true, false, false), (false, true, false), (true, true, true)]
+        {
+            let b = if b_t { MatRef::f32(&b, n, k).t() } else { MatRef::f32(&b, k, n) };
+            let mut area = vec![f32::NAN; Shared::area(k, n)];
+            let packed = Shared::pack(b, bf16, &mut area);
+            for (row, rows, col, cols) in [(0, k, 0, n), (32, 7, 0, 9), (0, k - 1, n / 32 * 32, n % 32)] {
+                let a = numbers(m * rows, 1);
+                let a = MatRef::f32(&a, m, rows);
+                let b = b.row_range(row, rows).col_range(col, cols);
+                let product = |shared: Shared| {
+                    let mut c = numbers(m * cols, 5);
+                    gemm_shared(MatMut::f32(&mut c, m, cols), a, shared, accumulate);
+                    c
+                };
+                let got = product(packed.row_range(row, rows).col_range(col, cols));
+                let want = product(Shared::plain(b, bf16));
+                for (i, (got, want)) in got.iter().zip(want).enumerate() {
+                    assert!(
+                        (got - want).abs() < 1e-5 * (rows as f32).sqrt() * (1.0 + 0.1 * want.abs()),
+                        "{m}x{n}x{k} b_t={b_t} bf16={bf16} part {row}+{rows}, {col}+{cols}: {i}: {got} != {want}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Bit for bit the same, however many threads share a product.
 #[cfg(target_arch = "x86_64")]
 #[test]

@@ -13,15 +13,19 @@
 pub mod amx;
 mod load;
 mod pack;
+mod panels;
 mod split;
 mod thin;
 mod tile;
+
+use std::ops::Range;
 
 use super::{Elements, MatMut, MatRef, Options};
 use crate::kernel::with_scratch;
 
 pub use pack::narrow;
 use pack::pack_panel;
+pub use panels::Panels;
 use tile::{Pairs, Panel, Single, Strip, Tile};
 
 /// Columns of the register tile: two vectors.
@@ -200,28 +204,48 @@ unsafe fn blocks<K: Kernel>(c: MatMut, a: MatRef, b: MatRef, options: Options) {
                             pack_panel::<K>(b2, 0, b2.rows, col, cols, panel.add(main * NR));
                         }
                     }
-                    let mut row = 0;
-                    while row < m {
-                        let rows = K::ROWS.min(m - row);
-                        let strips = [
-                            Strip::of::<K>(a, row, rows, k0, kc, strip),
-                            extra.map_or(Strip::NONE, |(a2, _)| {
-                                Strip::of::<K>(a2, row, rows, 0, a2.cols, strip.add(KC))
-                            }),
-                        ];
-                        for p in 0..count {
-                            let col = (first_panel + p) * NR;
-                            let out = c.data.add(row * c.stride + col);
-                            let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(n - col) };
-                            let packed = Panel { start: block.add(p * depth * NR), stride: NR };
-                            K::run(&tile, rows, &strips, direct(col).unwrap_or(packed));
-                        }
-                        row += rows;
-                    }
+                    let panel = |col: usize| {
+                        let start = block.wrapping_add((col / NR - first_panel) * depth * NR);
+                        direct(col).unwrap_or(Panel { start, stride: NR })
+                    };
+                    let cols = first_panel * NR..n.min((first_panel + count) * NR);
+                    let extra = extra.map(|(a2, _)| a2);
+                    strips::<K>(&c, cols, (a, k0, kc), extra, accumulate, strip, panel);
                 }
             }
             first_panel += count;
         }
     });
     K::end();
+}
+
+/// C ← [C +] A·B [+ A₂·B₂] of some columns of C, a multiple of [`NR`] the first, and `kc` columns of A from `k0` on.
+///
+/// # Safety
+/// `strip` has room for [`Kernel::ROWS`] strips; `panel` answers for each first column of a panel with lanes as
+/// deep as the strips.
+unsafe fn strips<K: Kernel>(
+    c: &MatMut,
+    cols: Range<usize>,
+    (a, k0, kc): (MatRef, usize, usize),
+    extra: Option<MatRef>,
+    accumulate: bool,
+    strip: *mut f32,
+    panel: impl Fn(usize) -> Panel,
+) {
+    for row in (0..c.rows).step_by(K::ROWS) {
+        let rows = K::ROWS.min(c.rows - row);
+        // SAFETY: as the caller says; views were bounds-checked when they were made.
+        unsafe {
+            let strips = [
+                Strip::of::<K>(a, row, rows, k0, kc, strip),
+                extra.map_or(Strip::NONE, |a2| Strip::of::<K>(a2, row, rows, 0, a2.cols, strip.add(KC))),
+            ];
+            for col in cols.clone().step_by(NR) {
+                let out = c.data.add(row * c.stride + col);
+                let tile = Tile { out, stride: c.stride, accumulate, cols: NR.min(cols.end - col) };
+                K::run(&tile, rows, &strips, panel(col));
+            }
+        }
+    }
 }
