@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use engine::autograd::{ParamGradients, Tape};
+use engine::autograd::ParamGradients;
 use engine::families::{self, Config};
 use engine::model::{Batch, Decoder, LoraSettings, Pass, Tuning};
 use engine::optim::{AdamW, AdamWSettings};
@@ -131,16 +131,9 @@ fn steps() -> Result<(), Box<dyn Error>> {
     for _ in 0..arguments.steps {
         let begin = Instant::now();
         grads.clear();
-        let tape = Tape::new();
         let pass = Pass { checkpointing: arguments.checkpointing, training: true, ..Pass::default() };
-        let hidden = decoder.hidden(&tape, &batch, pass)?;
         let scale = 1.0 / batch.labels.len() as f32;
-        let output =
-            decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, &mut grads, None)?;
-        losses.push(output.total() * f64::from(scale));
-        if let Some(seed) = output.d_hidden {
-            tape.backward(&hidden, seed, &mut grads, None)?;
-        }
+        losses.push(decoder.accumulate(&batch, &pass, scale, &mut grads)?);
         let clip = (1.0 / (grads.global_norm()? + 1e-6)).min(1.0);
         optimizer.step(&trainable, &grads, 1e-4, clip)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);

@@ -48,6 +48,39 @@ impl Batch {
         batch
     }
 
+    /// About so many parts, of whole sequences and about as many tokens each.
+    pub fn parts(&self, count: usize) -> Vec<Batch> {
+        let mut parts = Vec::with_capacity(count);
+        let mut first = 0;
+        for (index, span) in self.spans.iter().enumerate().skip(1) {
+            // Whether this part ends nearer to where it should without this sequence than with it.
+            let target = self.tokens() * (parts.len() + 1);
+            if 2 * target <= (2 * span.start + span.len) * count {
+                parts.push(self.part(first, index));
+                first = index;
+            }
+        }
+        parts.push(self.part(first, self.spans.len()));
+        parts
+    }
+
+    /// The sequences from one to before another.
+    fn part(&self, first: usize, last: usize) -> Batch {
+        let row = |index: usize| self.spans.get(index).map_or(self.tokens(), |span| span.start);
+        let rows = row(first)..row(last);
+        let label = |row: usize| self.labels.partition_point(|label| (label.row as usize) < row);
+        let mut labels = self.labels[label(rows.start)..label(rows.end)].to_vec();
+        labels.iter_mut().for_each(|label| label.row -= rows.start as u32);
+        let mut spans = self.spans[first..last].to_vec();
+        spans.iter_mut().for_each(|span| span.start -= rows.start);
+        Batch {
+            ids: self.ids[rows.clone()].to_vec(),
+            positions: self.positions[rows].to_vec(),
+            spans: Arc::new(spans),
+            labels,
+        }
+    }
+
     pub fn tokens(&self) -> usize {
         self.ids.len()
     }

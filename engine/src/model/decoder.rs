@@ -48,6 +48,15 @@ pub struct Pass {
     pub router_logits: Option<Arc<RouterLogits>>,
 }
 
+impl Pass {
+    /// The same for a part of a batch, whose rows draw masks and noise of their own.
+    pub(super) fn of_part(&self, index: usize) -> Pass {
+        let other = |seed: u64| seed ^ (index as u64).wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let noise = self.noise.map(|noise| Noise { seed: other(noise.seed), ..noise });
+        Pass { dropout: self.dropout.map(other), noise, ..self.clone() }
+    }
+}
+
 impl Decoder {
     /// Hidden states [tokens, hidden] before the final norm.
     pub fn hidden(&self, tape: &Tape, batch: &Batch, pass: Pass) -> Result<Var> {
@@ -155,6 +164,13 @@ impl Decoder {
         }
         rotations.push(Rotation { query_factors: factors, ..Rotation::default() });
         rotations
+    }
+
+    /// Whether a part of a batch for training, computed alone, has the frequencies that it has in the batch.
+    pub(super) fn rotates_alike(&self, part: &Batch, batch: &Batch) -> bool {
+        let [part, batch] = [part, batch].map(|batch| Lengths::of(batch, true).longest);
+        let mut ropes = self.spec.ropes.iter().filter(|rope| !rope.is_per_sequence());
+        part == batch || ropes.all(|rope| rope.frequencies(part) == rope.frequencies(batch))
     }
 
     /// Qwen 1's log-n scaling: the logarithm of a token's place, padding counted, to the base of the trained

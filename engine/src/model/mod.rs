@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod decoder;
 mod feed_forward;
+mod gradients;
 mod lora;
 mod noise;
 

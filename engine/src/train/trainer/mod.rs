@@ -17,7 +17,7 @@ use super::resume::{self, Start};
 use super::setup::Loaded;
 use super::tensorboard::TensorBoard;
 use super::{Sink, TrainSummary};
-use crate::autograd::{GradientGuard, Param, ParamGradients, Tape};
+use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::model::{Batch, Noise, Pass};
 use crate::ops::Balance;
@@ -230,21 +230,9 @@ impl<'a> Trainer<'a> {
                 }),
                 ..Pass::default()
             };
-            let tape = Tape::new();
-            let hidden = self.loaded.decoder.hidden(&tape, &batch, pass)?;
+            loss += self.loaded.decoder.accumulate(&batch, &pass, scale as f32, &mut self.grads)?;
             if let Some((balance, true)) = &balance {
                 loss += balance.coefficient() as f64 * balance.loss();
-            }
-            let output = self.loaded.decoder.head.loss_and_gradient(
-                &hidden.tensor,
-                &batch.labels,
-                scale as f32,
-                &mut self.grads,
-                Some(seed),
-            )?;
-            loss += output.total() * scale;
-            if let Some(seed) = output.d_hidden {
-                tape.backward(&hidden, seed, &mut self.grads, None)?;
             }
         }
         let done = self.state.step;

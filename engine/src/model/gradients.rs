@@ -1,0 +1,201 @@
+//! The loss of a batch and its gradients, by parts that threads work on side by side.
+//!
+//! Threads that share every operation of a pass meet after each, hundreds of times a step, and the slower one is waited
+//! for. With a part of the batch's sequences each they meet once; what is left of the last part they share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::batch::Batch;
+use super::decoder::{Decoder, Pass};
+use crate::Result;
+use crate::autograd::{ParamGradients, Tape};
+use crate::device::has_kernels;
+
+/// Tokens of a part, at least: reading a block's weights is then little beside multiplying by them.
+const TOKENS: usize = 256;
+/// Where a block's weights stay in a core's cache.
+const TOKENS_OF_SMALL: usize = 64;
+/// Weights of such a block, at most.
+const SMALL: usize = 256 * 1024;
+
+impl Decoder {
+    /// Adds the gradients of scale · Σ of the losses of a batch's labels, and answers with that sum.
+    ///
+    /// How a batch is divided depends on it and on the model, not on the number of threads, and so do results.
+    pub fn accumulate(
+        &self,
+        batch: &Batch,
+        pass: &Pass,
+        scale: f32,
+        grads: &mut ParamGradients,
+    ) -> Result<f64> {
+        let parts = self.parts(batch, pass);
+        if parts.len() < 2 {
+            return self.accumulate_part(batch, pass.clone(), scale, grads);
+        }
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(part) = parts.get(index) else { break };
+                let mut grads = ParamGradients::default();
+                let loss = self.accumulate_part(part, pass.of_part(index), scale, &mut grads);
+                done.lock().insert(index, loss.map(|loss| (loss, grads)));
+            }
+        };
+        // One job a thread, not one a part: a thread that waits for a piece of its part would begin another part.
+        let jobs = rayon::current_num_threads().min(parts.len());
+        rayon::scope(|scope| (0..jobs).for_each(|_| scope.spawn(|_| work())));
+        let mut loss = 0.0;
+        for part in done.into_inner().into_values() {
+            let (part_loss, part_grads) = part?;
+            loss += part_loss;
+            grads.merge(part_grads)?;
+        }
+        Ok(loss)
+    }
+
+    fn accumulate_part(
+        &self,
+        batch: &Batch,
+        pass: Pass,
+        scale: f32,
+        grads: &mut ParamGradients,
+    ) -> Result<f64> {
+        let tape = Tape::new();
+        let dropout = pass.dropout;
+        let hidden = self.hidden(&tape, batch, pass)?;
+        let output = self.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, grads, dropout)?;
+        let loss = output.total() * f64::from(scale);
+        if let Some(seed) = output.d_hidden {
+            tape.backward(&hidden, seed, grads, None)?;
+        }
+        Ok(loss)
+    }
+
+    /// A batch's parts; none if it is better, or has to be, computed as a whole.
+    fn parts(&self, batch: &Batch, pass: &Pass) -> Vec<Batch> {
+        let block: usize =
+            self.blocks.iter().take(1).flat_map(|block| block.params()).map(|param| param.len()).sum();
+        let tokens = if block <= SMALL { TOKENS_OF_SMALL } else { TOKENS };
+        let count = (batch.tokens() / tokens).min(batch.spans.len());
+        // Routers are balanced over the whole batch.
+        if count < 2
+            || pass.balance.is_some()
+            || pass.router_logits.is_some()
+            || !has_kernels(&self.embedding.tokens.tensor)
+        {
+            return Vec::new();
+        }
+        // Each part has gradients of its own, which should be little beside its activations.
+        let trainable: usize = self.trainable().iter().map(|param| param.len()).sum();
+        if trainable > batch.tokens() / count * self.spec.activation_floats() / 2 {
+            return Vec::new();
+        }
+        let parts = batch.parts(count);
+        let alike = parts.iter().all(|part| self.rotates_alike(part, batch));
+        if alike { parts } else { Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::families::{Config, read};
+    use crate::model::{LoraSettings, Noise, Tuning};
+    use crate::weights::InitialSource;
+
+    fn decoder(model_type: &str, more: Value) -> Decoder {
+        let common = json!({
+            "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "pad_token_id": 0,
+            "max_position_embeddings": 1024,
+        });
+        let values = more.as_object().cloned().unwrap();
+        let spec = read(&Config { path: "config.json".into(), values }.with_defaults(common)).unwrap();
+        let tuning = Tuning { full: true, ..Tuning::default() };
+        Decoder::build(spec, &InitialSource::new(3, 0.2), &tuning).unwrap()
+    }
+
+    fn batch(lengths: &[u32]) -> Batch {
+        let mut batch = Batch::default();
+        for length in lengths {
+            let ids: Vec<u32> = (0..*length).map(|i| (i * 7 + length) % 40).collect();
+            let labels: Vec<i64> =
+                ids.iter().map(|id| if id % 5 == 0 { -100 } else { i64::from(*id) }).collect();
+            batch.push(&ids, &labels);
+        }
+        batch
+    }
+
+    /// Loss, and gradients by parameter.
+    fn found(run: impl FnOnce(&mut ParamGradients) -> Result<f64>) -> (f64, Vec<Vec<f32>>) {
+        let mut grads = ParamGradients::default();
+        let loss = run(&mut grads).unwrap();
+        (loss, grads.iter().map(|(_, grad)| grad.flatten_all().unwrap().to_vec1().unwrap()).collect())
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let decoder = decoder("llama", json!({}));
+        let batch = batch(&[70, 30, 64, 90, 40]);
+        let pass = Pass { training: true, ..Pass::default() };
+        let sizes: Vec<usize> = decoder.parts(&batch, &pass).iter().map(Batch::tokens).collect();
+        assert_eq!(sizes, [70, 94, 90, 40]);
+        let (loss, grads) = found(|grads| decoder.accumulate(&batch, &pass, 0.1, grads));
+        let (want, all) = found(|grads| decoder.accumulate_part(&batch, pass.clone(), 0.1, grads));
+        assert!((loss - want).abs() < 1e-6 * want, "{loss} != {want}");
+        assert_eq!(grads.len(), all.len());
+        for (grad, all) in grads.iter().zip(&all) {
+            let largest = all.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            for (x, want) in grad.iter().zip(all) {
+                assert!((x - want).abs() < 1e-5 * largest, "{x} != {want}, of up to {largest}");
+            }
+        }
+    }
+
+    /// With masks and noise, which each part draws for itself.
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let mut decoder = decoder("llama", json!({}));
+        let lora = LoraSettings { rank: 4, scale: 1.0, dropout: 0.3, targets: vec!["all".to_owned()] };
+        decoder.add_lora(&lora, 1).unwrap();
+        let batch = batch(&[70, 70, 70]);
+        let noise = Some(Noise { alpha: 5.0, length: 70, seed: 3 });
+        let pass = Pass { training: true, dropout: Some(7), noise, ..Pass::default() };
+        assert_eq!(decoder.parts(&batch, &pass).len(), 3);
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| found(|grads| decoder.accumulate(&batch, &pass, 0.1, grads)))
+        };
+        assert!(run(1) == run(3));
+        let [first, second] = [0, 1].map(|index| pass.of_part(index));
+        assert_eq!((first.dropout, first.noise.map(|noise| noise.seed)), (Some(7), Some(3)));
+        assert!(second.dropout != Some(7) && second.noise.is_some_and(|noise| noise.seed != 3));
+    }
+
+    #[test]
+    fn what_belongs_together_is_not_divided() {
+        let training = Pass { training: true, ..Pass::default() };
+        let divisors = |by: f64| json!((0..4).map(|i| 1.0 + by * f64::from(i)).collect::<Vec<_>>());
+        let long = json!({"type": "longrope", "short_factor": divisors(0.2), "long_factor": divisors(2.0)});
+        let phi = decoder("phi3", json!({"original_max_position_embeddings": 80, "rope_scaling": long}));
+        assert_eq!(phi.parts(&batch(&[70, 75]), &training).len(), 2);
+        assert_eq!(
+            phi.parts(&batch(&[70, 90]), &training).len(),
+            0,
+            "the longest sequence decides on all frequencies"
+        );
+        let llama = decoder("llama", json!({}));
+        assert_eq!(llama.parts(&batch(&[300]), &training).len(), 0, "a sequence is a whole");
+        let wide = decoder("llama", json!({"vocab_size": 4000}));
+        assert_eq!(wide.parts(&batch(&[70, 90]), &training).len(), 0, "gradients would outweigh activations");
+        let routed = Pass { router_logits: Some(Default::default()), ..training };
+        assert_eq!(llama.parts(&batch(&[70, 90]), &routed).len(), 0);
+    }
+}
