@@ -26,13 +26,23 @@ pub(crate) fn is_plain() -> bool {
 /// Runs `work` with plain candle operations on the CPU too: so they can be tested and compared without
 /// another device. As on another device, tensors cannot be seen as slices then. Holds for this thread.
 pub fn with_plain_operations<R>(work: impl FnOnce() -> R) -> R {
+    with_plain(true, work)
+}
+
+/// Runs `work` on kernels, where the device has them: for jobs that a thread takes up while it waits amid its own plain
+/// operations.
+pub(crate) fn with_kernels<R>(work: impl FnOnce() -> R) -> R {
+    with_plain(false, work)
+}
+
+fn with_plain<R>(plain: bool, work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             PLAIN.set(self.0);
         }
     }
-    let _restore = Restore(PLAIN.replace(true));
+    let _restore = Restore(PLAIN.replace(plain));
     work()
 }
 

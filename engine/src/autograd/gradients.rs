@@ -61,6 +61,10 @@ impl ParamGradients {
                 Entry::Vacant(slot) => {
                     slot.insert(gradient);
                 }
+                Entry::Occupied(mut slot) if !has_kernels(&gradient) => {
+                    let total = (slot.get() + gradient)?;
+                    slot.insert(total);
+                }
                 Entry::Occupied(slot) => add_in_place(slot.get(), &gradient)?,
             }
         }

@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::decoder::{Decoder, Pass};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
-use crate::device::has_kernels;
+use crate::device::{is_plain, with_kernels};
 
 /// Tokens of a part, at least: reading a block's weights is then little beside multiplying by them.
 const TOKENS: usize = 256;
@@ -46,9 +46,13 @@ impl Decoder {
                 done.lock().insert(index, loss.map(|loss| (loss, grads)));
             }
         };
-        // One job a thread, not one a part: a thread that waits for a piece of its part would begin another part.
-        let jobs = rayon::current_num_threads().min(parts.len());
-        rayon::scope(|scope| (0..jobs).for_each(|_| scope.spawn(|_| work())));
+        if is_plain() {
+            work();
+        } else {
+            // One job a thread, not one a part: a thread that waits for a piece of its part would begin another part.
+            let jobs = rayon::current_num_threads().min(parts.len());
+            rayon::scope(|scope| (0..jobs).for_each(|_| scope.spawn(|_| with_kernels(work))));
+        }
         let mut loss = 0.0;
         for part in done.into_inner().into_values() {
             let (part_loss, part_grads) = part?;
@@ -83,11 +87,7 @@ impl Decoder {
         let tokens = if block <= SMALL { TOKENS_OF_SMALL } else { TOKENS };
         let count = (batch.tokens() / tokens).min(batch.spans.len());
         // Routers are balanced over the whole batch.
-        if count < 2
-            || pass.balance.is_some()
-            || pass.router_logits.is_some()
-            || !has_kernels(&self.embedding.tokens.tensor)
-        {
+        if count < 2 || pass.balance.is_some() || pass.router_logits.is_some() || !self.device().is_cpu() {
             return Vec::new();
         }
         // Each part has gradients of its own, which should be little beside its activations.
