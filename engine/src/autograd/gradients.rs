@@ -45,30 +45,22 @@ impl ParamGradients {
 
     /// Adds a tensor of the parameter's shape to its gradient.
     pub fn add(&mut self, param: &Param, gradient: Tensor) -> Result<()> {
-        let gradient = gradient.reshape(param.tensor.shape())?;
-        let total = match self.map.get(&param.id) {
-            Some(total) => (total + gradient)?,
-            None => gradient,
-        };
-        self.map.insert(param.id, total);
-        Ok(())
+        self.add_by_id(param.id, gradient.reshape(param.tensor.shape())?)
     }
 
     /// Adds what was collected apart.
     pub fn merge(&mut self, other: ParamGradients) -> Result<()> {
-        for (id, gradient) in other.map {
-            match self.map.entry(id) {
-                Entry::Vacant(slot) => {
-                    slot.insert(gradient);
-                }
-                Entry::Occupied(mut slot) if !has_kernels(&gradient) => {
-                    let total = (slot.get() + gradient)?;
-                    slot.insert(total);
-                }
-                Entry::Occupied(slot) => add_in_place(slot.get(), &gradient)?,
+        other.map.into_iter().try_for_each(|(id, gradient)| self.add_by_id(id, gradient))
+    }
+
+    fn add_by_id(&mut self, id: ParamId, gradient: Tensor) -> Result<()> {
+        match self.map.entry(id) {
+            Entry::Vacant(slot) => {
+                slot.insert(gradient);
+                Ok(())
             }
+            Entry::Occupied(mut slot) => add_to(slot.get_mut(), gradient),
         }
-        Ok(())
     }
 
     pub fn clear(&mut self) {
@@ -111,9 +103,13 @@ fn squares(data: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
-/// total += gradient, on all cores.
-fn add_in_place(total: &Tensor, gradient: &Tensor) -> Result<()> {
-    let gradient = view(gradient)?;
+/// total += gradient: in place on all cores, where there are kernels.
+fn add_to(total: &mut Tensor, gradient: Tensor) -> Result<()> {
+    if !has_kernels(total) {
+        *total = (&*total + gradient)?;
+        return Ok(());
+    }
+    let gradient = view(&gradient)?;
     let gradient = gradient.f32()?;
     mutate(total, |total| {
         total.par_chunks_mut(8192).zip(gradient.par_chunks(8192)).for_each(|(total, part)| {
@@ -140,12 +136,13 @@ impl<'a> Gradients<'a> {
     /// Adds `gradient` to that of a value. The tensor is taken over: the caller keeps no other use of it.
     pub fn add(&mut self, node: Option<NodeId>, gradient: Tensor) -> Result<()> {
         let Some(NodeId(index)) = node else { return Ok(()) };
-        match &self.nodes[index] {
-            None => self.nodes[index] = Some(gradient),
-            Some(total) if !has_kernels(total) => self.nodes[index] = Some((total + gradient)?),
-            Some(total) => add_in_place(total, &gradient)?,
+        match &mut self.nodes[index] {
+            Some(total) => add_to(total, gradient),
+            empty => {
+                *empty = Some(gradient);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// The gradient of a value so far, to be added to in place; zero if there is none yet.

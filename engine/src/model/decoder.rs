@@ -234,4 +234,4 @@ impl Lengths {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -103,24 +103,14 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    use serde_json::json;
 
     use super::*;
-    use crate::families::{Config, read};
-    use crate::model::{LoraSettings, Noise, Tuning};
-    use crate::weights::InitialSource;
-
-    fn decoder(model_type: &str, more: Value) -> Decoder {
-        let common = json!({
-            "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
-            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "pad_token_id": 0,
-            "max_position_embeddings": 1024,
-        });
-        let values = more.as_object().cloned().unwrap();
-        let spec = read(&Config { path: "config.json".into(), values }.with_defaults(common)).unwrap();
-        let tuning = Tuning { full: true, ..Tuning::default() };
-        Decoder::build(spec, &InitialSource::new(3, 0.2), &tuning).unwrap()
-    }
+    use crate::model::decoder::tests::decoder;
+    use crate::model::{LoraSettings, Noise};
+    use crate::ops::{Balance, BalanceKind};
 
     fn batch(lengths: &[u32]) -> Batch {
         let mut batch = Batch::default();
@@ -195,7 +185,11 @@ mod tests {
         assert_eq!(llama.parts(&batch(&[300]), &training).len(), 0, "a sequence is a whole");
         let wide = decoder("llama", json!({"vocab_size": 4000}));
         assert_eq!(wide.parts(&batch(&[70, 90]), &training).len(), 0, "gradients would outweigh activations");
-        let routed = Pass { router_logits: Some(Default::default()), ..training };
-        assert_eq!(llama.parts(&batch(&[70, 90]), &routed).len(), 0);
+        let batch = batch(&[70, 90]);
+        assert_eq!(llama.parts(&batch, &training).len(), 2);
+        let balance = Balance::new(BalanceKind::Batch, 0.1, batch.spans.clone());
+        let balanced = Pass { balance: Some(Arc::new(balance)), ..training.clone() };
+        let routed = Pass { router_logits: Some(Arc::default()), ..training };
+        assert_eq!([&balanced, &routed].map(|pass| llama.parts(&batch, pass).len()), [0, 0]);
     }
 }

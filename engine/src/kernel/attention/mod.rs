@@ -120,7 +120,8 @@ impl Segment {
         if i >= padding { first.max(padding) } else { first }
     }
 
-    /// What the rows of a block of `size` queries from position `i` on see of keys `low..i + size`.
+    /// What the rows of a block of `size` queries from position `i` on see of keys `low..i + size`, where `low` is a
+    /// multiple of [`Shared::UNIT`].
     fn visible(&self, i: usize, size: usize, window: Option<usize>) -> Visible {
         let low = self.first(i, window) / Shared::UNIT * Shared::UNIT;
         let real = self.keys.len - self.keys.trailing;

@@ -11,7 +11,7 @@ use crate::model::Tuning;
 use crate::weights::InitialSource;
 
 /// A tiny model of a family, its configuration completed by `more`.
-fn decoder(model_type: &str, more: Value) -> Decoder {
+pub fn decoder(model_type: &str, more: Value) -> Decoder {
     let common = json!({
         "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,

@@ -1,14 +1,16 @@
 //! A whole B in panels, for several products.
 
-use super::super::{MatMut, MatRef};
+use super::super::{MatMut, MatRef, Shared};
 use super::amx::{self, Tiles};
 use super::pack::pack_panel;
 use super::tile::{Pairs, Panel, Single};
-use super::{KC, Kernel, MIN_TILE_ROWS, MR, NR, STRIP, strips};
+use super::{KC, Kernel, MIN_TILE_ROWS, NR, STRIP, strips};
 use crate::kernel::with_scratch;
 
-/// Rows of B that panels come in multiples of: a tile's.
-const UNIT: usize = 2 * amx::EDGE;
+/// Rows of B that panels of pairs come in multiples of.
+const UNIT: usize = Shared::UNIT;
+// Whole tiles of pairs, and whole panels.
+const _: () = assert!(UNIT.is_multiple_of(2 * amx::EDGE) && UNIT.is_multiple_of(NR));
 
 /// B, packed.
 #[derive(Clone, Copy)]
@@ -79,7 +81,7 @@ impl<'a> Panels<'a> {
         let len = panel_len(self.rows, self.pairs);
         let (depth, per_lane) = if K::PAIRS { (2 * KC, 2) } else { (KC, 1) };
         K::begin();
-        with_scratch(K::ROWS.max(MR) * STRIP + 16, |strip| {
+        with_scratch(K::ROWS * STRIP + 16, |strip| {
             let strip = strip.as_mut_ptr();
             let strip = strip.wrapping_add(strip.align_offset(64));
             for k in (0..a.cols.max(1)).step_by(depth) {
