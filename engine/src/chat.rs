@@ -1,7 +1,7 @@
 //! Talking to a model: template, tokenizer, decoder and sampling in one.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -74,20 +74,11 @@ impl ChatModel {
         for folder in &source.adapters {
             adapters.push(Adapter::open(folder)?);
         }
-        let additional = adapters.iter().flat_map(|adapter| adapter.config.saved_modules.clone()).collect();
         let device = device::choose(source.use_cpu, &mut |_| {});
-        let mut decoder = files.build_with(&Tuning { additional, device, ..Tuning::default() }, &adapters)?;
-        // The last adapter stays beside the weights, which keeps their stored type exact.
-        if let Some((last, others)) = adapters.split_last() {
-            for adapter in others {
-                decoder.merge(|linear| adapter.update(linear))?;
-            }
-            decoder.attach(|linear| last.update(linear), 0.0)?;
-            last.check_against(&decoder)?;
-        }
+        let decoder = files.adapted(&Tuning { device, ..Tuning::default() }, &adapters)?;
         let mut tokenizer = files.tokenizer()?;
         let (prompting, mut stop_ids) = prompting(source, &mut tokenizer)?;
-        stop_ids.extend(generation_stops(&model));
+        stop_ids.extend(files.generation_ends());
         Ok(ChatModel { decoder, tokenizer, prompting, stop_ids })
     }
 
@@ -175,17 +166,6 @@ fn prompting(source: &ChatSource, tokenizer: &mut Tokenizer) -> Result<(Promptin
     template.fit_tokenizer(tokenizer)?;
     let stops = template.stop_ids(tokenizer);
     Ok((Prompting::Template(Box::new(template)), stops))
-}
-
-/// `eos_token_id` of the model's `generation_config.json`: one id or several.
-fn generation_stops(model: &Path) -> Vec<u32> {
-    let text = std::fs::read_to_string(model.join("generation_config.json")).unwrap_or_default();
-    let value: Value = serde_json::from_str(&text).unwrap_or_default();
-    let id = |value: &Value| value.as_u64().map(|id| id as u32);
-    match &value["eos_token_id"] {
-        Value::Array(ids) => ids.iter().filter_map(id).collect(),
-        one => id(one).into_iter().collect(),
-    }
 }
 
 /// A leading system message becomes the dialogue's system text; the rest must alternate and end with the user.

@@ -12,6 +12,7 @@ use engine::autograd::Param;
 use engine::device::with_plain_operations;
 use engine::model::Tuning;
 use engine::train::{TrainSummary, can_resume, train};
+use engine::weights;
 use recipe::{EventBody, Outcome, Phase, Point, Recipe};
 use tempfile::TempDir;
 
@@ -575,4 +576,35 @@ fn stretched_positions_are_written_into_the_configuration() {
         assert!(config["max_position_embeddings"].as_u64().unwrap() >= 5000, "{config}");
         engine::weights::open(folder.path(), None).unwrap();
     }
+}
+
+/// Where a model ends is said by its own file, else by its configuration; a model tuned from it ends there, too, and with
+/// the template's tokens.
+#[test]
+fn a_tuned_model_ends_where_its_base_does_and_its_template() {
+    let (base, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(data().join("base").join(name), base.path().join(name)).unwrap();
+    }
+    let write = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let path = base.path().join(name);
+        let text = fs::read_to_string(&path).unwrap_or("{}".to_owned());
+        let mut value = serde_json::from_str(&text).unwrap();
+        change(&mut value);
+        fs::write(path, value.to_string()).unwrap();
+    };
+    let ends = |folder: &Path| weights::open(folder, None).unwrap().generation_ends();
+    write("config.json", &|config| config["eos_token_id"] = serde_json::json!([7, 9]));
+    assert_eq!(ends(base.path()), [7, 9]);
+    write("generation_config.json", &|config| config["temperature"] = serde_json::json!(0.5));
+    assert_eq!(ends(base.path()), [7, 9]);
+    write("generation_config.json", &|config| config["eos_token_id"] = serde_json::json!(8));
+    assert_eq!(ends(base.path()), [8]);
+
+    let recipe = recipe(output.path(), "finetuning_type: full\n");
+    let model_name_or_path = base.path().to_string_lossy().into_owned();
+    run(&Recipe { model_name_or_path, max_steps: 1, ..recipe }, None).unwrap();
+    assert_eq!(ends(output.path()), [8, 2]);
+    let written = fs::read_to_string(output.path().join("generation_config.json")).unwrap();
+    assert!(written.contains("\"temperature\": 0.5"), "{written}");
 }

@@ -39,6 +39,12 @@ pub struct Options {
 const CHANDLER: &[&str] = &["--workspace", "--exclude", "xtask"];
 const XTASK: &[&str] = &["--package", "xtask"];
 
+/// What most processors run, and what every one can: `CHANDLER_KERNELS` of the further rounds.
+const ROUNDS: &[&str] = &["avx2", "portable"];
+/// Units that compute, and tests of whole models and runs.
+const COMPUTING: &[&str] = &["kernel::", "ops::", "autograd::", "model::", "optim::", "generate::"];
+const GOLDENS: &[&str] = &["models", "train", "runs", "adapters"];
+
 /// Runs what was asked for, and closes with a line `N passed, N failed`.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut tally = Tally::default();
@@ -74,6 +80,33 @@ fn of_rust(tally: &mut Tally) -> anyhow::Result<()> {
             timed("building", || process::run(&mut test("--no-run")))?;
             follow(&mut test("--no-fail-fast"), tally)
         });
+    }
+    for kernels in ROUNDS.iter().filter(|kernels| is_lesser(kernels)) {
+        tally.suite(&format!("Rust tests on {kernels} kernels"), |tally| on_kernels(kernels, tally));
+    }
+    Ok(())
+}
+
+/// Whether the best kernels of this processor are others, and it has these.
+fn is_lesser(kernels: &str) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return match kernels {
+        "avx2" => is_x86_feature_detected!("avx512f"),
+        _ => is_x86_feature_detected!("avx2"),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return kernels != "avx2";
+}
+
+/// What depends on kernels, on others than this processor's best. The packages are all of them, as before: with fewer,
+/// everything would be compiled anew for other features.
+fn on_kernels(kernels: &str, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut units = cargo(["test", "--locked", "--no-fail-fast"]);
+    units.args(CHANDLER).arg("--lib").arg("--").args(COMPUTING);
+    let mut goldens = cargo(["test", "--locked", "--no-fail-fast"]);
+    goldens.args(CHANDLER).args(GOLDENS.iter().flat_map(|name| ["--test", name]));
+    for mut tests in [units, goldens] {
+        follow(tests.env("CHANDLER_KERNELS", kernels), tally)?;
     }
     Ok(())
 }

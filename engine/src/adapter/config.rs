@@ -1,13 +1,17 @@
 //! `adapter_config.json`.
+//!
+//! A key that changes what an adapter computes is read, or refused by its name; the keys are those of `LoraConfig` in
+//! PEFT 0.18. Keys that say how an adapter began, or where it came from, are kept as they were.
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::modules::{Layers, Modules, names};
 use crate::Result;
 use crate::families::Config;
 
 /// What an adapter is, without its weights.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AdapterConfig {
     pub base: String,
     pub rank: usize,
@@ -16,26 +20,27 @@ pub struct AdapterConfig {
     pub rank_stabilised: bool,
     /// Weights are split into direction and magnitude (DoRA, Liu et al. 2024).
     pub dora: bool,
-    /// Ends of names of the modules with low-rank matrices.
-    pub targets: Vec<String>,
-    /// Modules that are trained whole.
+    /// Biases of the model are part of the adapter.
+    pub biases: bool,
+    /// Modules with low-rank matrices; none leaves it to the file.
+    pub targets: Option<Modules>,
+    /// Modules that are trained whole, by the ends of their names.
     pub saved_modules: Vec<String>,
     /// Modules with a rank of their own.
     pub ranks: Patterns<usize>,
     /// Modules with an alpha of their own.
     pub alphas: Patterns<f64>,
+    /// Modules that get none although they are among the targets.
+    pub(crate) excluded: Option<Modules>,
+    /// Layers whose modules get some, if not all.
+    pub(crate) layers: Option<Layers>,
+    /// All keys of the file, where the adapter was read from one.
+    pub(crate) kept: Map<String, Value>,
 }
 
 /// Values for modules whose name ends with a pattern (a regular expression); the first that fits counts.
 #[derive(Clone, Debug, Default)]
 pub struct Patterns<T>(Vec<(String, Regex, T)>);
-
-impl<T: PartialEq> PartialEq for Patterns<T> {
-    fn eq(&self, other: &Self) -> bool {
-        let pairs = |all: &Self| all.0.len();
-        pairs(self) == pairs(other) && self.0.iter().zip(&other.0).all(|(a, b)| a.0 == b.0 && a.2 == b.2)
-    }
-}
 
 impl<T: Copy> Patterns<T> {
     fn get(&self, module: &str) -> Option<T> {
@@ -58,10 +63,15 @@ impl<T: Copy> Patterns<T> {
     }
 }
 
-impl<T: Copy + Into<Value>> Patterns<T> {
-    fn to_json(&self) -> Value {
-        Value::Object(self.0.iter().map(|(pattern, _, value)| (pattern.clone(), (*value).into())).collect())
+impl<T: Copy> Patterns<T> {
+    fn to_json(&self, number: impl Fn(T) -> Value) -> Value {
+        Value::Object(self.0.iter().map(|(pattern, _, value)| (pattern.clone(), number(*value))).collect())
     }
+}
+
+/// A whole number without a point.
+fn number(x: f64) -> Value {
+    if x.fract() == 0.0 { json!(x as i64) } else { json!(x) }
 }
 
 impl AdapterConfig {
@@ -76,23 +86,25 @@ impl AdapterConfig {
         alpha / if self.rank_stabilised { rank.sqrt() } else { rank }
     }
 
+    /// Whether a module is one that gets low-rank matrices.
+    pub(super) fn adapts(&self, module: &str) -> bool {
+        let Some(targets) = &self.targets else { return true };
+        if self.excluded.as_ref().is_some_and(|excluded| excluded.contain(module)) {
+            return false;
+        }
+        // A regular expression has a say on layers itself.
+        let chosen = matches!(targets, Modules::Pattern(..))
+            || self.layers.as_ref().is_none_or(|layers| layers.contain(module));
+        chosen && targets.contain(module)
+    }
+
     pub(super) fn read(json: &Config) -> Result<AdapterConfig> {
         let kind = json.text("peft_type")?;
         if kind != "LORA" {
             return Err(json.error("peft_type", format!("is `{kind}`; supported is LORA")));
         }
-        for key in ["fan_in_fan_out", "lora_bias", "use_qalora"] {
-            if json.flag_or(key, false)? {
-                return Err(json.error(key, "is true, which is not supported"));
-            }
-        }
-        for key in
-            ["layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens"]
-        {
-            if json.get(key).is_some_and(|value| !is_empty(value)) {
-                return Err(json.error(key, "is set, which is not supported"));
-            }
-        }
+        refuse_unsupported(json)?;
+        check_start(json)?;
         let positive = |value: &Value| value.as_u64().filter(|rank| *rank > 0).map(|rank| rank as usize);
         Ok(AdapterConfig {
             base: json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -101,60 +113,113 @@ impl AdapterConfig {
             dropout: json.number_or("lora_dropout", 0.0)?,
             rank_stabilised: json.flag_or("use_rslora", false)?,
             dora: json.flag_or("use_dora", false)?,
-            targets: names(json, "target_modules")?,
+            biases: biases(json)?,
+            targets: Modules::read(json, "target_modules")?,
             saved_modules: names(json, "modules_to_save")?,
             ranks: Patterns::read(json, "rank_pattern", positive)?,
             alphas: Patterns::read(json, "alpha_pattern", |value| {
                 value.as_f64().filter(|alpha| *alpha > 0.0)
             })?,
+            excluded: Modules::read(json, "exclude_modules")?,
+            layers: Layers::read(json)?,
+            kept: json.values.clone(),
         })
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    /// The keys of PEFT's file; `transposed` says that weights are stored as [in, out].
+    pub(super) fn to_json(&self, transposed: bool) -> Value {
         let saved = (!self.saved_modules.is_empty()).then_some(&self.saved_modules);
-        json!({
+        let own = json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
             "base_model_name_or_path": self.base,
             "r": self.rank,
-            "lora_alpha": if self.alpha.fract() == 0.0 { json!(self.alpha as u64) } else { json!(self.alpha) },
+            "lora_alpha": number(self.alpha),
             "lora_dropout": self.dropout,
-            "target_modules": self.targets,
+            "target_modules": self.targets.as_ref().map(Modules::to_json),
             "modules_to_save": saved,
             "bias": "none",
-            "fan_in_fan_out": false,
+            "fan_in_fan_out": transposed,
             "inference_mode": true,
             "init_lora_weights": true,
             "use_rslora": self.rank_stabilised,
             "use_dora": self.dora,
+            "rank_pattern": self.ranks.to_json(Value::from),
+            "alpha_pattern": self.alphas.to_json(number),
+            "exclude_modules": null,
             "layers_to_transform": null,
             "layers_pattern": null,
-            "rank_pattern": self.ranks.to_json(),
-            "alpha_pattern": self.alphas.to_json(),
             "loftq_config": {},
             "auto_mapping": null,
             "revision": null,
-        })
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
-
-/// A list of names; one name may stand alone.
-fn names(json: &Config, key: &str) -> Result<Vec<String>> {
-    match json.get(key) {
-        None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one.clone()]),
-        Some(value) => {
-            let names = value.as_array().map(|list| list.iter().map(|x| x.as_str().map(str::to_owned)));
-            let names = names.and_then(Iterator::collect::<Option<_>>);
-            names.ok_or_else(|| json.error(key, format!("must be a list of names, found {value}")))
+        });
+        let Value::Object(mut all) = own else { return own };
+        // Which modules are meant is said as it was.
+        for key in ["exclude_modules", "layers_to_transform", "layers_pattern"] {
+            if let Some(value) = self.kept.get(key) {
+                all.insert(key.to_owned(), value.clone());
+            }
         }
+        Value::Object(all)
+    }
+}
+
+/// What computes something else than W + s·B·A, and is not built.
+fn refuse_unsupported(json: &Config) -> Result<()> {
+    const KEYS: [&str; 8] = [
+        "layer_replication",
+        "target_parameters",
+        "trainable_token_indices",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "megatron_config",
+        "lora_bias",
+        "use_qalora",
+    ];
+    if let Some(key) = KEYS.into_iter().find(|key| json.get(key).is_some_and(is_set)) {
+        return Err(json.error(key, "is set, which is not supported"));
+    }
+    if json.get("ensure_weight_tying").is_some_and(is_set) && json.get("modules_to_save").is_some_and(is_set)
+    {
+        let message =
+            "is true and modules_to_save is set: modules that are trained whole and tied are not supported";
+        return Err(json.error("ensure_weight_tying", message));
+    }
+    Ok(())
+}
+
+/// How the matrices began matters where that took something away from the weights: PEFT takes it away again when
+/// it loads such an adapter, so that A and B alone say nothing (`pissa_init` and its like in PEFT's `LoraLayer`).
+fn check_start(json: &Config) -> Result<()> {
+    match json.get("init_lora_weights") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(Value::String(way)) if ["gaussian", "orthogonal", "eva"].contains(&way.as_str()) => Ok(()),
+        Some(way) => {
+            let message = format!(
+                "is {way}, which changes the base model's weights and is not supported; allowed are true, false, \
+                 \"gaussian\", \"orthogonal\" and \"eva\". PEFT turns such an adapter into a usual one: \
+                 save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
+            );
+            Err(json.error("init_lora_weights", message))
+        }
+    }
+}
+
+fn biases(json: &Config) -> Result<bool> {
+    match json.get("bias").map(|_| json.text("bias")).transpose()? {
+        None | Some("none") => Ok(false),
+        Some("all" | "lora_only") => Ok(true),
+        Some(other) => {
+            Err(json.error("bias", format!("is `{other}`; allowed are `none`, `all` and `lora_only`")))
+        }
+    }
+}
+
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(flag) => *flag,
+        _ => true,
     }
 }

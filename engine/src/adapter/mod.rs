@@ -1,6 +1,7 @@
 //! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 
 mod config;
+mod modules;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::weights::{FolderSource, save_tensors, write_json};
 use crate::{Error, Result};
 
 pub use config::{AdapterConfig, Patterns};
+pub use modules::Modules;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -73,16 +75,20 @@ impl Adapter {
         self.weights.tensor(&format!("{PREFIX}{}", param.name), param.tensor.dims())
     }
 
-    /// Refuses to train on magnitudes, which the low-rank update alone would leave out.
+    /// Refuses to train on magnitudes or biases, which the low-rank update alone would leave out.
     ///
     /// # Errors
-    /// If this is a DoRA adapter.
+    /// If this is a DoRA adapter, or one with biases.
     pub fn check_trainable(&self) -> Result<()> {
-        if !self.config.dora {
-            return Ok(());
-        }
-        let message = "`use_dora` is true: such an adapter can be merged and talked to, but not trained on; \
-                       export it into the model, or set create_new_adapter";
+        let what = match &self.config {
+            config if config.dora => "`use_dora` is true",
+            config if config.biases => "`bias` is not `none`",
+            _ => return Ok(()),
+        };
+        let message = format!(
+            "{what}: such an adapter can be merged and talked to, but not trained on; export it into the model, or \
+             set create_new_adapter"
+        );
         Err(Error::file(self.folder.join(CONFIG), message))
     }
 
@@ -101,21 +107,29 @@ impl Adapter {
     /// # Errors
     /// Names the first tensor that has not.
     pub fn check_against(&self, decoder: &Decoder) -> Result<()> {
-        let mut known = BTreeSet::new();
+        let parts = |module: &str| ["A", "B"].map(|part| format!("{PREFIX}{module}.lora_{part}.weight"));
+        let (mut known, mut left_out) = (BTreeSet::new(), BTreeSet::new());
         for linear in decoder.linears() {
-            known.extend(["A", "B"].map(|part| format!("{PREFIX}{}.lora_{part}.weight", linear.name)));
-            known.insert(magnitude(&linear.name));
+            let adapted = self.config.adapts(&linear.name);
+            let names = if adapted { &mut known } else { &mut left_out };
+            names.extend(parts(&linear.name));
+            names.insert(magnitude(&linear.name));
         }
         known.extend(decoder.params().iter().flat_map(|param| saved_names(&param.name)));
-        match self.weights.names().into_iter().find(|name| !known.contains(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!(
-                    "tensor `{name}` belongs to no module of this model; is it another base model's?"
-                );
-                Err(Error::file(self.folder.join(WEIGHTS), message))
-            }
-        }
+        let Some(name) = self.weights.names().into_iter().find(|name| !known.contains(name)) else {
+            return Ok(());
+        };
+        let message = if name.contains(".lora_embedding_") {
+            format!("tensor `{name}`: low-rank matrices on embeddings are not supported")
+        } else if left_out.contains(&name) {
+            format!(
+                "tensor `{name}` belongs to a module that {CONFIG} leaves out; look at target_modules, \
+                 exclude_modules and layers_to_transform there"
+            )
+        } else {
+            format!("tensor `{name}` belongs to no module of this model; is it another base model's?")
+        };
+        Err(Error::file(self.folder.join(WEIGHTS), message))
     }
 }
 
@@ -178,6 +192,18 @@ impl WeightSource for WithAdapters<'_> {
         self.base.norm_weight(name, shape, one_plus)
     }
 
+    /// PEFT trains a copy of a module: what is tied stays the base model's on the other side.
+    fn untied_head(&self, head: &str, table: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let saved = |name: &str| {
+            let names = saved_names(name);
+            self.adapters.iter().any(|adapter| names.iter().any(|name| adapter.weights.has(name)))
+        };
+        if saved(head) {
+            return self.tensor(head, shape).map(Some);
+        }
+        saved(table).then(|| self.base.tensor(table, shape)).transpose()
+    }
+
     fn check_read(&self, decoder: &Decoder) -> Result<()> {
         self.base.check_read(decoder)
     }
@@ -213,7 +239,8 @@ pub fn save_adapter(decoder: &Decoder, config: &AdapterConfig, folder: &Path) ->
         }
     }
     save_tensors(&tensors, &folder.join(WEIGHTS))?;
-    write_json(&folder.join(CONFIG), &config.to_json())
+    let transposed = decoder.linears().any(|linear| linear.lora.is_some() && linear.transposed);
+    write_json(&folder.join(CONFIG), &config.to_json(transposed))
 }
 
 /// Whether a folder holds an adapter.

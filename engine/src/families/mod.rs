@@ -93,6 +93,15 @@ pub fn text_part(config: Config) -> Result<Config> {
     Ok(text)
 }
 
+/// Lets a configuration say that the output matrix is one of its own.
+pub fn untie(config: &mut Config) {
+    for key in ["tie_word_embeddings", "weight_tying"] {
+        if key == "tie_word_embeddings" || config.get(key).is_some() {
+            config.values.insert(key.to_owned(), false.into());
+        }
+    }
+}
+
 /// Reads a configuration.
 ///
 /// # Errors

@@ -1,13 +1,14 @@
 //! CPU kernels on plain slices: no tensors, no graph, no allocation policy.
 //!
 //! [`gemm`] is the one place with processor-specific code. Everything else is written so that the
-//! compiler vectorises it and is compiled for each instruction set by [`pulp`]'s run-time dispatch.
+//! compiler vectorises it and is compiled for each instruction set by [`pulp`]. [`level`] says which is used.
 
 pub mod activation;
 pub mod attention;
 pub mod cross_entropy;
 pub mod gemm;
 pub mod lanes;
+pub mod level;
 pub mod norm;
 pub mod rope;
 
@@ -57,7 +58,7 @@ fn take_scratch(pool: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
     best.map(|index| pool.swap_remove(index)).or_else(|| pool.pop()).unwrap_or_default()
 }
 
-/// Runs `work` compiled for the widest instruction set this processor has.
+/// Runs `work` compiled for the widest instruction set of the [`level`] in use.
 ///
 /// The closure must be marked `#[inline(always)]`: one that stays a function of its own is compiled for the
 /// oldest processor. So is what it hands to `for_each`, if it is long: loops are safer.
@@ -71,7 +72,24 @@ pub fn simd<R>(work: impl FnOnce() -> R) -> R {
             (self.0)()
         }
     }
-    pulp::Arch::new().dispatch(Call(work))
+    arch().dispatch(Call(work))
+}
+
+/// What [`simd`] compiles for.
+#[inline]
+fn arch() -> pulp::Arch {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use level::Level;
+        use pulp::x86::{V3, V4};
+        match level::level() {
+            Level::Portable => pulp::Arch::Scalar,
+            Level::Avx2 => V3::try_new().map_or(pulp::Arch::Scalar, pulp::Arch::V3),
+            Level::Avx512 | Level::Amx => V4::try_new().map_or(pulp::Arch::Scalar, pulp::Arch::V4),
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    pulp::Arch::new()
 }
 
 /// Rows a thread should take at least, so that a task moves some tens of kilobytes.

@@ -46,8 +46,9 @@ fn means(target: &str, linear: &Linear) -> bool {
 }
 
 impl LoraSettings {
+    /// What is trained whole needs no update.
     fn matches(&self, linear: &Linear) -> bool {
-        self.targets.iter().any(|target| means(target, linear))
+        !linear.weight.trainable && self.targets.iter().any(|target| means(target, linear))
     }
 }
 
@@ -143,7 +144,9 @@ impl Decoder {
                 }
                 let merged = (old.tensor.to_dtype(DType::F32)? + update.reshape(old.tensor.shape())?)?;
                 let merged = merged.to_dtype(old.tensor.dtype())?;
-                linear.weight = Arc::new(Param::new(old.name.clone(), merged, old.trainable)?);
+                // What was tied to another module's weight is one of its own now.
+                let name = format!("{}.weight", linear.name);
+                linear.weight = Arc::new(Param::new(name, merged, old.trainable)?);
             }
             Ok(())
         })

@@ -88,7 +88,7 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
     let template =
         text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.as_ref().map(|start| start.folder.as_path());
-    let loaded = setup::load(recipe, base, checkpoint, &mut log)?;
+    let loaded = setup::load(recipe, base, &template, checkpoint, &mut log)?;
 
     sink(EventBody::Phase { phase: Phase::EncodingData, detail: Some(recipe.dataset.join(", ")) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });

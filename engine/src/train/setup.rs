@@ -4,13 +4,14 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use recipe::Recipe;
+use serde_json::{Map, Value};
 
-use crate::adapter::{Adapter, AdapterConfig, save_adapter};
+use crate::adapter::{Adapter, AdapterConfig, Modules, save_adapter};
 use crate::autograd::Param;
 use crate::device;
 use crate::model::{Decoder, LoraSettings, Tuning, WeightSource, linear_names};
-use crate::text::{Prepared, Tokenizer};
-use crate::weights::{self, FolderSource, ModelFiles, save_model};
+use crate::text::{Prepared, Template, Tokenizer};
+use crate::weights::{self, FolderSource, GENERATION_CONFIG, ModelFiles, save_model, write_json};
 use crate::{Error, Result};
 
 /// A model in memory, and how it is written back.
@@ -23,9 +24,10 @@ pub struct Loaded {
 /// What a run writes.
 pub enum Product {
     Adapter(AdapterConfig),
-    /// The whole model; `dtype` is the one its base was stored in.
+    /// The whole model; `dtype` is the one its base was stored in, and `generation` says how it ends what it writes.
     Model {
-        config: serde_json::Map<String, serde_json::Value>,
+        config: Map<String, Value>,
+        generation: Map<String, Value>,
         dtype: DType,
     },
 }
@@ -61,6 +63,7 @@ pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Resu
 pub fn load(
     recipe: &Recipe,
     mut base: Base,
+    template: &Template,
     checkpoint: Option<&Path>,
     log: &mut dyn FnMut(String),
 ) -> Result<Loaded> {
@@ -72,8 +75,7 @@ pub fn load(
         // New rows are of no use unless they are trained.
         if recipe.is_lora() && additional.is_empty() {
             let spec = &base.files.spec;
-            let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-            additional = vec![last(spec.embedding.table), last(spec.head.name)];
+            additional = [spec.embedding.table, spec.head.name].map(saved_name).into();
             log(format!("{} are trained, too", additional.join(" and ")));
         }
     }
@@ -84,11 +86,11 @@ pub fn load(
     if recipe.is_lora() {
         load_lora(recipe, base, additional, checkpoint)
     } else {
-        load_full(recipe, base, checkpoint)
+        load_full(recipe, base, template, checkpoint)
     }
 }
 
-fn load_full(recipe: &Recipe, base: Base, checkpoint: Option<&Path>) -> Result<Loaded> {
+fn load_full(recipe: &Recipe, base: Base, template: &Template, checkpoint: Option<&Path>) -> Result<Loaded> {
     let Base { files, tokenizer, device } = base;
     let tuning = Tuning { full: true, ..tuning(recipe, device) };
     let decoder = match checkpoint {
@@ -101,7 +103,9 @@ fn load_full(recipe: &Recipe, base: Base, checkpoint: Option<&Path>) -> Result<L
         _ => DType::F32,
     };
     let config = files.config.values.clone();
-    Ok(Loaded { decoder, tokenizer, product: Product::Model { config, dtype } })
+    // What it is taught to end with are the template's tokens.
+    let generation = files.generation_config(&template.stop_ids(&tokenizer));
+    Ok(Loaded { decoder, tokenizer, product: Product::Model { config, generation, dtype } })
 }
 
 fn load_lora(
@@ -137,15 +141,9 @@ fn continue_adapter(
     adapter.check_trainable()?;
     let additional = adapter.config.saved_modules.clone();
     let tuning = Tuning { additional, ..tuning(recipe, base.device.clone()) };
-    let count = merged.len();
-    merged.push(adapter);
-    let mut decoder = base.files.build_with(&tuning, &merged)?;
-    merge(&mut decoder, &merged[..count])?;
-    let adapter = &merged[count];
-    decoder.attach(|linear| adapter.update(linear), adapter.config.dropout as f32)?;
-    adapter.check_against(&decoder)?;
     let config = AdapterConfig { base: recipe.model_name_or_path.clone(), ..adapter.config.clone() };
-    Ok((decoder, config))
+    merged.push(adapter);
+    Ok((base.files.adapted(&tuning, &merged)?, config))
 }
 
 fn new_adapter(
@@ -155,9 +153,8 @@ fn new_adapter(
     additional: Vec<String>,
 ) -> Result<(Decoder, AdapterConfig)> {
     let tuning = Tuning { additional: additional.clone(), ..tuning(recipe, base.device.clone()) };
-    let mut decoder = base.files.build_with(&tuning, &merged)?;
-    merge(&mut decoder, &merged)?;
-    check_additional(&decoder, &additional)?;
+    let mut decoder = base.files.merged(&tuning, &merged)?;
+    check_additional(&decoder, &tuning)?;
     let settings = LoraSettings {
         rank: recipe.lora_rank,
         scale: recipe.lora_scale(),
@@ -176,19 +173,11 @@ fn new_adapter(
         alpha: recipe.alpha() as f64,
         dropout: recipe.lora_dropout,
         rank_stabilised: recipe.use_rslora,
-        targets,
+        targets: Some(Modules::Names(targets)),
         saved_modules: additional,
         ..AdapterConfig::default()
     };
     Ok((decoder, config))
-}
-
-fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
-    for adapter in adapters {
-        adapter.check_against(decoder)?;
-        decoder.merge(|linear| adapter.update(linear))?;
-    }
-    Ok(())
 }
 
 /// `pure_bf16` and `bf16` both mean: frozen weights in bf16, products in bf16, sums and what is trained in f32.
@@ -196,15 +185,20 @@ fn tuning(recipe: &Recipe, device: Device) -> Tuning {
     Tuning { bf16: recipe.bf16 || recipe.pure_bf16, device, ..Tuning::default() }
 }
 
-fn check_additional(decoder: &Decoder, names: &[String]) -> Result<()> {
+/// How `modules_to_save` calls the token table and the output matrix. PEFT knows these two by their last part; others
+/// are named whole, since a part of a block may be called alike (OLMo's `ff_out`).
+fn saved_name(module: &str) -> String {
+    let last = module.rsplit('.').next().unwrap_or(module);
+    if ["embed_tokens", "lm_head"].contains(&last) { last } else { module }.to_owned()
+}
+
+fn check_additional(decoder: &Decoder, tuning: &Tuning) -> Result<()> {
     let params = decoder.params();
-    let module = |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(module, _)| module.to_owned());
-    for name in names {
-        let found = params.iter().any(|param| {
-            let module = module(&param.name);
-            module == *name || module.ends_with(&format!(".{name}"))
-        });
-        if !found {
+    for name in &tuning.additional {
+        let alone = Tuning { additional: vec![name.clone()], ..Tuning::default() };
+        let module =
+            |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(module, _)| module.to_owned());
+        if !params.iter().any(|param| alone.is_additional(&module(&param.name))) {
             let message = format!("the model has no module called `{name}`");
             return Err(Error::recipe("additional_target", message));
         }
@@ -234,8 +228,9 @@ impl Loaded {
     pub fn save(&self, folder: &Path, exact: bool) -> Result<()> {
         match &self.product {
             Product::Adapter(config) => save_adapter(&self.decoder, config, folder)?,
-            Product::Model { config, dtype } => {
+            Product::Model { config, generation, dtype } => {
                 save_model(&self.decoder, config, if exact { DType::F32 } else { *dtype }, folder)?;
+                write_json(&folder.join(GENERATION_CONFIG), &Value::Object(generation.clone()))?;
             }
         }
         self.tokenizer.save(folder)?;

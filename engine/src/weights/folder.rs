@@ -21,6 +21,8 @@ pub struct FolderSource {
     places: HashMap<String, usize>,
     /// How the checkpoint calls the model's tensors.
     called: Names,
+    /// A tensor that is not stored, and the one that it is tied to.
+    instead: Option<(String, String)>,
 }
 
 impl FolderSource {
@@ -37,7 +39,13 @@ impl FolderSource {
 
     fn new(folder: &Path) -> FolderSource {
         let folder = folder.to_owned();
-        FolderSource { folder, files: Vec::new(), places: HashMap::new(), called: Names::default() }
+        FolderSource {
+            folder,
+            files: Vec::new(),
+            places: HashMap::new(),
+            called: Names::default(),
+            instead: None,
+        }
     }
 
     /// Opens a single safetensors file.
@@ -63,6 +71,29 @@ impl FolderSource {
         self.places.contains_key(name)
     }
 
+    /// Whether two tensors of the model are stored, and differ.
+    pub fn differ(&self, one: &str, other: &str) -> Result<bool> {
+        let [one, other] = [one, other].map(|name| self.called.of(name));
+        if !(self.has(&one) && self.has(&other)) {
+            return Ok(false);
+        }
+        let (one, other) = (self.load(&one)?.0, self.load(&other)?.0);
+        if one.dims() != other.dims() {
+            return Ok(true);
+        }
+        let (one, other) = (one.to_dtype(DType::F32)?, other.to_dtype(DType::F32)?);
+        Ok(one.ne(&other)?.max_all()?.to_scalar::<u8>()? != 0)
+    }
+
+    /// Reads `other` where the model asks for `name`, if that is not stored and `other` is.
+    pub fn stand_in(&mut self, name: &str, other: &str) {
+        let [stored, other] = [name, other].map(|name| self.called.of(name));
+        if let (false, Some(place)) = (self.has(&stored), self.places.get(&other)) {
+            self.places.insert(stored.clone(), *place);
+            self.instead = Some((stored, other));
+        }
+    }
+
     /// Names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.places.keys().cloned().collect();
@@ -80,7 +111,8 @@ impl FolderSource {
             };
             return Err(Error::file(place, message));
         };
-        let tensor = file.load(name, &Device::Cpu);
+        let stored = self.instead.as_ref().filter(|(missing, _)| missing == name);
+        let tensor = file.load(stored.map_or(name, |(_, stored)| stored), &Device::Cpu);
         let tensor = tensor.map_err(|error| Error::file(path, format!("tensor `{name}`: {error}")))?;
         Ok((tensor, path))
     }

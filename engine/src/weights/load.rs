@@ -1,11 +1,12 @@
 //! Finds out what a model path is and opens it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use recipe::RopeScaling;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::folder::refuse_pickle;
 use super::grown::GrownSource;
@@ -60,13 +61,25 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
     if !config_path.exists() {
         return Err(Error::file(path, "is not a model folder: it has no config.json"));
     }
-    let config = families::text_part(Config::read(&config_path)?)?;
-    let spec = families::read(&config)?;
+    let mut config = families::text_part(Config::read(&config_path)?)?;
+    let mut spec = families::read(&config)?;
     let weights: Arc<dyn WeightSource + Send + Sync> = match from_scratch {
         Some(seed) => Arc::new(InitialSource::new(seed, spec.initializer_range)),
         None => {
             refuse_quantised(&config)?;
-            Arc::new(FolderSource::open(path, spec.embedding.table)?)
+            let mut source = FolderSource::open(path, spec.embedding.table)?;
+            if spec.head.tied {
+                // What is stored decides, as in transformers 5: two different matrices are not tied, whatever the
+                // configuration says, and one alone serves as both.
+                let [table, head] =
+                    [spec.embedding.table, spec.head.name].map(|name| format!("{name}.weight"));
+                if source.differ(&table, &head)? {
+                    families::untie(&mut config);
+                    spec = families::read(&config)?;
+                }
+                source.stand_in(&table, &head);
+            }
+            Arc::new(source)
         }
     };
     Ok(ModelFiles { path: path.to_owned(), config, spec, weights, gguf: None })
@@ -81,6 +94,26 @@ fn refuse_quantised(config: &Config) -> Result<()> {
          or bring it back to that first (transformers: `model.dequantize().save_pretrained(folder)`)"
     );
     Err(config.error("quantization_config", message))
+}
+
+fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
+    for adapter in adapters {
+        adapter.check_against(decoder)?;
+        decoder.merge(|linear| adapter.update(linear))?;
+    }
+    Ok(())
+}
+
+/// How a model is to be generated with.
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
+
+/// `eos_token_id`: one id or several.
+fn ends(config: &Config) -> Vec<u32> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    match config.get("eos_token_id") {
+        Some(Value::Array(ids)) => ids.iter().filter_map(id).collect(),
+        one => one.and_then(id).into_iter().collect(),
+    }
 }
 
 impl ModelFiles {
@@ -114,6 +147,59 @@ impl ModelFiles {
         let decoder = Decoder::build(spec, &source, tuning)?;
         source.check_read(&decoder)?;
         Ok(decoder)
+    }
+
+    /// The same with all adapters merged into the weights.
+    ///
+    /// # Errors
+    /// Names the first tensor of an adapter that has no place in the model.
+    pub fn merged(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
+        let mut decoder = self.build_with(tuning, adapters)?;
+        merge(&mut decoder, adapters)?;
+        Ok(decoder)
+    }
+
+    /// The same with the last adapter beside the weights, which keeps their stored type exact.
+    ///
+    /// # Errors
+    /// As those of [`ModelFiles::merged`].
+    pub fn adapted(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
+        let mut decoder = self.build_with(tuning, adapters)?;
+        if let Some((last, others)) = adapters.split_last() {
+            merge(&mut decoder, others)?;
+            last.check_against(&decoder)?;
+            decoder.attach(|linear| last.update(linear), last.config.dropout as f32)?;
+        }
+        Ok(decoder)
+    }
+
+    /// Tokens after which the model ends what it writes: those of `generation_config.json`, or where that has none,
+    /// as in transformers, those of `config.json`.
+    pub fn generation_ends(&self) -> Vec<u32> {
+        let own = self.own_generation_config().map(|config| ends(&config)).filter(|ends| !ends.is_empty());
+        own.unwrap_or_else(|| ends(&self.config))
+    }
+
+    fn own_generation_config(&self) -> Option<Config> {
+        Config::read(&self.path.join(GENERATION_CONFIG)).ok()
+    }
+
+    /// The `generation_config.json` of a model that was tuned from this one, and ends with `more` tokens besides.
+    pub fn generation_config(&self, more: &[u32]) -> Map<String, Value> {
+        let mut all = self.generation_ends();
+        all.extend(more);
+        let mut seen = HashSet::new();
+        all.retain(|id| seen.insert(*id));
+        let mut values = self.own_generation_config().map(|config| config.values).unwrap_or_else(|| {
+            let known = ["bos_token_id", "pad_token_id"].into_iter();
+            known.filter_map(|key| Some((key.to_owned(), self.config.get(key)?.clone()))).collect()
+        });
+        match &all[..] {
+            [] => {}
+            [one] => _ = values.insert("eos_token_id".to_owned(), json!(one)),
+            several => _ = values.insert("eos_token_id".to_owned(), json!(several)),
+        }
+        values
     }
 
     /// Gives the model rows for `tokens` tokens, rounded up to a multiple of 64, if it has fewer; answers with

@@ -15,6 +15,7 @@ pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;
 pub use gguf::{GgufFile, GgufSource};
 pub use initial::InitialSource;
+pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};
 pub use save::{save_model, save_tensors, write_json};
 

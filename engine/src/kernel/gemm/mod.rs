@@ -7,11 +7,12 @@
 //! On x86-64 with AVX-512 an own kernel runs (`avx512`), elsewhere the `gemm` crate (`portable`).
 
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(super) mod avx512;
 mod portable;
 mod shared;
 mod vector;
 
+use super::level::{Level, level};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 #[cfg(target_arch = "x86_64")]
@@ -198,14 +199,13 @@ pub struct Options<'a> {
 
 /// The instruction set that products run on, for `chandler version`.
 pub fn kernel_name() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    match (avx512::available(), avx512::bf16_available(), avx512::amx::available()) {
-        (true, _, true) => return "AVX-512 with AMX tiles",
-        (true, true, _) => return "AVX-512 with bf16 dot products",
-        (true, false, _) => return "AVX-512",
-        _ => {}
+    match level() {
+        Level::Amx => "AVX-512 with AMX tiles",
+        Level::Avx512 if has_bf16() => "AVX-512 with bf16 dot products",
+        Level::Avx512 => "AVX-512",
+        Level::Avx2 => "AVX2",
+        Level::Portable => "portable kernels",
     }
-    "portable kernels"
 }
 
 /// Whether bf16 dot products run in hardware.

@@ -31,6 +31,14 @@ pub trait WeightSource {
         self.tensor(name, shape)
     }
 
+    /// The output matrix of a model that ties it to its token table, where it is another than the table by now.
+    ///
+    /// # Errors
+    /// As those of [`WeightSource::tensor`].
+    fn untied_head(&self, _head: &str, _table: &str, _shape: &[usize]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// Checks that a decoder that was built of it reads everything that belongs to the model.
     ///
     /// # Errors
@@ -43,7 +51,7 @@ pub trait WeightSource {
 pub struct Tuning {
     /// Every weight is trained.
     pub full: bool,
-    /// Modules that are trained whole beside an adapter, by the end of their name.
+    /// Modules that are trained whole beside an adapter, with all that is within them, by the ends of their names.
     pub additional: Vec<String>,
     /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
     pub bf16: bool,
@@ -63,9 +71,12 @@ impl Tuning {
         self.full || self.is_additional(module)
     }
 
-    /// Whether a module is named by `additional`.
+    /// Whether a module, or one that it is within, is named by `additional`. As in PEFT the end of a name needs no
+    /// dot before it: `norm` means `input_layernorm`, too.
     pub fn is_additional(&self, module: &str) -> bool {
-        self.additional.iter().any(|name| module == name || module.ends_with(&format!(".{name}")))
+        let dots = module.match_indices('.').map(|(dot, _)| dot);
+        let mut around = dots.chain([module.len()]).map(|end| &module[..end]);
+        around.any(|module| self.additional.iter().any(|name| module.ends_with(name.as_str())))
     }
 }
 
@@ -213,16 +224,21 @@ impl Builder<'_> {
         })
     }
 
-    /// The output matrix: the token table if tied, unless one of the two is trained by itself.
+    /// The output matrix: the token table if tied, unless one of the two is, or was, trained by itself.
     fn head_weight(&self, tokens: &Arc<Param>) -> Result<Arc<Param>> {
-        let (spec, name) = (self.spec, self.spec.head.name);
+        let (spec, tuning) = (self.spec, self.tuning);
+        let (shape, name) = ([spec.vocab, spec.hidden], format!("{}.weight", spec.head.name));
         if !spec.head.tied {
-            return self.param(name, "weight", &[spec.vocab, spec.hidden]);
+            return self.param(spec.head.name, "weight", &shape);
         }
-        let additional = self.tuning.is_additional(name);
-        if self.tuning.full || !(additional || self.tuning.is_additional(spec.embedding.table)) {
-            return Ok(tokens.clone());
+        let table = format!("{}.weight", spec.embedding.table);
+        let additional = tuning.is_additional(spec.head.name);
+        match self.source.untied_head(&name, &table, &shape)? {
+            Some(head) => self.load(name, tuning.full || additional, |_| Ok(head)),
+            None if !tuning.full && (additional || tuning.is_additional(spec.embedding.table)) => {
+                self.load(name, additional, |_| Ok(tokens.tensor.copy()?))
+            }
+            None => Ok(tokens.clone()),
         }
-        Ok(Arc::new(Param::new(format!("{name}.weight"), tokens.tensor.copy()?, additional)?))
     }
 }

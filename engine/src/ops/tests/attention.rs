@@ -103,7 +103,9 @@ fn attention_by_bf16_products_is_near() {
     let ((y, dx), (rough_y, rough_dx)) = (run(false), run(true));
     for (exact, rough) in [(y, rough_y), (dx, rough_dx)] {
         let off = (rough - exact).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(off < 0.05 && (off > 0.0) == crate::kernel::gemm::has_bf16(), "{off}");
+        // Without such products, the same ones in f32 may come in another order.
+        let range = if crate::kernel::gemm::has_bf16() { 1e-4..0.05 } else { 0.0..1e-5 };
+        assert!(range.contains(&off), "{off} is not in {range:?}");
     }
 }
 

@@ -7,11 +7,11 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::sync::OnceLock;
 
 use super::load::mask;
 use super::tile::{Panel, Strip, Tile};
 use super::{Kernel, NR};
+use crate::kernel::level::{self, Level};
 
 /// Rows and columns of a tile of C, and lanes (pairs of k) of a tile of A or B.
 pub(super) const EDGE: usize = 16;
@@ -259,10 +259,14 @@ pub(super) unsafe fn store_sums<const TALL: bool, const WIDE: bool>(out: *mut f3
     }
 }
 
-/// Whether the processor has AMX with bf16, and the operating system lets this process use it.
 pub fn available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| super::bf16_available() && has_tiles() && permitted())
+    level::has(Level::Amx)
+}
+
+/// Whether the processor has AMX with bf16, and the operating system lets this process use it.
+pub fn detected() -> bool {
+    let vectors = pulp::x86::V4::try_new().is_some() && is_x86_feature_detected!("avx512bf16");
+    vectors && has_tiles() && permitted()
 }
 
 /// The processor's own word (leaf 7 of CPUID), and the operating system's (XCR0).

@@ -21,6 +21,7 @@ mod tile;
 use std::ops::Range;
 
 use super::{Elements, MatMut, MatRef, Options};
+use crate::kernel::level::{self, Level};
 use crate::kernel::with_scratch;
 
 pub use pack::narrow;
@@ -43,9 +44,7 @@ const STRIP: usize = KC + MAX_EXTRA + 16;
 const BLOCK_BYTES: usize = 640 * 1024;
 
 pub fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
+    level::has(Level::Avx512)
 }
 
 pub fn bf16_available() -> bool {
