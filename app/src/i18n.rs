@@ -187,6 +187,7 @@ words! {
     new_further,
     new_overruled,
     new_without_effect,
+    new_tokens,
     new_load,
     new_load_title,
     new_load_text,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use recipe::HubTokens;
 use serde_json::Value;
 
 use crate::adapter::Adapter;
@@ -31,6 +32,8 @@ pub struct ChatSource {
     pub enable_thinking: Option<bool>,
     /// Runs on the CPU even where there is an accelerator.
     pub use_cpu: bool,
+    /// Who asks the hub.
+    pub tokens: HubTokens,
 }
 
 /// One message of a conversation.
@@ -68,7 +71,8 @@ impl ChatModel {
     /// # Errors
     /// One sentence that names the file or setting that is wrong.
     pub fn load(source: &ChatSource, watch: Watch) -> Result<ChatModel> {
-        let model = resolve_model(&source.model.to_string_lossy(), source.revision.as_deref(), watch)?;
+        let (name, revision) = (source.model.to_string_lossy(), source.revision.as_deref());
+        let model = resolve_model(&name, revision, &source.tokens, watch)?;
         let files = weights::open(&model, None)?;
         let mut adapters = Vec::new();
         for folder in &source.adapters {

@@ -54,6 +54,11 @@ impl Recipe {
         self.lora_target.iter().any(|name| name == "all")
     }
 
+    /// Whether frozen weights and products are in bfloat16: `bf16`, and what runs as it does.
+    pub fn uses_bf16(&self) -> bool {
+        self.bf16 || self.pure_bf16 || self.fp16
+    }
+
     pub fn is_lora(&self) -> bool {
         self.finetuning_type == FinetuningType::Lora
     }

@@ -17,6 +17,7 @@ pub mod text;
 mod validate;
 mod write;
 
+pub use args::tokens::HubTokens;
 pub use args::{
     Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
     RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
@@ -25,6 +26,7 @@ pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;
 pub use problem::Problem;
+pub use reader::{CommandLine, closest};
 pub use run::RunState;
 pub use schedule::{Curve, Slope};
 pub use text::{Lang, Text};

@@ -78,7 +78,7 @@ impl ModelShape {
 ///
 /// Tokens are `per_device_train_batch_size × cutoff_len`: the worst case, since nothing is padded.
 pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimate {
-    let half = recipe.bf16 || recipe.pure_bf16;
+    let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
     let parameters = shape.parameters;
     let (trained, added) = match recipe.finetuning_type {

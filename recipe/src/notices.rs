@@ -1,28 +1,50 @@
-//! What a recipe asks for that changes nothing: said, so that nothing is ignored in silence.
+//! What a recipe asks for that changes nothing or happens otherwise: said, so that nothing is ignored in silence.
 
-use crate::args::{
-    Argument, FinetuningType, Group, LrScheduler, Recipe, Stage, Strategy, accepted, arguments,
-};
+use std::fmt;
+
+use crate::args::{Argument, FinetuningType, Group, LrScheduler, Recipe, Stage, Strategy, arguments};
 use crate::text::Text;
 
-/// An argument that was given and changes nothing.
+/// Arguments that were given, and why they do not do what they say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    pub key: String,
-    pub value: String,
+    /// Keys with their values, at least one.
+    pub given: Vec<(String, String)>,
     /// Why, as a sentence without capital and full stop.
     pub reason: Text,
 }
 
+impl Notice {
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.given.iter().map(|(key, _)| key.as_str())
+    }
+}
+
+/// In one line: `fp16: true (it runs as …)`, or of several keys the names alone.
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.given.as_slice() {
+            [(key, value)] => write!(f, "{key}: {value}")?,
+            _ => f.write_str(&self.keys().collect::<Vec<_>>().join(", "))?,
+        }
+        write!(f, " ({})", self.reason.en)
+    }
+}
+
 impl Recipe {
-    /// What was asked for and changes nothing in this run, with the reason.
+    /// What was asked for and is done otherwise in this run or not at all: the keys without effect together, the
+    /// others one by one.
     pub fn notices(&self) -> Vec<Notice> {
-        let accepted = self.without_effect.iter().filter_map(|(key, value)| {
-            let reason = accepted::find(key)?.reason;
-            Some(Notice { key: key.clone(), value: value.clone(), reason })
-        });
         let idle = arguments().iter().filter_map(|argument| self.idle(argument));
-        accepted.chain(idle).collect()
+        self.without_effect_notice().into_iter().chain(idle).collect()
+    }
+
+    /// The one notice of all keys without effect, if there are any.
+    pub fn without_effect_notice(&self) -> Option<Notice> {
+        let reason =
+            Text::new("no effect here; docs/arguments.md says why", "在此无效；原因见 docs/arguments.md");
+        let notice = Notice { given: self.without_effect.clone(), reason };
+        Some(notice).filter(|notice| !notice.given.is_empty())
     }
 
     /// The notice of an argument that was changed and does not matter beside the others.
@@ -32,7 +54,7 @@ impl Recipe {
             return None;
         }
         let reason = self.out_of_place(argument).or_else(|| self.overruled(argument.key))?;
-        Some(Notice { key: argument.key.to_owned(), value, reason })
+        Some(Notice { given: vec![(argument.key.to_owned(), value)], reason })
     }
 
     /// Why an argument does not belong to this kind of run.
@@ -65,6 +87,14 @@ impl Recipe {
                 Text::new(
                     "`constant` has no warm-up; take `constant_with_warmup`",
                     "`constant` 没有预热；请用 `constant_with_warmup`",
+                ),
+            ),
+            "fp16" => (
+                true,
+                Text::new(
+                    "it runs as `bf16: true`: bfloat16 reaches as far as float32, so that nothing overflows and no \
+                     loss has to be scaled",
+                    "按 `bf16: true` 运行：bfloat16 的数值范围与 float32 相同，不会溢出，也无需缩放损失",
                 ),
             ),
             "pure_bf16" => (

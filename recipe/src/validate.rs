@@ -3,6 +3,7 @@
 use crate::args::{FinetuningType, MixStrategy, Recipe, Stage, Steps, Strategy};
 use crate::derived::TENSORBOARD;
 use crate::problem::Problem;
+use crate::reader::offer;
 
 impl Recipe {
     /// Everything that keeps this recipe from being trained. Values alone were checked when they were read.
@@ -180,6 +181,17 @@ impl Recipe {
 
     fn check_training(&self, problems: &mut Vec<Problem>) {
         problems.extend(self.curve().err());
+        for (key, on) in [("bf16", self.bf16), ("pure_bf16", self.pure_bf16)] {
+            if self.fp16 && on {
+                problems.push(Problem::of(
+                    "fp16",
+                    format!(
+                        "`fp16` and `{key}` name two precisions; keep one of them (both run in bfloat16)"
+                    ),
+                    format!("`fp16` 与 `{key}` 指定了两种精度；请保留其中一个（两者均以 bfloat16 运行）"),
+                ));
+            }
+        }
         if self.max_steps == 0 {
             problems.push(Problem::of(
                 "max_steps",
@@ -260,23 +272,26 @@ impl Recipe {
         let (metric, _) = self.best_metric();
         let metric = metric.trim_start_matches("eval_");
         if !known.iter().any(|name| name == metric) {
+            let (meant_en, meant_zh) = offer(metric, known.iter().map(String::as_str));
             let known = known.join(", ");
             problems.push(Problem::of(
                 "metric_for_best_model",
-                format!("`metric_for_best_model` is {metric}; evaluation gives {known}"),
-                format!("`metric_for_best_model` 为 {metric}；评估给出的指标为 {known}"),
+                format!("`metric_for_best_model` is {metric}; evaluation gives {known}{meant_en}"),
+                format!("`metric_for_best_model` 为 {metric}；评估给出的指标为 {known}{meant_zh}"),
             ));
         }
     }
 
     fn check_reports(&self, problems: &mut Vec<Problem>) {
         const KEY: &str = "report_to";
-        let unknown = |tool: &&String| ![TENSORBOARD, "none"].contains(&tool.as_str());
+        let known = [TENSORBOARD, "none"];
+        let unknown = |tool: &&String| !known.contains(&tool.as_str());
         if let Some(tool) = self.report_to.iter().find(unknown) {
+            let (meant_en, meant_zh) = offer(tool, known);
             problems.push(Problem::of(
                 KEY,
-                format!("`{KEY}: {tool}` is not supported; allowed are none and {TENSORBOARD}"),
-                format!("不支持 `{KEY}: {tool}`；可用 none 与 {TENSORBOARD}"),
+                format!("`{KEY}: {tool}` is not supported; allowed are none and {TENSORBOARD}{meant_en}"),
+                format!("不支持 `{KEY}: {tool}`；可用 none 与 {TENSORBOARD}{meant_zh}"),
             ));
         }
     }

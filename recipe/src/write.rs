@@ -6,7 +6,7 @@ use crate::reader::NESTED;
 impl Recipe {
     /// Writes what differs from the defaults, and the essentials, under a heading for each group.
     ///
-    /// What is written reads back as the same recipe.
+    /// What is written reads back as the same recipe, but for tokens, which are kept out of what people see.
     pub fn to_yaml(&self) -> String {
         let defaults = Recipe::default();
         let mut yaml = String::new();
@@ -67,7 +67,7 @@ fn yaml_value(value: &Shown) -> String {
 }
 
 /// Text as a YAML scalar, in quotes where it needs them.
-fn yaml_text(text: &str) -> String {
+pub(crate) fn yaml_text(text: &str) -> String {
     if is_misread(text) || is_other_type(text) { quoted(text) } else { text.to_owned() }
 }
 

@@ -33,10 +33,11 @@ fn llamafactory_lora_sft_runs_unchanged() {
     assert_eq!(recipe.lr_scheduler_type, LrScheduler::Cosine);
     assert_eq!(recipe.warmup(95), 10);
     assert_eq!(recipe.resume_from_checkpoint, None);
-    let noted: Vec<_> = recipe.notices().into_iter().map(|notice| notice.key).collect();
+    let noted: Vec<_> = recipe.notices().iter().map(ToString::to_string).collect();
     assert_eq!(
         noted,
-        ["trust_remote_code", "preprocessing_num_workers", "dataloader_num_workers", "ddp_timeout"]
+        ["trust_remote_code, preprocessing_num_workers, dataloader_num_workers, ddp_timeout \
+          (no effect here; docs/arguments.md says why)"]
     );
 }
 
@@ -76,6 +77,22 @@ fn json_reads_like_yaml() {
 }
 
 #[test]
+fn json_may_be_indented_with_tabs_and_escaped() {
+    let text = "{\n\t\"model_name_or_path\": \"a\\/b\",\n\t\"dataset\": [\"x\", \"y\"],\n\
+                \t\"default_system\": \"\\ud83d\\ude00 \\u4f60\"\n}\n";
+    let recipe = Recipe::parse_yaml(text, &[]).unwrap();
+    assert_eq!(recipe.model_name_or_path, "a/b");
+    assert_eq!(recipe.dataset, ["x", "y"]);
+    assert_eq!(recipe.default_system.as_deref(), Some("😀 你"));
+    let literal = Recipe::parse_yaml(r#"{"default_system": "\\ud83d\\ude00"}"#, &[]).unwrap();
+    assert_eq!(
+        literal.default_system.as_deref(),
+        Some(r"\ud83d\ude00"),
+        "an escaped backslash starts no escape"
+    );
+}
+
+#[test]
 fn numbers_and_truth_values_read_as_people_type_them() {
     let recipe = with("learning_rate: 1e-4\nadam_epsilon: 1.0E-6\nseed: 18446744073709551615\nmax_samples: 1_000\n\
          cutoff_len: 1e3\nplot_loss: Yes\ndo_eval: off\nuse_rslora: TRUE\nlora_dropout: .5\nweight_decay: 0\n")
@@ -110,6 +127,15 @@ fn wrong_values_are_named_with_line_and_what_is_allowed() {
             "line 6: `save_steps` is 1.5; give a whole number of steps or a share below 1, above 0",
         ),
         ("rope_scaling: ntk", "line 6: `rope_scaling` is ntk; give one of linear, dynamic, yarn, llama3"),
+        (
+            "rope_scaling: YARNs",
+            "line 6: `rope_scaling` is YARNs; give one of linear, dynamic, yarn, llama3; did you mean `yarn`?",
+        ),
+        (
+            "report_to: tensorbord",
+            "line 6: `report_to: tensorbord` is not supported; allowed are none and tensorboard; did you mean \
+             `tensorboard`?",
+        ),
     ];
     for (line, message) in cases {
         assert_eq!(problems(&format!("{line}\n")), [message]);
@@ -130,7 +156,6 @@ fn unsupported_keys_and_values_are_refused_by_name() {
             "line 6: `stage: dpo` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft"
         ]
     );
-    assert!(problems("fp16: true\n")[0].contains("`bf16: true`"));
     assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));
     assert!(problems("num_beams: 4\n")[0].contains("without beams"));
 }
@@ -147,7 +172,7 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 fn arguments_that_cannot_matter_are_noticed() {
     let noticed = |lines: &str| {
         let recipe = with(lines).unwrap();
-        recipe.notices().into_iter().map(|notice| (notice.key, notice.value)).collect::<Vec<_>>()
+        recipe.notices().into_iter().flat_map(|notice| notice.given).collect::<Vec<_>>()
     };
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(noticed(""), []);
@@ -157,6 +182,8 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
     assert_eq!(noticed("warmup_steps: 5\nwarmup_ratio: 0.1\n"), [pair("warmup_ratio", "0.1")]);
     assert_eq!(noticed("pure_bf16: true\n"), [pair("pure_bf16", "true")]);
+    assert_eq!(noticed("fp16: true\n"), [pair("fp16", "true")]);
+    assert_eq!(noticed("fp16: false\n"), []);
     assert_eq!(noticed("logging_dir: logs\nreport_to: none\n"), [pair("logging_dir", "logs")]);
     assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
     assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
@@ -164,6 +191,31 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
     assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
     assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
+}
+
+#[test]
+fn float16_runs_as_bfloat16() {
+    assert!(!with("").unwrap().uses_bf16());
+    for line in ["fp16: true\n", "bf16: true\n", "pure_bf16: true\n"] {
+        assert!(with(line).unwrap().uses_bf16(), "{line}");
+    }
+    let notices = with("fp16: true\nfp16_full_eval: true\nddp_timeout: 180000000\n").unwrap().notices();
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 2);
+    assert!(notices[0].starts_with("fp16_full_eval, ddp_timeout (no effect here"), "{notices:?}");
+    assert!(notices[1].starts_with("fp16: true (it runs as `bf16: true`"), "{notices:?}");
+}
+
+#[test]
+fn tokens_are_used_and_never_shown() {
+    let recipe = with("hub_token: hf_secret\nms_hub_token: 'ms secret'\nom_hub_token: x\n").unwrap();
+    assert_eq!(recipe.tokens.hugging_face.as_deref(), Some("hf_secret"));
+    assert_eq!(recipe.tokens.model_scope.as_deref(), Some("ms secret"));
+    let seen = format!("{recipe:?}{}{:?}", recipe.to_yaml(), recipe.notices());
+    assert!(!seen.contains("secret"), "{seen}");
+    let whole = recipe.to_yaml() + &recipe.tokens.to_yaml();
+    assert_eq!(Recipe::from_yaml(&whole), Ok(recipe));
+    assert!(with("hf_hub_token: null\nhub_token:\n").unwrap().tokens.is_empty());
 }
 
 #[test]
@@ -241,6 +293,8 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
         ("max_steps: 0\n", "max_steps"),
+        ("fp16: true\nbf16: true\n", "fp16"),
+        ("fp16: true\npure_bf16: true\n", "fp16"),
         ("val_size: 0.1\neval_dataset: other\n", "val_size"),
         ("val_size: 1.5\n", "val_size"),
         ("eval_strategy: steps\n", "eval_strategy"),

@@ -1,6 +1,6 @@
 //! docs/arguments.md is made from the argument table. `UPDATE_DOCS=1 cargo test -p recipe` rewrites it.
 
-use recipe::args::{accepted, unsupported};
+use recipe::args::{accepted, tokens, unsupported};
 use recipe::{Argument, FinetuningType, Group, Lang, Stage, arguments};
 
 const INTRODUCTION: &str = "\
@@ -10,11 +10,18 @@ const INTRODUCTION: &str = "\
 
 A recipe is a YAML (or JSON) file of `key: value` lines. Keys and defaults are LLaMA-Factory's, so its files for
 the stages `sft` and `pt` run unchanged. Lists are written with commas (`identity,chat`) or as YAML lists.
-`chandler train recipe.yaml key=value …` sets further values on the command line; they win over the file.
+`chandler train recipe.yaml key=value …` sets further values on the command line, and `--key value` does so, too; they
+win over the file, and a run may be described without a file by them alone.
 
 No key is ignored in silence. A key that [changes nothing here](#keys-without-effect) is accepted with a notice;
 one that is [known but not supported yet](#keys-not-supported-yet) is refused by name unless it stands at its
 default; any other is refused with its line and the key that was probably meant.
+";
+
+const TOKENS: &str = "\
+say who asks the Hugging Face hub and ModelScope, in place of `HF_TOKEN` and
+`MODELSCOPE_API_TOKEN` in the environment. They are used and never shown: no message, log or page holds them, and the
+board keeps them in the worker's own copy of the recipe alone, which its owner alone may read.
 ";
 
 #[test]
@@ -48,6 +55,8 @@ fn reference() -> String {
     for (values_and_reason, keys) in runs(accepted) {
         page += &format!("| {} | {values_and_reason} |\n", code(&keys));
     }
+    let tokens: Vec<&str> = tokens::keys().collect();
+    page += &format!("\n## Tokens of hubs\n\n{} {TOKENS}", code(&tokens));
     page += "\n## Keys not supported yet\n\n| part of | keys |\n|---|---|\n";
     for (feature, keys) in runs(unsupported::all().map(|known| (known.feature, known.key))) {
         page += &format!("| {feature} | {} |\n", code(&keys));

@@ -1,6 +1,6 @@
 //! The argument table holds together, and recipes survive being written.
 
-use recipe::args::{accepted, unsupported};
+use recipe::args::{accepted, tokens, unsupported};
 use recipe::{Kind, Lang, Recipe, Steps, Strategy, arguments};
 
 #[test]
@@ -9,6 +9,7 @@ fn every_key_stands_in_one_list_once() {
     keys.extend(arguments().iter().flat_map(|argument| argument.synonyms));
     keys.extend(accepted::all().map(|accepted| accepted.key));
     keys.extend(unsupported::all().map(|known| known.key));
+    keys.extend(tokens::keys());
     let count = keys.len();
     keys.sort_unstable();
     keys.dedup();

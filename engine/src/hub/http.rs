@@ -50,6 +50,11 @@ impl Client {
         Self { agent, headers, hub, login, pause, silence: SILENCE }
     }
 
+    /// Whether anything is said of who asks.
+    pub fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
     pub fn get(&self, url: &str, range_from: u64) -> Result<Response<Body>> {
         let mut request = self.agent.get(url);
         for (name, value) in &self.headers {

@@ -93,14 +93,35 @@ impl HuggingFace {
 
     /// A hub at `endpoint` with its cache at `cache`; `offline` names what forbids requests.
     pub fn new(endpoint: &str, cache: &Path, token: Option<&str>, offline: Option<&'static str>) -> Self {
-        let token = token.map(str::trim).filter(|token| !token.is_empty());
-        let headers = token.map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect();
         Self {
-            client: Client::new(HUB, LOGIN, headers),
+            client: client(token),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             cache: cache.to_owned(),
             offline,
         }
+    }
+
+    /// The same hub, asked with this token.
+    pub fn with_token(self, token: &str) -> Self {
+        Self { client: client(Some(token)), ..self }
+    }
+
+    /// Where the hub is.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    pub fn has_token(&self) -> bool {
+        self.client.has_headers()
+    }
+
+    /// The variable that forbids requests, if one does.
+    pub fn offline(&self) -> Option<&'static str> {
+        self.offline
     }
 
     #[cfg(test)]
@@ -249,6 +270,12 @@ impl HuggingFace {
             .or_else(|| header("content-length").filter(|_| header("location").is_none()));
         Ok((etag.to_owned(), size.and_then(|size| size.parse().ok())))
     }
+}
+
+fn client(token: Option<&str>) -> Client {
+    let token = token.map(str::trim).filter(|token| !token.is_empty());
+    let headers = token.map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect();
+    Client::new(HUB, LOGIN, headers)
 }
 
 /// Where a repository was found.

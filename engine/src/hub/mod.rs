@@ -6,7 +6,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `HF_ENDPOINT` | mirror of the Hugging Face hub |
-//! | `HF_TOKEN`, or the file `HF_TOKEN_PATH` (`$HF_HOME/token`) | who asks |
+//! | `HF_TOKEN`, or the file `HF_TOKEN_PATH` (`$HF_HOME/token`) | who asks, unless the recipe has a token |
 //! | `HF_HOME`, `HF_HUB_CACHE` | where the cache is |
 //! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: only what is in the cache |
 //! | `USE_MODELSCOPE_HUB` | `1`: ModelScope before Hugging Face |
@@ -35,6 +35,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use recipe::HubTokens;
 
 use crate::text::data::HubSource;
 
@@ -113,7 +115,7 @@ struct RemoteFile {
     etag: Option<String>,
 }
 
-/// The hubs, as the environment sets them up.
+/// The hubs, as the environment sets them up and a recipe's tokens ask them.
 #[derive(Clone, Debug)]
 pub struct Hubs {
     pub hugging_face: HuggingFace,
@@ -129,6 +131,18 @@ impl Hubs {
             model_scope: ModelScope::from_env(),
             prefer_model_scope: is_set("USE_MODELSCOPE_HUB"),
         }
+    }
+
+    /// The hubs as a recipe asks them: with its tokens where it has some, before those of the environment.
+    pub fn with_tokens(tokens: &HubTokens) -> Self {
+        let Self { mut hugging_face, mut model_scope, prefer_model_scope } = Self::from_env();
+        if let Some(token) = &tokens.hugging_face {
+            hugging_face = hugging_face.with_token(token);
+        }
+        if let Some(token) = &tokens.model_scope {
+            model_scope = model_scope.with_token(token);
+        }
+        Self { hugging_face, model_scope, prefer_model_scope }
     }
 
     /// The same hubs, of which only the caches are read.
@@ -200,12 +214,17 @@ pub fn is_model_id(name: &str) -> bool {
 ///
 /// # Errors
 /// If it is neither, or the hub does not have it.
-pub fn resolve_model(name: &str, revision: Option<&str>, watch: Watch) -> Result<PathBuf> {
+pub fn resolve_model(
+    name: &str,
+    revision: Option<&str>,
+    tokens: &HubTokens,
+    watch: Watch,
+) -> Result<PathBuf> {
     let path = Path::new(name);
     if path.exists() || !is_model_id(name) {
         return Ok(path.to_owned());
     }
-    let hubs = Hubs::from_env();
+    let hubs = Hubs::with_tokens(tokens);
     hubs.model(name, revision, watch).map_err(|error| match error {
         Error::Stopped => error,
         error => Error::Model { name: name.to_owned(), hub: hubs.of_models(), source: Box::new(error) },

@@ -104,16 +104,35 @@ impl ModelScope {
 
     /// A hub at `endpoint` with its cache at `cache`; `offline` names what forbids requests.
     pub fn new(endpoint: &str, cache: &Path, token: Option<&str>, offline: Option<&'static str>) -> Self {
-        let token = token.map(str::trim).filter(|token| !token.is_empty());
-        let headers = token.map(|token| {
-            [("Authorization", format!("Bearer {token}")), ("Cookie", format!("m_session_id={token}"))]
-        });
         Self {
-            client: Client::new(HUB, LOGIN, headers.into_iter().flatten().collect()),
+            client: client(token),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             cache: cache.to_owned(),
             offline,
         }
+    }
+
+    /// The same hub, asked with this token.
+    pub fn with_token(self, token: &str) -> Self {
+        Self { client: client(Some(token)), ..self }
+    }
+
+    /// Where the hub is.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    pub fn has_token(&self) -> bool {
+        self.client.has_headers()
+    }
+
+    /// The variable that forbids requests, if one does.
+    pub fn offline(&self) -> Option<&'static str> {
+        self.offline
     }
 
     /// The folder of a repository; dots in names become `___`, as the hub's tools have it.
@@ -187,6 +206,14 @@ impl ModelScope {
         }
         Ok(())
     }
+}
+
+fn client(token: Option<&str>) -> Client {
+    let token = token.map(str::trim).filter(|token| !token.is_empty());
+    let headers = token.map(|token| {
+        [("Authorization", format!("Bearer {token}")), ("Cookie", format!("m_session_id={token}"))]
+    });
+    Client::new(HUB, LOGIN, headers.into_iter().flatten().collect())
 }
 
 fn is_default(revision: &str) -> bool {

@@ -91,6 +91,17 @@ fn a_model_lies_in_the_standard_layout_and_is_fetched_once() {
 }
 
 #[test]
+fn a_recipes_token_goes_before_that_of_the_environment() {
+    let weights = weights();
+    let server = serving(&weights, ok(weights.clone()));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let hub = HuggingFace::new(&server.endpoint, cache.path(), Some("secret"), None).with_token("given");
+    hub.model("owner/model", None, &mut quietly).expect("the model");
+    let asked = |token: &str| server.asked(&format!("uthorization: Bearer {token}"));
+    assert!(asked("given") > 0 && asked("secret") == 0);
+}
+
+#[test]
 fn a_cut_connection_is_gone_on_with() {
     let weights = weights();
     let server = serving(&weights, Answer { cut: Some(100_000), ..ok(weights.clone()) });

@@ -69,7 +69,10 @@ impl Decoder {
             } else {
                 format!("no linear layer is called `{unknown}`")
             };
-            let message = format!("{found}; there are {}", there.join(", "));
+            let names = there.iter().map(String::as_str).chain(["all"]);
+            let meant = recipe::closest(unknown, names).filter(|meant| meant != unknown);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let message = format!("{found}; there are {}{meant}", there.join(", "));
             return Err(Error::recipe("lora_target", message));
         }
         let mut rng = Rng::new(seed);

@@ -21,6 +21,6 @@ pub mod tokenizer;
 pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
 pub use prepare::{EvalSet, Prepared, Remark, epoch_order, fetch, prepare, prepare_tokenizer};
-pub use store::{Examples, StreamStep};
+pub use store::{Examples, StreamStep, cache_folder};
 pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

@@ -73,8 +73,7 @@ pub fn train(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<Trai
 
 fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSummary> {
     for notice in recipe.notices() {
-        let message = format!("{}: {} ({})", notice.key, notice.value, notice.reason.en);
-        sink(EventBody::Log { level: LogLevel::Warning, message });
+        sink(EventBody::Log { level: LogLevel::Warning, message: notice.to_string() });
     }
     let output = Path::new(&recipe.output_dir);
     let start = if recipe.do_train { resume::find(recipe, output, sink)? } else { None };
@@ -117,7 +116,7 @@ fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<PathBuf> {
             say(progress);
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let folder = hub::resolve_model(name, Some(&recipe.model_revision), &mut watch)?;
+        let folder = hub::resolve_model(name, Some(&recipe.model_revision), &recipe.tokens, &mut watch)?;
         if text::fetch(recipe, &mut watch)?.is_break() {
             return Err(Error::Stopped);
         }

@@ -182,7 +182,7 @@ fn new_adapter(
 
 /// `pure_bf16` and `bf16` both mean: frozen weights in bf16, products in bf16, sums and what is trained in f32.
 fn tuning(recipe: &Recipe, device: Device) -> Tuning {
-    Tuning { bf16: recipe.bf16 || recipe.pure_bf16, device, ..Tuning::default() }
+    Tuning { bf16: recipe.uses_bf16(), device, ..Tuning::default() }
 }
 
 /// How `modules_to_save` calls the token table and the output matrix. PEFT knows these two by their last part; others

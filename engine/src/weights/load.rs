@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use recipe::RopeScaling;
+use recipe::{HubTokens, RopeScaling};
 use serde_json::{Map, Value, json};
 
 use super::folder::refuse_pickle;
@@ -33,7 +33,7 @@ pub struct ModelFiles {
 /// # Errors
 /// One sentence that names the file and what is missing or wrong in it.
 pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
-    let resolved = resolve_model(&path.to_string_lossy(), None, &mut quietly)?;
+    let resolved = resolve_model(&path.to_string_lossy(), None, &HubTokens::default(), &mut quietly)?;
     let path = resolved.as_path();
     if !path.exists() {
         return Err(Error::file(path, "there is no such model folder or GGUF file"));

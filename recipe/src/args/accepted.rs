@@ -25,7 +25,6 @@ struct Row {
 
 const ANY: &[&str] = &[];
 const YES: &[&str] = &["true"];
-const NO: &[&str] = &["false"];
 
 const fn row(
     keys: &'static [&'static str],
@@ -50,10 +49,16 @@ static ROWS: &[Row] = &[
         "在需要之处始终如此",
     ),
     row(
-        &["cache_dir", "hf_hub_token", "ms_hub_token", "om_hub_token"],
+        &["cache_dir", "resume_download"],
         ANY,
-        "hubs are set up by the environment: HF_HOME, HF_TOKEN, MODELSCOPE_CACHE, MODELSCOPE_API_TOKEN",
-        "模型站点由环境变量设置：HF_HOME、HF_TOKEN、MODELSCOPE_CACHE、MODELSCOPE_API_TOKEN",
+        "caches are those of the hubs' own tools, set by the environment: HF_HOME, HF_HUB_CACHE, MODELSCOPE_CACHE",
+        "缓存与各站点自带工具共用，由环境变量设置：HF_HOME、HF_HUB_CACHE、MODELSCOPE_CACHE",
+    ),
+    row(
+        &["om_hub_token"],
+        ANY,
+        "models and data come from the Hugging Face hub and from ModelScope",
+        "模型与数据来自 Hugging Face 与魔搭社区",
     ),
     row(
         &["flash_attn"],
@@ -69,6 +74,7 @@ static ROWS: &[Row] = &[
     ),
     row(
         &[
+            "use_unsloth",
             "enable_liger_kernel",
             "use_liger_kernel",
             "liger_kernel_config",
@@ -78,6 +84,13 @@ static ROWS: &[Row] = &[
             "torch_compile_mode",
             "tf32",
             "torch_empty_cache_steps",
+            "torchdynamo",
+            "jit_mode_eval",
+            "use_ipex",
+            "xpu_backend",
+            "use_mps_device",
+            "tpu_num_cores",
+            "tpu_metrics_debug",
         ],
         ANY,
         "this tunes PyTorch's speed; the result is the same",
@@ -91,6 +104,8 @@ static ROWS: &[Row] = &[
             "dataloader_persistent_workers",
             "dataloader_prefetch_factor",
             "data_shared_file_system",
+            "dispatch_batches",
+            "split_batches",
         ],
         ANY,
         "data is encoded on all cores by threads of one process",
@@ -123,22 +138,54 @@ static ROWS: &[Row] = &[
             "log_on_each_node",
             "master_addr",
             "master_port",
+            "mp_parameters",
         ],
         ANY,
         "a run is one process",
         "一次运行只有一个进程",
     ),
     row(
-        &["deepspeed", "fsdp", "fsdp_config"],
+        &[
+            "deepspeed",
+            "fsdp",
+            "fsdp_config",
+            "fsdp_min_num_params",
+            "fsdp_transformer_layer_cls_to_wrap",
+            "parallelism_config",
+        ],
         ANY,
         "a run is one process, so nothing is spread over devices; the arithmetic is the same",
         "一次运行只有一个进程，不在设备间拆分；计算结果相同",
     ),
     row(
-        &["fp16", "fp16_full_eval"],
-        NO,
-        "float16 overflows in training and is not offered; set `bf16: true` instead, or leave both off for float32",
-        "float16 在训练中容易溢出，故不提供；请改用 `bf16: true`，或两者都不设以使用 float32",
+        &["fp16_opt_level", "fp16_backend", "half_precision_backend"],
+        ANY,
+        "there is one way to compute in bfloat16, which needs no loss scaling",
+        "bfloat16 计算只有一种方式，无需损失缩放",
+    ),
+    row(
+        &["fp16_full_eval", "bf16_full_eval"],
+        ANY,
+        "evaluation computes as training does; `bf16: true` makes both bfloat16",
+        "评估与训练的精度相同；`bf16: true` 使两者均用 bfloat16",
+    ),
+    row(
+        &["ignore_data_skip", "restore_callback_states_from_checkpoint"],
+        ANY,
+        "a checkpoint holds the place in the data and all else that training goes on from",
+        "检查点中保存了数据位置等继续训练所需的一切",
+    ),
+    row(
+        &["group_by_length", "length_column_name", "sortish_sampler"],
+        ANY,
+        "sequences are not padded, so sorting them by length would save nothing",
+        "序列不做填充，按长度分组没有益处",
+    ),
+    row(
+        &["offload_folder", "auto_find_batch_size"],
+        ANY,
+        "memory is the machine's own; the board estimates what a run takes before it starts",
+        "使用本机内存；面板会在启动前估算运行所需的内存",
     ),
     row(&["logging_strategy"], &["steps"], "logging goes by `logging_steps`", "日志按 `logging_steps` 记录"),
     row(
@@ -154,6 +201,7 @@ static ROWS: &[Row] = &[
             "trackio_bucket_id",
             "trackio_static_space_id",
             "print_param_status",
+            "debug",
         ],
         ANY,
         "the run's folder and the board hold its log",
@@ -178,6 +226,7 @@ static ROWS: &[Row] = &[
             "eval_accumulation_steps",
             "batch_eval_metrics",
             "eval_use_gather_object",
+            "past_index",
         ],
         ANY,
         "evaluation keeps no logits",
@@ -197,17 +246,30 @@ static ROWS: &[Row] = &[
         "special tokens are never part of an answer",
         "特殊词元从不出现在回答中",
     ),
-    row(&["infer_backend"], &["huggingface"], "Chandler has one engine", "Chandler 只有一个引擎"),
+    row(
+        &[
+            "infer_backend",
+            "vllm_maxlen",
+            "vllm_gpu_util",
+            "vllm_enforce_eager",
+            "vllm_max_lora_rank",
+            "vllm_config",
+            "sglang_maxlen",
+            "sglang_mem_fraction",
+            "sglang_tp_size",
+            "sglang_config",
+            "sglang_lora_backend",
+        ],
+        ANY,
+        "Chandler has one engine, its own",
+        "Chandler 只有自己的一个引擎",
+    ),
 ];
 
 /// Every key without effect.
 pub fn all() -> impl Iterator<Item = Accepted> {
     ROWS.iter()
         .flat_map(|row| row.keys.iter().map(move |&key| Accepted { key, only: row.only, reason: row.reason }))
-}
-
-pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().flat_map(|row| row.keys.iter().copied())
 }
 
 /// The key without effect that has this name.

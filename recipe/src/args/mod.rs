@@ -3,7 +3,7 @@
 //! One entry in `table.rs` is a typed field of [`Recipe`] and an [`Argument`] in [`arguments`]. The form
 //! of a new run, the YAML reader's errors, `--help` and `docs/arguments.md` are all made from it.
 //! Names and defaults are LLaMA-Factory's. Keys without effect here are in [`accepted`], keys that
-//! LLaMA-Factory knows and Chandler does not support in [`unsupported`].
+//! LLaMA-Factory knows and Chandler does not support in [`unsupported`], those that hold a secret in [`tokens`].
 
 pub mod accepted;
 mod choice;
@@ -11,6 +11,7 @@ mod field;
 mod settings;
 mod table;
 mod takes;
+pub mod tokens;
 pub mod unsupported;
 
 pub use choice::{FinetuningType, LrScheduler, MixStrategy, Optim, RopeScaling, Stage, Strategy, ToolFormat};

@@ -6,6 +6,7 @@
 //! engine.
 
 use super::field::{Field, Typed};
+use super::tokens::HubTokens;
 use super::{
     Argument, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, RopeScaling, Settings,
     Stage, Steps, Strategy, Tier, ToolFormat,
@@ -151,11 +152,17 @@ macro_rules! argument_table {
             /// Keys that are accepted without effect, as typed and in their order; see
             /// [`Recipe::notices`].
             pub without_effect: Vec<(String, String)>,
+            /// Who asks the hubs, where the recipe says so.
+            pub tokens: HubTokens,
         }
 
         impl Default for Recipe {
             fn default() -> Recipe {
-                Recipe { $($( $key: $default, )+)+ without_effect: Vec::new() }
+                Recipe {
+                    $($( $key: $default, )+)+
+                    without_effect: Vec::new(),
+                    tokens: HubTokens::default(),
+                }
             }
         }
 
@@ -388,6 +395,9 @@ argument_table! {
         /// Frozen weights and arithmetic in bfloat16, trained weights in float32. Off: all in float32.
         bf16: bool = false
             => entry("bfloat16", "bfloat16", "冻结权重与计算用 bfloat16，被训练的权重用 float32。关闭时全部用 float32。");
+        /// Runs as bf16 does: bfloat16 reaches as far as float32, so that nothing overflows and no loss has to be scaled.
+        fp16: bool = false
+            => entry("float16", "float16", "按 bf16 运行：bfloat16 的数值范围与 float32 相同，不会溢出，也无需缩放损失。").advanced();
         /// The same as bf16: what is trained, and the optimizer's state, stay in float32.
         pure_bf16: bool = false
             => entry("Pure bfloat16", "纯 bfloat16", "与 bf16 相同：被训练的权重与优化器状态仍为 float32。").advanced();

@@ -23,13 +23,13 @@ static FEATURES: &[(&str, &[&str])] = &[
         "init_special_tokens=noise_init", "split_special_tokens=false",
     ]),
     ("hub access", &[
-        "adapter_folder", "push_to_hub=false", "hub_token", "hub_private_repo", "hub_model_id",
-        "hub_strategy=every_save", "hub_always_push=false", "hub_revision",
+        "adapter_folder", "push_to_hub=false", "hub_private_repo", "hub_model_id", "hub_strategy=every_save",
+        "hub_always_push=false", "hub_revision", "push_to_hub_model_id", "push_to_hub_organization",
     ]),
     ("quantisation", &[
         "quantization_bit", "quantization_method=bnb", "quantization_type=nf4", "double_quantization=true",
         "quantization_device_map", "upcast_layernorm=false", "upcast_lmhead_output=false", "infer_dtype=auto",
-        "bf16_full_eval=false", "fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false",
+        "fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false",
     ]),
     ("export", &[
         "export_dir", "export_size=5", "export_device=cpu", "export_quantization_bit", "export_quantization_dataset",
@@ -38,8 +38,6 @@ static FEATURES: &[(&str, &[&str])] = &[
     ]),
     ("LongLoRA", &["shift_attn=false"]),
     ("mixture of depths", &["mixture_of_depths"]),
-    ("Unsloth", &["use_unsloth=false"]),
-    ("offloading", &["offload_folder=offload"]),
     ("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",
         "crop_to_patches=false", "video_max_pixels=65536", "video_min_pixels=256", "video_resolution", "video_fps=2.0",
@@ -50,13 +48,6 @@ static FEATURES: &[(&str, &[&str])] = &[
     ("KTransformers", &[
         "use_kt=false", "kt_weight_path", "kt_expert_checkpoint_path", "kt_use_lora_experts", "kt_lora_expert_num",
         "kt_lora_expert_intermediate_size",
-    ]),
-    ("vLLM", &[
-        "vllm_maxlen=4096", "vllm_gpu_util=0.7", "vllm_enforce_eager=false", "vllm_max_lora_rank=32", "vllm_config",
-    ]),
-    ("SGLang", &[
-        "sglang_maxlen=4096", "sglang_mem_fraction=0.7", "sglang_tp_size=-1", "sglang_config",
-        "sglang_lora_backend=triton",
     ]),
     ("data set splits", &["split=train", "reserved_label_len=1"]),
     ("freeze tuning", &[
@@ -104,18 +95,18 @@ static FEATURES: &[(&str, &[&str])] = &[
     ("label smoothing", &["label_smoothing_factor=0.0"]),
     ("early stopping", &["early_stopping_steps"]),
     ("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
-    ("evaluation settings", &["eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "label_names"]),
-    ("batch size search", &["auto_find_batch_size=false"]),
+    ("evaluation settings", &[
+        "eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
+    ]),
+    ("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
     ("loading options", &[
-        "dataloader_drop_last=false", "train_sampling_strategy=random", "group_by_length=false",
-        "length_column_name=length", "sortish_sampler=false", "ignore_data_skip=false",
-        "restore_callback_states_from_checkpoint=false", "enable_jit_checkpoint=false", "parallelism_config", "debug=",
+        "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
     ("prediction", &[
         "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
     ]),
     ("Ray", &[
-        "use_ray=false", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",
+        "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",
         "resources_per_worker", "placement_strategy", "ray_init_kwargs",
     ]),
     ("PyTorch's profiler", &[

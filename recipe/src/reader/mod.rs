@@ -1,11 +1,15 @@
-//! From text to a [`Recipe`]: YAML or JSON, with `key=value` overrides; all problems at once.
+//! From text to a [`Recipe`]: YAML or JSON, and what a command line says beside it; all problems at once.
 
+mod line;
 mod suggest;
 mod yaml;
 
-use crate::args::{self, Argument, Recipe, accepted, unsupported};
+use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};
 use crate::problem::Problem;
 use crate::text::Lang;
+pub use line::CommandLine;
+pub use suggest::closest;
+pub(crate) use suggest::offer;
 use yaml::Entry;
 pub use yaml::{NESTED, Raw};
 
@@ -23,9 +27,7 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with text and overrides.
     pub fn from_yaml_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
-        let mut reading = Reading::of(text, overrides)?;
-        reading.check();
-        reading.finish()
+        Reading::of(text, pairs(overrides))?.checked()
     }
 
     /// Reads a recipe without asking for what only a training run needs (data, an output folder, …).
@@ -33,7 +35,7 @@ impl Recipe {
     /// # Errors
     /// Unknown keys, values of the wrong type or out of range.
     pub fn parse_yaml(text: &str, overrides: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
-        Reading::of(text, overrides)?.finish()
+        Reading::of(text, pairs(overrides))?.finish()
     }
 
     /// Reads the fields of a form. An empty field stands for the default.
@@ -45,8 +47,7 @@ impl Recipe {
         for (key, value) in fields.iter().filter(|(_, value)| !value.trim().is_empty()) {
             reading.take(key, &typed(key, value), None);
         }
-        reading.check();
-        reading.finish()
+        reading.checked()
     }
 
     /// Sets one argument from text, as typed into a form field.
@@ -55,9 +56,14 @@ impl Recipe {
     /// The value is of the wrong type or out of range, or the key is not an argument's.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Problem> {
         let argument = args::find(key)
-            .ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| suggest::unknown(key)))?;
+            .ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| suggest::unknown(key, "")))?;
         read_value(self, argument, &typed(key, text))
     }
+}
+
+/// `key=value` pairs with their values read as YAML.
+fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (String, Raw)> {
+    pairs.iter().map(|(key, value)| (key.clone(), yaml::value(value)))
 }
 
 /// What was typed into a form field. `null`, or nothing, unsets an argument that may be unset.
@@ -77,13 +83,13 @@ struct Reading {
 
 impl Reading {
     /// Takes every key of a text and its overrides. Nothing can be said of a text that is no YAML.
-    fn of(text: &str, overrides: &[(String, String)]) -> Result<Reading, Vec<Problem>> {
+    fn of(text: &str, overrides: impl IntoIterator<Item = (String, Raw)>) -> Result<Reading, Vec<Problem>> {
         let mut entries = yaml::entries(text).map_err(|problem| vec![problem])?;
         let mut reading = Reading::default();
         reading.drop_duplicates(&mut entries);
         for (key, value) in overrides {
-            entries.retain(|entry| !same_argument(&entry.key, key));
-            entries.push(Entry { key: key.clone(), value: yaml::value(value), line: None });
+            entries.retain(|entry| !same_argument(&entry.key, &key));
+            entries.push(Entry { key, value, line: None });
         }
         for Entry { key, value, line } in &entries {
             reading.take(key, value, *line);
@@ -120,10 +126,12 @@ impl Reading {
                 self.recipe.without_effect.push((key.to_owned(), value.to_string()));
             }
             noted
+        } else if self.recipe.tokens.take(key, value) {
+            Ok(())
         } else if let Some(known) = unsupported::find(key) {
             known.check(value)
         } else {
-            Err(suggest::unknown(key))
+            Err(suggest::unknown(key, ""))
         };
         if let Err(problem) = taken {
             self.problems.push(problem.at(line));
@@ -141,6 +149,12 @@ impl Reading {
                 self.problems.push(problem.at(line));
             }
         }
+    }
+
+    /// The recipe of a training run.
+    fn checked(mut self) -> Result<Recipe, Vec<Problem>> {
+        self.check();
+        self.finish()
     }
 
     fn finish(mut self) -> Result<Recipe, Vec<Problem>> {
@@ -183,7 +197,9 @@ fn read_value(recipe: &mut Recipe, argument: &Argument, value: &Raw) -> Result<(
 fn refusal(argument: &Argument, value: &Raw) -> Problem {
     let key = argument.key;
     let (wanted_en, wanted_zh) = (argument.takes(Lang::En), argument.takes(Lang::Zh));
-    if let Some(given) = value.scalar().filter(|given| argument.refused.contains(given)) {
+    let is_refused =
+        |given: &&str| argument.refused.iter().any(|refused| refused.eq_ignore_ascii_case(given));
+    if let Some(given) = value.scalar().filter(is_refused) {
         return Problem::of(
             key,
             format!(
@@ -199,9 +215,15 @@ fn refusal(argument: &Argument, value: &Raw) -> Problem {
             format!("`{key}` 为空；请给出：{wanted_zh}，或删除该行"),
         );
     }
+    let (meant_en, meant_zh) = match (argument.kind, value.scalar()) {
+        (Kind::Choice(choices), Some(given)) => {
+            suggest::offer(given, choices.iter().map(|choice| choice.value))
+        }
+        _ => Default::default(),
+    };
     Problem::of(
         key,
-        format!("`{key}` is {value}; give {wanted_en}"),
-        format!("`{key}` 的值为 {value}；请给出：{wanted_zh}"),
+        format!("`{key}` is {value}; give {wanted_en}{meant_en}"),
+        format!("`{key}` 的值为 {value}；请给出：{wanted_zh}{meant_zh}"),
     )
 }

@@ -1,31 +1,46 @@
-//! What an unknown key was probably meant to be.
+//! What an unknown word was probably meant to be.
 
-use crate::args::{self, accepted};
+use crate::args::{self, accepted, tokens};
 use crate::problem::Problem;
 
-/// The problem of a key nobody knows.
-pub fn unknown(key: &str) -> Problem {
-    match closest(key) {
+/// The problem of a key nobody knows. `mark` stands before keys where they are flags.
+pub fn unknown(key: &str, mark: &str) -> Problem {
+    match closest(&key.replace('-', "_"), known_keys()) {
         Some(known) => Problem::of(
             key,
-            format!("`{key}` is not an argument; did you mean `{known}`?"),
-            format!("没有名为 `{key}` 的参数；是否想写 `{known}`？"),
+            format!("`{mark}{key}` is not an argument; did you mean `{mark}{known}`?"),
+            format!("没有名为 `{mark}{key}` 的参数；是否想写 `{mark}{known}`？"),
         ),
         None => Problem::of(
             key,
-            format!("`{key}` is not an argument; remove it or see docs/arguments.md for those there are"),
-            format!("没有名为 `{key}` 的参数；请删除，或在 docs/arguments.md 中查看全部参数"),
+            format!(
+                "`{mark}{key}` is not an argument; remove it or see docs/arguments.md for those there are"
+            ),
+            format!("没有名为 `{mark}{key}` 的参数；请删除，或在 docs/arguments.md 中查看全部参数"),
         ),
     }
 }
 
-/// The known key that is fewest edits away, if few enough to be a slip.
-fn closest(key: &str) -> Option<&'static str> {
-    let key = key.to_ascii_lowercase().replace('-', "_");
-    let known = args::arguments().iter().map(|argument| argument.key).chain(accepted::keys());
-    let (distance, known) =
-        known.map(|known| (distance(&key, known), known)).min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + key.chars().count() / 5).then_some(known)
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    let arguments = args::arguments().iter().map(|argument| argument.key);
+    arguments.chain(accepted::all().map(|accepted| accepted.key)).chain(tokens::keys())
+}
+
+/// Of the names there are, the one that fewest edits make of `word`, if few enough to be a slip: one, and one more for
+/// every five characters. The case of letters does not count.
+pub fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let word = word.trim().to_lowercase();
+    let names = names.into_iter().map(|name| (distance(&word, &name.to_lowercase()), name));
+    let (distance, name) = names.min_by_key(|(distance, _)| *distance)?;
+    // With as many edits as letters anything is made of anything.
+    let length = word.chars().count();
+    (distance <= 1 + length / 5 && distance < length).then_some(name)
+}
+
+/// `; did you mean …?` in both languages where a name is near, else nothing.
+pub(crate) fn offer<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> (String, String) {
+    let Some(name) = closest(word, names) else { return Default::default() };
+    (format!("; did you mean `{name}`?"), format!("；是否想写 `{name}`？"))
 }
 
 /// Edits between two words: insertions, deletions, replacements, and swaps of neighbours (optimal
@@ -62,8 +77,10 @@ mod tests {
 
     #[test]
     fn suggests_slips_only() {
-        assert_eq!(closest("learning-rate"), Some("learning_rate"));
-        assert_eq!(closest("lora_rnk"), Some("lora_rank"));
-        assert_eq!(closest("favourite_colour"), None);
+        assert_eq!(closest("learning_rat", known_keys()), Some("learning_rate"));
+        assert_eq!(closest("lora_rnk", known_keys()), Some("lora_rank"));
+        assert_eq!(closest("favourite_colour", known_keys()), None);
+        assert_eq!(closest("Qwen3", ["qwen", "qwen3"]), Some("qwen3"));
+        assert_eq!(closest("x", ["a", "b"]), None);
     }
 }

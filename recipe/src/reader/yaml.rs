@@ -3,6 +3,7 @@
 //! Built on the parser's events instead of a tree, to see every key twice given, every line, and the
 //! text of numbers as it was typed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
@@ -56,7 +57,8 @@ pub struct Entry {
 
 /// The keys and values of a document that is one flat mapping.
 pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
-    let mut events = Events::of(text);
+    let text = join_surrogates(text);
+    let mut events = Events::of(&text);
     let mut entries = Vec::new();
     if !events.open_mapping()? {
         return Ok(entries);
@@ -73,6 +75,33 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
     }
     events.end()?;
     Ok(entries)
+}
+
+/// Replaces the pairs of escapes that JSON has for characters beyond U+FFFF (RFC 8259, section 7), the one thing in
+/// it that is not YAML.
+fn join_surrogates(text: &str) -> Cow<'_, str> {
+    let mut joined = Cow::Borrowed(text);
+    // From the back, so that what is replaced moves nothing that is still to be seen.
+    for (start, _) in text.rmatch_indices("\\u") {
+        let before = text[..start].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        if before % 2 == 0
+            && let Some(c) = surrogates(&text[start..])
+        {
+            joined.to_mut().replace_range(start..start + 12, c.encode_utf8(&mut [0; 4]));
+        }
+    }
+    joined
+}
+
+/// The character of a text that starts with `\uD83D\uDE00` and the like.
+fn surrogates(text: &str) -> Option<char> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let pair = [unit(0)?, unit(6)?];
+    let [Ok(c)] = char::decode_utf16(pair).collect::<Vec<_>>()[..] else { return None };
+    Some(c)
 }
 
 /// A value given on a command line: read as YAML, or taken as text where it is none.

@@ -23,7 +23,7 @@ use crate::{
 
 /// A recipe that can be run.
 pub struct Prepared {
-    /// As the user gave it.
+    /// As the user gave it, and as pages show it.
     yaml: String,
     pub recipe: Recipe,
     /// With absolute paths, as its worker will read it.
@@ -39,6 +39,11 @@ impl Prepared {
     /// As its worker will read it.
     pub fn as_worked(&self) -> &Recipe {
         &self.worker
+    }
+
+    /// What its worker will read, tokens included.
+    pub fn for_worker(&self) -> String {
+        self.worker.to_yaml() + &self.worker.tokens.to_yaml()
     }
 
     pub fn run(&self, id: String, name: String) -> NewRun {
@@ -94,7 +99,9 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Prepared { yaml: yaml.to_owned(), recipe, worker })
+    // What a run was launched with is shown to everyone who opens the board.
+    let yaml = if recipe.tokens.is_empty() { yaml.to_owned() } else { recipe.to_yaml() };
+    Ok(Prepared { yaml, recipe, worker })
 }
 
 /// Replaces the model's path by what it leads to. The name of a model on a hub stays; its worker fetches it.
@@ -274,6 +281,17 @@ mod tests {
         let run = prepared.run("id".to_owned(), prepared.default_name());
         assert_eq!((run.name.as_str(), run.method.as_str()), ("wick · demo", "lora"));
         assert_eq!(run.recipe, text);
+    }
+
+    #[test]
+    fn tokens_reach_the_worker_alone() {
+        let place = place();
+        let prepared = prepare(&place, &yaml("wick", "dataset: demo\nhub_token: hf_secret\n"));
+        let prepared = prepared.map_err(|p| format!("{p:?}")).unwrap();
+        let run = prepared.run("id".to_owned(), "name".to_owned());
+        assert!(!run.recipe.contains("secret") && run.recipe.contains("dataset: demo"), "{}", run.recipe);
+        let worker = Recipe::from_yaml(&prepared.for_worker()).unwrap();
+        assert_eq!(worker.tokens.hugging_face.as_deref(), Some("hf_secret"));
     }
 
     #[test]

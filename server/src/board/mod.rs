@@ -126,10 +126,7 @@ impl Board for ServerBoard {
         let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
         let prepared = self.prepare(&id, yaml).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
-        self.pool
-            .enqueue(&prepared.run(id.clone(), name), &prepared.as_worked().to_yaml())
-            .await
-            .map_err(of_pool)?;
+        self.pool.enqueue(&prepared.run(id.clone(), name), &prepared.for_worker()).await.map_err(of_pool)?;
         Ok(id)
     }
 

@@ -1,10 +1,9 @@
 //! `chandler chat`
 
 use std::{
-    fs,
     io::{self, BufRead, IsTerminal, Write},
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,114 +12,119 @@ use std::{
 
 use app::api::{ChatMessage, Sampling};
 use engine::{chat::ChatSource, kernel::on_pool};
-use recipe::Recipe;
+use recipe::{Argument, CommandLine, Group, Recipe, arguments};
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
-use super::{CliError, complain, overrides};
-use crate::{
-    chat::{self, Model},
-    worker::problems_text,
+use super::{
+    CliError, complain,
+    words::{self, NotUnderstood, Words},
 };
+use crate::chat::{self, Model};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "chandler chat [RECIPE] [KEY=VALUE]... [--key value]...",
+    arg_required_else_help = true,
+    after_help = format!("{EXAMPLES}\n\nArguments:\n{}", flags())
+)]
 pub struct Args {
-    /// A recipe that names model, adapter and template
-    #[arg(required_unless_present = "model", value_name = "RECIPE")]
-    recipe: Option<PathBuf>,
-    /// Arguments that win over the recipe's
-    #[arg(value_name = "KEY=VALUE", value_parser = overrides::parse)]
-    overrides: Vec<(String, String)>,
-    /// Model folder, .gguf file, or a model's name on a hub (owner/name)
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["recipe", "overrides"])]
-    model: Option<PathBuf>,
-    /// Adapter folder; several are applied one on the other
-    #[arg(long = "adapter", value_name = "DIR", requires = "model")]
-    adapters: Vec<PathBuf>,
-    /// How prompts are written [default: the model's own chat template]
-    #[arg(long, value_name = "NAME", requires = "model")]
-    template: Option<String>,
-    /// What the model is told before the conversation
-    #[arg(long)]
-    system: Option<String>,
-    /// Longest answer, in tokens [default: the recipe's, else 1024]
-    #[arg(long, value_name = "COUNT")]
-    max_new_tokens: Option<usize>,
-    /// 0 always takes the likeliest token [default: the recipe's, else 0.95]
-    #[arg(long)]
-    temperature: Option<f64>,
-    /// Draws from the likeliest tokens that together reach this probability [default: the recipe's, else 0.7]
-    #[arg(long)]
-    top_p: Option<f64>,
-    /// Draws from the so many likeliest tokens; 0 = all [default: the recipe's, else 50]
-    #[arg(long)]
-    top_k: Option<usize>,
-    /// Above 1, makes tokens that occurred before less likely [default: the recipe's, else 1]
-    #[arg(long)]
-    repetition_penalty: Option<f64>,
-    /// Makes answers repeatable
-    #[arg(long)]
-    seed: Option<u64>,
+    /// A recipe that names model, adapter and template, and arguments that win over it
+    #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
 }
 
-impl Args {
-    /// The recipe's, where the command line says nothing.
-    fn sampling(&self, recipe: &Recipe) -> Sampling {
-        let temperature = self.temperature.unwrap_or(recipe.temperature);
-        Sampling {
-            // A temperature on the command line asks for sampling, whatever the recipe says.
-            do_sample: temperature > 0.0 && (recipe.do_sample || self.temperature.is_some()),
-            temperature,
-            top_p: self.top_p.unwrap_or(recipe.top_p),
-            top_k: self.top_k.unwrap_or(recipe.top_k),
-            max_new_tokens: self.max_new_tokens.unwrap_or(recipe.max_new_tokens),
-            repetition_penalty: self.repetition_penalty.unwrap_or(recipe.repetition_penalty),
-            seed: self.seed,
-        }
-    }
+const EXAMPLES: &str = "\
+Examples:
+  chandler chat --model models/wick
+  chandler chat --model models/wick --adapter out --system 'Be brief.' temperature=0
+  chandler chat recipe.yaml --max_new_tokens 200";
 
-    fn source(&self, recipe: &Recipe) -> ChatSource {
-        ChatSource {
-            model: PathBuf::from(&recipe.model_name_or_path),
-            revision: self.recipe.as_ref().map(|_| recipe.model_revision.clone()),
-            adapters: recipe.adapter_name_or_path.iter().map(PathBuf::from).collect(),
-            template: recipe.template.clone(),
-            enable_thinking: self.recipe.as_ref().and(recipe.enable_thinking),
-            use_cpu: recipe.use_cpu,
-        }
-    }
+/// Arguments that are not of the group that generation has, and what a chat calls them.
+const OTHERS: [(&str, &str); 7] = [
+    ("model", "model_name_or_path"),
+    ("adapter", "adapter_name_or_path"),
+    ("template", "template"),
+    ("system", "default_system"),
+    ("enable_thinking", "enable_thinking"),
+    ("use_cpu", "use_cpu"),
+    ("seed", "seed"),
+];
 
-    /// The recipe that is named, or one of what the options say.
-    fn recipe(&self) -> Result<Recipe, CliError> {
-        if let Some(model) = &self.model {
-            return Ok(Recipe {
-                model_name_or_path: model.display().to_string(),
-                adapter_name_or_path: self.adapters.iter().map(|path| path.display().to_string()).collect(),
-                template: self.template.clone(),
-                ..Recipe::default()
-            });
-        }
-        let Some(path) = &self.recipe else { return Err("give a recipe, or --model".into()) };
-        let text = fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        let recipe =
-            Recipe::parse_yaml(&text, &self.overrides).map_err(|problems| problems_text(path, &problems))?;
-        if recipe.model_name_or_path.is_empty() {
-            return Err(format!("{}: `model_name_or_path` is missing", path.display()).into());
-        }
-        Ok(recipe)
+fn flags() -> String {
+    let others = OTHERS.iter().filter_map(|(name, key)| Some((*name, recipe::args::find(key)?)));
+    let generating = arguments().iter().filter(|argument| argument.group == Group::Generating);
+    let named = |argument: &'static Argument| (argument.key, argument);
+    words::listed(others.chain(generating.map(named))).trim_end().to_owned()
+}
+
+/// The recipe's, apart from what only the command line can ask for.
+fn sampling(line: &CommandLine, recipe: &Recipe) -> Sampling {
+    // A temperature on the command line asks for sampling, whatever the recipe says.
+    let asked = line.gives("temperature") && !line.gives("do_sample");
+    Sampling {
+        do_sample: recipe.temperature > 0.0 && (recipe.do_sample || asked),
+        temperature: recipe.temperature,
+        top_p: recipe.top_p,
+        top_k: recipe.top_k,
+        max_new_tokens: recipe.max_new_tokens,
+        repetition_penalty: recipe.repetition_penalty,
+        // A recipe's seed is its training's.
+        seed: line.gives("seed").then_some(recipe.seed),
     }
 }
 
-pub fn run(args: Args) -> Result<(), CliError> {
+fn source(line: &CommandLine, recipe: &Recipe) -> ChatSource {
+    // A default says nothing of a model for which there is no recipe.
+    let said = |key: &str| line.recipe.is_some() || line.gives(key);
+    ChatSource {
+        model: PathBuf::from(&recipe.model_name_or_path),
+        revision: said("model_revision").then(|| recipe.model_revision.clone()),
+        adapters: recipe.adapter_name_or_path.iter().map(PathBuf::from).collect(),
+        template: recipe.template.clone(),
+        enable_thinking: recipe.enable_thinking.filter(|_| said("enable_thinking")),
+        use_cpu: recipe.use_cpu,
+        tokens: recipe.tokens.clone(),
+    }
+}
+
+/// The recipe that the words make, which names a model.
+fn read(words: &[String]) -> Result<(CommandLine, Recipe), CliError> {
+    let named = CommandLine::parse(words).ok().and_then(|line| line.recipe);
+    if named.as_deref() == Some("-") {
+        let message = "a chat has standard input for itself; give the recipe as a file";
+        return Err(NotUnderstood(message.to_owned()).into());
+    }
+    if let Some(model) = named.filter(|named| Path::new(named).is_dir() || named.ends_with(".gguf")) {
+        return Err(NotUnderstood(format!(
+            "{model} is no recipe; to talk to a model, write --model {model}"
+        ))
+        .into());
+    }
+    let words = Words::read(words)?;
+    let recipe = words.line.to_recipe(&words.text).map_err(|problems| words.refusal(&problems))?;
+    if recipe.model_name_or_path.trim().is_empty() {
+        return Err("name a model: --model PATH, or `model_name_or_path` in a recipe".into());
+    }
+    Ok((words.line, recipe))
+}
+
+pub fn run(args: &Args) -> Result<(), CliError> {
+    if words::show_help("chat", &args.words)? {
+        return Ok(());
+    }
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let recipe = args.recipe()?;
-    let model = chat::load(&args.source(&recipe))?;
+    let (line, recipe) = read(&args.words)?;
+    if let Some(notice) = recipe.without_effect_notice() {
+        eprintln!("{notice}");
+    }
+    let model = chat::load(&source(&line, &recipe))?;
     if interactive {
         println!("Type a message; `clear` begins anew, `exit` leaves, Ctrl-C breaks off an answer.");
     }
     let mut talk = Talk {
         model,
-        sampling: args.sampling(&recipe),
-        system: args.system.or(recipe.default_system),
+        sampling: sampling(&line, &recipe),
+        system: recipe.default_system,
         messages: Vec::new(),
         interactive,
         interrupt: Interrupt::listen()?,
@@ -234,18 +238,12 @@ impl<M: Model> Talk<M> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(words: &[&str]) -> Args {
-        Line::parse_from([&["chat"], words].concat()).args
+    fn chat(words: &[&str]) -> (Sampling, ChatSource, Recipe) {
+        let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (line, recipe) = read(&words).unwrap();
+        (sampling(&line, &recipe), source(&line, &recipe), recipe)
     }
 
     #[test]
@@ -255,10 +253,9 @@ mod tests {
         let text = "model_name_or_path: m\ntemplate: qwen3\nenable_thinking: false\nuse_cpu: true\n\
                     temperature: 0.5\ntop_k: 7\ndo_sample: false\nrepetition_penalty: 1.2\n";
         std::fs::write(&path, text).unwrap();
-        let args = parse(&[path.to_str().unwrap(), "max_new_tokens=9", "--top-k", "3"]);
-        let recipe = args.recipe().unwrap();
-        let source = args.source(&recipe);
+        let (sampling, source, _) = chat(&["max_new_tokens=9", path.to_str().unwrap(), "--top-k", "3"]);
         assert_eq!((source.enable_thinking, source.use_cpu), (Some(false), true));
+        assert_eq!(source.revision.as_deref(), Some("main"));
         let wanted = Sampling {
             do_sample: false,
             temperature: 0.5,
@@ -267,12 +264,53 @@ mod tests {
             repetition_penalty: 1.2,
             ..Sampling::default()
         };
-        assert_eq!(args.sampling(&recipe), wanted);
+        assert_eq!(sampling, wanted);
+        let (warm, ..) = chat(&[path.to_str().unwrap(), "temperature=0.7", "seed=5"]);
+        assert!(warm.do_sample && warm.seed == Some(5));
 
-        let args = parse(&["--model", "m", "--temperature", "0"]);
-        let recipe = args.recipe().unwrap();
-        assert_eq!((args.source(&recipe).enable_thinking, args.source(&recipe).revision), (None, None));
+        let (sampling, source, _) = chat(&["--model", "m", "temperature=0"]);
+        assert_eq!((source.enable_thinking, source.revision), (None, None));
         let wanted = Sampling { do_sample: false, temperature: 0.0, ..Sampling::default() };
-        assert_eq!(args.sampling(&recipe), wanted);
+        assert_eq!(sampling, wanted);
+    }
+
+    #[test]
+    fn flags_are_chandlers_and_llama_factorys() {
+        let flags = [
+            "--model",
+            "m",
+            "--adapter",
+            "a",
+            "--adapter",
+            "b",
+            "--system",
+            "Be brief.",
+            "--max-new-tokens",
+            "9",
+        ];
+        let (sampling, source, recipe) = chat(&flags);
+        assert_eq!(source.adapters, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!((recipe.default_system.as_deref(), sampling.max_new_tokens), (Some("Be brief."), 9));
+        let flags = "--model_name_or_path m --adapter_name_or_path a,b --template llama3 --finetuning_type lora \
+                     --infer_backend vllm --trust_remote_code";
+        let (_, source, recipe) = chat(&flags.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((source.adapters.len(), source.template.as_deref()), (2, Some("llama3")));
+        let notice = recipe.without_effect_notice().unwrap().to_string();
+        assert!(notice.starts_with("infer_backend, trust_remote_code ("), "{notice}");
+    }
+
+    #[test]
+    fn a_model_is_asked_for() {
+        let refused = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            read(&words).unwrap_err().to_string()
+        };
+        assert!(refused(&["--template", "llama3"]).starts_with("name a model: --model PATH"));
+        assert!(refused(&["m.gguf"]).ends_with("write --model m.gguf"));
+        assert!(refused(&["absent.yaml", "seed=1"]).starts_with("cannot read absent.yaml"));
+        assert_eq!(
+            refused(&["--model", "m", "--temprature", "0"]),
+            "`--temprature` is not an argument; did you mean `--temperature`?"
+        );
     }
 }

@@ -1,13 +1,15 @@
 //! The command line: one file per subcommand.
 
 mod chat;
+mod env;
 mod health;
-mod overrides;
+mod not_yet;
 mod progress;
 mod serve_model;
 mod train;
 mod version;
 mod webui;
+mod words;
 
 use std::{
     io::{self, IsTerminal},
@@ -21,6 +23,8 @@ use clap::{
         styling::{AnsiColor, Style},
     },
 };
+
+use words::NotUnderstood;
 
 /// Fine-tune large language models and talk to them, from a browser or from here.
 #[derive(Debug, Parser)]
@@ -45,7 +49,20 @@ enum Command {
     Health(health::Args),
     /// Show the version, the commit and what of this CPU is used
     Version,
+    /// Show what a bug report needs: program, system, processor, folders, hubs and variables
+    Env(env::Args),
+    #[command(hide = true)]
+    Api(not_yet::Args),
+    #[command(hide = true)]
+    Webchat(not_yet::Args),
+    #[command(hide = true)]
+    Export(not_yet::Args),
+    #[command(hide = true)]
+    Eval(not_yet::Args),
 }
+
+/// As clap has it for what it does not understand itself.
+const NOT_UNDERSTOOD: u8 = 2;
 
 /// Anything that ends a command: one sentence for the user.
 pub type CliError = Box<dyn std::error::Error + Send + Sync>;
@@ -60,17 +77,25 @@ pub fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let ended = match cli.command {
         Command::Webui(args) => webui::run(args).map(done),
-        Command::Train(args) => train::run(args),
-        Command::Chat(args) => chat::run(args).map(done),
+        Command::Train(args) => train::run(&args),
+        Command::Chat(args) => chat::run(&args).map(done),
         Command::ServeModel(args) => serve_model::run(args).map(done),
         Command::Health(args) => health::run(&args).map(done),
         Command::Version => version::run().map(done),
+        Command::Env(args) => env::run(&args).map(done),
+        Command::Api(_) => Err(not_yet::refuse("api", "`chandler webui` and `chandler chat` talk to models")),
+        Command::Webchat(_) => Err(not_yet::refuse("webchat", "`chandler webui` has a page for chats")),
+        Command::Export(_) => Err(not_yet::refuse("export", "adapters are written as PEFT reads them")),
+        Command::Eval(_) => Err(not_yet::refuse(
+            "eval",
+            "`chandler train` with `do_eval: true` measures the loss on a data set",
+        )),
     };
     match ended {
         Ok(code) => code,
         Err(e) => {
             complain(&e.to_string());
-            ExitCode::FAILURE
+            if e.is::<NotUnderstood>() { ExitCode::from(NOT_UNDERSTOOD) } else { ExitCode::FAILURE }
         }
     }
 }

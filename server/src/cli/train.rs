@@ -2,9 +2,8 @@
 
 use std::{
     borrow::Cow,
-    fs,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -12,38 +11,67 @@ use std::{
     },
 };
 
-use recipe::{Outcome, Recipe, Resume};
+use recipe::{CommandLine, Group, Outcome, Recipe, Resume, arguments};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
 
-use super::{CliError, overrides, progress::Progress};
+use super::{
+    CliError,
+    progress::Progress,
+    words::{self, Words},
+};
 use crate::worker;
 
 /// What shells report for a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "chandler train [RECIPE] [KEY=VALUE]... [--key value]...",
+    arg_required_else_help = true,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", flags())
+)]
 pub struct Args {
-    /// The recipe: YAML or JSON, in LLaMA-Factory's words
-    #[arg(required_unless_present = "run_dir", value_name = "RECIPE")]
-    recipe: Option<PathBuf>,
-    /// Arguments that win over the recipe's
-    #[arg(value_name = "KEY=VALUE", value_parser = overrides::parse)]
-    overrides: Vec<(String, String)>,
     /// Work on the folder of a run, as the dashboard's workers do
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "overrides"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "words")]
     run_dir: Option<PathBuf>,
+    /// A recipe, YAML or JSON in LLaMA-Factory's words, or `-` for standard input; and arguments that win over it
+    #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
 }
 
-pub fn run(args: Args) -> Result<ExitCode, CliError> {
-    keep_memory();
-    match (args.run_dir, args.recipe) {
-        (Some(run_dir), _) => worker::work(&run_dir).map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        (None, Some(path)) => in_terminal(&path, &args.overrides),
-        (None, None) => Err("give a recipe".into()),
+const EXAMPLES: &str = "\
+Examples:
+  chandler train recipe.yaml
+  chandler train recipe.yaml learning_rate=1e-4 --num_train_epochs 1
+  chandler train --stage sft --do_train --model_name_or_path models/wick --dataset identity --output_dir out
+  chandler train - < recipe.json
+
+`chandler train --help` lists all arguments; so does docs/arguments.md.";
+
+/// The arguments that mean something to a run.
+fn flags() -> String {
+    let mut text = String::new();
+    for group in Group::ALL.into_iter().filter(|group| *group != Group::Generating) {
+        let of_group = arguments().iter().filter(|argument| argument.group == group);
+        let listed = words::listed(of_group.map(|argument| (argument.key, argument)));
+        text += &format!("{}:\n{listed}\n", group.label().en);
     }
+    text.trim_end().to_owned()
+}
+
+pub fn run(args: &Args) -> Result<ExitCode, CliError> {
+    keep_memory();
+    if let Some(run_dir) = &args.run_dir {
+        return worker::work(run_dir).map(|()| ExitCode::SUCCESS).map_err(Into::into);
+    }
+    if words::show_help("train", &args.words)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    in_terminal(&Words::read(&args.words)?)
 }
 
 /// Leaves with this process what it frees: each step wants the same memory again, and pages that are given back
@@ -55,10 +83,8 @@ fn keep_memory() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
 }
 
-fn in_terminal(path: &Path, overrides: &[(String, String)]) -> Result<ExitCode, CliError> {
-    let text = fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let recipe = Recipe::from_yaml_with(&text, overrides)
-        .map_err(|problems| worker::problems_text(path, &problems))?;
+fn in_terminal(words: &Words) -> Result<ExitCode, CliError> {
+    let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
     let stop = stop_on_signals()?;
     let mut progress = Progress::new(io::stderr().is_terminal());
     let (outcome, reason) = worker::run(&recipe, &mut |event| progress.show(&event), &stop);
@@ -72,9 +98,10 @@ fn in_terminal(path: &Path, overrides: &[(String, String)]) -> Result<ExitCode, 
             match reason {
                 Some(reason) => eprintln!("{}", capitalised(&reason)),
                 None => eprintln!(
-                    "Stopped with a checkpoint in {}; to go on from it:\n  {}",
+                    "Stopped with a checkpoint in {}; to go on from it{}:\n  {}",
                     recipe.output_dir,
-                    going_on(path, overrides, &recipe)
+                    if words.line.reads_stdin() { ", with the same recipe on standard input" } else { "" },
+                    going_on(&words.line, &recipe)
                 ),
             }
             Ok(ExitCode::from(INTERRUPTED))
@@ -85,16 +112,15 @@ fn in_terminal(path: &Path, overrides: &[(String, String)]) -> Result<ExitCode, 
 
 /// The command that goes on from the newest checkpoint. It says so itself where the recipe would start afresh, or
 /// from another checkpoint.
-fn going_on(path: &Path, overrides: &[(String, String)], recipe: &Recipe) -> String {
+fn going_on(line: &CommandLine, recipe: &Recipe) -> String {
     const KEY: &str = "resume_from_checkpoint";
     let says_so = match recipe.resume() {
         Resume::Newest => true,
         Resume::Auto => !recipe.overwrite_output_dir,
         Resume::From(_) => false,
     };
-    let kept = overrides.iter().filter(|(key, _)| says_so || key != KEY);
-    let mut words = vec!["chandler".to_owned(), "train".to_owned(), path.display().to_string()];
-    words.extend(kept.map(|(key, value)| format!("{key}={value}")));
+    let mut words = vec!["chandler".to_owned(), "train".to_owned()];
+    words.extend(line.words_without(Some(KEY).filter(|_| !says_so)));
     if !says_so {
         words.push(format!("{KEY}=true"));
     }
@@ -138,19 +164,20 @@ mod tests {
 
     #[test]
     fn the_command_that_goes_on_wins_over_the_recipe() {
-        let command = |recipe: Recipe, overrides: &[(&str, &str)]| {
-            let overrides: Vec<_> = overrides.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-            going_on(Path::new("my recipe.yaml"), &overrides, &recipe)
+        let command = |recipe: Recipe, words: &[&str]| {
+            let words: Vec<_> =
+                ["my recipe.yaml"].iter().chain(words).map(|word| (*word).to_owned()).collect();
+            going_on(&CommandLine::parse(&words).unwrap(), &recipe)
         };
         let overwrites = Recipe { overwrite_output_dir: true, ..Recipe::default() };
         let from = Recipe { resume_from_checkpoint: Some("a/checkpoint-1".into()), ..Recipe::default() };
-        assert_eq!(command(Recipe::default(), &[("seed", "7")]), "chandler train 'my recipe.yaml' seed=7");
+        assert_eq!(command(Recipe::default(), &["seed=7"]), "chandler train 'my recipe.yaml' seed=7");
         assert_eq!(
-            command(overwrites, &[("dataset", "it's")]),
-            r"chandler train 'my recipe.yaml' 'dataset=it'\''s' resume_from_checkpoint=true"
+            command(overwrites, &["--dataset", "it's"]),
+            r"chandler train 'my recipe.yaml' --dataset 'it'\''s' resume_from_checkpoint=true"
         );
         assert_eq!(
-            command(from, &[("resume_from_checkpoint", "a/checkpoint-1")]),
+            command(from, &["resume_from_checkpoint=a/checkpoint-1"]),
             "chandler train 'my recipe.yaml' resume_from_checkpoint=true"
         );
     }

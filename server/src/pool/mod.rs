@@ -14,7 +14,9 @@ pub use hub::{Hub, Update};
 pub use process::{ProcessId, WorkerCommand};
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -28,7 +30,7 @@ use tokio::{sync::Notify, sync::broadcast, task::JoinSet};
 
 use crate::{
     store::{Ending, NewRun, RunRow, Store, StoreError},
-    worker::{LOG_FILE, last_log_lines},
+    worker::{LOG_FILE, RECIPE_FILE, last_log_lines},
 };
 
 /// What goes wrong when a run is to be changed.
@@ -117,7 +119,13 @@ impl Pool {
     /// Makes the run's folder with the recipe its worker will read, and queues it.
     pub async fn enqueue(&self, run: &NewRun, worker_recipe: &str) -> Result<()> {
         let dir = self.run_dir(&run.id);
-        let written = fs::create_dir(&dir).and_then(|()| fs::write(dir.join("recipe.yaml"), worker_recipe));
+        // It may hold tokens, which are for the worker's eyes alone.
+        let write = || {
+            let mut options = File::options();
+            let mut file = options.create_new(true).write(true).mode(0o600).open(dir.join(RECIPE_FILE))?;
+            file.write_all(worker_recipe.as_bytes())
+        };
+        let written = fs::create_dir(&dir).and_then(|()| write());
         written.map_err(|source| PoolError::Io { what: "cannot write", path: dir, source })?;
         self.inner.store.insert_run(run).await?;
         self.inner.wake.notify_one();

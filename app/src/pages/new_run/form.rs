@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 use recipe::args::Stage;
-use recipe::{Argument, Problem, Recipe, arguments};
+use recipe::{Argument, HubTokens, Notice, Problem, Recipe, arguments};
 
 use super::further::{self, Further};
 use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
-const NOT_ASKED: [&str; 8] = [
+const NOT_ASKED: [&str; 9] = [
     "do_train",
     "output_dir",
     "logging_dir",
@@ -20,6 +20,7 @@ const NOT_ASKED: [&str; 8] = [
     "resume_from_checkpoint",
     "use_cpu",
     "plot_loss",
+    "fp16",
 ];
 
 /// What the board sets itself: each run has a folder of its own.
@@ -67,6 +68,8 @@ pub struct Form {
     fields: StoredValue<Vec<(&'static str, RwSignal<String>)>>,
     /// Keys without effect of a recipe that was loaded; they are kept.
     without_effect: RwSignal<Vec<(String, String)>>,
+    /// The same of tokens: they go with a launch, and nowhere else.
+    tokens: RwSignal<HubTokens>,
     /// What a recipe that was loaded says of arguments without a field.
     pub further: RwSignal<Vec<Further>>,
     /// Keys of a recipe that was loaded which the board sets itself.
@@ -102,6 +105,7 @@ impl Form {
             name: RwSignal::new(String::new()),
             fields,
             without_effect,
+            tokens: RwSignal::default(),
             further,
             overruled: RwSignal::new(Vec::new()),
             touched: RwSignal::new(BTreeSet::new()),
@@ -176,6 +180,7 @@ impl Form {
         self.overruled.set(further::overruled(&recipe));
         self.further.set(further::further(&recipe));
         self.without_effect.set(recipe.without_effect);
+        self.tokens.set(recipe.tokens);
         Ok(())
     }
 
@@ -190,12 +195,18 @@ impl Form {
         self.read.with(|(recipe, _)| recipe.to_yaml())
     }
 
-    /// Keys of a loaded recipe that change nothing here, each with the reason.
-    pub fn notices(&self) -> Vec<(String, &'static str)> {
-        let lang = lang();
-        self.read.with(|(recipe, _)| {
-            recipe.notices().into_iter().map(|notice| (notice.key, notice.reason.get(lang))).collect()
-        })
+    /// The recipe with what the page does not show: the tokens that its run asks hubs with.
+    pub fn yaml_to_launch(&self) -> String {
+        self.yaml() + &self.tokens.with(HubTokens::to_yaml)
+    }
+
+    pub fn has_tokens(&self) -> bool {
+        self.tokens.with(|tokens| !tokens.is_empty())
+    }
+
+    /// What the recipe asks for and is done otherwise or not at all.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.read.with(|(recipe, _)| recipe.notices())
     }
 
     pub fn stage(&self) -> Stage {
@@ -417,6 +428,19 @@ mod tests {
         copy.load("resume_from_checkpoint: true\n").unwrap();
         assert_eq!(copy.overruled.get_untracked(), ["resume_from_checkpoint"]);
         assert!(!copy.yaml().contains("resume_from_checkpoint"));
+    }
+
+    #[test]
+    fn tokens_go_with_a_launch_and_nowhere_else() {
+        let (_owner, form) = form();
+        form.load("model_name_or_path: models/wick\ndataset: identity\nhub_token: hf_secret\nfp16: true\n")
+            .unwrap();
+        assert!(form.has_tokens() && !form.yaml().contains("secret"));
+        let launched = Recipe::parse_yaml(&form.yaml_to_launch(), &[]).unwrap();
+        assert_eq!(launched.tokens.hugging_face.as_deref(), Some("hf_secret"));
+        assert!(launched.fp16, "an argument without a field is kept");
+        form.load("model_name_or_path: models/wick\n").unwrap();
+        assert!(!form.has_tokens());
     }
 
     #[test]

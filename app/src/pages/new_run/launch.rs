@@ -36,7 +36,7 @@ pub fn Launch(form: Form) -> AnyView {
         }
         launching.set(true);
         error.set(None);
-        let (name, yaml) = (form.name.get_untracked(), untrack(|| form.yaml()));
+        let (name, yaml) = (form.name.get_untracked(), untrack(|| form.yaml_to_launch()));
         spawn_local(async move {
             match calls::launch(name, yaml).await {
                 Ok(id) => navigate.to(&format!("/runs/{id}")),

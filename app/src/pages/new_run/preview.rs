@@ -1,13 +1,14 @@
 //! The recipe as YAML, as the form stands.
 
 use leptos::prelude::*;
+use recipe::Notice;
 
 use super::form::Form;
 use super::further::FurtherKeys;
 use crate::browser;
 use crate::components::copy_button::CopyButton;
 use crate::components::icon::{Icon, IconName};
-use crate::i18n::words;
+use crate::i18n::{lang, words};
 
 #[component]
 pub fn Preview(form: Form) -> AnyView {
@@ -35,16 +36,21 @@ pub fn Preview(form: Form) -> AnyView {
     .into_any()
 }
 
-/// Keys that are kept and change nothing, so that nobody relies on them.
+/// Keys that are kept and do not do what they say, so that nobody relies on them.
 #[component]
 fn Notices(form: Form) -> impl IntoView {
     let w = words();
+    let lang = lang();
     let notices = Memo::new(move |_| form.notices());
-    let item = |(key, reason): (String, &'static str)| view! { <li><code>{key}</code> ": " {reason}</li> };
+    let item = move |notice: Notice| {
+        let keys = notice.keys().collect::<Vec<_>>().join(", ");
+        view! { <li><code>{keys}</code> ": " {notice.reason.get(lang)}</li> }
+    };
     view! {
         <div class="preview-note" data-test="without-effect" hidden=move || notices.with(Vec::is_empty)>
             <h3>{w.new_without_effect}</h3>
             <ul>{move || notices.get().into_iter().map(item).collect_view()}</ul>
         </div>
+        <p class="preview-note" data-test="tokens" hidden=move || !form.has_tokens()>{w.new_tokens}</p>
     }
 }

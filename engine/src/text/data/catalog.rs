@@ -49,10 +49,15 @@ impl Catalog {
     /// # Errors
     /// If it cannot be had, is not JSON, or is not an object.
     pub fn at(dataset_dir: &str) -> Result<Self> {
+        Self::at_on(dataset_dir, &Hubs::from_env())
+    }
+
+    /// The same, with hubs of one's own.
+    pub(crate) fn at_on(dataset_dir: &str, hubs: &Hubs) -> Result<Self> {
         match Place::of(dataset_dir) {
             Place::Folder(folder) => Self::open(folder),
             Place::Online => Ok(Self { folder: None, path: dataset_dir.into(), entries: None }),
-            Place::Remote(id) => Self::remote(id, &Hubs::from_env()),
+            Place::Remote(id) => Self::remote(id, hubs),
         }
     }
 
@@ -120,7 +125,8 @@ impl Catalog {
         if let Some(problem) = entries.ambiguous.get(name) {
             return Err(error(problem.clone()));
         }
-        let entry = entries.all.get(name).ok_or_else(|| error(format!("does not exist{}", self.known())))?;
+        let entry =
+            entries.all.get(name).ok_or_else(|| error(format!("does not exist{}", self.known(name))))?;
         let Value::Object(entry) = entry else { return Err(error(super::wrong("an object", entry))) };
         let folder = self.folder.as_deref();
         let info = DatasetInfo::parse(folder.unwrap_or(Path::new("")), name, entry).map_err(error)?;
@@ -162,8 +168,12 @@ impl Catalog {
         Error::Dataset { path: self.path.clone(), entry: name.to_owned(), message }
     }
 
-    fn known(&self) -> String {
+    /// What there is instead of a name: the one that was probably meant, or all of them.
+    fn known(&self, name: &str) -> String {
         const SHOWN: usize = 12;
+        if let Some(meant) = recipe::closest(name, self.names()) {
+            return format!("; did you mean \"{meant}\"?");
+        }
         let names: Vec<&str> = self.names().take(SHOWN).collect();
         let more = if self.names().nth(SHOWN).is_some() { ", …" } else { "" };
         if names.is_empty() {

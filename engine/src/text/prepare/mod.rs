@@ -125,7 +125,8 @@ pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
     if recipe.tokenized_path.as_deref().is_some_and(|folder| tokenized::is_filled(Path::new(folder))) {
         return Ok(ControlFlow::Continue(()));
     }
-    let (catalog, hubs) = (Catalog::at(&recipe.dataset_dir)?, Hubs::from_env());
+    let hubs = Hubs::with_tokens(&recipe.tokens);
+    let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
     // A stream fetches the others when it reaches them.
     let most = if recipe.streaming { 1 } else { usize::MAX };
     if catalog.fetch(&recipe.dataset, most, &hubs, watch)?.is_break() {
@@ -169,7 +170,7 @@ pub fn prepare(
 
 /// Everything at once, with an order that may be gone through again and again.
 fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
-    let catalog = Catalog::at(&recipe.dataset_dir)?;
+    let catalog = Catalog::at_on(&recipe.dataset_dir, &Hubs::with_tokens(&recipe.tokens))?;
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
     let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;

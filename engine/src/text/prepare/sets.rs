@@ -41,7 +41,7 @@ impl Sets {
         rng: &mut LegacyRng,
         log: &mut dyn FnMut(String),
     ) -> Result<Self> {
-        let hubs = Hubs::from_env();
+        let hubs = Hubs::with_tokens(&recipe.tokens);
         let mut sets = Vec::with_capacity(names.len());
         for name in names {
             let source = catalog.source(name, encoder.kind(), &hubs)?;

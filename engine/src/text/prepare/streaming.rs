@@ -33,8 +33,8 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     if recipe.val_size > 1e-6 && recipe.val_size < 1.0 {
         return wrong("val_size", "of streamed data no share can be taken; give a number of rows");
     }
-    let catalog = Catalog::at(&recipe.dataset_dir)?;
-    let hubs = Hubs::from_env();
+    let hubs = Hubs::with_tokens(&recipe.tokens);
+    let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
     let mut sources = Vec::with_capacity(recipe.dataset.len());
     for name in &recipe.dataset {
         let source = catalog.stream(name, encoder.kind(), &hubs)?;

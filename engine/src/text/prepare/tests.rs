@@ -58,7 +58,7 @@ fn settings_that_do_not_fit_are_refused_by_name() {
     let message = refusal(&Recipe { train_on_prompt: true, ..recipe("chatglm3") });
     assert!(message.starts_with("train_on_prompt: template \"chatglm3\""), "{message}");
     let message = refusal(&recipe("qwen33"));
-    assert!(message.contains("template \"qwen33\": does not exist; similar names: qwen"), "{message}");
+    assert!(message.contains("template \"qwen33\": does not exist; did you mean \"qwen3\"?"), "{message}");
     let long =
         Recipe { stage: Stage::Pt, dataset: vec!["pt_txt".into()], cutoff_len: 100_000, ..recipe("empty") };
     assert!(

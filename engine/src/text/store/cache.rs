@@ -19,7 +19,7 @@ const ROOM: u64 = 50 << 30;
 const ENDING: &str = "tokens";
 
 /// `$CHANDLER_CACHE`, or the user's cache folder.
-pub(in crate::text) fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let named = std::env::var_os("CHANDLER_CACHE").filter(|folder| !folder.is_empty());
     let base = named.map_or_else(|| hub::cache_home().join("chandler"), PathBuf::from);
     base.join("encoded")

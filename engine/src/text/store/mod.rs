@@ -13,6 +13,7 @@ mod stream;
 mod table;
 mod view;
 
+pub use cache::folder as cache_folder;
 pub use stream::StreamStep;
 pub(super) use stream::{Made, Pace, Stream};
 pub(super) use table::{Table, TableWriter};

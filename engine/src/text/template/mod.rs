@@ -211,9 +211,13 @@ const FALLBACK_EOS: &str = "<|endoftext|>";
 
 /// Names that start alike or hold the given one.
 fn suggestion(name: &str) -> String {
+    if let Some(meant) = recipe::closest(name, Template::names()) {
+        return format!("; did you mean \"{meant}\"?");
+    }
+    let name = name.to_lowercase();
     let head: String = name.chars().take(4).collect();
     let near: Vec<&str> = Template::names()
-        .filter(|known| !head.is_empty() && (known.contains(name) || known.starts_with(&head)))
+        .filter(|known| !head.is_empty() && (known.contains(&name) || known.starts_with(&head)))
         .take(8)
         .collect();
     if near.is_empty() { String::new() } else { format!("; similar names: {}", near.join(", ")) }
