@@ -43,6 +43,36 @@ fn a_script_of_flags_is_a_recipe() {
     assert_eq!(recipe.without_effect, [("preprocessing_num_workers".to_owned(), "16".to_owned())]);
 }
 
+/// What `benches/reference_scripts.py` prints for the scripts of version 0.7.0.
+const SCRIPTS: &str = include_str!("llamafactory/scripts.txt");
+
+#[test]
+fn the_scripts_of_0_7_0_run_or_ask_for_what_is_not_there() {
+    let (mut runs, mut in_bf16) = (0, 0);
+    for script in SCRIPTS.lines() {
+        let (name, flags) = script.split_once(' ').unwrap();
+        let line = parsed(&flags.split(' ').collect::<Vec<_>>());
+        assert!(line.recipe.is_none(), "{name}");
+        let trains = line.gives("do_train");
+        match if trains { line.to_run("") } else { line.to_recipe("") } {
+            Ok(recipe) => {
+                runs += 1;
+                assert_eq!(
+                    recipe.uses_bf16(),
+                    flags.contains("--fp16") || flags.contains("--pure_bf16"),
+                    "{name}"
+                );
+                in_bf16 += usize::from(recipe.uses_bf16());
+            }
+            Err(problems) => {
+                let known = |problem: &Problem| problem.message.contains("known from LLaMA-Factory");
+                assert!(problems.iter().all(known), "{name}: {problems:#?}");
+            }
+        }
+    }
+    assert!(runs >= 14 && in_bf16 >= 10, "{runs} run, {in_bf16} of them in bf16");
+}
+
 #[test]
 fn truth_values_stand_alone_or_with_a_value() {
     let cases: &[(&[&str], bool)] = &[

@@ -169,6 +169,28 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 }
 
 #[test]
+fn keys_of_a_feature_that_is_off_are_without_effect() {
+    let recipe = with(
+        "galore_rank: 64\npref_beta: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
+    );
+    let notices = recipe.unwrap().notices();
+    assert_eq!(
+        notices[0].keys().collect::<Vec<_>>(),
+        ["galore_rank", "pref_beta", "swanlab_api_key", "fp8_backend"]
+    );
+    assert!(!format!("{notices:?}").contains("secret"));
+    for (lines, refused) in [
+        ("galore_rank: 64\nuse_galore: true\n", 2),
+        ("pref_beta: 0.3\nstage: dpo\n", 2),
+        ("freeze_trainable_layers: 4\nfinetuning_type: Freeze\n", 2),
+        ("upcast_layernorm: true\n", 1),
+        ("use_dft_loss: true\nasft_alpha: 0.3\n", 1),
+    ] {
+        assert_eq!(problems(lines).len(), refused, "{lines}: {:?}", problems(lines));
+    }
+}
+
+#[test]
 fn arguments_that_cannot_matter_are_noticed() {
     let noticed = |lines: &str| {
         let recipe = with(lines).unwrap();

@@ -4,7 +4,7 @@
 //! trained is the same with or without them. A run that uses one says so in a notice.
 
 use crate::problem::Problem;
-use crate::reader::Raw;
+use crate::reader::{Raw, offer};
 use crate::text::Text;
 
 /// A key without effect.
@@ -288,10 +288,11 @@ impl Accepted {
             return Ok(());
         }
         let key = self.key;
+        let (meant_en, meant_zh) = offer(&given, self.only.iter().copied());
         Err(Problem::of(
             key,
-            format!("`{key}: {given}` is not supported: {}", self.reason.en),
-            format!("不支持 `{key}: {given}`：{}", self.reason.zh),
+            format!("`{key}: {given}` is not supported: {}{meant_en}", self.reason.en),
+            format!("不支持 `{key}: {given}`：{}{meant_zh}", self.reason.zh),
         ))
     }
 }

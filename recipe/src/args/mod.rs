@@ -20,6 +20,7 @@ pub(crate) use field::{real_number, show_real};
 pub use settings::Settings;
 pub use table::{Recipe, arguments};
 
+use crate::reader::Raw;
 use crate::text::Text;
 
 /// Which part of the form, the YAML and the reference an argument belongs to.
@@ -161,6 +162,12 @@ impl Argument {
     /// The default, as shown in a field; empty when unset.
     pub fn default_text(&self) -> String {
         Recipe::default().get(self.key).unwrap_or_default()
+    }
+
+    /// Whether a value is one that LLaMA-Factory knows and Chandler does not support yet.
+    pub(crate) fn refuses(&self, value: &Raw) -> bool {
+        let given = value.scalar().unwrap_or_default();
+        self.refused.iter().any(|refused| refused.eq_ignore_ascii_case(given))
     }
 
     /// Whether it means something for this stage and method.

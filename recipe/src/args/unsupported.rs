@@ -1,6 +1,7 @@
 //! Keys that LLaMA-Factory (or the Hugging Face trainer below it) knows and Chandler does not support yet.
 //!
-//! A key at its default asks for nothing and is taken; any other value is refused by name.
+//! A key at its default asks for nothing and is taken, and one of a feature that is not turned on is without effect;
+//! any other value is refused by name.
 
 use super::real_number;
 use crate::problem::Problem;
@@ -13,118 +14,153 @@ pub struct Unsupported {
     pub default: Option<&'static str>,
     /// What the key belongs to.
     pub feature: &'static str,
+    /// The key that turns that on; none if this one does so itself.
+    pub switch: Option<&'static str>,
+}
+
+/// Keys that belong together.
+struct Feature {
+    name: &'static str,
+    /// The key without which the others ask for nothing; none if each asks for itself.
+    switch: Option<&'static str>,
+    keys: &'static [&'static str],
+}
+
+/// Each key asks for itself.
+const fn always(name: &'static str, keys: &'static [&'static str]) -> Feature {
+    Feature { name, switch: None, keys }
+}
+
+/// The first key turns the feature on.
+const fn switched(name: &'static str, keys: &'static [&'static str]) -> Feature {
+    Feature { name, switch: Some(keys[0]), keys }
+}
+
+/// An argument turns the feature on, by a value that is not supported either.
+const fn of(argument: &'static str, name: &'static str, keys: &'static [&'static str]) -> Feature {
+    Feature { name, switch: Some(argument), keys }
 }
 
 /// Features and their keys, each `key` or `key=default`.
 #[rustfmt::skip]
-static FEATURES: &[(&str, &[&str])] = &[
-    ("adding tokens", &[
+static FEATURES: &[Feature] = &[
+    always("adding tokens", &[
         "add_tokens", "add_special_tokens", "new_special_tokens", "new_special_tokens_config",
         "init_special_tokens=noise_init", "split_special_tokens=false",
     ]),
-    ("hub access", &[
-        "adapter_folder", "push_to_hub=false", "hub_private_repo", "hub_model_id", "hub_strategy=every_save",
-        "hub_always_push=false", "hub_revision", "push_to_hub_model_id", "push_to_hub_organization",
+    always("adapters in subfolders", &["adapter_folder"]),
+    switched("uploading to the hub", &[
+        "push_to_hub=false", "hub_private_repo", "hub_model_id", "hub_strategy=every_save", "hub_always_push=false",
+        "hub_revision", "push_to_hub_model_id", "push_to_hub_organization",
     ]),
-    ("quantisation", &[
+    switched("quantisation", &[
         "quantization_bit", "quantization_method=bnb", "quantization_type=nf4", "double_quantization=true",
-        "quantization_device_map", "upcast_layernorm=false", "upcast_lmhead_output=false", "infer_dtype=auto",
-        "fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false",
+        "quantization_device_map",
     ]),
-    ("export", &[
+    switched("fp8", &["fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false"]),
+    always("precision by parts", &["upcast_layernorm=false", "upcast_lmhead_output=false", "infer_dtype=auto"]),
+    switched("export", &[
         "export_dir", "export_size=5", "export_device=cpu", "export_quantization_bit", "export_quantization_dataset",
         "export_quantization_nsamples=128", "export_quantization_maxlen=1024", "export_legacy_format=false",
         "export_hub_model_id",
     ]),
-    ("LongLoRA", &["shift_attn=false"]),
-    ("mixture of depths", &["mixture_of_depths"]),
-    ("images, video and audio", &[
+    always("LongLoRA", &["shift_attn=false"]),
+    always("mixture of depths", &["mixture_of_depths"]),
+    always("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",
         "crop_to_patches=false", "video_max_pixels=65536", "video_min_pixels=256", "video_resolution", "video_fps=2.0",
         "video_maxlen=128", "use_audio_in_video=false", "audio_sampling_rate=16000", "media_dir", "visual_inputs=false",
         "train_mm_proj_only=false", "freeze_vision_tower=true", "freeze_multi_modal_projector=true",
         "freeze_language_model=false",
     ]),
-    ("KTransformers", &[
+    switched("KTransformers", &[
         "use_kt=false", "kt_weight_path", "kt_expert_checkpoint_path", "kt_use_lora_experts", "kt_lora_expert_num",
         "kt_lora_expert_intermediate_size",
     ]),
-    ("data set splits", &["split=train", "reserved_label_len=1"]),
-    ("freeze tuning", &[
+    always("data set splits", &["split=train", "reserved_label_len=1"]),
+    of("finetuning_type", "freeze tuning", &[
         "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
-        "name_module_trainable=all", "use_llama_pro=false",
+        "name_module_trainable=all",
     ]),
-    ("OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
-    ("LoRA+", &["loraplus_lr_ratio", "loraplus_lr_embedding=1e-06"]),
-    ("DoRA", &["use_dora=false"]),
-    ("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
-    ("preference training", &[
+    always("LLaMA Pro", &["use_llama_pro=false"]),
+    of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
+    switched("LoRA+", &["loraplus_lr_ratio", "loraplus_lr_embedding=1e-06"]),
+    always("DoRA", &["use_dora=false"]),
+    switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
+    of("stage", "preference training", &[
         "pref_beta=0.1", "pref_ftx=0.0", "pref_bco_weight=0.0", "pref_loss=sigmoid", "dpo_label_smoothing=0.0",
         "dpo_beta=0.1", "dpo_ftx=0.0", "dpo_loss=sigmoid", "orpo_beta=0.1", "kto_chosen_weight=1.0",
         "kto_rejected_weight=1.0", "simpo_gamma=0.5", "ld_alpha", "ref_model", "ref_model_adapters",
         "ref_model_quantization_bit",
     ]),
-    ("PPO", &[
+    of("stage", "PPO", &[
         "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",
         "reward_model", "reward_model_adapters", "reward_model_quantization_bit", "reward_model_type=lora",
     ]),
-    ("GaLore", &[
+    switched("GaLore", &[
         "use_galore=false", "galore_target=all", "galore_rank=16", "galore_update_interval=200", "galore_scale=2.0",
         "galore_proj_type=std", "galore_layerwise=false",
     ]),
-    ("APOLLO", &[
+    switched("APOLLO", &[
         "use_apollo=false", "apollo_target=all", "apollo_rank=16", "apollo_update_interval=200", "apollo_scale=32.0",
         "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
         "apollo_scale_front=false",
     ]),
-    ("BAdam", &[
+    switched("BAdam", &[
         "use_badam=false", "badam_mode=layer", "badam_start_block", "badam_switch_mode=ascending",
         "badam_switch_interval=50", "badam_switch_block_every=50", "badam_update_ratio=0.05",
         "badam_mask_mode=adjacent", "badam_verbose=0",
     ]),
-    ("Adam-mini", &["use_adam_mini=false"]),
-    ("Muon", &["use_muon=false"]),
-    ("SwanLab", &[
+    always("Adam-mini", &["use_adam_mini=false"]),
+    always("Muon", &["use_muon=false"]),
+    switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",
     ]),
-    ("Megatron and HyperParallel", &["use_mca=false", "use_hyper_parallel=false", "hyper_parallel_args"]),
-    ("DFT, ASFT and EAFT losses", &[
-        "use_dft_loss=false", "use_asft_loss=false", "asft_alpha=0.1", "use_eaft_loss=false", "eaft_alpha=1.0",
-    ]),
-    ("label smoothing", &["label_smoothing_factor=0.0"]),
-    ("early stopping", &["early_stopping_steps"]),
-    ("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
-    ("evaluation settings", &[
+    always("Megatron", &["use_mca=false"]),
+    switched("HyperParallel", &["use_hyper_parallel=false", "hyper_parallel_args"]),
+    always("DFT loss", &["use_dft_loss=false"]),
+    switched("ASFT loss", &["use_asft_loss=false", "asft_alpha=0.1"]),
+    switched("EAFT loss", &["use_eaft_loss=false", "eaft_alpha=1.0"]),
+    always("label smoothing", &["label_smoothing_factor=0.0"]),
+    always("early stopping", &["early_stopping_steps"]),
+    always("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
+    always("evaluation settings", &[
         "eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
     ]),
-    ("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
-    ("loading options", &[
+    always("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
+    always("loading options", &[
         "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
-    ("prediction", &[
+    always("prediction", &[
         "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
     ]),
-    ("Ray", &[
+    switched("Ray", &[
         "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",
         "resources_per_worker", "placement_strategy", "ray_init_kwargs",
     ]),
-    ("PyTorch's profiler", &[
+    switched("PyTorch's profiler", &[
         "enable_torch_profiler=false", "profiler_output_dir", "profiler_wait_steps=1", "profiler_warmup_steps=1",
         "profiler_active_steps=1", "profiler_repeat=1", "profiler_record_shapes=true", "profiler_profile_memory=true",
         "profiler_with_stack=true", "profile_modules",
     ]),
-    ("benchmarks", &["task", "task_dir=evaluation", "batch_size=4", "lang=en", "n_shot=5", "save_dir", "download_mode"]),
+    always("benchmarks", &["task", "task_dir=evaluation", "batch_size=4", "lang=en", "n_shot=5", "save_dir", "download_mode"]),
 ];
 
 /// Every key that is known and not supported.
 pub fn all() -> impl Iterator<Item = Unsupported> {
-    FEATURES.iter().flat_map(|&(feature, keys)| {
-        keys.iter().map(move |entry| match entry.split_once('=') {
-            Some((key, default)) => Unsupported { key, default: Some(default), feature },
-            None => Unsupported { key: entry, default: None, feature },
+    FEATURES.iter().flat_map(|feature| {
+        let switch = feature.switch.map(|switch| parted(switch).0);
+        feature.keys.iter().map(move |entry| {
+            let (key, default) = parted(entry);
+            Unsupported { key, default, feature: feature.name, switch }
         })
     })
+}
+
+/// Key and default of an entry.
+fn parted(entry: &'static str) -> (&'static str, Option<&'static str>) {
+    entry.split_once('=').map_or((entry, None), |(key, default)| (key, Some(default)))
 }
 
 /// The known key of this name.

@@ -4,6 +4,7 @@ mod line;
 mod suggest;
 mod yaml;
 
+use crate::args::unsupported::Unsupported;
 use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};
 use crate::problem::Problem;
 use crate::text::Lang;
@@ -43,9 +44,12 @@ impl Recipe {
     /// # Errors
     /// As for [`Recipe::from_yaml`]; each problem names its field.
     pub fn from_fields(fields: &[(String, String)]) -> Result<Recipe, Vec<Problem>> {
+        let fields = fields.iter().filter(|(_, value)| !value.trim().is_empty());
+        let fields: Vec<_> = fields.map(|(key, value)| (key.as_str(), typed(key, value))).collect();
         let mut reading = Reading::default();
-        for (key, value) in fields.iter().filter(|(_, value)| !value.trim().is_empty()) {
-            reading.take(key, &typed(key, value), None);
+        reading.note_features(fields.iter().map(|(key, value)| (*key, value)));
+        for (key, value) in &fields {
+            reading.take(key, value, None);
         }
         reading.checked()
     }
@@ -78,6 +82,8 @@ fn typed(key: &str, text: &str) -> Raw {
 struct Reading {
     recipe: Recipe,
     lines: Vec<(String, usize)>,
+    /// Keys that ask for a feature that is not supported.
+    asked: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -91,10 +97,38 @@ impl Reading {
             entries.retain(|entry| !same_argument(&entry.key, &key));
             entries.push(Entry { key, value, line: None });
         }
+        reading.note_features(entries.iter().map(|entry| (entry.key.as_str(), &entry.value)));
         for Entry { key, value, line } in &entries {
             reading.take(key, value, *line);
         }
         Ok(reading)
+    }
+
+    /// Notes which features that are not supported are asked for: those of their keys are refused by name that ask
+    /// for nothing without them.
+    fn note_features<'e>(&mut self, entries: impl Iterator<Item = (&'e str, &'e Raw)>) {
+        for (key, value) in entries {
+            let is_refused = match (unsupported::find(key), args::find(key)) {
+                (Some(known), _) => known.check(value).is_err(),
+                (None, Some(argument)) => argument.refuses(value),
+                (None, None) => false,
+            };
+            if is_refused {
+                self.asked.push(key.to_owned());
+            }
+        }
+    }
+
+    /// Whether a key belongs to a feature that is not asked for.
+    fn is_off(&self, known: &Unsupported) -> bool {
+        known.switch.is_some_and(|switch| switch != known.key && !self.asked.iter().any(|key| key == switch))
+    }
+
+    fn without_effect(&mut self, key: &str, value: &Raw) {
+        // What is for other services is nobody's here.
+        let is_secret = ["token", "api_key", "secret", "webhook_url"].iter().any(|end| key.ends_with(end));
+        let value = if is_secret { Raw::Null } else { value.clone() };
+        self.recipe.without_effect.push((key.to_owned(), value.to_string()));
     }
 
     fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
@@ -123,13 +157,19 @@ impl Reading {
         } else if let Some(accepted) = accepted::find(key) {
             let noted = accepted.check(value);
             if noted.is_ok() {
-                self.recipe.without_effect.push((key.to_owned(), value.to_string()));
+                self.without_effect(key, value);
             }
             noted
         } else if self.recipe.tokens.take(key, value) {
             Ok(())
         } else if let Some(known) = unsupported::find(key) {
-            known.check(value)
+            let checked = known.check(value);
+            if checked.is_err() && self.is_off(&known) {
+                self.without_effect(key, value);
+                Ok(())
+            } else {
+                checked
+            }
         } else {
             Err(suggest::unknown(key, ""))
         };
