@@ -106,6 +106,7 @@ fn values_are_taken_as_they_stand() {
     assert_eq!(read(&["--learning-rate=1.0E-4"]).learning_rate, 1e-4);
     assert_eq!(read(&["--lora_rank=4", "lora_rank=16", "--lora_rank", "8"]).lora_rank, 8);
     assert_eq!(read(&["--max_samples", "null"]).max_samples, None);
+    assert_eq!(read(&["--output_dir", "seed=3"]).output_dir, "seed=3");
     let system = |text: &str| read(&["--default_system", text]).default_system;
     for text in ["# be kind", "You are: kind", "'quoted'", "- a list", "a=b c", "seed is = 3"] {
         assert_eq!(system(text).as_deref(), Some(text));
@@ -196,6 +197,7 @@ fn what_is_wrong_is_named_as_it_was_typed() {
         (&["--stage", "sff"], &["--stage sff: `stage` is sff; give one of pt, sft; did you mean `sft`?"]),
         (&["--use_galore"], &["--use_galore: `use_galore` (GaLore) is known from LLaMA-Factory"]),
         (&["a.yaml", "b.yaml"], &["`b.yaml` stands alone, and the recipe is `a.yaml` already"]),
+        (&["–stage", "sft"], &["`–stage` is no flag; write KEY=VALUE or --key value"]),
         (&["-x"], &["`-x` is no flag; write KEY=VALUE or --key value"]),
         (&["--"], &["`--` is no flag"]),
     ];

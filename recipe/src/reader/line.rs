@@ -18,6 +18,9 @@ const STDIN: &str = "-";
 const SHORT: &[(&str, &str)] =
     &[("model", "model_name_or_path"), (ADAPTER, "adapter_name_or_path"), ("system", "default_system")];
 
+/// What flags start with, and what word processors make of it.
+const DASHES: [char; 3] = ['-', '–', '—'];
+
 /// Names that a flag may be short for, as far as an error lists them.
 const SHOWN: usize = 8;
 
@@ -71,7 +74,7 @@ impl CommandLine {
             } else if let Some((key, value)) = pair(word) {
                 let (key, value) = (key.to_owned(), yaml::value(value));
                 line.give(false, Given { key, value, words: vec![word.clone()] });
-            } else if line.recipe.is_none() && (word == STDIN || !word.starts_with('-')) {
+            } else if line.recipe.is_none() && (word == STDIN || !word.starts_with(DASHES)) {
                 line.recipe = Some(word.clone());
             } else {
                 problems.push(stray(word, line.recipe.as_deref()));
@@ -315,12 +318,10 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
 }
 
-/// Whether a word behind a flag can be its value: no flag, and no pair with a key that is known. Numbers below 0 are
-/// values, and so are texts with blanks.
+/// Whether a word behind a flag can be its value. Numbers below 0 are values, and so are texts with blanks.
 fn is_value(word: &str) -> bool {
     let dashed = word.starts_with('-') && word.len() > 1 && !word.contains(' ');
-    let is_flag = dashed && args::real_number(word).is_none();
-    !is_flag && !pair(word).is_some_and(|(key, _)| known(key))
+    !dashed || args::real_number(word).is_some()
 }
 
 /// Whether a word looks like a recipe's path.
@@ -331,7 +332,7 @@ fn is_recipe(word: &str) -> bool {
 fn stray(word: &str, recipe: Option<&str>) -> Problem {
     let allowed = "write KEY=VALUE or --key value";
     let (en, zh) = match recipe {
-        Some(recipe) if !word.starts_with('-') => (
+        Some(recipe) if !word.starts_with(DASHES) => (
             format!("`{word}` stands alone, and the recipe is `{recipe}` already; {allowed}"),
             format!("`{word}` 单独出现，而配方已是 `{recipe}`；请写 KEY=VALUE 或 --key value"),
         ),

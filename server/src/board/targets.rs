@@ -161,7 +161,7 @@ fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
     let adapters = given[..below].iter().map(|adapter| resolve(adapter)).collect::<Result<_, _>>()?;
     let model = models::named(&recipe.model_name_or_path, folders).map_err(|e| e.to_string())?;
     let revision = Some(recipe.model_revision);
-    Ok(Weights { model: model.into_path(), revision, adapters, template: None })
+    Ok(Weights { model: model.into_path(), revision, adapters, template: None, tokens: recipe.tokens })
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use std::{
 
 use app::api::{ChatDelta, ChatRequest, ChatStatus, RunId};
 use futures_util::Stream;
+use recipe::HubTokens;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStderr, Command},
@@ -58,6 +59,8 @@ pub struct Weights {
     pub adapters: Vec<PathBuf>,
     /// Name of a template; none: the model's own.
     pub template: Option<String>,
+    /// Who asks the hub.
+    pub tokens: HubTokens,
 }
 
 /// At most one model at a time.
@@ -122,7 +125,7 @@ impl Chat {
     /// Starts the process. It ends by itself when the pipe to its standard input closes: with the
     /// server, however that ends.
     fn spawn(&self, source: &Source, socket: &Path) -> io::Result<Child> {
-        let Weights { model, revision, adapters, template } = &source.weights;
+        let Weights { model, revision, adapters, template, tokens } = &source.weights;
         let mut command = Command::new(&self.command.program);
         command.arg0("chandler").args(&self.command.args).arg("serve-model");
         command.arg("--socket").arg(socket).arg("--model").arg(model);
@@ -135,6 +138,9 @@ impl Chat {
         if let Some(template) = template {
             command.arg("--template").arg(template);
         }
+        // Everyone on this machine sees the words of a command, and its user alone the environment.
+        command.envs(tokens.hugging_face.as_ref().map(|token| ("HF_TOKEN", token)));
+        command.envs(tokens.model_scope.as_ref().map(|token| ("MODELSCOPE_API_TOKEN", token)));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
     }
 
