@@ -19,7 +19,10 @@ fn read(line: &[&str]) -> Recipe {
 fn wrong(line: &[&str]) -> Vec<String> {
     match CommandLine::parse(&words(line)) {
         Err(problems) => problems.iter().map(Problem::to_string).collect(),
-        Ok(line) => line.to_recipe("").unwrap_err().iter().map(|problem| line.place(problem)).collect(),
+        Ok(line) => {
+            let problems = line.to_recipe("").err().unwrap_or_default();
+            problems.iter().map(|problem| line.place(problem)).collect()
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod hub_server;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -21,7 +22,7 @@ use server::{
     config::Folders,
     pool::{Pool, PoolConfig, WorkerCommand},
     store::{RunRow, Store},
-    worker::EVENTS_FILE,
+    worker::{EVENTS_FILE, RECIPE_FILE},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -165,6 +166,40 @@ async fn data_and_their_catalog_may_be_on_a_hub() {
         _ => false,
     };
     assert!(events.iter().any(downloads), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipes_token_asks_the_hub_and_is_shown_nowhere() {
+    const TOKEN: &str = "hf_0123456789";
+    let mut answers = hub_server::repository("", ID, &wick());
+    let info = br#"{"two": {"hf_hub_url": "owner/two"}}"#.to_vec();
+    answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
+    answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));
+    let hub = Server::start(answers);
+    let place = Place::new(&hub.endpoint, &["HF_TOKEN=of_the_environment"]).await;
+    let run = place.run(&format!("dataset_dir: REMOTE:owner/sets\nhub_token: {TOKEN}\n")).await;
+    assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
+    let status = place.load(&format!("run:{}:", run.id)).await;
+    assert!(matches!(status, ChatStatus::Ready { .. }), "{status:?}");
+    assert_eq!(hub.asked(&format!("uthorization: Bearer {TOKEN}")), hub.asked(""), "{:?}", hub.requests());
+
+    assert!(!run.recipe.contains(TOKEN), "{}", run.recipe);
+    let dir = place.pool.run_dir(&run.id);
+    let recipe = dir.join(RECIPE_FILE);
+    assert_eq!(fs::metadata(&recipe).unwrap().permissions().mode() & 0o077, 0);
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path != recipe {
+                let contents = fs::read(&path).unwrap();
+                let found = contents.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
+                assert!(!found, "{}", path.display());
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
