@@ -83,11 +83,6 @@ impl CommandLine {
         if problems.is_empty() { Ok(line) } else { Err(problems) }
     }
 
-    /// Whether nothing was typed at all.
-    pub fn is_empty(&self) -> bool {
-        self.recipe.is_none() && self.given.is_empty()
-    }
-
     pub fn reads_stdin(&self) -> bool {
         self.recipe.as_deref() == Some(STDIN)
     }
@@ -173,8 +168,7 @@ enum Takes {
     /// A value or nothing: of a key without a use here it is not known which.
     Something,
     One,
-    /// One or more.
-    Some,
+    Several,
 }
 
 impl Flag {
@@ -194,8 +188,9 @@ impl Flag {
         if known(&name) {
             return Ok(flag(&name, false));
         }
+        let is_other = |key: &str| known(key) && !tokens::is_token(key);
         let may_be_negated =
-            |key: &&str| known(key) && args::find(key).is_none_or(|argument| argument.kind == Kind::Bool);
+            |key: &&str| args::find(key).map_or(is_other(key), |argument| argument.kind == Kind::Bool);
         if let Some(key) = name.strip_prefix("no_").filter(may_be_negated) {
             return Ok(flag(key, true));
         }
@@ -217,8 +212,9 @@ impl Flag {
         let truth = |known: unsupported::Unsupported| matches!(known.default, Some("true" | "false"));
         match self.argument.map(|argument| argument.kind) {
             Some(Kind::Bool) => Takes::Perhaps,
-            Some(Kind::List) => Takes::Some,
+            Some(Kind::List) => Takes::Several,
             Some(_) => Takes::One,
+            None if tokens::is_token(&self.key) => Takes::One,
             None if unsupported::find(&self.key).is_some_and(truth) => Takes::Perhaps,
             None => Takes::Something,
         }
@@ -246,7 +242,9 @@ impl Flag {
             Takes::Something => follows.take(1).filter(|word| word.ends_with(".json") || !ends(word)).count(),
             Takes::One => follows.take(1).count(),
             // The first is a name whatever it looks like.
-            Takes::Some => follows.enumerate().take_while(|(place, word)| *place == 0 || !ends(word)).count(),
+            Takes::Several => {
+                follows.enumerate().take_while(|(place, word)| *place == 0 || !ends(word)).count()
+            }
         };
         if taken > 0 {
             return Ok((self.read(&after[..taken]), taken));
