@@ -556,8 +556,8 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
         revision: None,
         adapters: vec![whole.path().to_owned()],
         template: Some("llama3".to_owned()),
-        enable_thinking: None,
         use_cpu: false,
+        ..Default::default()
     };
     engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }
