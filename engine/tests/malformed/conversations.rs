@@ -44,11 +44,15 @@ fn roles() -> Vec<Input> {
         turns(&["human", "human"], LeavesOut(1, &["turn 2 should be an answer"])),
         turns(&["human", "gpt", "gpt", "human"], LeavesOut(1, &["turn 3 should be a question"])),
         turns(&["human", "observation"], LeavesOut(1, &["turn 2 should be an answer"])),
-        turns(&["human", "gpt", "system", "gpt"], LeavesOut(1, &["unknown role \"system\""])),
+        turns(&["human", "gpt", "system", "gpt"], LeavesOut(1, &["message 3 is a system text"])),
+        turns(&["system", "system", "human", "gpt"], LeavesOut(1, &["message 2 is a system text"])),
         turns(&["robot", "gpt"], LeavesOut(1, &["unknown role \"robot\""])),
         turns(&["Human", "gpt"], LeavesOut(1, &["unknown role \"Human\""])),
         turns(&["", "gpt"], LeavesOut(1, &["unknown role \"\""])),
-        turns(&["user", "assistant"], LeavesOut(1, &["unknown role \"user\""])),
+        turns(&["user", "assistant"], Loads(2)),
+        turns(&["human", "chatgpt", "user", "bing", "human", "bard", "human", "model"], Loads(2)),
+        turns(&["user", "function_call", "tool", "gpt"], Loads(2)),
+        turns(&["human", "function"], LeavesOut(1, &["unknown role \"function\""])),
     ]
 }
 
@@ -105,8 +109,12 @@ fn fields() -> Vec<Input> {
         ),
         turns(r#"{"from": null, "value": "Q"}"#, key(&["row 2", "\"from\" should be a text, not null"])),
         row(
-            r#"{"conversations": "[{\"from\": \"human\", \"value\": \"Q\"}]"}"#,
-            key(&["row 2, key \"conversations\"", "not a text"]),
+            r#"{"conversations": "[{\"from\": \"human\", \"value\": \"Q\"}, {\"from\": \"gpt\", \"value\": \"A\"}]"}"#,
+            Loads(2),
+        ),
+        row(
+            r#"{"conversations": "[{\"from\": \"human\", \"value\": \"Q\"}"}"#,
+            key(&["row 2, key \"conversations\": should be a list of messages", "not a text"]),
         ),
         row(r#"{"Conversations": []}"#, key(&["row 2, key \"conversations\"", "not null"])),
         with(
@@ -119,7 +127,7 @@ fn fields() -> Vec<Input> {
             r#""formatting": "sharegpt", "tags": {"role_tag": "from", "content_tag": "value"}"#,
             "d.json",
             format!("[{GOOD}]"),
-            Refuses(&["no row can be used", "unknown role \"human\""]),
+            Loads(1),
         ),
         chat(r#"[{"conversations": []}]"#, Refuses(&["no row can be used", "row 1"])),
     ]
@@ -176,7 +184,49 @@ fn tools() -> Vec<Input> {
                 "{user}, {{\"role\": \"assistant\", \"content\": [{{\"type\": \"text\", \"text\": \"A\"}}]}}"
             ),
             "[]",
-            Refuses(&["row 1", "message 2: \"content\" should be a text, not a list"]),
+            Loads(1),
+        ),
+        row(
+            r#"{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}"#,
+            "[]",
+            Refuses(&[
+                "row 1",
+                "message 1: \"content\" has a part \"image_url\"; only text can be trained on",
+            ]),
+        ),
+        row(&format!("{user}, {answer}"), r#""null""#, Loads(1)),
+        row(&call(r#""[{\"name\": \"f\", \"arguments\": {}}]""#), "[]", Loads(1)),
+        row(
+            &call(r#""soon""#),
+            "[]",
+            Refuses(&["row 1", "\"tool_calls\" should be a list of calls, not a text"]),
+        ),
+        row(
+            &call("{}"),
+            "[]",
+            Refuses(&["row 1", "\"tool_calls\" should be a list of calls, not an object"]),
+        ),
+        row(
+            &call(r#"[{"function": {"name": "f", "arguments": "{\"x\": "}}]"#),
+            "[]",
+            Refuses(&[
+                "row 1, key \"messages\": message 2: the arguments of \"f\" should be an object, or JSON of one, not a text",
+            ]),
+        ),
+        row(
+            &call(r#"[{"function": {"name": "f", "arguments": [1]}}]"#),
+            "[]",
+            Refuses(&["row 1", "the arguments of \"f\"", "not a list: [1]"]),
+        ),
+        row(
+            &format!(r#"{user}, {{"role": "assistant", "content": "A", "weight": 0.5}}"#),
+            "[]",
+            Refuses(&["row 1", "message 2: \"weight\" should be 0 (not learnt) or 1, not a number: 0.5"]),
+        ),
+        row(
+            &format!(r#"{user}, {{"role": "assistant", "content": "A", "weight": 0}}"#),
+            "[]",
+            Refuses(&["no row can be used", "row 1", "has a \"weight\" of 0 at every answer"]),
         ),
     ]
 }

@@ -96,7 +96,18 @@ fn lines() -> Vec<Input> {
         jsonl(format!("{A}\n{{\"instruction\": \"Q\"\n{A}"), Refuses(&["line 2", "row 2 is not valid JSON"])),
         jsonl(format!("{A}\nnull"), Refuses(&["line 2", "row 2 should be an object, not null"])),
         jsonl(format!("{A}\n[1]"), Refuses(&["line 2", "row 2 should be an object, not a list"])),
-        jsonl(format!("{A}\nNaN"), Refuses(&["line 2", "row 2 is not valid JSON"])),
+        jsonl(
+            format!("{A}\nNaN"),
+            Refuses(&[
+                "line 2",
+                "row 2 should be an object, not null: null (NaN and Infinity are read as null)",
+            ]),
+        ),
+        jsonl(format!("{A}\n{}", A.replace("\"Q\"", "NaN")), Loads(2)),
+        jsonl(
+            format!("{A}\n{{\"instruction\": NaN, \"x\": [Infinity,-Infinity], 'Q'}}"),
+            Refuses(&["line 2, column 49"]),
+        ),
         jsonl(format!("{A}\n# end"), Refuses(&["line 2", "row 2 is not valid JSON"])),
         jsonl(format!("{A}\n\n\n{{\"instruction\": 'Q'}}"), Refuses(&["line 4, column 17", "row 2"])),
         jsonl(format!("{A}\0\n{A}"), Refuses(&["line 1", "row 1 is not valid JSON"])),
@@ -126,7 +137,7 @@ fn encodings() -> Vec<Input> {
         alpaca(
             "d.json",
             r#"[{"instruction": "\ude00\ud83d", "output": "A"}]"#,
-            Refuses(&["row 1 is not valid JSON"]),
+            Refuses(&["row 1 is not valid JSON", "half of a surrogate pair"]),
         ),
         alpaca("d.json", "\u{feff}", Refuses(&["holds no rows"])),
         alpaca("d.json", "\u{feff}[]", Refuses(&["holds no rows"])),
@@ -163,7 +174,7 @@ fn encodings() -> Vec<Input> {
         alpaca(
             "d.json",
             r#"[{"instruction": "\ud83d", "output": "A"}]"#,
-            Refuses(&["row 1 is not valid JSON"]),
+            Refuses(&["row 1 is not valid JSON", "half of a surrogate pair"]),
         ),
         alpaca(
             "d.json",
@@ -230,7 +241,32 @@ fn values() -> Vec<Input> {
         row(r#"{"output": "A"}"#, LeavesOut(1, &["row 2, key \"instruction\": is missing"])),
         row(r#"{"input": "Q", "output": "A"}"#, Loads(2)),
         row(r#"{"instruction": "Q", "output": 1e999}"#, Refuses(&["row 2", "number out of range"])),
-        row(r#"{"instruction": "Q", "output": NaN}"#, Refuses(&["row 2 is not valid JSON"])),
+        row(
+            r#"{"instruction": "Q", "output": NaN}"#,
+            LeavesOut(
+                1,
+                &["row 2, key \"output\": has 0 answers, but needs one (NaN and Infinity are read as null)"],
+            ),
+        ),
+        row(
+            r#"{"instruction": "Q", "input": NaN, "output": "A", "x": {"y": [NaN, -Infinity ,Infinity]}}"#,
+            Loads(2),
+        ),
+        row(
+            r#"{"instruction": "NaN, NaN", "input": "a\\": NaN", "output": "[NaN]"}"#,
+            Refuses(&["row 2 is not valid"]),
+        ),
+        row(r#"{"instruction": "NaN, NaN", "output": ": NaN,"}"#, Loads(2)),
+        row(r#"{"instruction": "Q", "output": "A", "x": nan}"#, Refuses(&["row 2 is not valid JSON"])),
+        row(r#"{"instruction": "Q", "output": "A", "x": NaNs}"#, Refuses(&["row 2 is not valid JSON"])),
+        row(r#"{"instruction": "Q", "output": "A", "x": +Infinity}"#, Refuses(&["row 2 is not valid JSON"])),
+        row(r#"{"instruction": "Q", "output": "A", NaN: 1}"#, Refuses(&["row 2 is not valid JSON"])),
+        row(
+            r#"{"instruction": "Q", "output": None}"#,
+            Refuses(&["row 2", "None are written true, false and null"]),
+        ),
+        row(r#"{"instruction": "Q", 'output': "A"}"#, Refuses(&["row 2", "stand in \"double quotes\""])),
+        row(r#"{"instruction": "Q", // a note"#, Refuses(&["the file ends inside its list"])),
         row(
             r#"{"instruction": "Q", "output": "A", "score": 1e999}"#,
             Refuses(&["row 2", "number out of range"]),

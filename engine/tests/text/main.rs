@@ -11,6 +11,7 @@ mod exports;
 mod schedules;
 mod templates;
 mod tool_formats;
+mod tool_turns;
 
 use std::path::Path;
 
@@ -56,6 +57,7 @@ fn main() {
             "chat_templates.json" => find(&mut cases, &path, chat_templates::find),
             "lr_schedules.json" => find(&mut cases, &path, schedules::find),
             "early_templates.json" => find(&mut cases, &path, early::find),
+            "tool_turns.json" => find(&mut cases, &path, tool_turns::find),
             "tool_edges.json" => find(&mut cases, &path, tool_formats::edges),
             "datasets" => find(&mut cases, &path.join("index.json"), datasets::find),
             other if other.ends_with(".md") => {}

@@ -68,17 +68,17 @@ fn turns(record: Record, kind: Kind) -> Vec<PreviewTurn> {
     }
     let said = |message: &Message| match kind {
         Kind::Text => turn(Speaker::Text, &message.content),
-        _ => turn(speaker(message.role), &message.content),
+        _ => turn(speaker(message.role), &message.shown()),
     };
     turns.extend(record.prompt.iter().map(said));
     match (kind, record.response.as_slice()) {
         (Kind::Preference, [chosen, rejected, ..]) => {
-            turns.push(turn(Speaker::Chosen, &chosen.content));
-            turns.push(turn(Speaker::Rejected, &rejected.content));
+            turns.push(turn(Speaker::Chosen, &chosen.shown()));
+            turns.push(turn(Speaker::Rejected, &rejected.shown()));
         }
-        (Kind::Feedback, [wanted, unwanted, ..]) => match wanted.content.is_empty() {
-            false => turns.push(turn(Speaker::Wanted, &wanted.content)),
-            true => turns.push(turn(Speaker::Unwanted, &unwanted.content)),
+        (Kind::Feedback, [wanted, unwanted, ..]) => match wanted.is_empty() {
+            false => turns.push(turn(Speaker::Wanted, &wanted.shown())),
+            true => turns.push(turn(Speaker::Unwanted, &unwanted.shown())),
         },
         (_, answers) => turns.extend(answers.iter().map(said)),
     }

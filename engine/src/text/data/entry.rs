@@ -162,8 +162,8 @@ impl DatasetInfo {
         let unknown = entry.keys().filter(|key| !KNOWN.contains(&key.as_str()) && !key.starts_with('_'));
         let mut notes: Vec<String> =
             unknown.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
-        let columns = columns(names(entry, "columns", &COLUMNS, &mut notes)?);
-        let tags = tags(names(entry, "tags", &TAGS, &mut notes)?);
+        let columns = columns(format, names(entry, "columns", &COLUMNS, &mut notes)?);
+        let tags = tags(format, names(entry, "tags", &TAGS, &mut notes)?);
         let split = split(string(entry, "split")?)?;
         if matches!(source, Source::File(_)) && split.name != "train" {
             return Err(format!("\"split\" is \"{}\", but a file has the split train alone", split.name));
@@ -294,9 +294,12 @@ fn name(map: &Map<String, Value>, key: &str) -> Option<String> {
 }
 
 /// Once `columns` is there, what it does not name does not exist.
-fn columns(map: Option<&Map<String, Value>>) -> Columns {
+fn columns(format: Format, map: Option<&Map<String, Value>>) -> Columns {
     let Some(map) = map else {
         let default = |name: &str| Some(name.to_owned());
+        if format == Format::OpenAi {
+            return Columns { messages: default("messages"), tools: default("tools"), ..Columns::default() };
+        }
         return Columns {
             prompt: default("instruction"),
             query: default(USUAL_QUERY),
@@ -322,10 +325,21 @@ fn columns(map: Option<&Map<String, Value>>) -> Columns {
     }
 }
 
-/// As with columns: once `tags` is there, what it does not name does not exist.
-fn tags(map: Option<&Map<String, Value>>) -> Tags {
+/// As with columns: once `tags` is there, what it does not name has no name of its own.
+fn tags(format: Format, map: Option<&Map<String, Value>>) -> Tags {
     let Some(map) = map else {
         let default = |name: &str| Some(name.to_owned());
+        if format == Format::OpenAi {
+            return Tags {
+                role: default("role"),
+                content: default("content"),
+                user: default("user"),
+                assistant: default("assistant"),
+                observation: default("tool"),
+                function: None,
+                system: default("system"),
+            };
+        }
         return Tags {
             role: default("from"),
             content: default("value"),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
 use super::entry::{DatasetInfo, Format, Source, USUAL_QUERY};
-use super::files::{RawRow, Rows, files_of};
+use super::files::{NULLS, RawRow, Rows, files_of};
 use super::{Catalog, Converted, Kind, Record, Row, alpaca, messages};
 use crate::hub::{Hubs, Listing, quietly};
 use crate::text::error::{Error, Result};
@@ -204,20 +204,27 @@ impl DataSource {
     /// If the row is broken or holds what it should not.
     pub fn convert(&self, row: RawRow, seen: &Seen) -> Result<Outcome> {
         let (path, number) = (row.path.clone(), row.number);
-        let values = row.values()?;
+        let (values, has_nulls) = row.parsed()?;
+        // Whoever is told of a null may look for it in vain.
+        let read_as = if has_nulls { NULLS } else { "" };
         self.note(&values, seen);
         let row = Row { path: &path, number, values: &values };
         let converted = match self.info.format {
-            Format::Alpaca => alpaca::convert(&self.info, &row)?,
-            Format::Sharegpt | Format::OpenAi => messages::convert(&self.info, &row)?,
+            Format::Alpaca => alpaca::convert(&self.info, &row),
+            Format::Sharegpt | Format::OpenAi => messages::convert(&self.info, &row),
         };
         let (key, reason) = match converted {
-            Converted::Record(record) => match record.unfit(self.kind) {
+            Ok(Converted::Record(record)) => match record.unfit(self.kind) {
                 None => return Ok(Outcome::Record(record)),
                 Some(reason) => (main_column(&self.info).to_owned(), reason),
             },
-            Converted::Skipped(key, reason) => (key, reason),
+            Ok(Converted::Skipped(key, reason)) => (key, reason),
+            Err(Error::Row { path, row, key, message }) => {
+                return Err(Error::Row { path, row, key, message: format!("{message}{read_as}") });
+            }
+            Err(other) => return Err(other),
         };
+        let reason = format!("{reason}{read_as}");
         Ok(Outcome::Skipped(Skipped { path: path.to_path_buf(), row: number, key, reason }))
     }
 

@@ -1,11 +1,13 @@
 //! Rows that hold a list of messages: the sharegpt and openai layouts.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::entry::{DatasetInfo, Format};
+use super::message::{Entry, Speaker};
 use super::{Converted, Record, Row, wrong};
 use crate::text::error::Result;
-use crate::text::pyjson;
 use crate::text::template::{Message, Role};
 
 /// Between the results of several tools that answer together.
@@ -14,28 +16,27 @@ const RESULT_BORDER: &str = "\n</tool_response>\n<tool_response>\n";
 pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
     row.refuse_media(&info.columns)?;
     let column = info.columns.messages.as_deref().unwrap_or_default();
-    let list = row.values.get(column).unwrap_or(&Value::Null);
-    let Value::Array(list) = list else { return Err(row.error(column, wrong("a list of messages", list))) };
-    let mut list = list.as_slice();
+    let list = list(row, column)?;
+    let skipped = |reason: String| Ok(Converted::Skipped(column.to_owned(), reason));
 
     let mut system = row.text(info.columns.system.as_deref())?.to_owned();
-    if let Some((first, rest)) = list.split_first()
-        && let Some(tag) = info.tags.system.as_deref()
-        && field(row, column, 1, first, &info.tags.role)? == tag
-    {
-        field(row, column, 1, first, &info.tags.content)?.clone_into(&mut system);
-        list = rest;
-    }
-    let skipped = |reason: String| Ok(Converted::Skipped(column.to_owned(), reason));
-    let first_number = row.values[column].as_array().map_or(0, Vec::len) - list.len() + 1;
     let mut messages = Vec::with_capacity(list.len());
-    for (place, message) in list.iter().enumerate() {
-        let number = first_number + place;
-        let (role, content) = match read(info, row, column, number, message)? {
-            Ok(message) => message,
-            Err(tag) => return skipped(format!("message {number} has the unknown role \"{tag}\"")),
+    for (number, message) in (1..).zip(&*list) {
+        let entry = Entry::new(info, row, column, number, message)?;
+        let role = match entry.speaker()? {
+            Speaker::System if number == 1 => {
+                system = entry.read(Role::User)?.content;
+                continue;
+            }
+            Speaker::System => {
+                return skipped(format!("message {number} is a system text, which only the first may be"));
+            }
+            Speaker::Known(role) => role,
+            Speaker::Unknown(tag) => {
+                return skipped(format!("message {number} has the unknown role \"{tag}\""));
+            }
         };
-        merge(info.format, &mut messages, Message { role, content });
+        merge(info.format, &mut messages, entry.read(role)?);
     }
     // In OpenAI's layout a tool's result that nobody answers is dropped, and the call is what is learnt.
     if info.format == Format::OpenAi {
@@ -43,6 +44,10 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
     }
     if let Some(reason) = disorder(&messages, info.ranking) {
         return skipped(reason);
+    }
+    let mut answers = messages.iter().skip(1).step_by(2).peekable();
+    if answers.peek().is_some() && answers.all(|answer| answer.masked) {
+        return skipped("has a \"weight\" of 0 at every answer, so there is nothing to learn".into());
     }
     let (prompt, response) = match split(info, row, messages)? {
         Ok(parts) => parts,
@@ -52,56 +57,15 @@ pub(super) fn convert(info: &DatasetInfo, row: &Row<'_>) -> Result<Converted> {
     Ok(Converted::Record(Record { prompt, response, system, tools, origin: row.origin() }))
 }
 
-/// A text field of message number `number`.
-fn field<'a>(
-    row: &Row<'_>,
-    column: &str,
-    number: usize,
-    message: &'a Value,
-    key: &Option<String>,
-) -> Result<&'a str> {
-    let key = key.as_deref().unwrap_or_default();
-    let error = |problem: String| row.error(column, format!("message {number}: \"{key}\" {problem}"));
-    let Value::Object(fields) = message else {
-        return Err(row.error(column, format!("message {number} {}", wrong("an object", message))));
+/// The messages of `column`, which may stand there as a text of JSON.
+fn list<'a>(row: &Row<'a>, column: &str) -> Result<Cow<'a, [Value]>> {
+    let value = row.values.get(column).unwrap_or(&Value::Null);
+    let parsed = match value {
+        Value::Array(list) => return Ok(Cow::Borrowed(list)),
+        Value::String(json) => serde_json::from_str(json).ok(),
+        _ => None,
     };
-    let value = fields.get(key).ok_or_else(|| error("is missing".into()))?;
-    value.as_str().ok_or_else(|| error(wrong("a text", value)))
-}
-
-/// Role and content of a message, or the role's name if it is unknown.
-fn read(
-    info: &DatasetInfo,
-    row: &Row<'_>,
-    column: &str,
-    number: usize,
-    message: &Value,
-) -> Result<std::result::Result<(Role, String), String>> {
-    let tag = field(row, column, number, message, &info.tags.role)?;
-    let Some(role) = role_of(info, tag) else { return Ok(Err(tag.to_owned())) };
-    if info.format == Format::OpenAi
-        && matches!(role, Role::Assistant | Role::Function)
-        && let Some(calls) =
-            message.get("tool_calls").and_then(Value::as_array).filter(|calls| !calls.is_empty())
-    {
-        let functions: Option<Vec<Value>> = calls.iter().map(|call| call.get("function").cloned()).collect();
-        let functions = functions
-            .ok_or_else(|| row.error(column, format!("message {number}: a tool call has no \"function\"")))?;
-        return Ok(Ok((Role::Function, pyjson::dumps(&Value::Array(functions)))));
-    }
-    Ok(Ok((role, field(row, column, number, message, &info.tags.content)?.to_owned())))
-}
-
-fn role_of(info: &DatasetInfo, tag: &str) -> Option<Role> {
-    let tags = &info.tags;
-    let is = |name: &Option<String>| name.as_deref() == Some(tag);
-    Some(match () {
-        () if is(&tags.user) => Role::User,
-        () if is(&tags.assistant) => Role::Assistant,
-        () if is(&tags.observation) => Role::Observation,
-        () if is(&tags.function) => Role::Function,
-        () => return None,
-    })
+    parsed.map(Cow::Owned).ok_or_else(|| row.error(column, wrong("a list of messages", value)))
 }
 
 /// In OpenAI's layout several tools may answer one after the other; they become one turn.
@@ -164,18 +128,17 @@ fn split(
             if !message.is_object() {
                 return Err(row.error(column, wrong("an object with role and content", message)));
             }
-            match read(info, row, column, 1, message)? {
-                Ok((role @ (Role::Assistant | Role::Function), content)) => {
-                    response.push(Message { role, content })
+            let entry = Entry::new(info, row, column, 1, message)?;
+            let problem = match entry.speaker()? {
+                Speaker::Known(role @ (Role::Assistant | Role::Function)) => {
+                    response.push(entry.read(role)?);
+                    continue;
                 }
-                Ok((role, _)) => {
-                    return Ok(Err((
-                        column.into(),
-                        format!("should be an answer, but its role is {role:?}"),
-                    )));
-                }
-                Err(tag) => return Ok(Err((column.into(), format!("has the unknown role \"{tag}\"")))),
-            }
+                Speaker::Known(role) => format!("should be an answer, but its role is {role:?}"),
+                Speaker::System => "should be an answer, not a system text".into(),
+                Speaker::Unknown(tag) => format!("has the unknown role \"{tag}\""),
+            };
+            return Ok(Err((column.into(), problem)));
         }
         return Ok(Ok((messages, response)));
     }

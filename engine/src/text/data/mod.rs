@@ -7,6 +7,7 @@ mod entry;
 pub mod files;
 mod load;
 mod look;
+mod message;
 mod messages;
 pub mod mix;
 #[cfg(test)]

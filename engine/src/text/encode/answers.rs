@@ -71,7 +71,7 @@ pub fn feedback(
     cutoff_len: usize,
     batch: usize,
 ) -> Result<Vec<Feedback>> {
-    let answer = |record: &Record| record.response.iter().find(|answer| !answer.content.is_empty()).cloned();
+    let answer = |record: &Record| record.response.iter().find(|answer| !answer.is_empty()).cloned();
     let encode = |record: &Record, answer: Option<Message>| {
         let answer = answer.unwrap_or_else(|| Message::new(Role::Assistant, ""));
         let record = &Record { response: vec![answer], ..record.clone() };
@@ -83,7 +83,7 @@ pub fn feedback(
         Ok(Feedback {
             example: encode(record, answer(record))?,
             mismatched: encode(record, answer(before))?,
-            wanted: record.response.first().is_some_and(|first| !first.content.is_empty()),
+            wanted: record.response.first().is_some_and(|first| !first.is_empty()),
         })
     };
     let batches = records.chunks(batch.max(1));

@@ -28,15 +28,20 @@ pub fn supervised(
     cutoff_len: usize,
 ) -> Result<Example> {
     let discard_history = masking.mask_history && !template.preserve_thinking;
-    let turns = template.encode_multiturn(tokenizer, &record.dialogue(0), discard_history);
+    let dialogue = record.dialogue(0);
+    let is_masked = |turn: usize| dialogue.messages.get(2 * turn + 1).is_some_and(|answer| answer.masked);
+    let turns = template.encode_multiturn(tokenizer, &dialogue, discard_history);
     let turns = turns.map_err(|error| record.origin.blame(error))?;
     let eos = tokenizer.eos_id().filter(|_| template.efficient_eos);
 
     let mut used = usize::from(template.efficient_eos);
     let mut kept = Vec::with_capacity(turns.len());
-    let order: Box<dyn Iterator<Item = _>> =
-        if masking.mask_history { Box::new(turns.iter().rev()) } else { Box::new(turns.iter()) };
-    for (place, (prompt, answer)) in order.enumerate() {
+    let mut order: Vec<usize> = (0..turns.len()).collect();
+    if masking.mask_history {
+        order.reverse();
+    }
+    for (place, number) in order.into_iter().enumerate() {
+        let (prompt, answer) = &turns[number];
         if used >= cutoff_len {
             break;
         }
@@ -46,11 +51,13 @@ pub fn supervised(
         let (prompt_labels, answer_labels) = turn.labels.split_at_mut(prompt_len);
         if masking.train_on_prompt {
             prompt_labels.iter_mut().zip(prompt).for_each(|(label, id)| *label = i64::from(*id));
-        } else if let (Some(eos), Some(first)) = (eos.filter(|_| place != 0), prompt_labels.first_mut()) {
+        } else if let (Some(eos), Some(first)) = (eos.filter(|_| place != 0), prompt_labels.first_mut())
+            && !(number > 0 && is_masked(number - 1))
+        {
             // The previous answer carries no EOS: the model learns to stop where the next turn starts.
             *first = i64::from(eos);
         }
-        if masking.mask_history && place != 0 {
+        if (masking.mask_history && place != 0) || is_masked(number) {
             answer_labels.fill(IGNORE_INDEX);
         }
         kept.push(turn);
@@ -58,6 +65,7 @@ pub fn supervised(
     if masking.mask_history {
         kept.reverse();
     }
+    let last = if masking.mask_history { turns.len() } else { kept.len() };
     let mut example = Example::default();
     for turn in kept {
         example.ids.extend(turn.ids);
@@ -65,7 +73,8 @@ pub fn supervised(
     }
     if let Some(eos) = eos {
         example.ids.push(eos);
-        example.labels.push(i64::from(eos));
+        let counts = !(last > 0 && is_masked(last - 1));
+        example.labels.push(if counts { i64::from(eos) } else { IGNORE_INDEX });
     }
     Ok(example)
 }

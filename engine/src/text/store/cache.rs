@@ -11,7 +11,7 @@ use crate::hub;
 use crate::text::error::{Error, Result};
 
 /// Changes whenever the same data and settings would be encoded otherwise than before.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// Files smaller than this together are encoded faster than they are looked up.
 const WORTH_KEEPING: u64 = 4 << 20;
 /// Encoded data of this size stay; beyond it, what was not used for longest goes.

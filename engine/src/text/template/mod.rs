@@ -17,13 +17,14 @@ mod thinking;
 pub mod tools;
 
 pub use chat::{ChatTemplate, ChatTurn};
-pub use tools::ToolFormat;
+pub use tools::{ToolCall, ToolFormat};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::Tokenizer;
 use super::error::{Error, Result};
+use super::{Tokenizer, pyjson};
 
 /// A part of a prompt. Text is tokenized piece by piece, never across a border.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +53,35 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub role: Role,
+    /// What is said; in a function message without `calls` they stand in it (see [`tools`]).
     pub content: String,
+    /// What was thought before, where the data have it apart from what is said.
+    pub thought: String,
+    /// The tools that a function message calls.
+    pub calls: Vec<ToolCall>,
+    /// The answer does not count in the loss.
+    pub masked: bool,
 }
 
 impl Message {
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), thought: String::new(), calls: Vec::new(), masked: false }
+    }
+
+    /// Nothing is said, thought or called.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty() && self.thought.is_empty() && self.calls.is_empty()
+    }
+
+    /// All of the message for people to read: the thought, the text, and the calls as JSON.
+    pub fn shown(&self) -> Cow<'_, str> {
+        if self.thought.is_empty() && self.calls.is_empty() {
+            return Cow::Borrowed(&self.content);
+        }
+        let thought = (!self.thought.is_empty()).then(|| format!("<think>{}</think>", self.thought));
+        let text = (!self.content.is_empty()).then(|| self.content.clone());
+        let calls = self.calls.iter().map(|call| pyjson::dumps(&call.to_json("arguments")));
+        Cow::Owned(thought.into_iter().chain(text).chain(calls).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -138,32 +138,32 @@ impl Template {
     }
 
     fn message(&self, message: &Message, round: usize, system: Option<&str>) -> Result<Vec<Piece>> {
-        let content: Cow<'_, str> = match (message.role, system) {
-            (Role::User, Some(system)) => format!("{system}{}", message.content).into(),
-            (Role::Function, _) => self.call_text(&message.content)?.into(),
-            _ => message.content.as_str().into(),
-        };
         let slots = match message.role {
             Role::User => &self.user,
             Role::Assistant => &self.assistant,
             Role::Function => &self.function,
             Role::Observation => &self.observation,
         };
-        let numbered = |slot: &Piece| matches!(slot, Piece::Text(text) if text.contains(ROUND));
-        if !slots.iter().any(numbered) {
-            return Ok(fill(slots, &content));
-        }
-        let with_number = |slot: &Piece| match slot {
+        let numbered = |slot: &Piece| match slot {
             Piece::Text(text) => Piece::Text(text.replacen(ROUND, &round.to_string(), 1)),
             other => other.clone(),
         };
-        let slots: Vec<Piece> = slots.iter().map(with_number).collect();
+        let slots: Vec<Piece> = slots.iter().map(numbered).collect();
+        let content: Cow<'_, str> = match (message.role, system) {
+            (Role::User, Some(system)) => format!("{system}{}", message.content).into(),
+            (Role::Function, _) => return self.call_turn(message, &slots),
+            (Role::Assistant, _) if !message.thought.is_empty() => {
+                let text = message.content.trim_start_matches('\n');
+                format!("{}{text}", self.thought_text(&message.thought)).into()
+            }
+            _ => message.content.as_str().into(),
+        };
         Ok(fill(&slots, &content))
     }
 }
 
 /// Puts `content` into the slots; empty texts disappear.
-fn fill(slots: &[Piece], content: &str) -> Vec<Piece> {
+pub(super) fn fill(slots: &[Piece], content: &str) -> Vec<Piece> {
     let filled = slots.iter().map(|slot| match slot {
         Piece::Text(text) => Piece::Text(text.replacen(CONTENT, content, 1)),
         other => other.clone(),

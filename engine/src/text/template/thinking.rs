@@ -5,7 +5,7 @@ use super::{Message, Piece, Reasoning, Template};
 impl Template {
     /// For training on all answers.
     pub(super) fn without_thoughts(&self, messages: &[Message], discard_history: bool) -> Vec<Message> {
-        let mut messages = messages.to_vec();
+        let mut messages = self.with_thoughts_apart(messages);
         if self.reasoning != Reasoning::None {
             let kept = if self.enable_thinking == Some(false) {
                 messages.len()
@@ -21,7 +21,7 @@ impl Template {
 
     /// For training on, or asking for, the last answer only.
     pub(super) fn without_earlier_thoughts(&self, messages: &[Message]) -> Vec<Message> {
-        let mut messages = messages.to_vec();
+        let mut messages = self.with_thoughts_apart(messages);
         if self.reasoning == Reasoning::None {
             return messages;
         }
@@ -30,7 +30,7 @@ impl Template {
             self.strip_answers(&mut messages, earlier);
         }
         if let (Some(false), Some(last)) = (self.enable_thinking, messages.last_mut()) {
-            last.content = self.remove_thought(&last.content);
+            self.remove_thought(last);
         }
         messages
     }
@@ -39,7 +39,9 @@ impl Template {
     /// learnt, if thinking is on, else in the prompt.
     pub(super) fn add_empty_thought(&self, answer: &Message, segments: &mut [Vec<Piece>], place: usize) {
         let (open, close) = &self.thought_words;
-        let has_thought = answer.content.contains(open.trim()) || answer.content.contains(close.trim());
+        let has_thought = !answer.thought.is_empty()
+            || answer.content.contains(open.trim())
+            || answer.content.contains(close.trim());
         let thought = match self.reasoning {
             Reasoning::None => return,
             Reasoning::EmptyThought => format!("{open}{close}"),
@@ -58,21 +60,26 @@ impl Template {
     /// Removes the thoughts of the answers (every second message) before message number `end`.
     fn strip_answers(&self, messages: &mut [Message], end: usize) {
         for message in messages.iter_mut().take(end).skip(1).step_by(2) {
-            message.content = self.remove_thought(&message.content);
+            self.remove_thought(message);
         }
     }
 
+    fn with_thoughts_apart(&self, messages: &[Message]) -> Vec<Message> {
+        messages.iter().map(|message| self.with_thought_apart(message).into_owned()).collect()
+    }
+
     /// Deletes every opened and closed thought, and the line breaks then left at the start.
-    fn remove_thought(&self, content: &str) -> String {
+    fn remove_thought(&self, message: &mut Message) {
         let (open, close) = &self.thought_words;
-        let mut kept = String::with_capacity(content.len());
-        let mut rest = content;
+        let mut kept = String::with_capacity(message.content.len());
+        let mut rest = message.content.as_str();
         while let Some(start) = rest.find(open.as_str()) {
             let Some(length) = rest[start + open.len()..].find(close.as_str()) else { break };
             kept.push_str(&rest[..start]);
             rest = &rest[start + open.len() + length + close.len()..];
         }
         kept.push_str(rest);
-        kept.trim_start_matches('\n').to_owned()
+        message.content = kept.trim_start_matches('\n').to_owned();
+        message.thought.clear();
     }
 }

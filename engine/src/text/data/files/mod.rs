@@ -2,8 +2,8 @@
 //!
 //! | ending | rows |
 //! |---|---|
-//! | `.json` | a list of objects, or objects one after the other |
-//! | `.jsonl` | one object a line |
+//! | `.json` | a list of objects, or objects one after the other; `NaN` and `Infinity`, as Python writes them, are null |
+//! | `.jsonl` | one object a line, with the same words |
 //! | `.csv` | a header, then one row a record; an empty cell is null |
 //! | `.txt` | one row a line, in the column `text` |
 //! | `.parquet` | row group by row group |
@@ -19,7 +19,7 @@ mod lines;
 mod object;
 
 pub use columnar::parquet_rows;
-pub(super) use object::{UniqueKeys, has_twice};
+pub(super) use object::{NULLS, UniqueKeys, has_twice};
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -57,8 +57,13 @@ impl RawRow {
     /// # Errors
     /// If the row is no JSON object, has a key twice, or is not UTF-8.
     pub fn values(self) -> Result<Map<String, Value>> {
+        Ok(self.parsed()?.0)
+    }
+
+    /// The columns, and whether a `NaN` or the like became null.
+    pub(super) fn parsed(self) -> Result<(Map<String, Value>, bool)> {
         match self.body {
-            Body::Values(values) => Ok(values),
+            Body::Values(values) => Ok((values, false)),
             Body::Json(bytes, line, column) => object::parse(&self.path, self.number, &bytes, (line, column)),
         }
     }

@@ -28,13 +28,14 @@ fn parse_object(text: &str) -> std::result::Result<Map<String, Value>, serde_jso
     }
 }
 
-/// Row number `number` of `path`, which stands at `place` (line and column).
+/// Row number `number` of `path`, which stands at `place` (line and column), and whether it has words that were read as
+/// null: Python writes an empty number as `NaN`, which JSON does not know.
 pub(super) fn parse(
     path: &Path,
     number: usize,
     bytes: &[u8],
     (line, column): (usize, usize),
-) -> Result<Map<String, Value>> {
+) -> Result<(Map<String, Value>, bool)> {
     let error = |line: usize, column: usize, message: String| Error::Parse {
         path: path.to_owned(),
         line,
@@ -45,19 +46,114 @@ pub(super) fn parse(
         let before = bytes[..e.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         error(line + before, 0, "is not UTF-8; save the file as UTF-8".into())
     })?;
-    parse_object(text).map_err(|e| {
-        let full = e.to_string();
-        let message = full.split(" at line ").next().unwrap_or(&full);
-        let at = if e.line() <= 1 {
-            (line, column + e.column().max(1) - 1)
-        } else {
-            (line + e.line() - 1, e.column())
-        };
-        match e.classify() {
-            serde_json::error::Category::Data => error(line, 0, message.to_owned()),
-            _ => error(at.0, at.1, format!("is not valid JSON: {message}")),
+    let strict = match parse_object(text) {
+        Ok(row) => return Ok((row, false)),
+        Err(e) => e,
+    };
+    let words = strict.is_syntax().then(|| Nulls::of(text)).flatten();
+    let (text, e) = match &words {
+        None => (text, strict),
+        Some(nulls) => match parse_object(&nulls.text) {
+            Ok(row) => return Ok((row, true)),
+            Err(e) => (nulls.text.as_str(), e),
+        },
+    };
+    let full = e.to_string();
+    let message = full.split(" at line ").next().unwrap_or(&full);
+    let column_there =
+        e.column() - words.as_ref().map_or(0, |nulls| nulls.wider_before(e.line(), e.column()));
+    let at = if e.line() <= 1 {
+        (line, column + column_there.max(1) - 1)
+    } else {
+        (line + e.line() - 1, column_there)
+    };
+    Err(match e.classify() {
+        serde_json::error::Category::Data => {
+            let read_as = if words.is_some() { NULLS } else { "" };
+            error(line, 0, format!("{message}{read_as}"))
         }
+        _ => error(at.0, at.1, format!("is not valid JSON: {}", explained(message, rest(text, &e)))),
     })
+}
+
+/// What stands behind a message about a value that is null, where the file may say otherwise.
+pub(in crate::text::data) const NULLS: &str = " (NaN and Infinity are read as null)";
+
+/// A text whose `NaN`, `Infinity` and `-Infinity` are `null`.
+struct Nulls {
+    text: String,
+    /// Line and column of each `null` that is longer than the word it stands for.
+    wider: Vec<(usize, usize)>,
+}
+
+impl Nulls {
+    /// `None` if there are no such words outside of texts.
+    fn of(text: &str) -> Option<Self> {
+        const NULL: &str = "null";
+        let mut nulls = Self { text: String::new(), wider: Vec::new() };
+        let (mut copied, mut at, mut line, mut line_start) = (0, 0, 1, 0);
+        let (mut in_text, mut value_may_start) = (false, true);
+        let bytes = text.as_bytes();
+        while let Some(byte) = bytes.get(at) {
+            let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| {
+                let behind = bytes.get(at + word.len());
+                bytes[at..].starts_with(word.as_bytes())
+                    && behind.is_none_or(|byte| b",]}".contains(byte) || byte.is_ascii_whitespace())
+            });
+            match (byte, word) {
+                (b'\\', _) if in_text => at += 1,
+                (b'"', _) => in_text = !in_text,
+                (b'\n', _) => (line, line_start) = (line + 1, nulls.text.len() + at + 1 - copied),
+                (_, Some(word)) if !in_text && value_may_start => {
+                    nulls.text.push_str(&text[copied..at]);
+                    if word.len() < NULL.len() {
+                        nulls.wider.push((line, nulls.text.len() - line_start + 1));
+                    }
+                    nulls.text.push_str(NULL);
+                    nulls.text.extend(std::iter::repeat_n(' ', word.len().saturating_sub(NULL.len())));
+                    at += word.len();
+                    copied = at;
+                    value_may_start = false;
+                    continue;
+                }
+                _ => {}
+            }
+            value_may_start = b":,[".contains(byte) || (value_may_start && byte.is_ascii_whitespace());
+            at += 1;
+        }
+        if copied == 0 {
+            return None;
+        }
+        nulls.text.push_str(&text[copied..]);
+        Some(nulls)
+    }
+
+    /// By how many bytes a place of a line is further to the right than in the file.
+    fn wider_before(&self, line: usize, column: usize) -> usize {
+        self.wider.iter().filter(|(there, start)| *there == line && *start < column).count()
+    }
+}
+
+/// What stands where `error` was found.
+fn rest<'t>(text: &'t str, error: &serde_json::Error) -> &'t str {
+    let line = text.split_inclusive('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    line.get(error.column().saturating_sub(1)..).unwrap_or_default()
+}
+
+/// serde_json's `message`, and what is meant by it where `rest` stands.
+fn explained(message: &str, rest: &str) -> String {
+    let why = match rest {
+        _ if message.contains("surrogate") || message == "unexpected end of hex escape" => {
+            "half of a surrogate pair, such as \\ud83d alone, is no character"
+        }
+        _ if rest.starts_with('\'') => "keys and texts stand in \"double quotes\"",
+        _ if ["True", "False", "None"].iter().any(|word| rest.starts_with(word)) => {
+            "Python's True, False and None are written true, false and null"
+        }
+        _ if ["//", "/*", "#"].iter().any(|open| rest.starts_with(open)) => "JSON has no comments",
+        _ => return message.to_owned(),
+    };
+    format!("{message}: {why}")
 }
 
 pub(in crate::text::data) fn has_twice(key: &str) -> String {

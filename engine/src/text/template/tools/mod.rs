@@ -3,9 +3,10 @@
 mod describe;
 mod python;
 mod read;
+mod turn;
 mod write;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Template;
 use crate::text::error::{Error, Result};
@@ -32,10 +33,16 @@ pub enum ToolFormat {
 }
 
 /// The model asks for a tool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolCall {
     pub name: String,
     pub arguments: Value,
+}
+
+impl ToolCall {
+    pub(super) fn to_json(&self, arguments_key: &str) -> Value {
+        json!({"name": self.name, arguments_key: self.arguments})
+    }
 }
 
 impl ToolFormat {
@@ -105,8 +112,9 @@ impl Template {
         let parsed = serde_json::from_str(tools)
             .map_err(|e| Error::tools(format!("not valid JSON ({e}): {}", excerpt(tools))))?;
         let list = match parsed {
-            Value::Array(list) => list,
+            Value::Array(list) => list.into_iter().map(unquoted).collect::<Vec<_>>(),
             Value::Object(none) if none.is_empty() => Vec::new(),
+            Value::Null => Vec::new(),
             _ => return Err(Error::tools(format!("should be a JSON list, not {}", excerpt(tools)))),
         };
         if list.is_empty() {
@@ -115,42 +123,29 @@ impl Template {
         let today = self.today.clone().unwrap_or_else(|| super::date::now_as("%d %b %Y"));
         self.tool_format.describe(&list, &today)
     }
+}
 
-    /// A function message as the model would write it. The content is the call (or a list of calls) as JSON, with a
-    /// thought before it, or inside the template's tool call words with any text around.
-    pub(super) fn call_text(&self, content: &str) -> Result<String> {
-        let (open, close) = &self.tool_call_words;
-        if let Some((before, json, after)) = cut(content, open, close) {
-            return Ok(format!("{before}{after}{}", self.tool_format.write(&parse_calls(json, content)?)?));
-        }
-        let (open, close) = &self.thought_words;
-        let Some((before, thought, after)) = cut(content, open, close) else {
-            return self.tool_format.write(&parse_calls(content, content)?);
-        };
-        let calls = parse_calls(&format!("{before}{after}"), content)?;
-        Ok(format!("{open}{thought}{close}{}", self.tool_format.write(&calls)?))
+/// A tool of a list; some stand there as a text of JSON.
+fn unquoted(tool: Value) -> Value {
+    let parsed = tool.as_str().and_then(|json| serde_json::from_str(json).ok());
+    parsed.unwrap_or(tool)
+}
+
+/// The arguments of a call as an object. OpenAI's own form has them as a text of JSON; nothing is no arguments.
+///
+/// # Errors
+/// What was given, if it is no object and no text of one.
+pub(in crate::text) fn arguments(given: Value) -> std::result::Result<Value, Value> {
+    match &given {
+        Value::Object(_) => Ok(given),
+        Value::Null => Ok(Value::Object(Map::new())),
+        Value::String(json) if json.trim().is_empty() => Ok(Value::Object(Map::new())),
+        Value::String(json) => match serde_json::from_str(json) {
+            Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
+            _ => Err(given),
+        },
+        _ => Err(given),
     }
-}
-
-/// Text before, between and after the first `open` and the `close` that follows it.
-fn cut<'a>(content: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
-    let (before, rest) = content.split_once(open)?;
-    let (inside, after) = rest.split_once(close)?;
-    Some((before, inside, after))
-}
-
-fn parse_calls(json: &str, content: &str) -> Result<Vec<ToolCall>> {
-    let bad = |why: &str| Error::call(format!("{why}: {}", excerpt(content)));
-    let value: Value =
-        serde_json::from_str(json.trim()).map_err(|e| bad(&format!("not valid JSON ({e})")))?;
-    let list = if let Value::Array(list) = value { list } else { vec![value] };
-    list.into_iter()
-        .map(|mut call| {
-            let name = call.get("name").and_then(Value::as_str).ok_or_else(|| bad("no \"name\""))?.to_owned();
-            let arguments = call.get_mut("arguments").ok_or_else(|| bad("no \"arguments\""))?.take();
-            Ok(ToolCall { name, arguments })
-        })
-        .collect()
 }
 
 /// The text of one argument: strings as they are, everything else as JSON.
@@ -170,20 +165,6 @@ fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_broken_call_is_named() -> Result<()> {
-        let template = Template::named("default")?;
-        for (content, why) in [
-            ("{\"name\": ", "not valid JSON"),
-            ("{\"arguments\": {}}", "\"name\""),
-            ("[{\"name\": \"f\"}]", "\"arguments\""),
-        ] {
-            let error = template.call_text(content).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(error.contains(why), "{error}");
-        }
-        Ok(())
-    }
-
     /// Formats that write argument by argument read OpenAI's form; what has no arguments by name is refused.
     #[test]
     fn arguments_may_be_json_inside_a_string() -> Result<()> {
@@ -193,7 +174,7 @@ mod tests {
             let written = format.write(&[call(serde_json::json!({"q": [1]}))])?;
             assert!(written.contains("[1]"), "{written}");
             assert_eq!(format.write(&[call(Value::from("{\"q\": [1]}"))])?, written);
-            for arguments in [Value::from("q"), Value::from("[1]"), Value::Null, Value::from(5)] {
+            for arguments in [Value::from("q"), Value::from("[1]"), Value::from(5)] {
                 let error = format.write(&[call(arguments)]).expect_err("no object").to_string();
                 assert!(
                     error.contains("function_call: the arguments of \"f\" should be an object, not"),
@@ -206,7 +187,9 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_no_tools() -> Result<()> {
-        assert_eq!(Template::named("qwen")?.tool_text("{}")?, "");
+        for none in ["{}", "[]", "null"] {
+            assert_eq!(Template::named("qwen")?.tool_text(none)?, "");
+        }
         Ok(())
     }
 
@@ -215,16 +198,5 @@ mod tests {
         let asked: Vec<&str> = recipe::ToolFormat::ALL.iter().map(|format| format.name()).collect();
         let known: Vec<&str> = ToolFormat::ALL.iter().map(|(name, _)| *name).collect();
         assert_eq!(asked, known);
-    }
-
-    #[test]
-    fn thoughts_stay_in_front_of_a_call() -> Result<()> {
-        let template = Template::named("qwen3")?;
-        let text = template.call_text("<think>\nLook.\n</think>\n\n{\"name\": \"f\", \"arguments\": {}}")?;
-        assert_eq!(
-            text,
-            "<think>\nLook.\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"
-        );
-        Ok(())
     }
 }

@@ -1,10 +1,8 @@
 //! Tool calls as models write them.
 
-use std::borrow::Cow;
+use serde_json::{Map, Value};
 
-use serde_json::{Map, Value, json};
-
-use super::{ToolCall, ToolFormat, argument_text, excerpt};
+use super::{ToolCall, ToolFormat, argument_text, arguments, excerpt};
 use crate::text::error::{Error, Result};
 use crate::text::pyjson::dumps;
 
@@ -39,7 +37,7 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
         }
         ToolFormat::Llama3 => one_or_list(calls, "parameters"),
         ToolFormat::Minimax1 => {
-            format!("<tool_calls>\n{}\n</tool_calls>", each("\n", |call| dumps(&object(call, "arguments"))))
+            format!("<tool_calls>\n{}\n</tool_calls>", each("\n", |call| dumps(&call.to_json("arguments"))))
         }
         ToolFormat::Minimax2 => by_key(calls, |name, arguments| {
             let arguments =
@@ -47,9 +45,9 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
             format!("<invoke name=\"{name}\">{arguments}\n</invoke>")
         })?
         .join("\n"),
-        ToolFormat::Mistral => dumps(&calls.iter().map(|call| object(call, "arguments")).collect()),
+        ToolFormat::Mistral => dumps(&calls.iter().map(|call| call.to_json("arguments")).collect()),
         ToolFormat::Qwen | ToolFormat::Ling => {
-            each("\n", |call| format!("<tool_call>\n{}\n</tool_call>", dumps(&object(call, "arguments"))))
+            each("\n", |call| format!("<tool_call>\n{}\n</tool_call>", dumps(&call.to_json("arguments"))))
         }
         ToolFormat::Qwen35 => by_key(calls, |name, arguments| {
             let arguments =
@@ -66,33 +64,28 @@ pub(super) fn write(format: ToolFormat, calls: &[ToolCall]) -> Result<String> {
     })
 }
 
-fn object(call: &ToolCall, arguments_key: &str) -> Value {
-    json!({"name": call.name, arguments_key: call.arguments})
-}
-
 fn one_or_list(calls: &[ToolCall], arguments_key: &str) -> String {
     match calls {
-        [call] => dumps(&object(call, arguments_key)),
-        _ => dumps(&calls.iter().map(|call| object(call, arguments_key)).collect()),
+        [call] => dumps(&call.to_json(arguments_key)),
+        _ => dumps(&calls.iter().map(|call| call.to_json(arguments_key)).collect()),
     }
 }
 
 /// The calls as a format writes them that names every argument.
 fn by_key(calls: &[ToolCall], one: impl Fn(&str, &Map<String, Value>) -> String) -> Result<Vec<String>> {
-    calls.iter().map(|call| Ok(one(&call.name, &*fields(call)?))).collect()
+    calls.iter().map(|call| Ok(one(&call.name, &fields(call)?))).collect()
 }
 
-/// The arguments by name. OpenAI's own form has them as JSON inside a string.
-fn fields(call: &ToolCall) -> Result<Cow<'_, Map<String, Value>>> {
-    let found = match &call.arguments {
-        Value::Object(fields) => Some(Cow::Borrowed(fields)),
-        Value::String(json) => serde_json::from_str(json).ok().map(Cow::Owned),
-        _ => None,
-    };
-    found.ok_or_else(|| {
-        let given = excerpt(&dumps(&call.arguments));
+/// The arguments by name.
+fn fields(call: &ToolCall) -> Result<Map<String, Value>> {
+    let wrong = |given: Value| {
+        let given = excerpt(&dumps(&given));
         Error::call(format!("the arguments of \"{}\" should be an object, not {given}", call.name))
-    })
+    };
+    match arguments(call.arguments.clone()).map_err(wrong)? {
+        Value::Object(fields) => Ok(fields),
+        other => Err(wrong(other)),
+    }
 }
 
 fn joined(arguments: &Map<String, Value>, one: impl Fn(&str, String) -> String) -> String {
