@@ -73,7 +73,7 @@ pub fn inputs() -> Vec<Input> {
         with(
             r#""formatting": "sharegpt""#,
             "d.csv",
-            "conversations\n[]\n",
+            "conversations\nhello\n",
             Refuses(&["row 1, key \"conversations\": should be a list of messages, not a text"]),
         ),
         txt(b"", Refuses(&["holds no rows"])),

@@ -8,6 +8,7 @@ mod chat_templates;
 mod datasets;
 mod early;
 mod exports;
+mod labels;
 mod schedules;
 mod templates;
 mod tool_formats;
@@ -64,6 +65,7 @@ fn main() {
             other => cases.fail(other, "not supported"),
         }
     }
+    labels::add(&mut cases);
     common::run(cases.0)
 }
 
