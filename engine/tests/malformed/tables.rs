@@ -76,6 +76,12 @@ pub fn inputs() -> Vec<Input> {
             "conversations\nhello\n",
             Refuses(&["row 1, key \"conversations\": should be a list of messages, not a text"]),
         ),
+        with(
+            r#""formatting": "openai""#,
+            "d.csv",
+            "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"Q\"\"}, {\"\"role\"\": \"\"assistant\"\", \"\"content\"\": \"\"A\"\"}]\"\n",
+            Loads(1),
+        ),
         txt(b"", Refuses(&["holds no rows"])),
         txt(b"one", Loads(1)),
         txt(b"one\r\n\r\ntwo\r\n", Loads(3)),

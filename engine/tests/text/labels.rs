@@ -29,7 +29,7 @@ pub fn add(cases: &mut Cases) {
     let answer_apart = SAIL.replace("\"weight\": 1", "\"weight\": 0");
     // Here a turn ends with a token of the turn that follows it.
     let glm_call = "Let me look at the tide first.<|assistant|>tide\n{\"port\": \"Wick\"}</s>";
-    let rows: [(&str, &str, &str, Option<bool>, Masking, String); 9] = [
+    let rows = [
         ("thoughts", "qwen3", SAIL, Some(true), all, format!("{thought}{text}{empty}{answer}")),
         ("no thinking", "qwen3", SAIL, Some(false), all, format!("{text}{answer}")),
         ("as the model likes", "qwen3", SAIL, None, all, format!("{thought}{text}{answer}")),
