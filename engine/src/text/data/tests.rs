@@ -382,6 +382,9 @@ fn openai_messages_are_read_as_they_are_written() {
             openai(&format!(r#"{{"role": "user", "content": "Q"}}, {{"role": "assistant", {fields}}}"#));
         assert_eq!(record.response, [expected], "{fields}");
     }
+    let shown = "<think>Hm.</think>\nT\n{\"name\": \"tide\", \"arguments\": {\"port\": \"Wick\"}}";
+    assert_eq!(turn("T", "Hm.").shown(), shown);
+    assert_eq!(Message::new(Role::Assistant, "A").shown(), "A");
 }
 
 #[test]

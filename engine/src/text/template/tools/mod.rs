@@ -186,7 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_object_is_no_tools() -> Result<()> {
+    fn tools_may_be_none_or_quoted() -> Result<()> {
+        let quoted = Template::named("qwen")?.tool_text(r#"["{\"name\": \"f\"}"]"#)?;
+        assert_eq!(quoted, Template::named("qwen")?.tool_text(r#"[{"name": "f"}]"#)?);
         for none in ["{}", "[]", "null"] {
             assert_eq!(Template::named("qwen")?.tool_text(none)?, "");
         }
