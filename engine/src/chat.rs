@@ -143,7 +143,11 @@ impl ChatModel {
         let vocab = self.decoder.spec.vocab;
         match ids.iter().find(|id| **id as usize >= vocab) {
             Some(id) => {
-                let message = format!("the prompt needs token {id}, but the model's table has {vocab} rows");
+                let token = self.tokenizer.id_to_token(*id).unwrap_or_default();
+                let message = format!(
+                    "the prompt needs token {id} (`{token}`), but the model's table has {vocab} rows; train with \
+                     `resize_vocab: true` to give it more, or choose a template whose tokens the model has"
+                );
                 Err(Error::recipe("template", message))
             }
             None => Ok(ids),

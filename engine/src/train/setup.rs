@@ -214,10 +214,10 @@ pub fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
         Some(id) if id as usize >= vocab => {
             let token = loaded.tokenizer.id_to_token(id).unwrap_or_default();
             let message = format!(
-                "the data need token {id} (`{token}`), but the model's table has {vocab} rows; \
-                 choose a template whose tokens the model has"
+                "the data need token {id} (`{token}`), but the model's table has {vocab} rows; set \
+                 `resize_vocab: true` to give it more, or choose a template whose tokens the model has"
             );
-            Err(Error::recipe("template", message))
+            Err(Error::recipe("resize_vocab", message))
         }
         _ => Ok(()),
     }

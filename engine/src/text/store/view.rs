@@ -112,7 +112,15 @@ impl View {
     }
 
     pub fn largest_id(&self) -> Option<u32> {
-        self.tables.iter().filter_map(|table| table.largest_id()).max()
+        let bos = match &self.layout {
+            Layout::Blocks { blocks, .. } => blocks.bos,
+            _ => None,
+        };
+        self.tables
+            .iter()
+            .filter_map(|table| table.largest_id())
+            .max()
+            .map(|id| bos.map_or(id, |bos| id.max(bos)))
     }
 
     /// Puts sequence number `place` together.

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Words with the blank before them, numbers of up to three digits, punctuation, line ends.
 pub(super) const LLAMA3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -34,12 +34,25 @@ pub(super) fn split(pattern: &str) -> Value {
     json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]})
 }
 
-/// A post-processor that puts a token before a text that asks for special tokens.
-pub(super) fn bos_first(token: &str, id: u32) -> Value {
-    let bos = json!({"SpecialToken": {"id": token, "type_id": 0}});
-    let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+/// A post-processor that puts tokens, each with its id, around a text that asks for special tokens.
+pub(super) fn around(first: Option<(&str, u32)>, last: Option<(&str, u32)>) -> Value {
+    let token = |token: Option<(&str, u32)>| {
+        token.map(|(name, _)| json!({"SpecialToken": {"id": name, "type_id": 0}}))
+    };
+    let with = |text: &str| {
+        let text = json!({"Sequence": {"id": text, "type_id": 0}});
+        [token(first), Some(text), token(last)].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let entry =
+        |(name, id): (&str, u32)| (name.to_owned(), json!({"id": name, "ids": [id], "tokens": [name]}));
+    let named: Map<String, Value> = first.into_iter().chain(last).map(entry).collect();
+    let pair = [with("A"), with("B")].concat();
     json!({
-        "type": "TemplateProcessing", "single": [bos, text("A")], "pair": [bos, text("A"), bos, text("B")],
-        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
+        "type": "TemplateProcessing", "single": with("A"), "pair": pair, "special_tokens": named,
     })
+}
+
+/// The same with a token in front alone.
+pub(super) fn bos_first(token: &str, id: u32) -> Value {
+    around(Some((token, id)), None)
 }

@@ -1,18 +1,23 @@
 //! From text to token ids and back.
 //!
 //! A [`Tokenizer`] is read from a model folder (see [`files`]): from `tokenizer.json`, a sentencepiece model
-//! ([`sentencepiece`]) or a tiktoken file ([`tiktoken`]). Or it is built from the metadata of a GGUF file ([`gguf`]).
-//! All end in a pipeline of the `tokenizers` crate ([`pipeline`]).
+//! ([`sentencepiece`]), a tiktoken file ([`tiktoken`]) or a vocabulary with merges ([`vocabulary`]), with the tokens
+//! that its configuration names ([`named`]). Or it is built from the metadata of a GGUF file ([`gguf`]). All end in a
+//! pipeline of the `tokenizers` crate ([`pipeline`]).
 
 mod byte_level;
+mod classes;
 mod files;
 mod gguf;
+mod named;
 mod pipeline;
+mod save;
 mod sentencepiece;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tiktoken;
+mod vocabulary;
 mod words;
 
 pub use gguf::GgufTokenizer;

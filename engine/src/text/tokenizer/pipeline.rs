@@ -1,8 +1,9 @@
 //! What a tokenizer runs on: the parts that `tokenizer.json` names, or a sentencepiece model.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use super::sentencepiece::SentencePiece;
 
@@ -31,8 +32,12 @@ macro_rules! either {
 impl Pipeline {
     /// Ids of a text; with `add_special_tokens` with what a `tokenizer.json` puts around it.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Outcome<Vec<u32>> {
-        let encoding = either!(self, inner => inner.encode_fast(text, add_special_tokens));
-        encoding.map(|encoding| encoding.get_ids().to_vec())
+        let encode = || either!(self, inner => inner.encode_fast(text, add_special_tokens));
+        // The library breaks off with a panic where a pattern needs more steps than Oniguruma takes, and where one that
+        // matches nothing is replaced.
+        let encoding = std::panic::catch_unwind(AssertUnwindSafe(encode));
+        let encoding = encoding.map_err(|_| "a pattern of the tokenizer could not be matched")?;
+        Ok(encoding?.get_ids().to_vec())
     }
 
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Outcome<String> {
@@ -55,6 +60,13 @@ impl Pipeline {
     /// Every added token, by id.
     pub fn added_tokens(&self) -> BTreeMap<u32, AddedToken> {
         either!(self, inner => inner.get_added_tokens_decoder()).into_iter().collect()
+    }
+
+    pub fn with_post_processor(&mut self, processor: Option<PostProcessorWrapper>) {
+        match self {
+            Pipeline::Parts(inner) => _ = inner.with_post_processor(processor),
+            Pipeline::SentencePiece(model) => _ = model.pipeline.with_post_processor(processor),
+        }
     }
 
     /// Adds tokens, each special or not as it says; those that the vocabulary has keep their ids.

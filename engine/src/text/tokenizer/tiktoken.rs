@@ -14,6 +14,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 
 use super::SpecialTokens;
 use super::byte_level::{LLAMA3_SPLIT, QWEN_SPLIT, alphabet, bos_first, byte_level, split};
+use super::files::part;
 use crate::text::error::{Error, Result};
 
 /// Which family's split and special tokens go with a file.
@@ -127,11 +128,6 @@ pub(super) fn read(
         tokenizer.with_post_processor(processor);
     }
     Ok((tokenizer, roles))
-}
-
-fn part<T: serde::de::DeserializeOwned>(path: &Path, description: Value) -> Result<Option<T>> {
-    serde_json::from_value(description)
-        .map_err(|e| Error::tokenizer(&path.display().to_string(), format!("cannot be built: {e}")))
 }
 
 fn ranks(path: &Path, bytes: &[u8]) -> Result<HashMap<Vec<u8>, u32>> {

@@ -131,7 +131,7 @@ fn splits_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
     };
     let known = |part: &Value| match part["type"].as_str() {
         Some("ByteLevel") => part["add_prefix_space"] == false,
-        Some("Split") => part["invert"] == false,
+        Some("Split") => part["invert"] == false && is_of_classes(&part["pattern"]),
         Some("Digits") => true,
         _ => false,
     };
@@ -143,6 +143,48 @@ fn splits_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
                 && splits(pre_tokenizer, &format!("1 '{first} {second}'s, \n"))
         })
 }
+
+/// Whether a pattern tells characters apart by their class alone and looks no further than it matches, so that a few texts
+/// show what it does with all.
+fn is_of_classes(pattern: &Value) -> bool {
+    let Some(pattern) = pattern["Regex"].as_str().or(pattern["String"].as_str()) else { return false };
+    // What an apostrophe starts is no blank's affair; nor is where blanks are followed by none.
+    let plain =
+        CONTRACTIONS.iter().fold(pattern.replace(r"\s+(?!\S)", ""), |rest, known| rest.replace(known, ""));
+    let mut rest = plain.chars().peekable();
+    // How deep in brackets it is: what stands there is a class.
+    let mut depth = 0;
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => match rest.next() {
+                Some('p' | 'P') if rest.peek() == Some(&'{') => {
+                    while rest.next().is_some_and(|c| c != '}') {}
+                }
+                // Classes, line ends, and characters that stand for themselves.
+                Some('s' | 'S' | 'd' | 'D' | 'w' | 'W' | 'r' | 'n' | 't') => {}
+                Some(other) if depth > 0 || !other.is_alphanumeric() => {}
+                _ => return false,
+            },
+            '[' => depth += 1,
+            ']' if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            '(' if rest.peek() == Some(&'?') => {
+                rest.next();
+                if rest.next() != Some(':') {
+                    return false;
+                }
+            }
+            '^' | '$' => return false,
+            letter if letter.is_alphabetic() => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+/// English contractions as GPT-2 and its followers write them.
+const CONTRACTIONS: [&str; 3] =
+    ["(?i:'s|'t|'re|'ve|'m|'ll|'d)", "'s|'t|'re|'ve|'m|'ll|'d", "'(?i:[sdmt]|ll|ve|re)"];
 
 /// Whether `text` is split at its boundary, and each side alone as it is in the whole.
 fn splits(pre_tokenizer: &PreTokenizerWrapper, text: &str) -> bool {
@@ -179,6 +221,32 @@ mod tests {
         assert_eq!(boundary(b"one  two"), None);
         assert_eq!(boundary(b"one, two 3 a"), None);
         assert_eq!(boundary("é a".as_bytes()), None);
+    }
+
+    #[test]
+    fn patterns_that_look_at_letters_or_around_are_no_patterns_of_classes() {
+        let is = |pattern: &str| is_of_classes(&serde_json::json!({"Regex": pattern}));
+        for pattern in [
+            super::super::byte_level::LLAMA3_SPLIT,
+            super::super::byte_level::QWEN_SPLIT,
+            r"\p{N}{1,3}",
+            r" ?[a-z]+|[\r\n]",
+        ] {
+            assert!(is(pattern), "{pattern}");
+        }
+        for pattern in [
+            "^ab| ?[a-z]+",
+            "[a-z]+$",
+            "to be|[a-z]+",
+            r"\Gx",
+            r"(?<=a) b",
+            r"\w+(?= )",
+            r"\bx",
+            "(?i)[a-z]+",
+            "a",
+        ] {
+            assert!(!is(pattern), "{pattern}");
+        }
     }
 
     /// Texts with everything that could go wrong at a boundary give the ids that the pipeline gives them whole.

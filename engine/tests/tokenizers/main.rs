@@ -1,9 +1,13 @@
-//! Ids and texts of sentencepiece and tiktoken files against the libraries that made them.
+//! Ids and texts against the libraries that tokenizers come from.
 //!
-//! A case is a folder with a tokenizer and `reference.json`, a list of `{"text", "ids", "decoded"}`.
+//! A case is a folder with a sentencepiece or tiktoken file and `reference.json`, a list of `{"text", "ids", "decoded"}`;
+//! or an entry of `folders.json` ([`folders`]) or `patterns.json` ([`patterns`]).
 
 #[allow(dead_code, reason = "shared with tests that compare numbers")]
+#[path = "../common/mod.rs"]
 mod common;
+mod folders;
+mod patterns;
 
 use std::path::Path;
 
@@ -13,13 +17,13 @@ use serde_json::Value;
 fn main() {
     let given = common::goldens("tokenizers");
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tokenizers");
-    let root = if given.is_dir() { given } else { own };
+    let root = if given.is_dir() { given } else { own.clone() };
     let cases = common::cases(&root, "reference.json").into_iter().map(|folder| {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let case: common::Case = (name, Box::new(move || check(&folder)));
         case
     });
-    common::run(cases.collect());
+    common::run(cases.chain(folders::cases(&own)).chain(patterns::cases(&own)).collect());
 }
 
 fn check(folder: &Path) -> Result<(), String> {

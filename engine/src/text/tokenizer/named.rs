@@ -1,0 +1,264 @@
+//! Tokens that a folder's configuration names beside the vocabulary, read as transformers reads them.
+//!
+//! There are tokens with an id (`added_tokens_decoder`, or `added_tokens.json`, which came before it), tokens with a role
+//! (`eos_token` and its like, in the configuration or in `special_tokens_map.json`), and more special tokens, in a list
+//! or by name. What the vocabulary lacks of them follows it in this order; an id only says which comes first. The rules
+//! are those of `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__` in transformers 5.6.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+use tokenizers::AddedToken;
+
+use super::SpecialTokens;
+use super::classes::ROLES;
+use super::files::{ADDED, CONFIG, SPECIAL_MAP};
+
+const BY_ID: &str = "added_tokens_decoder";
+const ADDITIONAL: &str = "additional_special_tokens";
+const EXTRA: &str = "extra_special_tokens";
+/// Marks an object as a token.
+const KIND: &str = "__type";
+const KIND_TOKEN: &str = "AddedToken";
+
+/// A token as it is written: whether it is looked for in normalized text may be left open, and is then decided by
+/// whether it ends up special.
+#[derive(Clone, Debug)]
+struct Token {
+    token: AddedToken,
+    normalized: Option<bool>,
+}
+
+impl Token {
+    fn special(content: &str) -> Self {
+        Self { token: AddedToken::from(content, true), normalized: None }
+    }
+
+    /// A token is its text, or an object with its text and flags.
+    fn read(value: &Value, special: bool) -> Option<Self> {
+        let object = match value {
+            Value::String(content) => return Some(Self::special(content)),
+            object => object,
+        };
+        let flag = |name: &str| object.get(name).and_then(Value::as_bool);
+        let special = flag("special").unwrap_or(special && object.get(KIND).is_none());
+        let token = AddedToken::from(object.get("content")?.as_str()?, special)
+            .lstrip(flag("lstrip").unwrap_or_default())
+            .rstrip(flag("rstrip").unwrap_or_default())
+            .single_word(flag("single_word").unwrap_or_default());
+        Some(Self { token, normalized: flag("normalized") })
+    }
+
+    fn finished(self) -> AddedToken {
+        let normalized = self.normalized.unwrap_or(!self.token.special);
+        self.token.normalized(normalized)
+    }
+}
+
+/// What a folder names.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    by_id: BTreeMap<u64, Token>,
+    /// Whether `added_tokens_decoder` is there: then it stands for everything that was read before there was one.
+    decided: bool,
+    /// Values of the keys of [`ROLES`] that are given; some are given as none.
+    roles: HashMap<&'static str, Option<Token>>,
+    /// Roles that only this model has.
+    own_roles: Vec<Token>,
+    extra: Vec<Token>,
+}
+
+impl Named {
+    /// Reads `config`, which takes over what `map` (of `special_tokens_map.json`) says, and `added` (of
+    /// `added_tokens.json`).
+    ///
+    /// # Errors
+    /// Says which entry of which file is no token.
+    pub fn read(
+        config: &mut Map<String, Value>,
+        map: Map<String, Value>,
+        added: &Map<String, Value>,
+    ) -> Result<Self, String> {
+        let mut named = Self { decided: config.contains_key(BY_ID), ..Self::default() };
+        if !named.decided {
+            take_over(config, map)?;
+        }
+        for role in ROLES {
+            if let Some(value) = config.get(role) {
+                named.roles.insert(role, one(role, value)?);
+            }
+        }
+        named.read_own_roles(config)?;
+        let (key, more) = match config.get(EXTRA) {
+            Some(value) => (EXTRA, Some(value)),
+            None => (ADDITIONAL, config.get(ADDITIONAL)),
+        };
+        match more {
+            Some(Value::Object(by_name)) => named.own_roles.extend(by_name_tokens(key, by_name)?),
+            Some(value) => named.extra = list(CONFIG, key, value)?,
+            None => {}
+        }
+        match config.get(BY_ID) {
+            Some(value) => named.by_id = by_id(value)?,
+            None => named.read_added(added, config)?,
+        }
+        Ok(named)
+    }
+
+    /// Keys that end in `_token` and are none of [`ROLES`]. Objects come before texts, as they do in transformers.
+    fn read_own_roles(&mut self, config: &Map<String, Value>) -> Result<(), String> {
+        let own = config.iter().filter(|(key, _)| key.ends_with("_token") && !ROLES.contains(&key.as_str()));
+        let (objects, others): (Vec<_>, Vec<_>) = own.partition(|(_, value)| value.get(KIND).is_some());
+        let texts = others.into_iter().filter(|(_, value)| value.is_string());
+        for (key, value) in objects.into_iter().chain(texts) {
+            self.own_roles.extend(one(key, value)?);
+        }
+        Ok(())
+    }
+
+    /// Tokens of `added_tokens.json` are special where the other files say so.
+    fn read_added(&mut self, added: &Map<String, Value>, config: &Map<String, Value>) -> Result<(), String> {
+        // A list of the older name that only `special_tokens_map.json` has does not count here.
+        let extra = if config.contains_key(EXTRA) { self.extra.as_slice() } else { &[] };
+        let special = self.roles.values().flatten().chain(extra).map(|token| token.token.content.as_str());
+        let special: HashSet<&str> = special.collect();
+        for (content, id) in added {
+            let id = id
+                .as_u64()
+                .ok_or_else(|| format!("{ADDED}: the id of \"{content}\" is {id}, not a number"))?;
+            let token = AddedToken::from(content.as_str(), special.contains(content.as_str()));
+            self.by_id.insert(id, Token { token, normalized: None });
+        }
+        Ok(())
+    }
+
+    /// The tokens' names by id.
+    pub fn names(&self) -> HashMap<u32, String> {
+        let small =
+            |(id, token): (&u64, &Token)| Some((u32::try_from(*id).ok()?, token.token.content.clone()));
+        self.by_id.iter().filter_map(small).collect()
+    }
+
+    /// Gives the roles that are not in the files to the tokens that the class or the model has for them.
+    pub fn fill_roles(&mut self, default: impl Fn(&'static str) -> Option<String>) {
+        for role in ROLES {
+            self.roles.entry(role).or_insert_with(|| default(role).map(|token| Token::special(&token)));
+        }
+    }
+
+    /// The token with the role of a key of [`ROLES`].
+    pub fn role(&self, role: &str) -> Option<&str> {
+        Some(self.roles.get(role)?.as_ref()?.token.content.as_str())
+    }
+
+    pub fn special_tokens(&self) -> SpecialTokens {
+        let text = |role: &str| self.role(role).map(str::to_owned);
+        SpecialTokens {
+            bos: text("bos_token"),
+            eos: text("eos_token"),
+            pad: text("pad_token"),
+            unk: text("unk_token"),
+        }
+    }
+
+    /// What is to be added to a vocabulary with these added tokens, in order; known tokens come again where their flags
+    /// may change.
+    pub fn tokens(&self, known: &BTreeMap<u32, AddedToken>) -> Vec<AddedToken> {
+        let mut by_id = self.by_id.clone();
+        if !self.decided {
+            by_id.extend(known.iter().map(|(id, token)| {
+                (u64::from(*id), Token { token: token.clone(), normalized: Some(token.normalized) })
+            }));
+        }
+        let in_order = ROLES.iter().filter_map(|role| self.roles.get(role)?.as_ref());
+        let roles: Vec<&Token> = in_order.chain(&self.own_roles).collect();
+        let with_role: HashSet<&str> = roles.iter().map(|token| token.token.content.as_str()).collect();
+        let mut seen: HashSet<String> = known.values().map(|token| token.content.clone()).collect();
+        seen.extend(by_id.values().map(|token| token.token.content.clone()));
+        let new =
+            roles.iter().copied().chain(&self.extra).filter(|token| seen.insert(token.token.content.clone()));
+        let tokens: Vec<Token> = by_id.into_values().chain(new.cloned()).collect();
+        let finish = |mut token: Token| {
+            token.token.special |= with_role.contains(token.token.content.as_str());
+            token.finished()
+        };
+        tokens.into_iter().map(finish).collect()
+    }
+}
+
+/// Puts what `special_tokens_map.json` says into the configuration, over what that says itself. Lists of more tokens are
+/// joined; the older name counts where the newer is not used.
+fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result<(), String> {
+    if let (false, Some(additional)) = (config.contains_key(EXTRA), config.remove(ADDITIONAL)) {
+        config.insert(EXTRA.to_owned(), additional);
+    }
+    for (key, value) in map {
+        let value = match (key.as_str(), value) {
+            (EXTRA, Value::Array(more)) => {
+                let mut joined = config.get(EXTRA).and_then(Value::as_array).cloned().unwrap_or_default();
+                for token in more.into_iter().map(special) {
+                    if !joined.contains(&token) {
+                        joined.push(token);
+                    }
+                }
+                Value::Array(joined)
+            }
+            (EXTRA, value) => value,
+            (_, value @ Value::Object(_)) => special(value),
+            (_, value) => value,
+        };
+        if matches!(value, Value::Bool(_) | Value::Number(_)) {
+            return Err(format!("{SPECIAL_MAP}: {key} is {value}, which is no token"));
+        }
+        config.insert(key, value);
+    }
+    Ok(())
+}
+
+/// The token of an object in `special_tokens_map.json`, where all are special.
+fn special(mut value: Value) -> Value {
+    if let Value::Object(token) = &mut value {
+        token.insert(KIND.to_owned(), json!(KIND_TOKEN));
+        token.insert("special".to_owned(), json!(true));
+    }
+    value
+}
+
+fn one(key: &str, value: &Value) -> Result<Option<Token>, String> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let token = Token::read(value, true);
+    let token = token.ok_or_else(|| format!("{CONFIG}: {key} is {value}; it should be a token or null"))?;
+    Ok(Some(token))
+}
+
+fn list(file: &str, key: &str, value: &Value) -> Result<Vec<Token>, String> {
+    let wrong = |value: &Value| format!("{file}: {key} holds {value}, which is no token");
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(tokens) => {
+            tokens.iter().map(|token| Token::read(token, true).ok_or_else(|| wrong(token))).collect()
+        }
+        other => Err(format!("{file}: {key} is {other}; it should be a list of tokens, or tokens by name")),
+    }
+}
+
+fn by_name_tokens(key: &str, tokens: &Map<String, Value>) -> Result<Vec<Token>, String> {
+    let read = |(name, token): (&String, &Value)| {
+        Token::read(token, true)
+            .ok_or_else(|| format!("{CONFIG}: \"{name}\" of {key} is {token}, which is no token"))
+    };
+    tokens.iter().map(read).collect()
+}
+
+fn by_id(value: &Value) -> Result<BTreeMap<u64, Token>, String> {
+    let wrong = |what: String| format!("{CONFIG}: {BY_ID} {what}");
+    let tokens =
+        value.as_object().ok_or_else(|| wrong(format!("is {value}; it should give tokens by id")))?;
+    let read = |(id, token): (&String, &Value)| {
+        let entry = id.parse().ok().zip(Token::read(token, false).filter(|_| token.is_object()));
+        entry.ok_or_else(|| wrong(format!("has an entry \"{id}\" that is no token")))
+    };
+    tokens.iter().map(read).collect()
+}
