@@ -149,6 +149,10 @@ def cases():
     yield "files with bos", "files", {"tokenizer_config.json": {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "add_eos_token": True}}
     yield "files with map", "files", {"special_tokens_map.json": {"eos_token": "<|user|>", "additional_special_tokens": ["[a]"]},
                                       "tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer"}, "added_tokens.json": {"<|user|>": 301, "[a]": 300}}
+    for name in ["Qwen2Tokenizer", "CohereTokenizer", "GPT2Tokenizer"]:
+        yield f"files {name} with a list", "files", {"tokenizer_config.json": {
+            "tokenizer_class": name, "additional_special_tokens": ["<|user|>", "<tool>"], "eos_token": "<|user|>",
+            "added_tokens_decoder": {"300": token("<|user|>", special=True), "305": token("<tool>", lstrip=True)}}}
     for kind in ["gpt2", "gptj", "opt", "gpt_neox", "qwen2", "qwen3_moe", "cohere", "olmo", "granite"]:
         yield f"files model_type {kind}", "files", {"config.json": {"model_type": kind}}
 
@@ -175,8 +179,15 @@ def vocabulary(base):
     return {"vocab.json": base["model"]["vocab"], "merges.txt": "\n".join(["#version: 0.2", *merges, ""])}
 
 
-def answers(folder):
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+def resaved(tokenizer):
+    """The same of what transformers writes of it and reads again, with the config.json that a model brings along."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        write(pathlib.Path(folder), None, {})
+        return answers(AutoTokenizer.from_pretrained(folder))
+
+
+def answers(tokenizer):
     decoder = tokenizer.added_tokens_decoder
     flags = ["special", "lstrip", "rstrip", "single_word", "normalized"]
     encode = lambda text: tokenizer.encode(text, add_special_tokens=False)
@@ -199,7 +210,10 @@ def folders():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             write(folder, made.get(base), {**own, **(files if base == "files" else {})})
-            rows.append({"name": name, "base": base, "files": own, **answers(folder)})
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            row = {"name": name, "base": base, "files": own, **answers(tokenizer)}
+            again = resaved(tokenizer)
+            rows.append(row if row == {**row, **again} else {**row, "again": again})
     return {"bases": {**made, "files": files}, "cases": rows}
 
 

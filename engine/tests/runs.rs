@@ -562,6 +562,33 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
     engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }
 
+/// A token that only the configuration names has an id behind the last row. Padding is never used, so a pad token may
+/// do without one; an EOS token may not.
+#[test]
+fn a_token_without_a_row_is_in_the_way_once_it_is_needed() {
+    let base = TempDir::new().unwrap();
+    small_vocabulary(base.path());
+    let try_with = |role: &str, extra: &str| {
+        let text = fs::read_to_string(data().join("base/tokenizer_config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config[role] = "[NEW]".into();
+        fs::write(base.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        let output = TempDir::new().unwrap();
+        let mut recipe = recipe(output.path(), &format!("finetuning_type: lora\n{extra}"));
+        (recipe.model_name_or_path, recipe.max_steps) = (base.path().display().to_string(), 2);
+        run(&recipe, None).map(|(_, points)| numbers(&points))
+    };
+    let without = try_with("chandler_has_no_such_role", "").unwrap();
+    assert_eq!(try_with("pad_token", "").unwrap(), without);
+    assert_eq!(
+        try_with("pad_token", "packing: true\n").unwrap(),
+        try_with("other", "packing: true\n").unwrap()
+    );
+    let message = try_with("eos_token", "").unwrap_err().to_string();
+    assert!(message.contains("`[NEW]`") && message.contains("`resize_vocab: true`"), "{message}");
+    try_with("eos_token", "resize_vocab: true\n").unwrap();
+}
+
 /// Texts beyond the model's context stretch its positions, and the saved model says so.
 #[test]
 fn stretched_positions_are_written_into_the_configuration() {

@@ -78,6 +78,11 @@ pub(super) fn adds_bos(class: &str, config: &Map<String, Value>) -> bool {
     told.unwrap_or_else(|| BOS_BY_DEFAULT.contains(&class))
 }
 
+/// Whether a class adds what has a role or is listed once more, as special.
+pub(super) fn insists(class: &str) -> bool {
+    matches!(class, "Qwen2Tokenizer" | "CohereTokenizer")
+}
+
 /// Classes that can be built of `vocab.json` and `merges.txt`.
 pub(super) const BYTE_LEVEL: [&str; 6] = [
     "GPT2Tokenizer",

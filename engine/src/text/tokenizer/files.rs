@@ -9,7 +9,7 @@ use tokenizers::utils::SysRegex;
 use tokenizers::{AddedToken, PostProcessorWrapper};
 
 use super::byte_level::around;
-use super::classes::{BYTE_LEVEL, FAST, adds_bos, class_of, default_role};
+use super::classes::{BYTE_LEVEL, FAST, adds_bos, class_of, default_role, insists};
 use super::named::Named;
 use super::pipeline::Pipeline;
 use super::sentencepiece::{Prefix, SentencePiece};
@@ -103,7 +103,7 @@ impl Source<'_> {
         };
         self.named
             .fill_roles(|role| of_model(role).or_else(|| default_role(&class, role).map(str::to_owned)));
-        let mut tokens = self.named.tokens(&inner.added_tokens());
+        let mut tokens = self.named.tokens(&inner.added_tokens(), insists(&self.class));
         if matches!(inner, Pipeline::SentencePiece(_)) {
             // Sentencepiece never sees the added tokens: they are found in the text as it was written.
             tokens.iter_mut().for_each(|token| token.normalized = false);

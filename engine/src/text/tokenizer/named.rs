@@ -105,9 +105,9 @@ impl Named {
         Ok(named)
     }
 
-    /// Keys that end in `_token` and are none of [`ROLES`]. Objects come before texts, as they do in transformers.
+    /// Objects come before texts, as they do in transformers.
     fn read_own_roles(&mut self, config: &Map<String, Value>) -> Result<(), String> {
-        let own = config.iter().filter(|(key, _)| key.ends_with("_token") && !ROLES.contains(&key.as_str()));
+        let own = config.iter().filter(|(key, _)| is_own_role(key));
         let (objects, others): (Vec<_>, Vec<_>) = own.partition(|(_, value)| value.get(KIND).is_some());
         let texts = others.into_iter().filter(|(_, value)| value.is_string());
         for (key, value) in objects.into_iter().chain(texts) {
@@ -162,8 +162,8 @@ impl Named {
     }
 
     /// What is to be added to a vocabulary with these added tokens, in order; known tokens come again where their flags
-    /// may change.
-    pub fn tokens(&self, known: &BTreeMap<u32, AddedToken>) -> Vec<AddedToken> {
+    /// may change. With `insist`, whatever has a role or is listed is special, and has no other flag.
+    pub fn tokens(&self, known: &BTreeMap<u32, AddedToken>, insist: bool) -> Vec<AddedToken> {
         let mut by_id = self.by_id.clone();
         if !self.decided {
             by_id.extend(known.iter().map(|(id, token)| {
@@ -177,13 +177,22 @@ impl Named {
         seen.extend(by_id.values().map(|token| token.token.content.clone()));
         let new =
             roles.iter().copied().chain(&self.extra).filter(|token| seen.insert(token.token.content.clone()));
-        let tokens: Vec<Token> = by_id.into_values().chain(new.cloned()).collect();
+        let mut tokens: Vec<Token> = by_id.into_values().chain(new.cloned()).collect();
+        if insist {
+            let special = roles.iter().copied().chain(&self.extra);
+            tokens.extend(special.map(|token| Token::special(&token.token.content)));
+        }
         let finish = |mut token: Token| {
             token.token.special |= with_role.contains(token.token.content.as_str());
             token.finished()
         };
         tokens.into_iter().map(finish).collect()
     }
+}
+
+/// Whether a key names a role that only this model has.
+fn is_own_role(key: &str) -> bool {
+    key.ends_with("_token") && !ROLES.contains(&key)
 }
 
 /// Puts what `special_tokens_map.json` says into the configuration, over what that says itself. Lists of more tokens are
@@ -205,6 +214,7 @@ fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result
             }
             (EXTRA, value) => value,
             (_, value @ Value::Object(_)) => special(value),
+            (key, Value::String(content)) if is_own_role(key) => special(json!({"content": content})),
             (_, value) => value,
         };
         if matches!(value, Value::Bool(_) | Value::Number(_)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
-use tokenizers::{AddedToken, PostProcessorWrapper};
+use tokenizers::{AddedToken, Decoder, Model, PostProcessorWrapper};
 
 use super::sentencepiece::SentencePiece;
 
@@ -40,8 +40,18 @@ impl Pipeline {
         Ok(encoding?.get_ids().to_vec())
     }
 
+    /// Text of ids. An added token is written as it was added, whatever a normalizer makes of it: so do the versions of
+    /// the library that transformers uses (0.22), unlike later ones.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Outcome<String> {
-        either!(self, inner => inner.decode(ids, skip_special_tokens))
+        either!(self, inner => {
+            let added = inner.get_added_vocabulary();
+            let shown = |token: &String| !skip_special_tokens || !added.is_special_token(token);
+            let tokens: Vec<String> = ids.iter().filter_map(|id| self.id_to_token(*id)).filter(shown).collect();
+            match inner.get_decoder() {
+                Some(decoder) => decoder.decode(tokens),
+                None => Ok(tokens.join(" ")),
+            }
+        })
     }
 
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
@@ -49,7 +59,10 @@ impl Pipeline {
     }
 
     pub fn id_to_token(&self, id: u32) -> Option<String> {
-        either!(self, inner => inner.id_to_token(id))
+        either!(self, inner => match inner.get_added_vocabulary().get_added_tokens_decoder().get(&id) {
+            Some(token) => Some(token.content.clone()),
+            None => inner.get_model().id_to_token(id),
+        })
     }
 
     /// Number of ids, added tokens included.

@@ -79,29 +79,50 @@ fn broken_folders_are_named() {
     std::fs::copy(base().join("tokenizer.json"), folder.path().join("tokenizer.json")).expect("copied");
     write("tokenizer_config.json", "[]");
     assert!(refusal().contains("tokenizer_config.json"));
-    write("tokenizer_config.json", r#"{"eos_token": "<|nowhere|>"}"#);
-    assert!(refusal().contains("eos_token is \"<|nowhere|>\""));
+    for (config, wrong) in [
+        (r#"{"eos_token": 3}"#, "tokenizer_config.json: eos_token is 3"),
+        (r#"{"additional_special_tokens": ["a", 1]}"#, "additional_special_tokens holds 1"),
+        (r#"{"extra_special_tokens": {"image": []}}"#, "\"image\" of extra_special_tokens is []"),
+        (r#"{"added_tokens_decoder": {"x": {"content": "a"}}}"#, "added_tokens_decoder has an entry \"x\""),
+        (r#"{"added_tokens_decoder": {"7": "a"}}"#, "added_tokens_decoder has an entry \"7\""),
+    ] {
+        write("tokenizer_config.json", config);
+        assert!(refusal().contains(wrong), "{}", refusal());
+    }
+    write("tokenizer_config.json", "{}");
+    write("added_tokens.json", r#"{"a": "7"}"#);
+    assert!(refusal().contains("added_tokens.json: the id of \"a\" is \"7\""), "{}", refusal());
     let missing =
         Tokenizer::from_folder(Path::new("no/such/folder")).expect_err("should be refused").to_string();
     assert!(missing.contains("no/such/folder: the folder does not exist"), "{missing}");
 }
 
 #[test]
-fn tokens_of_the_configuration_are_added_under_their_ids() {
+fn vocabularies_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::copy(base().join("tokenizer.json"), folder.path().join("tokenizer.json")).expect("copied");
-    let write = |id: u32| {
-        let config = format!(
-            r#"{{"eos_token": {{"content": "<|x|>"}}, "added_tokens_decoder": {{"{id}": {{"content": "<|x|>", "special": true}}}}}}"#
-        );
-        std::fs::write(folder.path().join("tokenizer_config.json"), config).expect("the configuration");
-    };
-    write(600);
+    let refusal = || Tokenizer::from_folder(folder.path()).expect_err("should be refused").to_string();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
+    write("vocab.txt", "[PAD]\n");
+    assert!(refusal().contains("vocab.txt, a WordPiece vocabulary"), "{}", refusal());
+    write("vocab.json", r#"{"a": 0, "b": 1, "ab": 2}"#);
+    write("merges.txt", "#version: 0.2\na b\n");
+    assert!(refusal().contains("tokenizer_class \"\" splits text"), "{}", refusal());
+    write("config.json", r#"{"model_type": "gpt2"}"#);
+    write("tokenizer_config.json", r#"{"tokenizer_class": "WhisperTokenizer"}"#);
+    assert!(
+        refusal().contains("\"WhisperTokenizer\"") && refusal().contains("GPT2Tokenizer"),
+        "{}",
+        refusal()
+    );
+    write("tokenizer_config.json", "{}");
     let tokenizer = Tokenizer::from_folder(folder.path()).expect("the tokenizer");
-    assert_eq!(tokenizer.eos_id(), Some(600));
-    write(700);
-    let message = Tokenizer::from_folder(folder.path()).expect_err("should be refused").to_string();
-    assert!(message.contains("should have id 700 but would get 600"), "{message}");
+    assert_eq!(tokenizer.encode("abba", false).expect("ids"), [2, 1, 0]);
+    write("merges.txt", "#version: 0.2\na b\nab\n");
+    assert!(refusal().contains("merges.txt, line 3: \"ab\" is not two parts"), "{}", refusal());
+    write("merges.txt", "a c\n");
+    assert!(refusal().contains("merges.txt: does not go with vocab.json"), "{}", refusal());
+    write("vocab.json", r#"{"a": 0, "b": "1"}"#);
+    assert!(refusal().contains("vocab.json: the id of \"b\" is \"1\""), "{}", refusal());
 }
 
 fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
