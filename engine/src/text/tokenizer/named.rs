@@ -80,12 +80,13 @@ impl Named {
         added: &Map<String, Value>,
     ) -> Result<Self, String> {
         let mut named = Self { decided: config.contains_key(BY_ID), ..Self::default() };
+        let own_list = config.contains_key(ADDITIONAL);
         if !named.decided {
             take_over(config, map)?;
         }
         for role in ROLES {
             if let Some(value) = config.get(role) {
-                named.roles.insert(role, one(role, value)?);
+                named.roles.insert(role, one(CONFIG, role, value)?);
             }
         }
         named.read_own_roles(config)?;
@@ -93,14 +94,15 @@ impl Named {
             Some(value) => (EXTRA, Some(value)),
             None => (ADDITIONAL, config.get(ADDITIONAL)),
         };
-        match more {
-            Some(Value::Object(by_name)) => named.own_roles.extend(by_name_tokens(key, by_name)?),
-            Some(value) => named.extra = list(CONFIG, key, value)?,
-            None => {}
+        if let Some(value) = more {
+            let tokens = several(CONFIG, key, value)?;
+            // What is called by name has a role.
+            if value.is_object() { &mut named.own_roles } else { &mut named.extra }.extend(tokens);
         }
         match config.get(BY_ID) {
             Some(value) => named.by_id = by_id(value)?,
-            None => named.read_added(added, config)?,
+            // A list of the older name that only `special_tokens_map.json` has makes none of them special.
+            None => named.read_added(added, own_list || config.contains_key(EXTRA))?,
         }
         Ok(named)
     }
@@ -111,15 +113,14 @@ impl Named {
         let (objects, others): (Vec<_>, Vec<_>) = own.partition(|(_, value)| value.get(KIND).is_some());
         let texts = others.into_iter().filter(|(_, value)| value.is_string());
         for (key, value) in objects.into_iter().chain(texts) {
-            self.own_roles.extend(one(key, value)?);
+            self.own_roles.extend(one(CONFIG, key, value)?);
         }
         Ok(())
     }
 
-    /// Tokens of `added_tokens.json` are special where the other files say so.
-    fn read_added(&mut self, added: &Map<String, Value>, config: &Map<String, Value>) -> Result<(), String> {
-        // A list of the older name that only `special_tokens_map.json` has does not count here.
-        let extra = if config.contains_key(EXTRA) { self.extra.as_slice() } else { &[] };
+    /// Tokens of `added_tokens.json` are special where they have a role or, with `listed`, are in the list.
+    fn read_added(&mut self, added: &Map<String, Value>, listed: bool) -> Result<(), String> {
+        let extra = if listed { self.extra.as_slice() } else { &[] };
         let special = self.roles.values().flatten().chain(extra).map(|token| token.token.content.as_str());
         let special: HashSet<&str> = special.collect();
         for (content, id) in added {
@@ -195,16 +196,15 @@ fn is_own_role(key: &str) -> bool {
     key.ends_with("_token") && !ROLES.contains(&key)
 }
 
-/// Puts what `special_tokens_map.json` says into the configuration, over what that says itself. Lists of more tokens are
-/// joined; the older name counts where the newer is not used.
+/// Puts what `special_tokens_map.json` says into the configuration, over what that says itself. A list of the newer name
+/// goes behind the configuration's, one of the older name counts where that has none.
 fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result<(), String> {
-    if let (false, Some(additional)) = (config.contains_key(EXTRA), config.remove(ADDITIONAL)) {
-        config.insert(EXTRA.to_owned(), additional);
-    }
     for (key, value) in map {
+        let own = config.get(EXTRA).or(config.get(ADDITIONAL));
         let value = match (key.as_str(), value) {
+            (ADDITIONAL, _) if own.is_some() => continue,
             (EXTRA, Value::Array(more)) => {
-                let mut joined = config.get(EXTRA).and_then(Value::as_array).cloned().unwrap_or_default();
+                let mut joined = own.and_then(Value::as_array).cloned().unwrap_or_default();
                 for token in more.into_iter().map(special) {
                     if !joined.contains(&token) {
                         joined.push(token);
@@ -212,13 +212,18 @@ fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result
                 }
                 Value::Array(joined)
             }
-            (EXTRA, value) => value,
-            (_, value @ Value::Object(_)) => special(value),
-            (key, Value::String(content)) if is_own_role(key) => special(json!({"content": content})),
-            (_, value) => value,
+            (EXTRA | ADDITIONAL, value) => value,
+            (role, value) if ROLES.contains(&role) || is_own_role(role) => {
+                one(SPECIAL_MAP, role, &value)?;
+                match value {
+                    Value::String(content) if is_own_role(role) => special(json!({"content": content})),
+                    value => special(value),
+                }
+            }
+            _ => continue,
         };
-        if matches!(value, Value::Bool(_) | Value::Number(_)) {
-            return Err(format!("{SPECIAL_MAP}: {key} is {value}, which is no token"));
+        if key == EXTRA || key == ADDITIONAL {
+            several(SPECIAL_MAP, &key, &value)?;
         }
         config.insert(key, value);
     }
@@ -234,32 +239,26 @@ fn special(mut value: Value) -> Value {
     value
 }
 
-fn one(key: &str, value: &Value) -> Result<Option<Token>, String> {
+fn one(file: &str, key: &str, value: &Value) -> Result<Option<Token>, String> {
     if value.is_null() {
         return Ok(None);
     }
     let token = Token::read(value, true);
-    let token = token.ok_or_else(|| format!("{CONFIG}: {key} is {value}; it should be a token or null"))?;
+    let token = token.ok_or_else(|| format!("{file}: {key} is {value}; it should be a token or null"))?;
     Ok(Some(token))
 }
 
-fn list(file: &str, key: &str, value: &Value) -> Result<Vec<Token>, String> {
-    let wrong = |value: &Value| format!("{file}: {key} holds {value}, which is no token");
+/// A list of tokens, or tokens by name.
+fn several(file: &str, key: &str, value: &Value) -> Result<Vec<Token>, String> {
+    let read = |token: &Value| {
+        Token::read(token, true).ok_or_else(|| format!("{file}: {key} holds {token}, which is no token"))
+    };
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Array(tokens) => {
-            tokens.iter().map(|token| Token::read(token, true).ok_or_else(|| wrong(token))).collect()
-        }
+        Value::Array(tokens) => tokens.iter().map(read).collect(),
+        Value::Object(tokens) => tokens.values().map(read).collect(),
         other => Err(format!("{file}: {key} is {other}; it should be a list of tokens, or tokens by name")),
     }
-}
-
-fn by_name_tokens(key: &str, tokens: &Map<String, Value>) -> Result<Vec<Token>, String> {
-    let read = |(name, token): (&String, &Value)| {
-        Token::read(token, true)
-            .ok_or_else(|| format!("{CONFIG}: \"{name}\" of {key} is {token}, which is no token"))
-    };
-    tokens.iter().map(read).collect()
 }
 
 fn by_id(value: &Value) -> Result<BTreeMap<u64, Token>, String> {

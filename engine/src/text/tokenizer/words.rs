@@ -28,8 +28,14 @@ impl Words {
         if !leaves_words_alone(tokenizer) || !splits_words(tokenizer.get_pre_tokenizer()?) {
             return None;
         }
+        let added = tokenizer.get_added_tokens_decoder();
+        // Those of the second kind are looked for in what those of the first leave.
+        let (second, first): (Vec<_>, Vec<_>) = added.values().partition(|token| token.normalized);
+        if second.iter().any(|token| first.iter().any(|other| overlap(&token.content, &other.content))) {
+            return None;
+        }
         let mut special: Vec<Vec<(Box<str>, u32)>> = vec![Vec::new(); 256];
-        for (id, token) in tokenizer.get_added_tokens_decoder() {
+        for (id, token) in added {
             let AddedToken { content, single_word, lstrip, rstrip, normalized, .. } = token;
             let first = *content.as_bytes().first()?;
             // Such a token takes in what is around it, or is looked for in changed text.
@@ -102,6 +108,13 @@ impl Words {
             Some((&text[from..], None))
         })
     }
+}
+
+/// Whether two tokens may be found in places that overlap.
+fn overlap(one: &str, other: &str) -> bool {
+    let meets =
+        |one: &str, other: &str| (0..one.len()).any(|at| other.as_bytes().starts_with(&one.as_bytes()[at..]));
+    one.contains(other) || other.contains(one) || meets(one, other) || meets(other, one)
 }
 
 /// Where the first word ends that another follows: behind a letter, before a blank and a letter.
@@ -221,6 +234,14 @@ mod tests {
         assert_eq!(boundary(b"one  two"), None);
         assert_eq!(boundary(b"one, two 3 a"), None);
         assert_eq!(boundary("é a".as_bytes()), None);
+    }
+
+    #[test]
+    fn tokens_overlap_where_one_may_begin_inside_the_other() {
+        for (one, other) in [("ab", "bc"), ("bc", "ab"), ("abc", "b"), ("b", "abc"), ("a", "a")] {
+            assert!(overlap(one, other), "{one} {other}");
+        }
+        assert!(!overlap("<a>", "<b>") && !overlap("ab", "ca_b"));
     }
 
     #[test]
