@@ -14,8 +14,9 @@ the stages `sft` and `pt` run unchanged. Lists are written with commas (`identit
 win over the file, and a run may be described without a file by them alone.
 
 No key is ignored in silence. A key that [changes nothing here](#keys-without-effect) is accepted with a notice;
-one that is [known but not supported yet](#keys-not-supported-yet) is refused by name unless it stands at its
-default; any other is refused with its line and the key that was probably meant.
+one that is [known but not supported yet](#keys-not-supported-yet) is refused by name, unless it stands at its
+default or belongs to something that is not turned on, such as `galore_rank` without `use_galore`; any other is refused
+with its line and the key that was probably meant.
 ";
 
 const TOKENS: &str = "\
@@ -56,7 +57,7 @@ fn reference() -> String {
         page += &format!("| {} | {values_and_reason} |\n", code(&keys));
     }
     let tokens: Vec<&str> = tokens::keys().collect();
-    page += &format!("\n## Tokens of hubs\n\n{} {TOKENS}", code(&tokens));
+    page += &format!("\n## Tokens of hubs\n\n{}\n{TOKENS}", code(&tokens));
     page += "\n## Keys not supported yet\n\n| part of | keys |\n|---|---|\n";
     for (feature, keys) in runs(unsupported::all().map(|known| (known.feature, known.key))) {
         page += &format!("| {feature} | {} |\n", code(&keys));

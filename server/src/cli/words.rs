@@ -20,6 +20,9 @@ pub struct Words {
 
 impl Words {
     /// Reads words and recipe.
+    ///
+    /// # Errors
+    /// The words are not understood, or the recipe cannot be read.
     pub fn read(words: &[String]) -> Result<Words, CliError> {
         let line = CommandLine::parse(words).map_err(|problems| {
             let said: Vec<_> = problems.iter().map(Problem::to_string).collect();
