@@ -12,7 +12,7 @@ use std::{
 
 use app::api::{ChatMessage, Sampling};
 use engine::{chat::ChatSource, kernel::on_pool};
-use recipe::{Argument, CommandLine, Group, Recipe, arguments};
+use recipe::{CommandLine, Group, Recipe, arguments};
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
 use super::{
@@ -25,7 +25,7 @@ use crate::chat::{self, Model};
 #[command(
     override_usage = "chandler chat [RECIPE] [KEY=VALUE]... [--key value]...",
     arg_required_else_help = true,
-    after_help = format!("{EXAMPLES}\n\nArguments:\n{}", flags())
+    after_help = format!("{EXAMPLES}\n\n{}", flags())
 )]
 pub struct Args {
     /// A recipe that names model, adapter and template, and arguments that win over it
@@ -39,22 +39,28 @@ Examples:
   chandler chat --model models/wick --adapter out --system 'Be brief.' temperature=0
   chandler chat recipe.yaml --max_new_tokens 200";
 
-/// Arguments that are not of the group that generation has, and what a chat calls them.
-const OTHERS: [(&str, &str); 7] = [
-    ("model", "model_name_or_path"),
-    ("adapter", "adapter_name_or_path"),
-    ("template", "template"),
-    ("system", "default_system"),
-    ("enable_thinking", "enable_thinking"),
-    ("use_cpu", "use_cpu"),
-    ("seed", "seed"),
-];
+/// What a chat takes that says otherwise in a run.
+const FLAGS: &str = "\
+Arguments:
+  --model
+          Model folder, .gguf file, or a model's name on a hub (owner/name)
+  --adapter
+          Adapter folder; several are applied one on the other
+  --template
+          How prompts are written [default: the model's own chat template]
+  --system
+          What the model is told before the conversation
+  --enable_thinking
+          Whether a model that can think shall (true or false)
+  --use_cpu
+          Runs on the CPU even where there is an accelerator (true or false)
+  --seed
+          Makes answers repeatable (a whole number)
+";
 
 fn flags() -> String {
-    let others = OTHERS.iter().filter_map(|(name, key)| Some((*name, recipe::args::find(key)?)));
     let generating = arguments().iter().filter(|argument| argument.group == Group::Generating);
-    let named = |argument: &'static Argument| (argument.key, argument);
-    words::listed(others.chain(generating.map(named))).trim_end().to_owned()
+    format!("{FLAGS}{}", words::listed(generating)).trim_end().to_owned()
 }
 
 /// The recipe's, apart from what only the command line can ask for.

@@ -57,8 +57,7 @@ fn flags() -> String {
     let mut text = String::new();
     for group in Group::ALL.into_iter().filter(|group| *group != Group::Generating) {
         let of_group = arguments().iter().filter(|argument| argument.group == group);
-        let listed = words::listed(of_group.map(|argument| (argument.key, argument)));
-        text += &format!("{}:\n{listed}\n", group.label().en);
+        text += &format!("{}:\n{}\n", group.label().en, words::listed(of_group));
     }
     text.trim_end().to_owned()
 }

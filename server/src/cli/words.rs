@@ -60,8 +60,9 @@ pub fn show_help(command: &str, words: &[String]) -> io::Result<bool> {
 }
 
 /// Arguments with what they take, one a line, as a help text lists them.
-pub fn listed<'a>(arguments: impl Iterator<Item = (&'a str, &'a Argument)>) -> String {
-    let line = |(name, argument): (&str, &Argument)| {
+pub fn listed<'a>(arguments: impl Iterator<Item = &'a Argument>) -> String {
+    let line = |argument: &Argument| {
+        let name = argument.key;
         let default = argument.default_text();
         let default = match (default.is_empty(), argument.placeholder) {
             (false, _) => format!(" [default: {default}]"),
@@ -69,7 +70,7 @@ pub fn listed<'a>(arguments: impl Iterator<Item = (&'a str, &'a Argument)>) -> S
             (true, None) => String::new(),
         };
         let (help, takes) = (argument.help.en.trim_end_matches('.'), argument.takes(Lang::En));
-        format!("  --{name}\n          {help}: {takes}{default}\n")
+        format!("  --{name}\n          {help} ({takes}){default}\n")
     };
     arguments.map(line).collect()
 }
