@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Beginnings of the names of variables that change what Chandler does.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "CHANDLER_",
     "HF_",
     "HUGGING",
@@ -30,13 +30,14 @@ const VARIABLES: [&str; 14] = [
     "NVIDIA_",
     "RAYON_",
     "RUST_",
-    "HTTP",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
     "ALL_PROXY",
     "NO_PROXY",
 ];
 
 /// Parts of the names of variables that may hold a secret; the address of a proxy may hold a password.
-const SECRETS: [&str; 6] = ["TOKEN", "PASSWORD", "SECRET", "KEY", "HTTP", "ALL_PROXY"];
+const SECRETS: [&str; 7] = ["TOKEN", "PASSWORD", "SECRET", "KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// What of a processor's features the kernels ask for, or could, as Linux names them.
 const FEATURES: [&str; 17] = [
@@ -80,7 +81,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         println!("- {line}");
     }
     let set: Vec<_> = std::env::vars_os().filter_map(|(name, value)| shown(&name, &value)).collect();
-    println!("- variables: {}", if set.is_empty() { "none" } else { "" });
+    println!("- variables:{}", if set.is_empty() { " none" } else { "" });
     for line in sorted(set) {
         println!("  - {line}");
     }
