@@ -176,7 +176,7 @@ async fn a_recipes_token_asks_the_hub_and_is_shown_nowhere() {
     answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
     answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));
     let hub = Server::start(answers);
-    let place = Place::new(&hub.endpoint, &["HF_TOKEN=of_the_environment"]).await;
+    let place = Place::new(&hub.endpoint, &[]).await;
     let run = place.run(&format!("dataset_dir: REMOTE:owner/sets\nhub_token: {TOKEN}\n")).await;
     assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
     let status = place.load(&format!("run:{}:", run.id)).await;
