@@ -125,6 +125,17 @@ def cases():
     yield "added tokens in map", "plain", {**both({}, {"eos_token": "[eos]", "additional_special_tokens": ["[a]"]}),
                                            "added_tokens.json": {"[a]": 303, "[eos]": 300, "word": 302}}
     yield "added tokens over known", "plain", {**config(), "added_tokens.json": {"[one]": 1, "<s>": 300, "[b]": 301}}
+    # Where one place disagrees with another.
+    yield "one token in two forms", "lower", config(bos_token="ing", eos_token="in", unk_token=typed("ing", lstrip=True, normalized=False))
+    yield "known in another form", "blanks", config(added_tokens_decoder={"297": token("<s>", normalized=True), "225": token(END, single_word=True)},
+                                                    pad_token=typed("<s>", rstrip=True))
+    yield "by name in both", "lower", both({"additional_special_tokens": ["[c]"], "extra_special_tokens": {"image_token": "[A B]", "boi": "word"}},
+                                           {"sep_token": token("[a]"), "image_token": "two words"})
+    yield "list and names", "blanks", both({"additional_special_tokens": ["[a]", typed("<image>")]}, {"extra_special_tokens": {"image_token": END, "boi": "in"}})
+    yield "two lists in map", "plain", both({}, {"additional_special_tokens": ["[a]"], "extra_special_tokens": []})
+    yield "added tokens between known", "holes", {**config(), "added_tokens.json": {"Ġthe": 306, "[a]": 305, "[b]": 301, "[c]": 400}}
+    yield "added tokens and objects", "plain", {**config(bos_token=typed("[a]", rstrip=True, special=True), additional_special_tokens=[typed("[b]")]),
+                                                "added_tokens.json": {"[a]": 308, "[b]": 300}}
     # Flags.
     flags = {"added_tokens_decoder": {
         "300": token("[l]", lstrip=True, special=True), "301": token("[r]", rstrip=True), "302": token("word", single_word=True),

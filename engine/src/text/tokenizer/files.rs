@@ -1,9 +1,11 @@
 //! The Hugging Face layout: `tokenizer.json`, `tokenizer.model`, `qwen.tiktoken`, or `vocab.json` with `merges.txt`;
 //! `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `chat_template.jinja`.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
 use tokenizers::utils::SysRegex;
 use tokenizers::{AddedToken, PostProcessorWrapper};
@@ -65,7 +67,7 @@ impl Tokenizer {
         let class = class_of(&config, &object(MODEL_CONFIG)?);
         let named = Named::read(&mut config, object(SPECIAL_MAP)?, &object(ADDED)?);
         let named = named.map_err(|message| Error::tokenizer(&folder.display().to_string(), message))?;
-        Source { folder, class, config, named }.build()
+        Source { folder, class, config, named, ids: HashMap::new() }.build()
     }
 
     pub(super) fn is_sentencepiece(&self) -> bool {
@@ -80,6 +82,8 @@ struct Source<'a> {
     class: String,
     config: Map<String, Value>,
     named: Named,
+    /// Ids of tokens in `tokenizer.json`, which need not be those that they get.
+    ids: HashMap<String, u64>,
 }
 
 impl Source<'_> {
@@ -103,7 +107,7 @@ impl Source<'_> {
         };
         self.named
             .fill_roles(|role| of_model(role).or_else(|| default_role(&class, role).map(str::to_owned)));
-        let mut tokens = self.named.tokens(&inner.added_tokens(), insists(&self.class));
+        let mut tokens = self.named.tokens(&self.written_tokens(&inner), insists(&self.class));
         if matches!(inner, Pipeline::SentencePiece(_)) {
             // Sentencepiece never sees the added tokens: they are found in the text as it was written.
             tokens.iter_mut().for_each(|token| token.normalized = false);
@@ -121,10 +125,19 @@ impl Source<'_> {
         })
     }
 
+    /// The tokens that a pipeline has added already, with the ids that they are written with.
+    fn written_tokens(&self, inner: &Pipeline) -> BTreeMap<u64, AddedToken> {
+        let written = |token: &AddedToken| self.ids.get(&token.content).copied();
+        let known = inner.added_tokens().into_iter();
+        known.map(|(id, token)| (written(&token).unwrap_or(id.into()), token)).collect()
+    }
+
     fn pipeline(&mut self) -> Result<(Pipeline, SpecialTokens)> {
         let [json, model, qwen] = [TOKENIZER, SENTENCEPIECE, QWEN].map(|name| self.folder.join(name));
         if json.is_file() {
-            return Ok((Pipeline::Parts(Box::new(parts(&json)?)), SpecialTokens::default()));
+            let (tokenizer, ids) = parts(&json)?;
+            self.ids = ids;
+            return Ok((Pipeline::Parts(Box::new(tokenizer)), SpecialTokens::default()));
         }
         if model.is_file() {
             let bytes = read(&model)?;
@@ -218,11 +231,26 @@ impl Source<'_> {
     }
 }
 
-/// A `tokenizer.json`, without padding and truncation of its own.
-fn parts(path: &Path) -> Result<tokenizers::Tokenizer> {
+/// The tokens that a `tokenizer.json` adds.
+#[derive(Deserialize)]
+struct Added {
+    added_tokens: Vec<WithId>,
+}
+
+#[derive(Deserialize)]
+struct WithId {
+    content: String,
+    id: u64,
+}
+
+/// A `tokenizer.json`, without padding and truncation of its own, and the ids that it gives added tokens.
+fn parts(path: &Path) -> Result<(tokenizers::Tokenizer, HashMap<String, u64>)> {
     let bytes = read(path)?;
-    let written: Value = serde_json::from_slice(&bytes).map_err(|e| Error::json(path, &e, 0))?;
+    if let Err(e) = serde_json::from_slice::<IgnoredAny>(&bytes) {
+        return Err(Error::json(path, &e, 0));
+    }
     let unusable = |e: tokenizers::Error| {
+        let written: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let pattern = wrong_pattern(&written).map(|pattern| format!(" (pattern \"{pattern}\")"));
         let pattern = pattern.unwrap_or_default();
         broken(path, format!("is JSON, but not a tokenizer that can be used: {e}{pattern}"))
@@ -230,7 +258,8 @@ fn parts(path: &Path) -> Result<tokenizers::Tokenizer> {
     let mut tokenizer = tokenizers::Tokenizer::from_bytes(&bytes).map_err(unusable)?;
     tokenizer.with_truncation(None).map_err(unusable)?;
     tokenizer.with_padding(None);
-    Ok(tokenizer)
+    let added = serde_json::from_slice::<Added>(&bytes).map(|added| added.added_tokens).unwrap_or_default();
+    Ok((tokenizer, added.into_iter().map(|token| (token.content, token.id)).collect()))
 }
 
 /// The first pattern that is no regular expression.

@@ -63,8 +63,8 @@ pub(super) struct Named {
     decided: bool,
     /// Values of the keys of [`ROLES`] that are given; some are given as none.
     roles: HashMap<&'static str, Option<Token>>,
-    /// Roles that only this model has.
-    own_roles: Vec<Token>,
+    /// Roles that only this model has, by name.
+    own_roles: Vec<(String, Token)>,
     extra: Vec<Token>,
 }
 
@@ -80,7 +80,17 @@ impl Named {
         added: &Map<String, Value>,
     ) -> Result<Self, String> {
         let mut named = Self { decided: config.contains_key(BY_ID), ..Self::default() };
+        let by_name = config.get(EXTRA).filter(|more| more.is_object()).cloned();
+        let in_map = map.get(EXTRA).filter(|more| more.is_object() && !named.decided);
+        if in_map.is_some() {
+            config.remove(EXTRA);
+        }
+        if by_name.is_some() || in_map.is_some() {
+            // The older name does not count beside the newer.
+            config.remove(ADDITIONAL);
+        }
         let own_list = config.contains_key(ADDITIONAL);
+        let of_map: HashSet<String> = map.keys().cloned().collect();
         if !named.decided {
             take_over(config, map)?;
         }
@@ -89,46 +99,43 @@ impl Named {
                 named.roles.insert(role, one(CONFIG, role, value)?);
             }
         }
-        named.read_own_roles(config)?;
-        let (key, more) = match config.get(EXTRA) {
-            Some(value) => (EXTRA, Some(value)),
-            None => (ADDITIONAL, config.get(ADDITIONAL)),
-        };
-        if let Some(value) = more {
-            let tokens = several(CONFIG, key, value)?;
-            // What is called by name has a role.
-            if value.is_object() { &mut named.own_roles } else { &mut named.extra }.extend(tokens);
+        named.read_own_roles(config, by_name.as_ref())?;
+        let list = [EXTRA, ADDITIONAL]
+            .into_iter()
+            .find_map(|key| Some((key, config.get(key)?)).filter(|(_, more)| !more.is_object()));
+        if let Some((key, list)) = list {
+            named.extra = several(CONFIG, key, list)?;
         }
         match config.get(BY_ID) {
             Some(value) => named.by_id = by_id(value)?,
-            // A list of the older name that only `special_tokens_map.json` has makes none of them special.
-            None => named.read_added(added, own_list || config.contains_key(EXTRA))?,
+            None => {
+                // Objects of the configuration do not count here, and neither does a list of the older name that only
+                // `special_tokens_map.json` has.
+                let text =
+                    |role: &str| of_map.contains(role) || config.get(role).is_some_and(Value::is_string);
+                let roles = ROLES.into_iter().filter(|role| text(role)).filter_map(|role| named.role(role));
+                let listed = own_list || config.get(EXTRA).is_some_and(Value::is_array);
+                let list = named.extra.iter().filter(|token| listed && token.token.special);
+                let special = roles.chain(list.map(|token| token.token.content.as_str())).collect();
+                named.by_id = with_ids(added, &special)?;
+            }
         }
         Ok(named)
     }
 
-    /// Objects come before texts, as they do in transformers.
-    fn read_own_roles(&mut self, config: &Map<String, Value>) -> Result<(), String> {
+    /// Objects come before texts and these before what is called by name, as they do in transformers; the last token of
+    /// a name counts.
+    fn read_own_roles(&mut self, config: &Map<String, Value>, by_name: Option<&Value>) -> Result<(), String> {
         let own = config.iter().filter(|(key, _)| is_own_role(key));
         let (objects, others): (Vec<_>, Vec<_>) = own.partition(|(_, value)| value.get(KIND).is_some());
         let texts = others.into_iter().filter(|(_, value)| value.is_string());
-        for (key, value) in objects.into_iter().chain(texts) {
-            self.own_roles.extend(one(CONFIG, key, value)?);
-        }
-        Ok(())
-    }
-
-    /// Tokens of `added_tokens.json` are special where they have a role or, with `listed`, are in the list.
-    fn read_added(&mut self, added: &Map<String, Value>, listed: bool) -> Result<(), String> {
-        let extra = if listed { self.extra.as_slice() } else { &[] };
-        let special = self.roles.values().flatten().chain(extra).map(|token| token.token.content.as_str());
-        let special: HashSet<&str> = special.collect();
-        for (content, id) in added {
-            let id = id
-                .as_u64()
-                .ok_or_else(|| format!("{ADDED}: the id of \"{content}\" is {id}, not a number"))?;
-            let token = AddedToken::from(content.as_str(), special.contains(content.as_str()));
-            self.by_id.insert(id, Token { token, normalized: None });
+        let named = [by_name, config.get(EXTRA)].into_iter().flatten().filter_map(Value::as_object).flatten();
+        for (key, value) in objects.into_iter().chain(texts).chain(named) {
+            let Some(token) = one(CONFIG, key, value)? else { continue };
+            match self.own_roles.iter_mut().find(|(name, _)| name == key) {
+                Some((_, known)) => *known = token,
+                None => self.own_roles.push((key.clone(), token)),
+            }
         }
         Ok(())
     }
@@ -162,22 +169,22 @@ impl Named {
         }
     }
 
-    /// What is to be added to a vocabulary with these added tokens, in order; known tokens come again where their flags
-    /// may change. With `insist`, whatever has a role or is listed is special, and has no other flag.
-    pub fn tokens(&self, known: &BTreeMap<u32, AddedToken>, insist: bool) -> Vec<AddedToken> {
+    /// What is to be added to a vocabulary with these added tokens, which are given with the ids that they are written
+    /// with, in order; they come again where their flags may change. With `insist`, whatever has a role or is listed is special, and has no other flag.
+    pub fn tokens(&self, known: &BTreeMap<u64, AddedToken>, insist: bool) -> Vec<AddedToken> {
         let mut by_id = self.by_id.clone();
         if !self.decided {
             by_id.extend(known.iter().map(|(id, token)| {
-                (u64::from(*id), Token { token: token.clone(), normalized: Some(token.normalized) })
+                (*id, Token { token: token.clone(), normalized: Some(token.normalized) })
             }));
         }
         let in_order = ROLES.iter().filter_map(|role| self.roles.get(role)?.as_ref());
-        let roles: Vec<&Token> = in_order.chain(&self.own_roles).collect();
+        let roles: Vec<&Token> = in_order.chain(self.own_roles.iter().map(|(_, token)| token)).collect();
         let with_role: HashSet<&str> = roles.iter().map(|token| token.token.content.as_str()).collect();
-        let mut seen: HashSet<String> = known.values().map(|token| token.content.clone()).collect();
-        seen.extend(by_id.values().map(|token| token.token.content.clone()));
+        let there = known.values().chain(by_id.values().map(|token| &token.token));
+        let there: HashSet<String> = there.map(|token| token.content.clone()).collect();
         let new =
-            roles.iter().copied().chain(&self.extra).filter(|token| seen.insert(token.token.content.clone()));
+            roles.iter().copied().chain(&self.extra).filter(|token| !there.contains(&token.token.content));
         let mut tokens: Vec<Token> = by_id.into_values().chain(new.cloned()).collect();
         if insist {
             let special = roles.iter().copied().chain(&self.extra);
@@ -187,8 +194,31 @@ impl Named {
             token.token.special |= with_role.contains(token.token.content.as_str());
             token.finished()
         };
-        tokens.into_iter().map(finish).collect()
+        as_before(tokens.into_iter().map(finish).collect(), known)
     }
+}
+
+/// Tokens such that adding them does what it does in version 0.22 of the library, which transformers uses: what is there
+/// or has been there as it is stays as it became, and a special token goes on being looked for where it was first.
+fn as_before(mut tokens: Vec<AddedToken>, known: &BTreeMap<u64, AddedToken>) -> Vec<AddedToken> {
+    let mut there: HashSet<AddedToken> = known.values().cloned().collect();
+    tokens.retain(|token| there.insert(token.clone()));
+    let known: HashMap<&str, &AddedToken> =
+        known.values().map(|token| (token.content.as_str(), token)).collect();
+    let mut normalized: HashMap<String, bool> = HashMap::new();
+    let (special, others): (Vec<_>, Vec<_>) = tokens.iter().partition(|token| token.special);
+    for token in special.into_iter().chain(others) {
+        let first = match known.get(token.content.as_str()) {
+            Some(known) if known.special => known.normalized,
+            Some(known) => known.normalized && token.normalized,
+            None => token.normalized,
+        };
+        normalized.entry(token.content.clone()).or_insert(first);
+    }
+    for token in &mut tokens {
+        token.normalized = normalized.get(&token.content).copied().unwrap_or(token.normalized);
+    }
+    tokens
 }
 
 /// Whether a key names a role that only this model has.
@@ -199,12 +229,13 @@ fn is_own_role(key: &str) -> bool {
 /// Puts what `special_tokens_map.json` says into the configuration, over what that says itself. A list of the newer name
 /// goes behind the configuration's, one of the older name counts where that has none.
 fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result<(), String> {
+    let own = config.get(EXTRA).filter(|more| !more.is_object());
+    let own = own.or(config.get(ADDITIONAL).filter(|_| !config.contains_key(EXTRA))).cloned();
     for (key, value) in map {
-        let own = config.get(EXTRA).or(config.get(ADDITIONAL));
         let value = match (key.as_str(), value) {
             (ADDITIONAL, _) if own.is_some() => continue,
             (EXTRA, Value::Array(more)) => {
-                let mut joined = own.and_then(Value::as_array).cloned().unwrap_or_default();
+                let mut joined = own.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
                 for token in more.into_iter().map(special) {
                     if !joined.contains(&token) {
                         joined.push(token);
@@ -215,9 +246,12 @@ fn take_over(config: &mut Map<String, Value>, map: Map<String, Value>) -> Result
             (EXTRA | ADDITIONAL, value) => value,
             (role, value) if ROLES.contains(&role) || is_own_role(role) => {
                 one(SPECIAL_MAP, role, &value)?;
-                match value {
-                    Value::String(content) if is_own_role(role) => special(json!({"content": content})),
-                    value => special(value),
+                // A role that only this model has stays with the token that the configuration gives it.
+                match (value, config.get(role)) {
+                    (Value::Null, _) if is_own_role(role) => continue,
+                    (_, Some(Value::String(own))) if is_own_role(role) => special(json!({"content": own})),
+                    (Value::String(content), _) if is_own_role(role) => special(json!({"content": content})),
+                    (value, _) => special(value),
                 }
             }
             _ => continue,
@@ -259,6 +293,17 @@ fn several(file: &str, key: &str, value: &Value) -> Result<Vec<Token>, String> {
         Value::Object(tokens) => tokens.values().map(read).collect(),
         other => Err(format!("{file}: {key} is {other}; it should be a list of tokens, or tokens by name")),
     }
+}
+
+/// The tokens of `added_tokens.json`.
+fn with_ids(added: &Map<String, Value>, special: &HashSet<&str>) -> Result<BTreeMap<u64, Token>, String> {
+    let read = |(content, id): (&String, &Value)| {
+        let id =
+            id.as_u64().ok_or_else(|| format!("{ADDED}: the id of \"{content}\" is {id}, not a number"))?;
+        let token = AddedToken::from(content.as_str(), special.contains(content.as_str()));
+        Ok((id, Token { normalized: Some(token.normalized), token }))
+    };
+    added.iter().map(read).collect()
 }
 
 fn by_id(value: &Value) -> Result<BTreeMap<u64, Token>, String> {
