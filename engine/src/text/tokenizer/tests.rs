@@ -82,7 +82,7 @@ fn broken_folders_are_named() {
     for (config, wrong) in [
         (r#"{"eos_token": 3}"#, "tokenizer_config.json: eos_token is 3"),
         (r#"{"additional_special_tokens": ["a", 1]}"#, "additional_special_tokens holds 1"),
-        (r#"{"extra_special_tokens": {"image": []}}"#, "extra_special_tokens holds []"),
+        (r#"{"extra_special_tokens": {"image": []}}"#, "tokenizer_config.json: image is []"),
         (r#"{"added_tokens_decoder": {"x": {"content": "a"}}}"#, "added_tokens_decoder has an entry \"x\""),
         (r#"{"added_tokens_decoder": {"7": "a"}}"#, "added_tokens_decoder has an entry \"7\""),
     ] {
