@@ -1,9 +1,10 @@
-//! Command-R: parallel blocks, LayerNorm without bias, interleaved rotation, scaled logits.
+//! Command-R and Command R7B: parallel blocks, LayerNorm without bias, interleaved rotation, scaled logits.
 
 use serde_json::json;
 
 use crate::Result;
 
+use super::common::{sliding, window};
 use super::llama::llama;
 use super::spec::*;
 use super::{Config, DecoderSpec};
@@ -28,4 +29,16 @@ pub fn cohere(config: &Config) -> Result<DecoderSpec> {
     };
     let normed = config.flag_or("use_qk_norm", false)?;
     Ok(spec.with_heads(|heads| heads.norm = normed.then_some(norms)))
+}
+
+/// Command R7B: three layers with a window, then one that sees everything and has no positions.
+pub fn cohere2(config: &Config) -> Result<DecoderSpec> {
+    let config = &config.with_defaults(json!({"rope_theta": 1e4, "sliding_window": 4096}));
+    let mut spec = cohere(config)?;
+    let pattern = config.size_or("sliding_window_pattern", 4)?;
+    let slides = sliding(config, spec.layers.len(), |layer| !(layer + 1).is_multiple_of(pattern))?;
+    for (layer, slides) in spec.layers.iter_mut().zip(&slides) {
+        layer.rope = layer.rope.filter(|_| *slides);
+    }
+    Ok(spec.with_window(window(config)?, |layer| slides[layer]))
 }

@@ -43,6 +43,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("bloom", bloom::bloom),
     ("chatglm", glm::chatglm),
     ("cohere", cohere::cohere),
+    ("cohere2", cohere::cohere2),
     ("deepseek", deepseek::deepseek),
     ("deepseek_v2", deepseek::deepseek_v2),
     ("deepseek_v3", deepseek::deepseek_v3),

@@ -47,12 +47,10 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
             return Err(Error::file(path, message));
         }
         let source = Arc::new(GgufSource::open(path)?);
-        let config = source.config()?;
-        let spec = families::read(&config)?;
         return Ok(ModelFiles {
             path: path.to_owned(),
-            config,
-            spec,
+            config: source.config.clone(),
+            spec: source.spec.clone(),
             weights: source.clone(),
             gguf: Some(source),
         });
@@ -174,8 +172,11 @@ impl ModelFiles {
     }
 
     /// Tokens after which the model ends what it writes: those of `generation_config.json`, or where that has none,
-    /// as in transformers, those of `config.json`.
+    /// as in transformers, those of `config.json`; of a GGUF file what its metadata and its vocabulary say.
     pub fn generation_ends(&self) -> Vec<u32> {
+        if let Some(gguf) = &self.gguf {
+            return gguf.end_ids();
+        }
         let own = self.own_generation_config().map(|config| ends(&config)).filter(|ends| !ends.is_empty());
         own.unwrap_or_else(|| ends(&self.config))
     }

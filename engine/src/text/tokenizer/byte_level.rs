@@ -27,11 +27,14 @@ pub(super) fn byte_level(use_regex: bool) -> Value {
     json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex})
 }
 
-/// A pre-tokenizer that splits by a pattern.
+/// The part that splits by a pattern, what lies between matches apart as well.
+pub(super) fn isolated(pattern: &str) -> Value {
+    json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
+}
+
+/// A pre-tokenizer that splits by a pattern and writes bytes as characters.
 pub(super) fn split(pattern: &str) -> Value {
-    let split =
-        json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
-    json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]})
+    json!({"type": "Sequence", "pretokenizers": [isolated(pattern), byte_level(false)]})
 }
 
 /// A post-processor that puts tokens, each with its id, around a text that asks for special tokens.

@@ -125,20 +125,16 @@ fn vocabularies_that_cannot_be_read_are_named() {
     assert!(refusal().contains("vocab.json: the id of \"b\" is \"1\""), "{}", refusal());
 }
 
-fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
-    texts.map(str::to_owned).into()
-}
-
 #[test]
 fn byte_level_gguf_metadata_become_a_tokenizer() {
     let source = GgufTokenizer {
-        origin: "test.gguf",
+        origin: "test.gguf".to_owned(),
         model: "gpt2",
         pre: Some("smollm"),
-        tokens: strings(["<|end|>", "a", "b", "Ġ", "ab", "Ġab", "1", "2", "12"]),
+        tokens: vec!["<|end|>", "a", "b", "Ġ", "ab", "Ġab", "1", "2", "12"],
         token_types: vec![3, 1, 1, 1, 1, 1, 1, 1, 1],
-        merges: strings(["a b", "Ġ ab", "1 2"]),
-        eos: Some(0),
+        merges: vec!["a b", "Ġ ab", "1 2"],
+        ids: [("eos", 0)].into(),
         ..GgufTokenizer::default()
     };
     let tokenizer = Tokenizer::from_gguf(&source).expect("a tokenizer");
@@ -153,28 +149,26 @@ fn byte_level_gguf_metadata_become_a_tokenizer() {
     let short = GgufTokenizer { token_types: vec![1], ..source.clone() };
     let message = Tokenizer::from_gguf(&short).expect_err("should be refused").to_string();
     assert!(message.contains("token_type has 1 entries for 9 tokens"), "{message}");
-    let outside = GgufTokenizer { eos: Some(99), ..source };
+    let outside = GgufTokenizer { ids: [("eos", 99)].into(), ..source };
     assert!(Tokenizer::from_gguf(&outside).is_err());
 }
 
 #[test]
 fn sentencepiece_gguf_metadata_become_a_tokenizer() {
-    let mut tokens = strings(["<unk>", "<s>", "</s>"]);
-    tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>")));
-    tokens.extend(strings(["▁", "h", "i", "hi", "▁h", "▁hi"]));
+    let bytes: Vec<String> = (0..=255).map(|byte| format!("<0x{byte:02X}>")).collect();
+    let mut tokens = vec!["<unk>", "<s>", "</s>"];
+    tokens.extend(bytes.iter().map(String::as_str));
+    tokens.extend(["▁", "h", "i", "hi", "▁h", "▁hi"]);
     let mut scores = vec![0.0; 259];
     scores.extend([-10.0, -11.0, -12.0, -2.0, -1.0, -3.0]);
     let token_types =
         (0..tokens.len()).map(|id| [2, 3, 3].get(id).copied().unwrap_or(if id < 259 { 6 } else { 1 }));
     let source = GgufTokenizer {
-        origin: "test.gguf",
+        origin: "test.gguf".to_owned(),
         model: "llama",
         token_types: token_types.collect(),
         tokens,
         scores,
-        bos: Some(1),
-        eos: Some(2),
-        unk: Some(0),
         ..GgufTokenizer::default()
     };
     let tokenizer = Tokenizer::from_gguf(&source).expect("a tokenizer");

@@ -3,11 +3,14 @@
 //! GGUF stores vocabulary, merges, scores and the names of the model and of the pre-tokenizer (`tokenizer.ggml.*`).
 //! They are put together as the `tokenizer.json` that Hugging Face ships for the same kind of model.
 
+mod ends;
+mod pre;
+
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::byte_level::{LLAMA3_SPLIT, QWEN_SPLIT, bos_first, byte_level, split};
+use super::byte_level::{bos_first, byte_level, isolated};
 use super::pipeline::Pipeline;
 use super::{SpecialTokens, Tokenizer};
 use crate::text::error::{Error, Result};
@@ -16,22 +19,20 @@ use crate::text::error::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub struct GgufTokenizer<'a> {
     /// Where the metadata came from, for messages.
-    pub origin: &'a str,
+    pub origin: String,
     /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE) or `llama` (sentencepiece BPE).
     pub model: &'a str,
     /// `tokenizer.ggml.pre`, used with `gpt2`.
     pub pre: Option<&'a str>,
-    pub tokens: Vec<String>,
+    pub tokens: Vec<&'a str>,
     /// Log probabilities of the tokens, with `llama`.
     pub scores: Vec<f32>,
     /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub token_types: Vec<i32>,
     /// Pairs joined by a blank, best first.
-    pub merges: Vec<String>,
-    pub bos: Option<u32>,
-    pub eos: Option<u32>,
-    pub unk: Option<u32>,
-    pub pad: Option<u32>,
+    pub merges: Vec<&'a str>,
+    /// `tokenizer.ggml.ROLE_token_id` by role: `bos`, `eos`, `unknown`, `padding`, `eot` and so on.
+    pub ids: HashMap<&'a str, u32>,
     /// `tokenizer.ggml.add_bos_token`.
     pub add_bos: Option<bool>,
     /// `tokenizer.ggml.add_space_prefix`.
@@ -40,6 +41,10 @@ pub struct GgufTokenizer<'a> {
     pub chat_template: Option<&'a str>,
 }
 
+/// Roles of tokens in a sentencepiece vocabulary that names none.
+const SENTENCEPIECE_IDS: &[(&str, u32)] = &[("unknown", 0), ("bos", 1), ("eos", 2)];
+
+const NORMAL: i32 = 1;
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
@@ -51,7 +56,7 @@ impl Tokenizer {
     /// If the kind of model or pre-tokenizer is not known, or the parts do not fit each other.
     pub fn from_gguf(source: &GgufTokenizer<'_>) -> Result<Self> {
         source.check()?;
-        let (model, normalizer, pre_tokenizer, decoder) = match source.model {
+        let parts = match source.model {
             "gpt2" => source.byte_level()?,
             "llama" => source.sentencepiece()?,
             other => {
@@ -60,20 +65,20 @@ impl Tokenizer {
                 )));
             }
         };
-        let add_bos = source.add_bos.unwrap_or(source.model == "llama");
+        let add_bos = source.add_bos.unwrap_or(parts.adds_bos);
         let description = json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": source.added_tokens(),
-            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": source.post_processor(add_bos), "decoder": decoder,
-            "model": model,
+            "normalizer": parts.normalizer, "pre_tokenizer": parts.pre_tokenizer,
+            "post_processor": source.post_processor(add_bos), "decoder": parts.decoder, "model": parts.model,
         });
         let inner: tokenizers::Tokenizer =
             serde_json::from_value(description).map_err(|e| source.error(format!("cannot be built: {e}")))?;
-        let token = |id: Option<u32>| id.and_then(|id| source.tokens.get(id as usize).cloned());
+        let token = |role: &str| source.id(role).and_then(|id| source.token(id)).map(str::to_owned);
         let special = SpecialTokens {
-            bos: token(source.bos),
-            eos: token(source.eos),
-            pad: token(source.pad),
-            unk: token(source.unk),
+            bos: token("bos"),
+            eos: token("eos"),
+            pad: token("padding"),
+            unk: token("unknown"),
         };
         let mut config = Map::new();
         config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
@@ -85,18 +90,24 @@ impl Tokenizer {
             special,
             chat_template: source.chat_template.map(str::to_owned),
             add_bos,
-            origin: source.origin.to_owned(),
+            origin: source.origin.clone(),
             config,
         })
     }
 }
 
-/// Model, normaliser, pre-tokenizer, decoder.
-type Parts = (Value, Value, Value, Value);
+/// What a `tokenizer.json` consists of, and whether texts begin with BOS by default.
+struct Parts {
+    model: Value,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    adds_bos: bool,
+}
 
-impl GgufTokenizer<'_> {
+impl<'a> GgufTokenizer<'a> {
     fn error(&self, message: impl Into<String>) -> Error {
-        Error::tokenizer(self.origin, message)
+        Error::tokenizer(&self.origin, message)
     }
 
     fn check(&self) -> Result<()> {
@@ -111,94 +122,90 @@ impl GgufTokenizer<'_> {
                 );
             }
         }
-        for (key, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)]
-        {
-            if let Some(id) = id.filter(|id| *id as usize >= count) {
-                return Err(self.error(format!(
-                    "tokenizer.ggml.{key}_token_id is {id}, but there are only {count} tokens"
-                )));
-            }
+        if let Some((role, id)) = self.ids.iter().find(|(_, id)| **id as usize >= count) {
+            return Err(self.error(format!(
+                "tokenizer.ggml.{role}_token_id is {id}, but there are only {count} tokens"
+            )));
         }
         Ok(())
     }
 
+    /// The token with a role: as the file says, or as such vocabularies begin.
+    fn id(&self, role: &str) -> Option<u32> {
+        let known = SENTENCEPIECE_IDS.iter().filter(|_| self.model == "llama");
+        let usual = known.copied().find(|(known, id)| *known == role && self.token(*id).is_some());
+        self.ids.get(role).copied().or(usual.map(|(_, id)| id))
+    }
+
+    fn token(&self, id: u32) -> Option<&str> {
+        self.tokens.get(id as usize).copied()
+    }
+
     fn vocabulary(&self) -> Value {
-        Value::Object(self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect())
+        let entry = |(id, token): (usize, &&str)| match *token {
+            "" => (format!("[EMPTY_{id}]"), json!(id)),
+            token => (token.to_owned(), json!(id)),
+        };
+        Value::Object(self.tokens.iter().enumerate().map(entry).collect())
     }
 
-    fn kind(&self, id: usize) -> i32 {
-        self.token_types.get(id).copied().unwrap_or(1)
-    }
-
-    /// Control tokens and the unknown token are special; user-defined ones are matched whole, but are text.
+    /// Control tokens, the unknown token and those that end a text are special; user-defined ones are matched whole,
+    /// but are text.
     fn added_tokens(&self) -> Vec<Value> {
-        let added = self
-            .tokens
-            .iter()
-            .enumerate()
-            .filter(|(id, _)| matches!(self.kind(*id), UNKNOWN | CONTROL | USER_DEFINED));
-        added
-            .map(|(id, token)| {
+        let ends = self.end_ids();
+        let added = self.tokens.iter().enumerate().filter_map(|(id, token)| {
+            let kind = self.token_types.get(id).copied().unwrap_or(NORMAL);
+            let special = matches!(kind, UNKNOWN | CONTROL) || ends.contains(&(id as u32));
+            (special || kind == USER_DEFINED).then(|| {
                 json!({
                     "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                    "normalized": false, "special": self.kind(id) != USER_DEFINED,
+                    "normalized": false, "special": special,
                 })
             })
-            .collect()
+        });
+        added.collect()
     }
 
     /// Puts BOS before a text that asks for special tokens.
     fn post_processor(&self, add_bos: bool) -> Value {
-        let Some((id, token)) =
-            self.bos.filter(|_| add_bos).and_then(|id| Some((id, self.tokens.get(id as usize)?)))
-        else {
-            return Value::Null;
-        };
-        bos_first(token, id)
+        let bos = self.id("bos").filter(|_| add_bos);
+        bos.and_then(|id| Some(bos_first(self.token(id)?, id))).unwrap_or_default()
     }
 
     fn byte_level(&self) -> Result<Parts> {
         if self.merges.is_empty() {
             return Err(self.error("tokenizer.ggml.merges is missing or empty, which a \"gpt2\" model needs"));
         }
-        let digits = json!({"type": "Digits", "individual_digits": true});
-        let (pre_tokenizer, normalizer, ignore_merges) = match self.pre.unwrap_or("gpt-2") {
-            "gpt-2" | "gpt2" | "default" | "olmo" | "phi-2" | "mpt" | "jais" | "codeshell" => {
-                (byte_level(true), Value::Null, false)
-            }
-            "smollm" | "refact" | "command-r" | "starcoder" => {
-                (json!({"type": "Sequence", "pretokenizers": [digits, byte_level(true)]}), Value::Null, false)
-            }
-            "llama-bpe" | "llama3" | "llama-v3" | "dbrx" => (split(LLAMA3_SPLIT), Value::Null, true),
-            "qwen2" | "deepseek-r1-qwen" => (split(QWEN_SPLIT), json!({"type": "NFC"}), false),
-            other => {
-                return Err(self.error(format!(
-                    "tokenizer.ggml.pre is \"{other}\"; gpt-2, smollm, llama-bpe, qwen2 and their equals can be used"
-                )));
-            }
-        };
+        let pre = pre::pre_tokenizer(self.pre).map_err(|message| self.error(message))?;
         let model = json!({
             "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": ignore_merges,
-            "vocab": self.vocabulary(), "merges": self.pairs()?,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+            "ignore_merges": pre.ignore_merges, "vocab": self.vocabulary(), "merges": self.pairs()?,
         });
-        Ok((model, normalizer, pre_tokenizer, byte_level(true)))
+        let splits = pre.splits.iter().map(|pattern| isolated(pattern)).chain([byte_level(false)]);
+        Ok(Parts {
+            model,
+            normalizer: if pre.composes { json!({"type": "NFC"}) } else { Value::Null },
+            pre_tokenizer: json!({"type": "Sequence", "pretokenizers": splits.collect::<Vec<_>>()}),
+            decoder: byte_level(true),
+            adds_bos: pre.adds_bos,
+        })
     }
 
     fn pairs(&self) -> Result<Vec<(&str, &str)>> {
-        let split = |(row, merge)| {
-            str::split_once(merge, ' ').ok_or_else(|| {
+        let split = |(row, merge): (usize, &'a str)| {
+            merge.split_once(' ').ok_or_else(|| {
                 self.error(format!("tokenizer.ggml.merges, entry {row}: \"{merge}\" is not a pair"))
             })
         };
-        self.merges.iter().map(String::as_str).enumerate().map(split).collect()
+        self.merges.iter().copied().enumerate().map(split).collect()
     }
 
     /// Sentencepiece BPE joins the pair whose result has the best score; blanks are written as `▁`, and what the
     /// vocabulary lacks is spelt in bytes.
     fn sentencepiece(&self) -> Result<Parts> {
         let merges = if self.merges.is_empty() { self.merges_by_score() } else { self.pairs()? };
-        let unk = self.unk.and_then(|id| self.tokens.get(id as usize));
+        let unk = self.id("unknown").and_then(|id| self.token(id));
         let model = json!({
             "type": "BPE", "dropout": null, "unk_token": unk, "continuing_subword_prefix": null,
             "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
@@ -215,14 +222,19 @@ impl GgufTokenizer<'_> {
             normalizers.insert(0, json!({"type": "Prepend", "prepend": "▁"}));
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
         }
-        let normalizer = json!({"type": "Sequence", "normalizers": normalizers});
-        Ok((model, normalizer, Value::Null, json!({"type": "Sequence", "decoders": decoders})))
+        Ok(Parts {
+            model,
+            normalizer: json!({"type": "Sequence", "normalizers": normalizers}),
+            pre_tokenizer: Value::Null,
+            decoder: json!({"type": "Sequence", "decoders": decoders}),
+            adds_bos: true,
+        })
     }
 
     /// Every way to join two tokens into a third, best score of the third first.
     fn merges_by_score(&self) -> Vec<(&str, &str)> {
         let ids: HashMap<&str, usize> =
-            self.tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
+            self.tokens.iter().enumerate().map(|(id, token)| (*token, id)).collect();
         let mut merges = Vec::new();
         for (id, token) in self.tokens.iter().enumerate() {
             let score = self.scores.get(id).copied().unwrap_or_default();
