@@ -54,6 +54,8 @@ FIXED = {
 }
 # Positions that llama.cpp has no key for, and models that it does not read.
 LEFT_OUT = {"baichuan2-13b", "falcon-rw-alibi", "hf-olmo", "llama-rope-dynamic", "qwen-ntk-logn", "yuan2"}
+# Models whose file is also made with queries, keys and values in one tensor.
+FUSED = {"llama-bias"}
 
 
 def drawn(name, shape):
@@ -144,6 +146,8 @@ def main():
                     halved(folder, model)
                     out.mkdir(parents=True, exist_ok=True)
                     convert(model, out / "model.gguf", "f16")
+                    if folder.name in FUSED:
+                        convert(model, out / "fused.gguf", "f16", fuse_qkv=True)
                 shutil.copy(model / "config.json", out)
                 print("wrote", out)
             except Exception as error:

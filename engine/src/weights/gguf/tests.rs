@@ -1,103 +1,64 @@
-//! Models of a folder, written as llama.cpp's converter writes them, come back the same.
+//! Files that llama.cpp's converter wrote, changed in one point each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 
-use crate::families::RopeScaling;
+use super::GgufFile;
+use crate::families::spec::AttentionKind;
+use crate::families::{RopeScaling, RopeSpec};
 use crate::model::Tuning;
 use crate::weights::{ModelFiles, open};
 
-/// Names as in llama.cpp's `gguf-py/gguf/tensor_mapping.py`.
-const NAMES: &[(&str, &str)] = &[
-    ("model.embed_tokens", "token_embd"),
-    ("model.norm", "output_norm"),
-    ("model.layers.", "blk."),
-    ("lm_head", "output"),
-    ("input_layernorm", "attn_norm"),
-    ("post_attention_layernorm", "ffn_norm"),
-    ("self_attn.q_norm", "attn_q_norm"),
-    ("self_attn.k_norm", "attn_k_norm"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.o_proj", "attn_output"),
-    ("mlp.gate_proj", "ffn_gate"),
-    ("mlp.up_proj", "ffn_up"),
-    ("mlp.down_proj", "ffn_down"),
-];
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/models").join(name)
-}
-
+/// What a file holds.
+#[derive(Clone)]
 struct Gguf {
     metadata: Vec<(String, Value)>,
     tensors: Vec<(String, Tensor)>,
 }
 
 impl Gguf {
-    /// The model in a folder, as its converter writes it.
-    fn of(folder: &Path, architecture: &str) -> Gguf {
-        let text = fs::read_to_string(folder.join("config.json")).unwrap();
-        let config: Value = serde_json::from_str(&text).unwrap();
-        let keys = [
-            ("hidden_size", "embedding_length"),
-            ("intermediate_size", "feed_forward_length"),
-            ("num_hidden_layers", "block_count"),
-            ("num_attention_heads", "attention.head_count"),
-            ("num_key_value_heads", "attention.head_count_kv"),
-            ("rms_norm_eps", "attention.layer_norm_rms_epsilon"),
-            ("max_position_embeddings", "context_length"),
-            ("rope_theta", "rope.freq_base"),
-            ("head_dim", "attention.key_length"),
-        ];
-        let mut metadata = vec![("general.architecture".to_owned(), json!(architecture))];
-        for (theirs, key) in keys {
-            if let Some(value) = config.get(theirs) {
-                metadata.push((format!("{architecture}.{key}"), value.clone()));
-            }
-        }
-        let weights = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
-        let heads = |key: &str| config[key].as_u64().unwrap() as usize;
-        let tensors = weights.into_iter().map(|(name, tensor)| {
-            let mut tensor = tensor.to_dtype(DType::F32).unwrap();
-            if architecture == "llama" && name.contains(".q_proj.") {
-                tensor = interleave(&tensor, heads("num_attention_heads"));
-            }
-            if architecture == "llama" && name.contains(".k_proj.") {
-                tensor = interleave(&tensor, heads("num_key_value_heads"));
-            }
-            if architecture == "gemma" && name.contains("norm") {
-                tensor = (tensor + 1.0).unwrap();
-            }
-            let stored = NAMES.iter().fold(name, |name, (theirs, ours)| name.replace(theirs, ours));
-            (stored, tensor)
-        });
-        Gguf { tensors: tensors.collect(), metadata }
+    /// The file of a golden case.
+    fn of(case: &str) -> Gguf {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/gguf").join(case).join("model.gguf");
+        let file = GgufFile::open(&path).unwrap();
+        let tensors = file.names().map(|name| (name.to_owned(), file.tensor(name).unwrap()));
+        let mut tensors: Vec<_> = tensors.collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        Gguf { metadata: file.metadata().clone().into_iter().collect(), tensors }
     }
 
-    fn write(&self) -> tempfile::TempPath {
-        let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    fn set(&mut self, key: &str, value: Value) {
+        self.metadata.retain(|(known, _)| known != key);
+        self.metadata.push((key.to_owned(), value));
+    }
+
+    fn unset(&mut self, key: &str) {
+        self.metadata.retain(|(known, _)| known != key);
+    }
+
+    fn take(&mut self, tensor: &str) -> Tensor {
+        let place = self.tensors.iter().position(|(name, _)| name == tensor).unwrap();
+        self.tensors.remove(place).1
+    }
+
+    fn put(&mut self, tensor: &str, value: Tensor) {
+        self.tensors.push((tensor.to_owned(), value));
+    }
+
+    fn bytes(&self) -> Vec<u8> {
         let mut file = b"GGUF".to_vec();
         file.extend(3u32.to_le_bytes());
         file.extend((self.tensors.len() as u64).to_le_bytes());
         file.extend((self.metadata.len() as u64).to_le_bytes());
         for (key, value) in &self.metadata {
             file.extend(text(key));
-            match value {
-                Value::String(value) => file.extend([&8u32.to_le_bytes()[..], &text(value)].concat()),
-                value if value.is_u64() => {
-                    file.extend(10u32.to_le_bytes());
-                    file.extend(value.as_u64().unwrap().to_le_bytes());
-                }
-                value => {
-                    file.extend(6u32.to_le_bytes());
-                    file.extend((value.as_f64().unwrap() as f32).to_le_bytes());
-                }
-            }
+            let (kind, bytes) = written(value);
+            file.extend(kind.to_le_bytes());
+            file.extend(bytes);
         }
         let mut data = Vec::new();
         for (name, tensor) in &self.tensors {
@@ -112,54 +73,69 @@ impl Gguf {
         }
         file.resize(file.len().next_multiple_of(32), 0);
         file.extend(data);
+        file
+    }
+
+    fn opened(&self) -> crate::Result<ModelFiles> {
         let path = tempfile::Builder::new().suffix(".gguf").tempfile().unwrap().into_temp_path();
-        fs::write(&path, file).unwrap();
-        path
+        fs::write(&path, self.bytes()).unwrap();
+        open(&path, None)
     }
 
     fn open(&self) -> ModelFiles {
-        open(&self.write(), None).unwrap()
+        self.opened().unwrap()
+    }
+
+    fn refusal(&self) -> String {
+        self.opened().err().unwrap().to_string()
     }
 }
 
-/// `permute` of the converter.
-fn interleave(tensor: &Tensor, heads: usize) -> Tensor {
-    let dims = tensor.dims().to_vec();
-    let halves =
-        tensor.reshape((heads, 2, dims[0] / heads / 2, dims[1..].iter().product::<usize>())).unwrap();
-    halves.transpose(1, 2).unwrap().contiguous().unwrap().reshape(dims).unwrap()
+fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
-#[test]
-fn layouts_come_back_as_the_folder_has_them() {
-    for (name, architecture) in [("llama-bias", "llama"), ("qwen2", "qwen2"), ("gemma", "gemma")] {
-        let folder = open(&golden(name), None).unwrap();
-        let file = Gguf::of(&golden(name), architecture).open();
-        assert_eq!(format!("{:?}", file.spec), format!("{:?}", folder.spec), "{name}");
-        let params = |files: &ModelFiles| files.build(&Tuning::default()).unwrap().params();
-        for (ours, theirs) in params(&file).iter().zip(&params(&folder)) {
-            assert_eq!(ours.name, theirs.name, "{name}");
-            let (ours, wanted) = (ours.to_f32().unwrap(), theirs.to_f32().unwrap());
-            // 1 + w - 1 is not quite w.
-            let close = ours.iter().zip(&wanted).all(|(ours, wanted)| (ours - wanted).abs() < 1e-6);
-            assert!(close && ours.len() == wanted.len(), "{name}: {}", theirs.name);
+/// Type and bytes of a value.
+fn written(value: &Value) -> (u32, Vec<u8>) {
+    match value {
+        Value::String(value) => (8, text(value)),
+        Value::Bool(value) => (7, vec![u8::from(*value)]),
+        Value::Array(list) => {
+            let entries: Vec<_> = list.iter().map(written).collect();
+            let kind = entries.first().map_or(4, |entry| entry.0);
+            let mut bytes = [&kind.to_le_bytes()[..], &(list.len() as u64).to_le_bytes()].concat();
+            bytes.extend(entries.into_iter().flat_map(|entry| entry.1));
+            (9, bytes)
         }
+        value if value.is_u64() => (10, value.as_u64().unwrap().to_le_bytes().into()),
+        value => (6, (value.as_f64().unwrap() as f32).to_le_bytes().into()),
     }
+}
+
+/// Names and values of all parameters.
+fn params(files: &ModelFiles) -> Vec<(String, Vec<f32>)> {
+    let params = files.build(&Tuning::default()).unwrap().params();
+    params.iter().map(|param| (param.name.clone(), param.to_f32().unwrap())).collect()
+}
+
+/// Asserts that two files hold the same model.
+fn assert_same(got: &Gguf, wanted: &Gguf) {
+    let (got, wanted) = (got.open(), wanted.open());
+    assert_eq!(format!("{:?}", got.spec), format!("{:?}", wanted.spec));
+    assert!(params(&got) == params(&wanted));
 }
 
 #[test]
 fn rotary_divisors_are_llama_3s_or_taken_as_they_are() {
-    let folder = open(&golden("llama3-rope"), None).unwrap();
-    let mut gguf = Gguf::of(&golden("llama3-rope"), "llama");
-    let [rope] = &folder.spec.ropes[..] else { panic!("one rope") };
-    let plain = crate::families::RopeSpec::plain(rope.theta, rope.rotary_dim);
+    let mut gguf = Gguf::of("llama3-rope");
+    let rope = gguf.open().spec.ropes[0].clone();
+    let plain = RopeSpec::plain(rope.theta, rope.rotary_dim);
     let mut divided = |scaling: RopeScaling| {
-        let stretched = crate::families::RopeSpec { scaling, ..plain.clone() };
+        let stretched = RopeSpec { scaling, ..plain.clone() };
         let pairs = plain.frequencies(1).0.into_iter().zip(stretched.frequencies(1).0);
         let divisors: Vec<f32> = pairs.map(|(plain, stretched)| plain / stretched).collect();
-        gguf.tensors.retain(|(name, _)| name != "rope_freqs.weight");
-        let tensor = Tensor::new(divisors, &Device::Cpu).unwrap();
-        gguf.tensors.push(("rope_freqs.weight".to_owned(), tensor));
+        gguf.take("rope_freqs.weight");
+        gguf.put("rope_freqs.weight", Tensor::new(divisors, &Device::Cpu).unwrap());
         let file = gguf.open();
         let (ours, wanted) = (file.spec.ropes[0].frequencies(1), stretched.frequencies(1));
         assert_eq!(ours.1, wanted.1);
@@ -168,19 +144,20 @@ fn rotary_divisors_are_llama_3s_or_taken_as_they_are() {
     };
     let published = RopeScaling::Llama3 { factor: 32.0, low: 1.0, high: 4.0, original: 8192 };
     assert_eq!(divided(published.clone()), published);
-    assert!(matches!(divided(rope.scaling.clone()), RopeScaling::Long { .. }));
+    let other = RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 32 };
+    assert!(matches!(divided(other), RopeScaling::Long { .. }));
 }
 
 #[test]
 fn stretched_positions_know_their_original_length() {
-    let mut gguf = Gguf::of(&golden("llama"), "llama");
+    let mut gguf = Gguf::of("xverse");
     for (key, value) in [
         ("type", json!("yarn")),
         ("factor", json!(4.0)),
         ("original_context_length", json!(32)),
         ("yarn_beta_fast", json!(16.0)),
     ] {
-        gguf.metadata.push((format!("llama.rope.scaling.{key}"), value));
+        gguf.set(&format!("xverse.rope.scaling.{key}"), value);
     }
     let RopeScaling::Yarn { factor, beta_fast, beta_slow, original, .. } = gguf.open().spec.ropes[0].scaling
     else {
@@ -191,10 +168,134 @@ fn stretched_positions_know_their_original_length() {
 
 #[test]
 fn what_is_not_known_is_refused_by_name() {
-    let mut gguf = Gguf::of(&golden("llama"), "llama");
-    let refusal = |gguf: &Gguf| open(&gguf.write(), None).map(|_| ()).unwrap_err().to_string();
-    gguf.tensors.push(("blk.0.ffn_gate_exps.weight".into(), Tensor::new(&[1f32], &Device::Cpu).unwrap()));
-    assert!(refusal(&gguf).contains("`blk.0.ffn_gate_exps.weight`"));
-    gguf.metadata[0].1 = json!("mamba");
-    assert!(refusal(&gguf).contains("`mamba`; supported in GGUF are llama, qwen2, qwen3, gemma"));
+    let plain = Gguf::of("xverse");
+    let mut gguf = plain.clone();
+    gguf.put("blk.0.ffn_gate_exps.weight", Tensor::new(&[1f32], &Device::Cpu).unwrap());
+    assert!(
+        gguf.refusal().contains("`blk.0.ffn_gate_exps.weight` is not known of the architecture `xverse`")
+    );
+    for (key, value, said) in [
+        ("logit_scale", json!(2.0), "is 2.0"),
+        ("attention.causal", json!(false), "is false"),
+        ("attention.sliding_window", json!(8), "is 8"),
+        ("attention.head_count", json!([4, 2]), "differs from layer to layer"),
+        ("rope.dimension_count", json!(4), "is 4, but heads have 8 dimensions"),
+        ("rope.scaling.type", json!("dynamic"), "is `dynamic`; supported are none, linear, yarn, longrope"),
+        ("attention.value_length", json!(4), "is 4, but keys have 8 dimensions"),
+    ] {
+        let mut gguf = plain.clone();
+        gguf.set(&format!("xverse.{key}"), value);
+        let refusal = gguf.refusal();
+        assert!(refusal.contains(&format!("`xverse.{key}` {said}")), "{refusal}");
+    }
+    // What says nothing, or is as long as the context, changes nothing.
+    let mut gguf = plain.clone();
+    gguf.set("xverse.logit_scale", json!(0.0));
+    gguf.set("xverse.attention.sliding_window", json!(128));
+    gguf.set("xverse.attention.head_count", json!([4, 4]));
+    assert_same(&gguf, &plain);
+    gguf.set("general.architecture", json!("mamba"));
+    let refusal = gguf.refusal();
+    assert!(refusal.contains("`mamba`; supported in GGUF are baichuan, bloom"), "{refusal}");
+}
+
+#[test]
+fn layouts_of_older_files_are_read() {
+    let newer = Gguf::of("deepseek2");
+    let mut older = newer.clone();
+    let (key, value) = (older.number("attention.key_length_mla"), older.number("attention.value_length_mla"));
+    for key in ["attention.key_length_mla", "attention.value_length_mla"] {
+        older.unset(&format!("deepseek2.{key}"));
+    }
+    older.set("deepseek2.attention.key_length", json!(key));
+    older.set("deepseek2.attention.value_length", json!(value));
+    for layer in 0..3 {
+        let keys = older.take(&format!("blk.{layer}.attn_k_b.weight")).transpose(1, 2).unwrap();
+        let values = older.take(&format!("blk.{layer}.attn_v_b.weight"));
+        let joint = Tensor::cat(&[keys, values], 1).unwrap().flatten(0, 1).unwrap();
+        older.put(&format!("blk.{layer}.attn_kv_b.weight"), joint);
+    }
+    assert_same(&older, &newer);
+
+    let newer = Gguf::of("mixtral");
+    let mut older = newer.clone();
+    for layer in 0..2 {
+        for map in ["gate", "up", "down"] {
+            let experts = older.take(&format!("blk.{layer}.ffn_{map}_exps.weight"));
+            for expert in 0..4 {
+                let own = experts.get(expert).unwrap();
+                older.put(&format!("blk.{layer}.ffn_{map}.{expert}.weight"), own);
+            }
+        }
+    }
+    assert_same(&older, &newer);
+}
+
+impl Gguf {
+    /// A number of the architecture.
+    fn number(&self, key: &str) -> u64 {
+        let found = self.metadata.iter().find(|(known, _)| known.ends_with(&format!(".{key}")));
+        found.unwrap().1.as_u64().unwrap()
+    }
+}
+
+#[test]
+fn layers_that_predict_further_tokens_are_left_out() {
+    let plain = Gguf::of("deepseek3");
+    let mut more = plain.clone();
+    more.set("deepseek2.block_count", json!(4));
+    more.set("deepseek2.nextn_predict_layers", json!(1));
+    more.put("blk.3.nextn.eh_proj.weight", Tensor::new(&[1f32], &Device::Cpu).unwrap());
+    assert_same(&more, &plain);
+}
+
+#[test]
+fn baichuan_has_position_biases_where_the_file_says_so() {
+    let mut gguf = Gguf::of("baichuan2-7b");
+    assert_eq!(gguf.open().spec.ropes.len(), 1);
+    gguf.set("baichuan.attention.max_alibi_bias", json!(8.0));
+    let spec = gguf.open().spec;
+    assert!(matches!(spec.attention, AttentionKind::Heads(heads) if heads.alibi.is_some()));
+    assert!(spec.ropes.is_empty());
+}
+
+/// The model in parts, as `gguf-split` writes it: each with some tensors, the first with all metadata.
+fn in_parts(gguf: &Gguf, folder: &Path, count: usize) -> Vec<PathBuf> {
+    let share = gguf.tensors.len().div_ceil(count);
+    let parts = gguf.tensors.chunks(share).enumerate().map(|(index, tensors)| {
+        let metadata = if index == 0 { gguf.metadata.clone() } else { Vec::new() };
+        let mut part = Gguf { metadata, tensors: tensors.to_vec() };
+        part.set("split.no", json!(index));
+        part.set("split.count", json!(count));
+        part.set("split.tensors.count", json!(gguf.tensors.len()));
+        let path = folder.join(format!("model-{:05}-of-{count:05}.gguf", index + 1));
+        fs::write(&path, part.bytes()).unwrap();
+        path
+    });
+    parts.collect()
+}
+
+#[test]
+fn a_model_in_parts_is_opened_by_any_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Gguf::of("xverse");
+    let parts = in_parts(&whole, folder.path(), 3);
+    let wanted = params(&whole.open());
+    for part in &parts {
+        assert!(params(&open(part, None).unwrap()) == wanted);
+    }
+    let refusal = |path: &Path| open(path, None).err().unwrap().to_string();
+    let renamed = folder.path().join("part.gguf");
+    fs::rename(&parts[1], &renamed).unwrap();
+    let missing = refusal(&parts[0]);
+    assert!(missing.contains("model-00002-of-00003.gguf: is missing: it is part 2 of 3"), "{missing}");
+    let misnamed = refusal(&renamed);
+    assert!(
+        misnamed.contains("is part 2 of 3") && misnamed.contains("NAME-00002-of-00003.gguf"),
+        "{misnamed}"
+    );
+    fs::copy(&parts[2], &parts[1]).unwrap();
+    assert!(
+        refusal(&parts[0]).contains("should be part 2 of 3 by its name, but its metadata have split.no 2")
+    );
 }
