@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod tokens;
 
 use std::path::Path;
 
@@ -37,6 +38,7 @@ fn main() {
             }
         }
     }
+    cases.extend(tokens::cases());
     common::run(cases);
 }
 
