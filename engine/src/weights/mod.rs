@@ -13,7 +13,7 @@ mod unread;
 
 pub use atomic::{replace_folder, write_atomic};
 pub use folder::FolderSource;
-pub use gguf::{GgufFile, GgufSource};
+pub use gguf::{GgufFile, GgufSource, is_later_part};
 pub use initial::InitialSource;
 pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};

@@ -8,6 +8,7 @@ use std::{
 
 use app::api::ModelChoice;
 use engine::hub::is_model_id;
+use engine::weights::is_later_part;
 use recipe::registry;
 
 use crate::{
@@ -23,14 +24,16 @@ pub struct Model {
     pub path: PathBuf,
 }
 
-/// Hugging Face folders and GGUF files, directly in the folder or one level down (`org/name`).
+/// Hugging Face folders and GGUF files, directly in the folder or one level down (`org/name`). A model in several
+/// files is listed by its first one.
 pub fn scan(models_dir: &Path) -> Vec<Model> {
+    let is_listed = |path: &Path| is_model(path) && !is_later_part(path);
     let mut models = Vec::new();
     for path in children(models_dir) {
-        if is_model(&path) {
+        if is_listed(&path) {
             models.push(path);
         } else if path.is_dir() {
-            models.extend(children(&path).into_iter().filter(|path| is_model(path)));
+            models.extend(children(&path).into_iter().filter(|path| is_listed(path)));
         }
     }
     models
@@ -180,6 +183,8 @@ mod tests {
         fs::write(wick.join("config.json"), "{}").unwrap();
         fs::write(deep.join("config.json"), "{}").unwrap();
         fs::write(dir.path().join("small.gguf"), "").unwrap();
+        fs::write(dir.path().join("parts-00001-of-00002.gguf"), "").unwrap();
+        fs::write(dir.path().join("parts-00002-of-00002.gguf"), "").unwrap();
         fs::write(dir.path().join("README.md"), "").unwrap();
         let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F32","shape":[4],"data_offsets":[24,40]}}"#;
         let mut file = (header.len() as u64).to_le_bytes().to_vec();
@@ -188,8 +193,8 @@ mod tests {
 
         let models = scan(dir.path());
         let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
-        assert_eq!(names, ["org/deep", "small.gguf", "wick"]);
-        assert_eq!(models[2].choice().parameters, Some(10));
+        assert_eq!(names, ["org/deep", "parts-00001-of-00002.gguf", "small.gguf", "wick"]);
+        assert_eq!(models[3].choice().parameters, Some(10));
         assert_eq!(models[0].choice().parameters, None);
     }
 }

@@ -17,8 +17,11 @@ pub struct Metadata<'a> {
     asked: RefCell<HashSet<String>>,
 }
 
-/// Keys that say nothing of the arithmetic of a text's logits.
+/// Keys that say nothing of the arithmetic of a text's logits; an epsilon is for the kind of norm that the architecture
+/// has, which asks for its own.
 const WITHOUT_EFFECT: &[&str] = &[
+    "attention.layer_norm_epsilon",
+    "attention.layer_norm_rms_epsilon",
     "vocab_size",
     "tensor_data_layout",
     "rope.scaling.finetuned",

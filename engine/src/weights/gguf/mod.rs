@@ -27,6 +27,7 @@ use crate::model::{Decoder, WeightSource};
 use crate::{Error, Result};
 
 pub use file::GgufFile;
+pub use split::is_later_part;
 
 /// Tensors of a GGUF file under their Hugging Face names.
 pub struct GgufSource {

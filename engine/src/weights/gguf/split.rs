@@ -10,6 +10,16 @@ use serde_json::Value;
 use super::file::Part;
 use crate::{Error, Result};
 
+/// Whether a path is that of a later part of a model, by its name.
+pub fn is_later_part(path: &Path) -> bool {
+    let numbers = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| {
+        let (start, count) = stem.rsplit_once("-of-")?;
+        let number = start.rsplit_once('-')?.1;
+        Some((number.parse::<usize>().ok()?, count.parse::<usize>().ok()?))
+    });
+    numbers.is_some_and(|(number, count)| (2..=count).contains(&number))
+}
+
 /// All parts of the model that `part` belongs to, in order; itself alone where it is whole.
 ///
 /// # Errors

@@ -110,9 +110,10 @@ impl Stored {
         let mut pieces = pieces?;
         let rows: usize = pieces.iter().map(|piece| piece.dims()[0]).sum();
         if rows * width != shape.iter().product::<usize>() {
-            let found: Vec<_> = self.pieces.iter().map(|piece| file.shape(&piece.tensor)).collect();
-            let message = format!("has shape {:?}; by the configuration it should be {shape:?}", found[0]);
-            return Err(file.wrong(&self.pieces[0].tensor, message.replace("Some", "")));
+            let first = &self.pieces[0].tensor;
+            let found = file.shape(first).unwrap_or_default();
+            let message = format!("has shape {found:?}; by the configuration it should be {shape:?}");
+            return Err(file.wrong(first, message));
         }
         let joined = match (pieces.len(), self.groups) {
             (1, _) => pieces.remove(0),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 
-use super::GgufFile;
+use super::{GgufFile, is_later_part};
 use crate::families::spec::AttentionKind;
 use crate::families::{RopeScaling, RopeSpec};
 use crate::model::Tuning;
@@ -167,6 +167,43 @@ fn stretched_positions_know_their_original_length() {
 }
 
 #[test]
+fn a_tenth_of_the_scale_of_all_dimensions_is_written_for_latent_attention() {
+    let mut gguf = Gguf::of("deepseek2");
+    for (key, value) in [
+        ("type", json!("yarn")),
+        ("factor", json!(40.0)),
+        ("original_context_length", json!(32)),
+        ("yarn_log_multiplier", json!(0.0707)),
+    ] {
+        gguf.set(&format!("deepseek2.rope.scaling.{key}"), value);
+    }
+    let spec = gguf.open().spec;
+    let AttentionKind::Latent(latent) = spec.attention else { panic!("no latents") };
+    let wanted = (0.1 * 0.707 * 40f64.ln() + 1.0).powi(2) / ((latent.plain + latent.rotary) as f64).sqrt();
+    assert!((f64::from(latent.scale) - wanted).abs() < 1e-6, "{} for {wanted}", latent.scale);
+    assert!(matches!(spec.ropes[0].scaling, RopeScaling::Yarn { attention: 1.0, .. }));
+}
+
+#[test]
+fn minicpm_is_granite_with_factors_that_older_files_leave_out() {
+    let granite = Gguf::of("granite");
+    let renamed =
+        granite.metadata.iter().map(|(key, value)| (key.replace("granite.", "minicpm."), value.clone()));
+    let mut minicpm = Gguf { metadata: renamed.collect(), ..granite.clone() };
+    minicpm.set("general.architecture", json!("minicpm"));
+    minicpm.unset("minicpm.attention.scale");
+    let factors = |files: ModelFiles| {
+        (files.spec.embedding.scale, files.spec.block.residual_scale, files.spec.head.scale)
+    };
+    assert_eq!(factors(minicpm.open()), factors(granite.open()));
+    for key in ["embedding_scale", "residual_scale", "logit_scale"] {
+        minicpm.unset(&format!("minicpm.{key}"));
+    }
+    // Two layers, 32 dimensions.
+    assert_eq!(factors(minicpm.open()), (12.0, (1.4 / 2f64.sqrt()) as f32, 8.0));
+}
+
+#[test]
 fn what_is_not_known_is_refused_by_name() {
     let plain = Gguf::of("xverse");
     let mut gguf = plain.clone();
@@ -284,6 +321,8 @@ fn a_model_in_parts_is_opened_by_any_of_them() {
     for part in &parts {
         assert!(params(&open(part, None).unwrap()) == wanted);
     }
+    assert_eq!(parts.iter().map(|part| is_later_part(part)).collect::<Vec<_>>(), [false, true, true]);
+    assert!(!is_later_part(Path::new("models/gemma-3-270m.gguf")));
     let refusal = |path: &Path| open(path, None).err().unwrap().to_string();
     let renamed = folder.path().join("part.gguf");
     fs::rename(&parts[1], &renamed).unwrap();

@@ -16,7 +16,6 @@ const ENDS: &[&str] = &[
     "<|calls|>",
     "<end_of_turn>",
     "<|endoftext|>",
-    "</s>",
     "<|eom_id|>",
     "<EOT>",
     "_<EOT>",
@@ -42,20 +41,17 @@ const ROLES: &[(&str, &[&str])] = &[
     ("fim_sep", &["<|file_sep|>"]),
 ];
 
-/// A token that is none of the ends in a vocabulary that has others beside it: each group has all of its ends.
-const EXCEPTIONS: &[(&str, &[&[&str]])] = &[
-    // OpenAI's harmony format and Solar Open end messages with it, turns with others.
-    (
-        "<|end|>",
-        &[
-            &["<|return|>", "<|call|>"],
-            &["<|return|>", "<|calls|>"],
-            &["<|flush|>", "<|call|>"],
-            &["<|flush|>", "<|calls|>"],
-        ],
-    ),
-    // Gemma 4 and PLaMo have it as an ordinary token.
-    ("</s>", &[&["<|tool_response>"], &["<|plamo:eos|>"]]),
+/// An end where the file marks it as a control token; otherwise it is text that is struck through no more (Gemma).
+const STROKE: &str = "</s>";
+
+/// In vocabularies with the ends of one of these groups it closes a message, but not the turn: OpenAI's harmony format
+/// and Solar Open.
+const MESSAGE: &str = "<|end|>";
+const TURNS: &[[&str; 2]] = &[
+    ["<|return|>", "<|call|>"],
+    ["<|return|>", "<|calls|>"],
+    ["<|flush|>", "<|call|>"],
+    ["<|flush|>", "<|calls|>"],
 ];
 
 impl GgufTokenizer<'_> {
@@ -66,12 +62,11 @@ impl GgufTokenizer<'_> {
         for (role, texts) in ROLES {
             ends.extend(self.id(role).or_else(|| texts.iter().find_map(|text| find(text))));
         }
+        ends.extend(find(STROKE).filter(|id| self.kind(*id) == super::CONTROL));
         let is_end = |text: &str| find(text).is_some_and(|id| ends.contains(&id));
-        let excepted = |(text, groups): &(&str, &[&[&str]])| {
-            let excepted = groups.iter().any(|group| group.iter().all(|text| is_end(text)));
-            find(text).filter(|_| excepted)
-        };
-        let excepted: Vec<u32> = EXCEPTIONS.iter().filter_map(excepted).collect();
-        ends.into_iter().filter(|id| !excepted.contains(id)).collect()
+        if TURNS.iter().any(|group| group.iter().all(|text| is_end(text))) {
+            ends.retain(|id| self.tokens[*id as usize] != MESSAGE);
+        }
+        ends.into_iter().collect()
     }
 }

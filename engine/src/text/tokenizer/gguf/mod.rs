@@ -122,23 +122,31 @@ impl<'a> GgufTokenizer<'a> {
                 );
             }
         }
-        if let Some((role, id)) = self.ids.iter().find(|(_, id)| **id as usize >= count) {
-            return Err(self.error(format!(
-                "tokenizer.ggml.{role}_token_id is {id}, but there are only {count} tokens"
-            )));
+        for role in ["bos", "eos", "unknown", "padding"] {
+            if let Some(id) = self.ids.get(role).filter(|id| **id as usize >= count) {
+                return Err(self.error(format!(
+                    "tokenizer.ggml.{role}_token_id is {id}, but there are only {count} tokens"
+                )));
+            }
         }
         Ok(())
     }
 
     /// The token with a role: as the file says, or as such vocabularies begin.
     fn id(&self, role: &str) -> Option<u32> {
-        let known = SENTENCEPIECE_IDS.iter().filter(|_| self.model == "llama");
-        let usual = known.copied().find(|(known, id)| *known == role && self.token(*id).is_some());
-        self.ids.get(role).copied().or(usual.map(|(_, id)| id))
+        let usual =
+            SENTENCEPIECE_IDS.iter().filter(|_| self.model == "llama").find(|(known, _)| *known == role);
+        let id = self.ids.get(role).copied().or(usual.map(|(_, id)| *id));
+        id.filter(|id| self.token(*id).is_some())
     }
 
     fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize).copied()
+    }
+
+    /// What a token is: normal where the file does not say.
+    fn kind(&self, id: u32) -> i32 {
+        self.token_types.get(id as usize).copied().unwrap_or(NORMAL)
     }
 
     fn vocabulary(&self) -> Value {
@@ -154,7 +162,7 @@ impl<'a> GgufTokenizer<'a> {
     fn added_tokens(&self) -> Vec<Value> {
         let ends = self.end_ids();
         let added = self.tokens.iter().enumerate().filter_map(|(id, token)| {
-            let kind = self.token_types.get(id).copied().unwrap_or(NORMAL);
+            let kind = self.kind(id as u32);
             let special = matches!(kind, UNKNOWN | CONTROL) || ends.contains(&(id as u32));
             (special || kind == USER_DEFINED).then(|| {
                 json!({

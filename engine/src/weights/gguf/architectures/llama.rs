@@ -19,13 +19,19 @@ pub(super) fn sizes(metadata: &Metadata) -> Result<Value> {
     }))
 }
 
+/// Sizes of a family whose heads may have another width than their share of the hidden states.
+fn own_heads(metadata: &Metadata) -> Result<Value> {
+    let mut values = sizes(metadata)?;
+    if metadata.get("attention.key_length").is_some() {
+        values["head_dim"] = json!(head_dim(metadata)?);
+    }
+    Ok(values)
+}
+
 /// Sizes and RMSNorm, without positions.
 fn unplaced(metadata: &Metadata) -> Result<Value> {
-    let mut more = json!({"rms_norm_eps": metadata.number("attention.layer_norm_rms_epsilon")?});
-    if metadata.get("attention.key_length").is_some() {
-        more["head_dim"] = json!(head_dim(metadata)?);
-    }
-    Ok(with(sizes(metadata)?, more))
+    let norm = json!({"rms_norm_eps": metadata.number("attention.layer_norm_rms_epsilon")?});
+    Ok(with(own_heads(metadata)?, norm))
 }
 
 /// What is the same in all of them; they differ by `model_type`.
@@ -190,7 +196,7 @@ pub fn starcoder2(metadata: &Metadata) -> Result<Value> {
         "sliding_window": metadata.size_if("attention.sliding_window")?.filter(|window| *window > 0),
         "hidden_act": "gelu_pytorch_tanh",
     });
-    Ok(with(with(sizes(metadata)?, rope::whole(metadata)?), keys))
+    Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
 pub fn cohere(metadata: &Metadata) -> Result<Value> {
@@ -203,11 +209,11 @@ pub fn cohere(metadata: &Metadata) -> Result<Value> {
         "attention_bias": metadata.has_qkv_bias(),
         "hidden_act": "silu",
     });
-    Ok(with(with(sizes(metadata)?, rope::whole(metadata)?), keys))
+    Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
 pub fn cohere2(metadata: &Metadata) -> Result<Value> {
-    let mut keys = json!({
+    let keys = json!({
         "layer_norm_eps": metadata.number("attention.layer_norm_epsilon")?,
         "logit_scale": metadata.number("logit_scale")?,
         "sliding_window": metadata.size("attention.sliding_window")?,
@@ -215,10 +221,7 @@ pub fn cohere2(metadata: &Metadata) -> Result<Value> {
         "attention_bias": metadata.has_qkv_bias(),
         "hidden_act": "silu",
     });
-    if metadata.get("attention.key_length").is_some() {
-        keys["head_dim"] = json!(head_dim(metadata)?);
-    }
-    Ok(with(with(sizes(metadata)?, rope::whole(metadata)?), keys))
+    Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
 /// A factor of 0 means none.
@@ -276,7 +279,7 @@ pub fn olmo(metadata: &Metadata) -> Result<Value> {
         "hidden_act": "silu",
     });
     refuse_window(metadata)?;
-    Ok(with(with(sizes(metadata)?, rope::whole(metadata)?), keys))
+    Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
 /// Every fourth layer does not rotate, which no key says.
