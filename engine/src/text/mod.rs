@@ -10,6 +10,7 @@
 pub mod data;
 pub mod encode;
 mod error;
+mod jinja;
 mod numpy;
 mod prepare;
 mod pyjson;
@@ -22,5 +23,5 @@ pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
 pub use prepare::{EvalSet, Prepared, Remark, epoch_order, fetch, prepare, prepare_tokenizer};
 pub use store::{Examples, StreamStep, cache_folder};
-pub use template::{ChatTemplate, Dialogue, Message, Piece, Role, Template};
+pub use template::{ChatTemplate, Conversation, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

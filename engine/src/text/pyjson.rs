@@ -72,7 +72,7 @@ fn new_line(out: &mut String, indent: Option<usize>, depth: usize) {
 }
 
 /// Python's shortest form: an exponent below 1e-4 and from 1e16 on, of two digits at least.
-fn repr(float: f64) -> String {
+pub(super) fn repr(float: f64) -> String {
     let magnitude = float.abs();
     if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
         let text = format!("{float:e}");

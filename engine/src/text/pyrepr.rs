@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::jinja::is_printable;
 use super::pyjson;
 
 /// `str(value)`: a text as it is, anything else as `repr` writes it.
@@ -39,7 +40,7 @@ fn repr(value: &Value) -> String {
 }
 
 /// In single quotes, unless the text has such and no double ones.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {
@@ -49,20 +50,18 @@ fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\\' => out.push_str("\\\\"),
             c if c == quote => out.extend(['\\', c]),
-            c if !is_printable(c) => out.push_str(&match c as u32 {
-                code @ ..0x100 => format!("\\x{code:02x}"),
-                code @ ..0x1_0000 => format!("\\u{code:04x}"),
-                code => format!("\\U{code:08x}"),
-            }),
+            c if !c.is_ascii_graphic() && !is_printable(c.encode_utf8(&mut [0; 4])) => {
+                out.push_str(&match c as u32 {
+                    code @ ..0x100 => format!("\\x{code:02x}"),
+                    code @ ..0x1_0000 => format!("\\u{code:04x}"),
+                    code => format!("\\U{code:08x}"),
+                })
+            }
             c => out.push(c),
         }
     }
     out.push(quote);
     out
-}
-
-fn is_printable(c: char) -> bool {
-    c == ' ' || !(c.is_control() || c.is_whitespace())
 }
 
 #[cfg(test)]

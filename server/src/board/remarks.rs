@@ -7,6 +7,11 @@ use recipe::Problem;
 pub fn told(remark: &Remark) -> Problem {
     let (key, zh) = match remark {
         Remark::OwnTemplate => ("template", "未指定模板；将从分词器自带的对话模板中读取。".to_owned()),
+        Remark::MarkedTemplate => (
+            "template",
+            "未指定模板；对话由分词器自带的对话模板写出，其中标记为生成的部分（{% generation %}）计入损失。"
+                .to_owned(),
+        ),
         Remark::NoTemplate => (
             "template",
             "未指定模板，且模型没有自带的对话模板，文本将不加任何格式；请指定模型训练时所用的模板。"

@@ -4,6 +4,7 @@
 //! ([`supervised`]), and how short examples share a sequence ([`packing`]).
 
 mod answers;
+mod marked;
 mod packing;
 mod pretrain;
 mod seqlen;

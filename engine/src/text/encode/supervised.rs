@@ -16,7 +16,7 @@ pub struct Masking {
 }
 
 /// All turns of a conversation within `cutoff_len` tokens. Turns that no longer fit are left out: the last ones, or
-/// with `mask_history` the first.
+/// with `mask_history` the first. A chat template that marks what is learnt writes the conversation itself.
 ///
 /// # Errors
 /// If the template cannot express the conversation.
@@ -27,6 +27,9 @@ pub fn supervised(
     masking: Masking,
     cutoff_len: usize,
 ) -> Result<Example> {
+    if let Some(own) = &template.marked {
+        return super::marked::marked(record, (template, own), tokenizer, masking, cutoff_len);
+    }
     let discard_history = masking.mask_history && !template.preserve_thinking;
     let dialogue = record.dialogue(0);
     let is_masked = |turn: usize| dialogue.messages.get(2 * turn + 1).is_some_and(|answer| answer.masked);

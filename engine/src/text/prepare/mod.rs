@@ -60,7 +60,7 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 }
 
 /// The recipe's template, to which `tokenizer` is fitted. Without a name, the tokenizer's own chat template is taken
-/// apart, and without one texts stand as they are (`empty`), as plain text always does. `note` gets what a user should
+/// apart, or writes the conversations itself if it marks what counts in the loss, and without one texts stand as they are (`empty`), as plain text always does. `note` gets what a user should
 /// know.
 ///
 /// # Errors
@@ -75,7 +75,7 @@ pub fn prepare_tokenizer(
         None if recipe.stage == Stage::Pt => Template::named("empty")?,
         None => match Template::from_chat_template(tokenizer)? {
             Some(template) => {
-                note(Remark::OwnTemplate);
+                note(if template.marked.is_some() { Remark::MarkedTemplate } else { Remark::OwnTemplate });
                 template
             }
             None => {
@@ -98,6 +98,9 @@ pub fn prepare_tokenizer(
     }
     if let Some(system) = &recipe.default_system {
         template.default_system.clone_from(system);
+    }
+    if template.marked.is_some() {
+        template.enable_thinking = recipe.enable_thinking;
     }
     if template.reasoning != Reasoning::None {
         template.enable_thinking = recipe.enable_thinking;

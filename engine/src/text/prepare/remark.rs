@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Remark {
     /// No template was named; the model's own chat template was taken apart.
     OwnTemplate,
+    /// No template was named; the model's own chat template says what counts in the loss.
+    MarkedTemplate,
     /// Neither was a template named nor does the model have a chat template.
     NoTemplate,
     /// The template is for models that think before they answer.
@@ -23,6 +25,9 @@ impl fmt::Display for Remark {
             Self::OwnTemplate => {
                 f.write_str("No template is named; it is read off the tokenizer's own chat template.")
             }
+            Self::MarkedTemplate => f.write_str(
+                "No template is named; the tokenizer's own chat template writes the conversations, and what it marks as generated ({% generation %}) counts in the loss.",
+            ),
             Self::NoTemplate => f.write_str(
                 "No template is named and the model has no chat template, so texts stand without any; name the template that the model was trained with.",
             ),

@@ -1,13 +1,11 @@
 //! A model's own chat template, written in Jinja.
 
-use minijinja::value::{Serde, Value as Jinja};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::text::Tokenizer;
 use crate::text::error::{Error, Result};
-use crate::text::pyjson;
+use crate::text::jinja::{Jinja, JinjaError, Rendered};
 
 /// A message as Jinja templates see it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -26,14 +24,28 @@ impl ChatTurn {
     }
 }
 
-/// A compiled Jinja chat template.
-pub struct ChatTemplate {
-    environment: Environment<'static>,
-    bos: String,
-    eos: String,
+/// What a chat template writes, as transformers' `apply_chat_template` takes it.
+#[derive(Clone, Debug, Default)]
+pub struct Conversation {
+    /// A list of messages with whatever fields they have.
+    pub messages: Value,
+    /// A list of tool descriptions, or null.
+    pub tools: Value,
+    /// A list of documents, or null.
+    pub documents: Value,
+    /// The text ends where the assistant's answer begins.
+    pub add_generation_prompt: bool,
+    /// What else the template may look at, such as `enable_thinking`.
+    pub variables: Map<String, Value>,
 }
 
-const NAME: &str = "chat template";
+/// A compiled Jinja chat template.
+pub struct ChatTemplate {
+    source: String,
+    jinja: Jinja,
+    /// `bos_token` and the like.
+    tokens: Vec<(String, Value)>,
+}
 
 impl ChatTemplate {
     /// The template that came with `tokenizer`, if one did.
@@ -41,34 +53,27 @@ impl ChatTemplate {
     /// # Errors
     /// If it is not valid Jinja.
     pub fn of(tokenizer: &Tokenizer) -> Result<Option<Self>> {
-        let special = tokenizer.special_tokens();
-        let (bos, eos) =
-            (special.bos.as_deref().unwrap_or_default(), special.eos.as_deref().unwrap_or_default());
-        tokenizer.chat_template().map(|source| Self::new(source, bos, eos)).transpose()
+        let tokens =
+            || tokenizer.named_tokens().into_iter().map(|(name, token)| (name, token.into())).collect();
+        tokenizer.chat_template().map(|source| Self::with_tokens(source, tokens())).transpose()
     }
 
-    /// Compiles `source` as transformers does: blocks trimmed, Python's string and list methods, `raise_exception`,
-    /// `strftime_now`, and `tojson` with Python's blanks and without HTML escapes.
+    /// Compiles `source` for a tokenizer with these two special tokens.
     ///
     /// # Errors
     /// If it is not valid Jinja.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self> {
-        let mut environment = Environment::new();
-        let mut syntax = minijinja::syntax::SyntaxConfig::builder();
-        environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|e| error(&e))?);
-        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", to_json);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> std::result::Result<Jinja, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        environment.add_function("strftime_now", |format: String| super::date::now_as(&format));
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|e| error(&e))?;
-        Ok(Self { environment, bos: bos.to_owned(), eos: eos.to_owned() })
+        Self::with_tokens(source, vec![("bos_token".into(), bos.into()), ("eos_token".into(), eos.into())])
+    }
+
+    fn with_tokens(source: &str, tokens: Vec<(String, Value)>) -> Result<Self> {
+        let jinja = Jinja::new(source).map_err(error)?;
+        Ok(Self { source: source.to_owned(), jinja, tokens })
+    }
+
+    /// Whether the template says what of a conversation the assistant generates (`{% generation %}`).
+    pub fn marks_generation(&self) -> bool {
+        self.jinja.marks_generation()
     }
 
     /// The prompt for `turns`. `tools` is a list of tool descriptions or null; with `add_generation_prompt` the prompt
@@ -91,32 +96,58 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         enable_thinking: Option<bool>,
     ) -> Result<String> {
-        let mut context = std::collections::BTreeMap::from([
-            ("messages", Jinja::from(Serde(turns))),
-            ("tools", Jinja::from(Serde(tools))),
-            ("documents", Jinja::from(())),
-            ("add_generation_prompt", Jinja::from(add_generation_prompt)),
-            ("bos_token", Jinja::from(self.bos.as_str())),
-            ("eos_token", Jinja::from(self.eos.as_str())),
-        ]);
-        if let Some(thinking) = enable_thinking {
-            context.insert("enable_thinking", Jinja::from(thinking));
-        }
-        let template = self.environment.get_template(NAME).map_err(|e| error(&e))?;
-        template.render(context).map_err(|e| error(&e))
+        let messages = serde_json::to_value(turns).map_err(|e| refused(e.to_string()))?;
+        let mut variables = Map::new();
+        variables.extend(enable_thinking.map(|thinks| ("enable_thinking".to_owned(), thinks.into())));
+        let conversation = Conversation {
+            messages,
+            tools: tools.clone(),
+            add_generation_prompt,
+            variables,
+            ..Conversation::default()
+        };
+        Ok(self.write(&conversation)?.text)
+    }
+
+    /// The conversation's text, and what of it the assistant generates.
+    ///
+    /// # Errors
+    /// If the template refuses the conversation; the message is the template's own.
+    pub fn write(&self, conversation: &Conversation) -> Result<Rendered> {
+        let Conversation { messages, tools, documents, add_generation_prompt, variables } = conversation;
+        let asks = Value::from(*add_generation_prompt);
+        let mut context = vec![
+            ("messages", messages),
+            ("tools", tools),
+            ("documents", documents),
+            ("add_generation_prompt", &asks),
+        ];
+        let others = self.tokens.iter().filter(|(name, _)| !variables.contains_key(name));
+        context.extend(others.map(|(name, value)| (name.as_str(), value)));
+        context.extend(variables.iter().map(|(name, value)| (name.as_str(), value)));
+        self.jinja.render(&context).map_err(error)
     }
 }
 
-fn error(error: &minijinja::Error) -> Error {
-    let place = error.line().map(|line| format!(" (line {line})")).unwrap_or_default();
-    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    Error::Template { name: "the model's own chat template".into(), message: format!("{detail}{place}") }
+/// Equal templates write equal texts.
+impl PartialEq for ChatTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.tokens == other.tokens
+    }
 }
 
-fn to_json(value: Jinja, options: minijinja::value::Kwargs) -> std::result::Result<String, minijinja::Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // `ensure_ascii`, `separators` and `sort_keys` are left at what transformers gives.
-    let json = serde_json::to_value(&value)
-        .map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, format!("tojson: {e}")))?;
-    Ok(indent.map_or_else(|| pyjson::dumps(&json), |indent| pyjson::dumps_indented(&json, indent)))
+impl Eq for ChatTemplate {}
+
+impl std::fmt::Debug for ChatTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatTemplate").field("source", &self.source).field("tokens", &self.tokens).finish()
+    }
+}
+
+fn error(error: JinjaError) -> Error {
+    refused(error.to_string())
+}
+
+fn refused(message: String) -> Error {
+    Error::Template { name: "the model's own chat template".into(), message }
 }

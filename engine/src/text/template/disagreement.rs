@@ -18,6 +18,10 @@ impl Template {
     ///
     /// What a user decides is no difference: `system` is the default system text if one was given, and both think.
     pub fn disagreement(&self, tokenizer: &Tokenizer, system: Option<&str>) -> Option<(String, String)> {
+        // A template that marks writes by itself.
+        if self.marked.is_some() {
+            return None;
+        }
         let chat = ChatTemplate::of(tokenizer).ok()??;
         let template = Template { enable_thinking: Some(true), ..self.clone() };
         let system = match system {

@@ -62,6 +62,7 @@ pub(super) fn template(name: &str, user: impl Into<Slots>) -> Draft {
         enable_thinking: Some(true),
         preserve_thinking: false,
         today: None,
+        marked: None,
     };
     Draft { template, assistant: None, function: None, observation: None }
 }

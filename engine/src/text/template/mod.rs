@@ -6,22 +6,22 @@
 //! The names, strings and rules are those of LLaMA-Factory 0.9.5, so that its users get the prompts they know.
 
 mod chat;
-mod date;
 mod disagreement;
 mod draft;
 mod export;
 mod groups;
+mod marked;
 mod parse;
 mod render;
 mod thinking;
 pub mod tools;
 
-pub use chat::{ChatTemplate, ChatTurn};
+pub use chat::{ChatTemplate, ChatTurn, Conversation};
 pub use tools::{ToolCall, ToolFormat};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::error::{Error, Result};
 use super::{Tokenizer, pyjson};
@@ -152,6 +152,8 @@ pub struct Template {
     pub preserve_thinking: bool,
     /// The day that some tool formats name, like `02 Jan 2025`; `None` is today.
     pub today: Option<String>,
+    /// The model's own chat template, if it marks what counts in the loss: it writes the conversations to train on.
+    pub marked: Option<Arc<ChatTemplate>>,
 }
 
 static TEMPLATES: LazyLock<BTreeMap<String, Template>> =

@@ -1,5 +1,7 @@
 //! A template read off a model's own Jinja chat template, for training without a named one.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::chat::{ChatTemplate, ChatTurn};
@@ -8,18 +10,28 @@ use super::{Reasoning, Template};
 use crate::text::Tokenizer;
 use crate::text::error::{Error, Result};
 
+const NAME: &str = "chat_template";
 const CONTENT: &str = "{{content}}";
 
 impl Template {
-    /// Renders short conversations with the tokenizer's chat template and takes the slots from the differences: the
-    /// text around a system message, a question and an answer. As LLaMA-Factory 0.9.5's `parse_template`.
-    ///
-    /// `None` if the tokenizer has no chat template.
+    /// The template that the tokenizer's chat template is made of, `None` if it has none. A chat template that marks
+    /// what counts in the loss is kept to write the conversations, and need not be made of slots.
     ///
     /// # Errors
-    /// If the chat template cannot be taken apart so.
+    /// If the chat template is not valid, or cannot be taken apart.
     pub fn from_chat_template(tokenizer: &Tokenizer) -> Result<Option<Self>> {
         let Some(chat) = ChatTemplate::of(tokenizer)? else { return Ok(None) };
+        let slots = Self::slots_of(&chat, tokenizer);
+        if !chat.marks_generation() {
+            return slots.map(Some);
+        }
+        let slots = slots.unwrap_or_else(|_| template(NAME, CONTENT).build());
+        Ok(Some(Template { marked: Some(Arc::new(chat)), ..slots }))
+    }
+
+    /// Renders short conversations and takes the slots from the differences: the text around a system message, a
+    /// question and an answer. As LLaMA-Factory 0.9.5's `parse_template`.
+    fn slots_of(chat: &ChatTemplate, tokenizer: &Tokenizer) -> Result<Self> {
         let prefix = tokenizer.decode(&tokenizer.encode("", true)?, false)?;
         let render = |turns: &[(&str, &str)], ask: bool| {
             let turns: Vec<ChatTurn> =
@@ -48,7 +60,7 @@ impl Template {
                 return Err(whole(&format!("it does not write a {what} by itself")));
             }
         }
-        let mut draft = template("chat_template", user_slot)
+        let mut draft = template(NAME, user_slot)
             .system(system.as_str())
             .assistant(assistant.trim_start_matches('\n'))
             .default_system(&default_system);
@@ -59,7 +71,7 @@ impl Template {
         if thinks {
             parsed.reasoning = Reasoning::EmptyThought;
         }
-        Ok(Some(parsed))
+        Ok(parsed)
     }
 }
 

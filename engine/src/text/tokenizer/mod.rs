@@ -9,6 +9,7 @@ mod byte_level;
 mod classes;
 mod files;
 mod gguf;
+mod marked;
 mod named;
 mod pipeline;
 mod save;

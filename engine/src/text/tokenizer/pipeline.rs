@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
-use tokenizers::{AddedToken, Decoder, Model, PostProcessorWrapper};
+use tokenizers::{AddedToken, Decoder, Encoding, Model, PostProcessorWrapper};
 
 use super::sentencepiece::SentencePiece;
 
@@ -38,6 +38,11 @@ impl Pipeline {
         let encoding = std::panic::catch_unwind(AssertUnwindSafe(encode));
         let encoding = encoding.map_err(|_| "a pattern of the tokenizer could not be matched")?;
         Ok(encoding?.get_ids().to_vec())
+    }
+
+    /// Ids of a text with nothing put around it, and the characters that each stands for.
+    pub fn encode_whole(&self, text: &str) -> Outcome<Encoding> {
+        either!(self, inner => inner.encode_char_offsets(text, false))
     }
 
     /// Text of ids. An added token is written as it was added, whatever a normalizer makes of it: so do the versions of

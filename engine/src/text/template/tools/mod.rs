@@ -120,7 +120,7 @@ impl Template {
         if list.is_empty() {
             return Ok(String::new());
         }
-        let today = self.today.clone().unwrap_or_else(|| super::date::now_as("%d %b %Y"));
+        let today = self.today.clone().unwrap_or_else(|| crate::text::jinja::now_as("%d %b %Y"));
         self.tool_format.describe(&list, &today)
     }
 }

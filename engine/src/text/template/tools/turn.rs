@@ -136,6 +136,33 @@ impl Template {
         }
     }
 
+    /// The text of a function message, with the thought before it, and its calls.
+    ///
+    /// # Errors
+    /// If the calls cannot be read.
+    pub(in crate::text::template) fn said_and_called(
+        &self,
+        message: &Message,
+    ) -> Result<(String, Vec<ToolCall>)> {
+        let message = self.with_thought_apart(message);
+        let content = message.content.as_str();
+        let thought = self.thought_text(&message.thought);
+        if !message.calls.is_empty() {
+            return Ok((format!("{thought}{content}"), message.calls.clone()));
+        }
+        let (open, close) = &self.tool_call_words;
+        if let Some((before, json, after)) = cut(content, open, close) {
+            return Ok((format!("{thought}{before}{after}"), parse_calls(json, content)?));
+        }
+        let (open, close) = &self.thought_words;
+        Ok(match cut(content, open, close) {
+            Some((before, thought, after)) => {
+                (format!("{open}{thought}{close}"), parse_calls(&format!("{before}{after}"), content)?)
+            }
+            None => (thought, parse_calls(content, content)?),
+        })
+    }
+
     /// `<|assistant|>`, if that is how questions end.
     fn assistant_header(&self) -> Option<Piece> {
         const HEADER: &str = "<|assistant|>";

@@ -1,0 +1,280 @@
+//! Renders a parsed template.
+
+mod calls;
+mod expressions;
+mod loops;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::ast::{Body, Macro, Statement, StatementKind as Kind, Target};
+use super::display::display;
+use super::error::{Result, fail};
+use super::value::{Callable, Value};
+
+/// How deep macros, blocks and recursive loops may call each other; each level takes room on the stack.
+const DEEPEST: usize = 100;
+
+/// Variables, and where others are looked for.
+pub(super) struct Scope {
+    variables: RefCell<Vec<(Arc<str>, Value)>>,
+    parent: Option<Rc<Scope>>,
+}
+
+impl Scope {
+    pub fn of(variables: Vec<(Arc<str>, Value)>, parent: Option<Rc<Scope>>) -> Rc<Self> {
+        Rc::new(Self { variables: RefCell::new(variables), parent })
+    }
+
+    fn inside(parent: &Rc<Scope>) -> Rc<Self> {
+        Self::of(Vec::new(), Some(parent.clone()))
+    }
+
+    fn set(&self, name: &Arc<str>, value: Value) {
+        let mut variables = self.variables.borrow_mut();
+        match variables.iter_mut().find(|(known, _)| known == name) {
+            Some(variable) => variable.1 = value,
+            None => variables.push((name.clone(), value)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<Value> {
+        let mut scope = Some(self);
+        while let Some(here) = scope {
+            if let Some((_, value)) = here.variables.borrow().iter().find(|(known, _)| &**known == name) {
+                return Some(value.clone());
+            }
+            scope = here.parent.as_deref();
+        }
+        None
+    }
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+pub(super) struct Interpreter<'a> {
+    blocks: &'a HashMap<Arc<str>, Body>,
+    /// Variables of the template itself.
+    root: Rc<Scope>,
+    /// What is being written: the whole text, and in it, what macros and blocks write that is not yet part of it.
+    out: Vec<String>,
+    /// The places of what assistants write, in characters.
+    generated: Vec<std::ops::Range<usize>>,
+    /// What filters without a value are applied to.
+    input: Option<Value>,
+    depth: usize,
+    /// Scopes that hold macros, which hold those scopes.
+    closures: Vec<Rc<Scope>>,
+}
+
+impl Drop for Interpreter<'_> {
+    fn drop(&mut self) {
+        for scope in &self.closures {
+            scope.variables.borrow_mut().clear();
+        }
+    }
+}
+
+impl<'a> Interpreter<'a> {
+    /// With `context` as the variables that the caller gives.
+    pub fn new(blocks: &'a HashMap<Arc<str>, Body>, context: Vec<(Arc<str>, Value)>) -> Self {
+        let root = Scope::inside(&Scope::of(context, None));
+        Self {
+            blocks,
+            root,
+            out: vec![String::new()],
+            generated: Vec::new(),
+            input: None,
+            depth: 0,
+            closures: Vec::new(),
+        }
+    }
+
+    /// The text of `body`, and the places of what assistants write in it.
+    ///
+    /// # Errors
+    /// Jinja2's, Python's or the template's own.
+    pub fn render(mut self, body: &[Statement]) -> Result<(String, Vec<std::ops::Range<usize>>)> {
+        let root = self.root.clone();
+        self.run(body, &root)?;
+        Ok((self.out.pop().unwrap_or_default(), std::mem::take(&mut self.generated)))
+    }
+
+    fn run(&mut self, body: &[Statement], scope: &Rc<Scope>) -> Result<Flow> {
+        for statement in body {
+            match self.statement(&statement.kind, scope).map_err(|error| error.at(statement.line))? {
+                Flow::Next => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn write(&mut self, text: &str) {
+        if let Some(out) = self.out.last_mut() {
+            out.push_str(text);
+        }
+    }
+
+    /// What `body` writes, apart from everything else.
+    fn captured(&mut self, body: &[Statement], scope: &Rc<Scope>) -> Result<(String, Flow)> {
+        self.out.push(String::new());
+        let flow = self.run(body, scope);
+        let text = self.out.pop().unwrap_or_default();
+        Ok((text, flow?))
+    }
+
+    fn statement(&mut self, statement: &Kind, scope: &Rc<Scope>) -> Result<Flow> {
+        match statement {
+            Kind::Text(text) => self.write(text),
+            Kind::Output(expression) => {
+                let value = self.value(expression, scope)?;
+                let text = display(&value)?;
+                self.write(&text);
+            }
+            Kind::Set(target, expression) => {
+                let value = self.value(expression, scope)?;
+                self.assign(target, value, scope)?;
+            }
+            Kind::SetBlock(target, filters, body) => {
+                let (text, flow) = self.captured(body, &Scope::inside(scope))?;
+                if flow != Flow::Next {
+                    return Ok(flow);
+                }
+                let mut value = Value::text(text);
+                if let Some(filters) = filters {
+                    value = self.filtered(filters, value, scope)?;
+                }
+                self.assign(target, value, scope)?;
+            }
+            Kind::If(branches, otherwise) => {
+                for (condition, body) in branches {
+                    if self.value(condition, scope)?.is_true() {
+                        return self.run(body, scope);
+                    }
+                }
+                return self.run(otherwise, scope);
+            }
+            Kind::For(each) => {
+                let iterable = self.value(&each.iterable, scope)?;
+                if each.recursive {
+                    let text = self.recursion(each, scope, &iterable, 0)?;
+                    self.write(&text);
+                } else {
+                    return self.for_each(each, scope, &iterable, 0);
+                }
+            }
+            Kind::Macro(definition) => {
+                let value = self.macro_value(definition, scope);
+                if let Some(name) = &definition.name {
+                    self.closures.push(scope.clone());
+                    scope.set(name, value);
+                }
+            }
+            Kind::Call(call, body) => {
+                let caller = self.macro_value(body, scope);
+                let value = self.call_with(call, scope, Some(caller))?;
+                let text = display(&value)?;
+                self.write(&text);
+            }
+            Kind::Filter(filters, body) => {
+                let (text, flow) = self.captured(body, &Scope::inside(scope))?;
+                if flow != Flow::Next {
+                    return Ok(flow);
+                }
+                let value = self.filtered(filters, Value::text(text), scope)?;
+                let text = display(&value)?;
+                self.write(&text);
+            }
+            Kind::With(values, body) => {
+                let inner = Scope::inside(scope);
+                for (target, expression) in values {
+                    let value = self.value(expression, scope)?;
+                    self.assign(target, value, &inner)?;
+                }
+                return self.run(body, &inner);
+            }
+            Kind::Scope(body) => return self.run(body, &Scope::inside(scope)),
+            Kind::Block(name) => self.block(name)?,
+            Kind::Generation(body) => self.generation(body, scope)?,
+            Kind::Break => return Ok(Flow::Break),
+            Kind::Continue => return Ok(Flow::Continue),
+            Kind::OtherTemplate(tag) => {
+                return fail(format!("{tag}: no loader for this environment specified"));
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn assign(&mut self, target: &Target, value: Value, scope: &Rc<Scope>) -> Result<()> {
+        match target {
+            Target::Name(name) => scope.set(name, value),
+            Target::Attribute(name, attribute) => {
+                let Some(Value::Namespace(namespace)) = scope.get(name) else {
+                    return fail("cannot assign attribute on non-namespace object");
+                };
+                namespace.borrow_mut().insert(Value::Text(attribute.clone()), value)?;
+            }
+            Target::Tuple(targets) => {
+                if !value.is_iterable() {
+                    return fail(format!("cannot unpack non-iterable {} object", value.kind()));
+                }
+                let values = value.to_vec()?;
+                let (wanted, got) = (targets.len(), values.len());
+                if got < wanted {
+                    return fail(format!("not enough values to unpack (expected {wanted}, got {got})"));
+                }
+                if got > wanted {
+                    return fail(format!("too many values to unpack (expected {wanted})"));
+                }
+                for (target, value) in targets.iter().zip(values) {
+                    self.assign(target, value, scope)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn macro_value(&self, definition: &Arc<Macro>, scope: &Rc<Scope>) -> Value {
+        Value::callable(Callable::Macro { definition: definition.clone(), scope: scope.clone() })
+    }
+
+    /// A level of calls deeper.
+    fn deeper<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= DEEPEST {
+            return fail(format!("macros, blocks and loops call each other more than {DEEPEST} levels deep"));
+        }
+        self.depth += 1;
+        let result = call(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// A block sees the template's own variables, not those of the scope that it stands in.
+    fn block(&mut self, name: &Arc<str>) -> Result<()> {
+        let blocks = self.blocks;
+        let scope = Scope::inside(&self.root);
+        self.deeper(|interpreter| match blocks.get(name) {
+            Some(body) => interpreter.run(body, &scope).map(|_| ()),
+            None => fail(format!("block '{name}' does not exist")),
+        })
+    }
+
+    /// Writes what an assistant writes, and notes its place: as transformers, behind all that is part of the whole
+    /// text by now. Inside of macros that is the place of their call.
+    fn generation(&mut self, body: &Arc<Macro>, scope: &Rc<Scope>) -> Result<()> {
+        let (text, _) = self.captured(&body.body, &Scope::inside(scope))?;
+        let start = self.out.first().map_or(0, |whole| whole.chars().count());
+        self.generated.push(start..start + text.chars().count());
+        self.write(&text);
+        Ok(())
+    }
+}

@@ -1,0 +1,434 @@
+//! Expressions, by descending binding strength from the bottom of the file to its top.
+
+use std::sync::Arc;
+
+use super::Parser;
+use crate::text::jinja::ast::{Arguments, Binary, Comparison, Expression, ExpressionKind as Kind};
+use crate::text::jinja::error::Result;
+use crate::text::jinja::lexer::Token;
+
+/// How deep expressions may be nested; each level takes room on the stack.
+const DEEPEST: usize = 60;
+
+impl Parser {
+    /// Expressions with commas between them are a tuple.
+    pub(super) fn tuple(&mut self, conditional: bool, parenthesised: bool) -> Result<Expression> {
+        let line = self.line();
+        let mut items = Vec::new();
+        let mut is_tuple = false;
+        loop {
+            if !items.is_empty() {
+                self.expect_operator(",")?;
+            }
+            if matches!(self.peek(), Token::VariableEnd | Token::BlockEnd | Token::Operator(")"))
+                || self.is_name("recursive")
+            {
+                break;
+            }
+            items.push(self.expression(conditional)?);
+            if !self.is_operator(",") {
+                break;
+            }
+            is_tuple = true;
+        }
+        match items.pop() {
+            Some(only) if !is_tuple => Ok(only),
+            None if !parenthesised => self.fail(format!("Expected an expression, got '{}'", self.describe())),
+            last => {
+                items.extend(last);
+                Ok(Expression { line, kind: Kind::Tuple(items) })
+            }
+        }
+    }
+
+    pub(super) fn expression(&mut self, conditional: bool) -> Result<Expression> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return self.fail(format!("expressions are nested more than {DEEPEST} levels deep"));
+        }
+        let mut value = self.or()?;
+        while conditional && self.skip_name("if") {
+            let line = value.line;
+            let condition = Box::new(self.or()?);
+            let otherwise =
+                if self.skip_name("else") { Some(Box::new(self.expression(true)?)) } else { None };
+            value = Expression { line, kind: Kind::Conditional(condition, Box::new(value), otherwise) };
+        }
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn or(&mut self) -> Result<Expression> {
+        let mut left = self.and()?;
+        while self.skip_name("or") {
+            let (line, right) = (left.line, self.and()?);
+            left = Expression { line, kind: Kind::Or(Box::new(left), Box::new(right)) };
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Expression> {
+        let mut left = self.not()?;
+        while self.skip_name("and") {
+            let (line, right) = (left.line, self.not()?);
+            left = Expression { line, kind: Kind::And(Box::new(left), Box::new(right)) };
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Result<Expression> {
+        let line = self.line();
+        let mut negations = 0;
+        while self.skip_name("not") {
+            negations += 1;
+        }
+        let mut value = self.compare()?;
+        for _ in 0..negations {
+            value = Expression { line, kind: Kind::Not(Box::new(value)) };
+        }
+        Ok(value)
+    }
+
+    fn compare(&mut self) -> Result<Expression> {
+        let first = self.sum()?;
+        let mut others = Vec::new();
+        loop {
+            let comparison = match self.peek() {
+                Token::Operator("==") => Comparison::Equal,
+                Token::Operator("!=") => Comparison::NotEqual,
+                Token::Operator("<") => Comparison::Less,
+                Token::Operator("<=") => Comparison::LessOrEqual,
+                Token::Operator(">") => Comparison::Greater,
+                Token::Operator(">=") => Comparison::GreaterOrEqual,
+                Token::Name(name) if &**name == "in" => Comparison::In,
+                Token::Name(name) if &**name == "not" && self.next_is_name("in") => {
+                    self.next();
+                    Comparison::NotIn
+                }
+                _ => break,
+            };
+            self.next();
+            others.push((comparison, self.sum()?));
+        }
+        if others.is_empty() {
+            return Ok(first);
+        }
+        Ok(Expression { line: first.line, kind: Kind::Compare(Box::new(first), others) })
+    }
+
+    fn sum(&mut self) -> Result<Expression> {
+        let mut left = self.concat()?;
+        loop {
+            let operator = match self.peek() {
+                Token::Operator("+") => Binary::Add,
+                Token::Operator("-") => Binary::Subtract,
+                _ => return Ok(left),
+            };
+            self.next();
+            let (line, right) = (left.line, self.concat()?);
+            left = Expression { line, kind: Kind::Binary(operator, Box::new(left), Box::new(right)) };
+        }
+    }
+
+    fn concat(&mut self) -> Result<Expression> {
+        let first = self.product()?;
+        if !self.is_operator("~") {
+            return Ok(first);
+        }
+        let line = first.line;
+        let mut parts = vec![first];
+        while self.skip_operator("~") {
+            parts.push(self.product()?);
+        }
+        Ok(Expression { line, kind: Kind::Concat(parts) })
+    }
+
+    fn product(&mut self) -> Result<Expression> {
+        let mut left = self.power()?;
+        loop {
+            let operator = match self.peek() {
+                Token::Operator("*") => Binary::Multiply,
+                Token::Operator("/") => Binary::Divide,
+                Token::Operator("//") => Binary::FloorDivide,
+                Token::Operator("%") => Binary::Modulo,
+                _ => return Ok(left),
+            };
+            self.next();
+            let (line, right) = (left.line, self.power()?);
+            left = Expression { line, kind: Kind::Binary(operator, Box::new(left), Box::new(right)) };
+        }
+    }
+
+    /// From left to right, unlike Python's.
+    fn power(&mut self) -> Result<Expression> {
+        let mut left = self.unary(true)?;
+        while self.skip_operator("**") {
+            let (line, right) = (left.line, self.unary(true)?);
+            left = Expression { line, kind: Kind::Binary(Binary::Power, Box::new(left), Box::new(right)) };
+        }
+        Ok(left)
+    }
+
+    fn unary(&mut self, filters: bool) -> Result<Expression> {
+        let line = self.line();
+        let value = if self.is_operator("-") || self.is_operator("+") {
+            self.depth += 1;
+            if self.depth > DEEPEST {
+                return self.fail(format!("expressions are nested more than {DEEPEST} levels deep"));
+            }
+            let negative = self.is_operator("-");
+            self.next();
+            let value = Box::new(self.unary(false)?);
+            self.depth -= 1;
+            Expression { line, kind: if negative { Kind::Negative(value) } else { Kind::Positive(value) } }
+        } else {
+            self.primary()?
+        };
+        let mut value = self.postfix(value)?;
+        while filters {
+            value = match self.peek() {
+                Token::Operator("|") => {
+                    self.next();
+                    self.filter(value)?
+                }
+                Token::Name(name) if &**name == "is" => self.test(value)?,
+                Token::Operator("(") => self.call(value)?,
+                _ => break,
+            };
+        }
+        Ok(value)
+    }
+
+    pub(super) fn primary(&mut self) -> Result<Expression> {
+        let line = self.line();
+        let kind = match self.peek().clone() {
+            Token::Name(name) => {
+                self.next();
+                match &*name {
+                    "true" | "True" => Kind::Bool(true),
+                    "false" | "False" => Kind::Bool(false),
+                    "none" | "None" => Kind::None,
+                    _ => Kind::Name(name),
+                }
+            }
+            Token::Text(mut text) => {
+                self.next();
+                while let Token::Text(more) = self.peek() {
+                    text.push_str(more);
+                    self.next();
+                }
+                Kind::Text(text.into())
+            }
+            Token::Integer(integer) => {
+                self.next();
+                Kind::Integer(integer)
+            }
+            Token::Float(float) => {
+                self.next();
+                Kind::Float(float)
+            }
+            Token::Operator("(") => {
+                self.next();
+                let inside = self.tuple(true, true)?;
+                self.expect_operator(")")?;
+                return Ok(inside);
+            }
+            Token::Operator("[") => {
+                self.next();
+                Kind::List(self.items("]", |parser| parser.expression(true))?)
+            }
+            Token::Operator("{") => {
+                self.next();
+                let entry = |parser: &mut Self| {
+                    let key = parser.expression(true)?;
+                    parser.expect_operator(":")?;
+                    Ok((key, parser.expression(true)?))
+                };
+                Kind::Dict(self.items("}", entry)?)
+            }
+            _ => return self.fail(format!("unexpected '{}'", self.describe())),
+        };
+        Ok(Expression { line, kind })
+    }
+
+    /// What stands between commas, the last of which may be followed by nothing.
+    fn items<T>(&mut self, close: &'static str, one: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        while !self.is_operator(close) {
+            if !items.is_empty() {
+                self.expect_operator(",")?;
+                if self.is_operator(close) {
+                    break;
+                }
+            }
+            items.push(one(self)?);
+        }
+        self.expect_operator(close)?;
+        Ok(items)
+    }
+
+    fn postfix(&mut self, mut value: Expression) -> Result<Expression> {
+        loop {
+            value = match self.peek() {
+                Token::Operator(".") => self.attribute(value)?,
+                Token::Operator("[") => self.subscript(value)?,
+                Token::Operator("(") => self.call(value)?,
+                _ => return Ok(value),
+            };
+        }
+    }
+
+    fn attribute(&mut self, value: Expression) -> Result<Expression> {
+        let line = self.line();
+        self.next();
+        let kind = match self.peek().clone() {
+            Token::Name(name) => Kind::Attribute(Box::new(value), name),
+            Token::Integer(integer) => {
+                let item = Expression { line, kind: Kind::Integer(integer) };
+                Kind::Item(Box::new(value), Box::new(item))
+            }
+            _ => return self.fail("expected name or number"),
+        };
+        self.next();
+        Ok(Expression { line, kind })
+    }
+
+    fn subscript(&mut self, value: Expression) -> Result<Expression> {
+        let line = self.line();
+        self.next();
+        let mut parts = [None, None, None];
+        let mut place = 0;
+        loop {
+            if self.is_operator("]") {
+                break;
+            }
+            if self.skip_operator(":") {
+                place += 1;
+                if place > 2 {
+                    return self.fail("a slice has three parts at most");
+                }
+            } else if parts[place].is_none() {
+                parts[place] = Some(self.expression(true)?);
+                if place == 0 && self.is_operator(",") {
+                    return self.tuple_subscript(value, parts[0].take());
+                }
+            } else {
+                return self.fail(format!("expected token ',', got '{}'", self.describe()));
+            }
+        }
+        self.expect_operator("]")?;
+        let kind = match (place, parts) {
+            (0, [Some(item), ..]) => Kind::Item(Box::new(value), Box::new(item)),
+            (0, _) => {
+                Kind::Item(Box::new(value), Box::new(Expression { line, kind: Kind::Tuple(Vec::new()) }))
+            }
+            (_, parts) => Kind::Slice(Box::new(value), Box::new(parts)),
+        };
+        Ok(Expression { line, kind })
+    }
+
+    fn tuple_subscript(&mut self, value: Expression, first: Option<Expression>) -> Result<Expression> {
+        let line = value.line;
+        let mut items: Vec<Expression> = first.into_iter().collect();
+        while self.skip_operator(",") {
+            items.push(self.expression(true)?);
+        }
+        self.expect_operator("]")?;
+        let item = Expression { line, kind: Kind::Tuple(items) };
+        Ok(Expression { line, kind: Kind::Item(Box::new(value), Box::new(item)) })
+    }
+
+    fn call(&mut self, value: Expression) -> Result<Expression> {
+        let line = self.line();
+        let arguments = Box::new(self.arguments()?);
+        Ok(Expression { line, kind: Kind::Call(Box::new(value), arguments) })
+    }
+
+    fn arguments(&mut self) -> Result<Arguments> {
+        const WRONG: &str = "invalid syntax for function call expression";
+        self.expect_operator("(")?;
+        let mut arguments = Arguments::default();
+        let mut first = true;
+        while !self.is_operator(")") {
+            if !first {
+                self.expect_operator(",")?;
+                if self.is_operator(")") {
+                    break;
+                }
+            }
+            first = false;
+            let spread = arguments.spread.is_some() || arguments.spread_named.is_some();
+            if self.skip_operator("*") {
+                if spread {
+                    return self.fail(WRONG);
+                }
+                arguments.spread = Some(self.expression(true)?);
+            } else if self.skip_operator("**") {
+                if arguments.spread_named.is_some() {
+                    return self.fail(WRONG);
+                }
+                arguments.spread_named = Some(self.expression(true)?);
+            } else if let (Token::Name(name), Token::Operator("=")) = (self.peek().clone(), self.peek_next())
+            {
+                if arguments.spread_named.is_some() {
+                    return self.fail(WRONG);
+                }
+                self.next();
+                self.next();
+                arguments.named.push((name, self.expression(true)?));
+            } else {
+                if spread || !arguments.named.is_empty() {
+                    return self.fail(WRONG);
+                }
+                arguments.positional.push(self.expression(true)?);
+            }
+        }
+        self.expect_operator(")")?;
+        Ok(arguments)
+    }
+
+    fn dotted_name(&mut self) -> Result<Arc<str>> {
+        let mut name = self.expect_name()?;
+        while self.skip_operator(".") {
+            name = format!("{name}.{}", self.expect_name()?).into();
+        }
+        Ok(name)
+    }
+
+    /// A filter's name and arguments, applied to `value`.
+    pub(super) fn filter(&mut self, value: Expression) -> Result<Expression> {
+        let line = self.line();
+        let name = self.dotted_name()?;
+        let arguments = if self.is_operator("(") { self.arguments()? } else { Arguments::default() };
+        Ok(Expression { line, kind: Kind::Filter(Box::new(value), name, Box::new(arguments)) })
+    }
+
+    fn test(&mut self, value: Expression) -> Result<Expression> {
+        let line = self.line();
+        self.next();
+        let negated = self.skip_name("not");
+        let name = self.dotted_name()?;
+        let mut arguments = Arguments::default();
+        match self.peek() {
+            Token::Operator("(") => arguments = self.arguments()?,
+            Token::Name(word) if matches!(&**word, "else" | "or" | "and") => {}
+            Token::Name(word) if &**word == "is" => {
+                return self.fail("You cannot chain multiple tests with is");
+            }
+            Token::Name(_)
+            | Token::Text(_)
+            | Token::Integer(_)
+            | Token::Float(_)
+            | Token::Operator("[" | "{") => {
+                let argument = self.primary()?;
+                arguments.positional.push(self.postfix(argument)?);
+            }
+            _ => {}
+        }
+        let mut test = Expression { line, kind: Kind::Test(Box::new(value), name, Box::new(arguments)) };
+        if negated {
+            test = Expression { line, kind: Kind::Not(Box::new(test)) };
+        }
+        Ok(test)
+    }
+}

@@ -1,0 +1,502 @@
+//! From tokens to statements. As Jinja2 3.1's `parser.py`, with the loop controls and transformers' `generation`.
+
+mod expressions;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ast::{
+    Arguments, Body, Expression, ExpressionKind, For, Macro, Statement, StatementKind as Kind, Target,
+};
+use super::error::{JinjaError, Result};
+use super::lexer::{Placed, Token, tokens};
+
+/// How deep statements may be nested; each level takes room on the stack.
+const DEEPEST: usize = 60;
+
+/// A template's statements, and those of its blocks by name.
+pub(super) struct Parsed {
+    pub body: Body,
+    pub blocks: HashMap<Arc<str>, Body>,
+    /// There is a `generation` statement.
+    pub marks_generation: bool,
+}
+
+/// # Errors
+/// If `source` is not valid Jinja.
+pub(super) fn parse(source: &str) -> Result<Parsed> {
+    let mut parser = Parser {
+        tokens: tokens(source)?,
+        place: 0,
+        depth: 0,
+        statements: 0,
+        loops: 0,
+        uses: Vec::new(),
+        blocks: HashMap::new(),
+        ends: Vec::new(),
+        marks_generation: false,
+    };
+    let body = parser.body(&[])?;
+    Ok(Parsed { body, blocks: parser.blocks, marks_generation: parser.marks_generation })
+}
+
+/// Which of the special names a macro's body reads.
+#[derive(Clone, Copy, Default)]
+struct Uses {
+    caller: bool,
+    varargs: bool,
+    kwargs: bool,
+}
+
+struct Parser {
+    tokens: Vec<Placed>,
+    place: usize,
+    /// Levels of nested expressions.
+    depth: usize,
+    /// Levels of nested statements.
+    statements: usize,
+    /// Loops around, which `break` could end.
+    loops: usize,
+    /// Of each macro around, the innermost last.
+    uses: Vec<Uses>,
+    blocks: HashMap<Arc<str>, Body>,
+    /// What could end each of the statements around.
+    ends: Vec<&'static [&'static str]>,
+    marks_generation: bool,
+}
+
+impl Parser {
+    fn peek(&self) -> &Token {
+        &self.tokens[self.place.min(self.tokens.len() - 1)].0
+    }
+
+    fn peek_next(&self) -> Token {
+        self.tokens.get(self.place + 1).map_or(Token::End, |placed| placed.0.clone())
+    }
+
+    fn line(&self) -> usize {
+        self.tokens[self.place.min(self.tokens.len() - 1)].1
+    }
+
+    fn next(&mut self) {
+        // The special names are noted wherever they occur.
+        if let (Token::Name(name), Some(uses)) = (&self.tokens[self.place].0, self.uses.last_mut()) {
+            match &**name {
+                "caller" => uses.caller = true,
+                "varargs" => uses.varargs = true,
+                "kwargs" => uses.kwargs = true,
+                _ => {}
+            }
+        }
+        self.place = (self.place + 1).min(self.tokens.len() - 1);
+    }
+
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
+        Err(JinjaError::new(message).at(self.line()))
+    }
+
+    /// The next token in words.
+    fn describe(&self) -> String {
+        match self.peek() {
+            Token::Data(_) => "template data / text".into(),
+            Token::BlockBegin => "begin of statement block".into(),
+            Token::BlockEnd => "end of statement block".into(),
+            Token::VariableBegin => "begin of print statement".into(),
+            Token::VariableEnd => "end of print statement".into(),
+            Token::Name(name) => name.to_string(),
+            Token::Text(_) => "string".into(),
+            Token::Integer(_) => "integer".into(),
+            Token::Float(_) => "float".into(),
+            Token::Operator(operator) => (*operator).into(),
+            Token::End => "end of template".into(),
+        }
+    }
+
+    fn expected<T>(&self, what: &str) -> Result<T> {
+        match self.peek() {
+            Token::End => self.fail(format!("unexpected end of template, expected '{what}'.")),
+            _ => self.fail(format!("expected token '{what}', got '{}'", self.describe())),
+        }
+    }
+
+    fn is_operator(&self, operator: &str) -> bool {
+        matches!(self.peek(), Token::Operator(found) if *found == operator)
+    }
+
+    fn skip_operator(&mut self, operator: &str) -> bool {
+        let found = self.is_operator(operator);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn expect_operator(&mut self, operator: &str) -> Result<()> {
+        if self.skip_operator(operator) { Ok(()) } else { self.expected(operator) }
+    }
+
+    fn is_name(&self, name: &str) -> bool {
+        matches!(self.peek(), Token::Name(found) if &**found == name)
+    }
+
+    fn next_is_name(&self, name: &str) -> bool {
+        matches!(self.peek_next(), Token::Name(found) if &*found == name)
+    }
+
+    fn skip_name(&mut self, name: &str) -> bool {
+        let found = self.is_name(name);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn expect_name(&mut self) -> Result<Arc<str>> {
+        match self.peek().clone() {
+            Token::Name(name) => {
+                self.next();
+                Ok(name)
+            }
+            _ => self.expected("name"),
+        }
+    }
+
+    fn expect_keyword(&mut self, name: &str) -> Result<()> {
+        if self.skip_name(name) { Ok(()) } else { self.expected(name) }
+    }
+
+    fn block_end(&mut self) -> Result<()> {
+        if *self.peek() != Token::BlockEnd {
+            return self.expected("end of statement block");
+        }
+        self.next();
+        Ok(())
+    }
+
+    /// Statements up to one of the tags `ends`, whose name is left as the next token; all of them if there are none.
+    fn body(&mut self, ends: &'static [&'static str]) -> Result<Body> {
+        self.statements += 1;
+        if self.statements > DEEPEST {
+            return self.fail(format!("statements are nested more than {DEEPEST} levels deep"));
+        }
+        if !ends.is_empty() {
+            self.ends.push(ends);
+        }
+        let mut body = Vec::new();
+        loop {
+            let line = self.line();
+            match self.peek().clone() {
+                Token::Data(text) => {
+                    self.next();
+                    body.push(Statement { line, kind: Kind::Text(text) });
+                }
+                Token::VariableBegin => {
+                    self.next();
+                    let value = self.tuple(true, false)?;
+                    if *self.peek() != Token::VariableEnd {
+                        return self.expected("end of print statement");
+                    }
+                    self.next();
+                    body.push(Statement { line, kind: Kind::Output(value) });
+                }
+                Token::BlockBegin => {
+                    self.next();
+                    if ends.iter().any(|end| self.is_name(end)) {
+                        break;
+                    }
+                    self.statement(&mut body)?;
+                    self.block_end()?;
+                }
+                Token::End if ends.is_empty() => break,
+                Token::End => {
+                    return self.fail(format!("Unexpected end of template. {}", self.looking_for()));
+                }
+                _ => return self.fail(format!("unexpected '{}'", self.describe())),
+            }
+        }
+        if !ends.is_empty() {
+            self.ends.pop();
+        }
+        self.statements -= 1;
+        Ok(body)
+    }
+
+    fn looking_for(&self) -> String {
+        let Some(ends) = self.ends.last() else { return String::new() };
+        let ends: Vec<String> = ends.iter().map(|end| format!("'{end}'")).collect();
+        format!("Jinja was looking for the following tags: {}.", ends.join(" or "))
+    }
+
+    /// The body of a statement whose head has been read, and its last tag.
+    fn rest(&mut self, ends: &'static [&'static str]) -> Result<Body> {
+        self.skip_operator(":");
+        self.block_end()?;
+        let body = self.body(ends)?;
+        Ok(body)
+    }
+
+    fn body_until(&mut self, end: &'static [&'static str]) -> Result<Body> {
+        let body = self.rest(end)?;
+        self.next();
+        Ok(body)
+    }
+
+    fn statement(&mut self, body: &mut Body) -> Result<()> {
+        let line = self.line();
+        let Token::Name(tag) = self.peek().clone() else { return self.fail("tag name expected") };
+        self.next();
+        let kind = match &*tag {
+            "set" => self.set()?,
+            "if" => self.branches()?,
+            "for" => self.for_loop()?,
+            "macro" => {
+                let name = self.expect_name()?;
+                let (parameters, defaults) = self.signature()?;
+                Kind::Macro(Arc::new(self.macro_body(Some(name), parameters, defaults, &["endmacro"])?))
+            }
+            "call" => self.call_block()?,
+            "generation" => {
+                self.marks_generation = true;
+                let body = self.macro_body(None, Vec::new(), Vec::new(), &["endgeneration"])?;
+                Kind::Generation(Arc::new(body))
+            }
+            "filter" => {
+                let input = Expression { line, kind: ExpressionKind::Input };
+                let mut value = self.filter(input)?;
+                while self.skip_operator("|") {
+                    value = self.filter(value)?;
+                }
+                Kind::Filter(value, self.body_until(&["endfilter"])?)
+            }
+            "with" => self.with()?,
+            "print" => return self.print(body, line),
+            "block" => self.block()?,
+            "autoescape" => {
+                let wanted = self.expression(true)?;
+                if !matches!(wanted.kind, ExpressionKind::Bool(false)) {
+                    return self.fail("autoescape is not supported");
+                }
+                Kind::Scope(self.body_until(&["endautoescape"])?)
+            }
+            "break" | "continue" => {
+                if self.loops == 0 {
+                    return self.fail(format!("'{tag}' outside loop"));
+                }
+                if &*tag == "break" { Kind::Break } else { Kind::Continue }
+            }
+            "include" => self.other_template("include")?,
+            "import" => self.other_template("import")?,
+            "from" => self.other_template("from")?,
+            "extends" => self.other_template("extends")?,
+            _ => {
+                let known = self.looking_for();
+                let gap = if known.is_empty() { "" } else { " " };
+                return Err(JinjaError::new(format!("Encountered unknown tag '{tag}'.{gap}{known}")).at(line));
+            }
+        };
+        body.push(Statement { line, kind });
+        Ok(())
+    }
+
+    /// Statements that load other templates fail where they are reached, as they do without a loader.
+    fn other_template(&mut self, tag: &'static str) -> Result<Kind> {
+        while !matches!(self.peek(), Token::BlockEnd | Token::End) {
+            self.next();
+        }
+        Ok(Kind::OtherTemplate(tag))
+    }
+
+    fn print(&mut self, body: &mut Body, line: usize) -> Result<()> {
+        while *self.peek() != Token::BlockEnd {
+            body.push(Statement { line, kind: Kind::Output(self.expression(true)?) });
+            if *self.peek() != Token::BlockEnd {
+                self.expect_operator(",")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn target_part(&mut self, attributes: bool) -> Result<Target> {
+        if self.is_operator("(") {
+            self.next();
+            let target = self.target(attributes)?;
+            self.expect_operator(")")?;
+            return Ok(target);
+        }
+        let Token::Name(name) = self.peek().clone() else {
+            return self.fail(format!("can't assign to '{}'", self.describe()));
+        };
+        self.next();
+        if attributes && self.skip_operator(".") {
+            return Ok(Target::Attribute(name, self.expect_name()?));
+        }
+        if matches!(&*name, "true" | "false" | "none" | "True" | "False" | "None") {
+            return self.fail("can't assign to 'const'");
+        }
+        Ok(Target::Name(name))
+    }
+
+    fn target(&mut self, attributes: bool) -> Result<Target> {
+        let first = self.target_part(attributes)?;
+        if !self.is_operator(",") {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.skip_operator(",") {
+            if self.is_name("in") || self.is_operator("=") || self.is_operator(")") {
+                break;
+            }
+            parts.push(self.target_part(attributes)?);
+        }
+        Ok(Target::Tuple(parts))
+    }
+
+    fn set(&mut self) -> Result<Kind> {
+        let line = self.line();
+        let target = self.target(true)?;
+        if self.skip_operator("=") {
+            return Ok(Kind::Set(target, self.tuple(true, false)?));
+        }
+        let mut filters = None;
+        while self.skip_operator("|") {
+            let input = filters.take().unwrap_or(Expression { line, kind: ExpressionKind::Input });
+            filters = Some(self.filter(input)?);
+        }
+        Ok(Kind::SetBlock(target, filters, self.body_until(&["endset"])?))
+    }
+
+    fn branches(&mut self) -> Result<Kind> {
+        let mut branches = Vec::new();
+        loop {
+            let condition = self.tuple(false, false)?;
+            branches.push((condition, self.rest(&["elif", "else", "endif"])?));
+            if self.skip_name("elif") {
+                continue;
+            }
+            let otherwise = if self.skip_name("else") { self.rest(&["endif"])? } else { Vec::new() };
+            self.next();
+            return Ok(Kind::If(branches, otherwise));
+        }
+    }
+
+    fn for_loop(&mut self) -> Result<Kind> {
+        let target = self.target(false)?;
+        if matches!(&target, Target::Name(name) if &**name == "loop") {
+            return self.fail("Can't assign to special loop variable in for-loop target");
+        }
+        self.expect_keyword("in")?;
+        let iterable = self.tuple(false, false)?;
+        let condition = if self.skip_name("if") { Some(self.expression(true)?) } else { None };
+        let recursive = self.skip_name("recursive");
+        self.loops += 1;
+        let body = self.rest(&["endfor", "else"])?;
+        self.loops -= 1;
+        let otherwise = if self.skip_name("else") { self.rest(&["endfor"])? } else { Vec::new() };
+        self.next();
+        Ok(Kind::For(Arc::new(For { target, iterable, condition, recursive, body, otherwise })))
+    }
+
+    /// A macro's body, behind its head.
+    fn macro_body(
+        &mut self,
+        name: Option<Arc<str>>,
+        parameters: Vec<Arc<str>>,
+        defaults: Vec<Expression>,
+        end: &'static [&'static str],
+    ) -> Result<Macro> {
+        // The body is a function of its own, which no loop outside can be ended from.
+        let loops = std::mem::take(&mut self.loops);
+        self.uses.push(Uses::default());
+        let body = self.body_until(end)?;
+        self.loops = loops;
+        let mut uses = self.uses.pop().unwrap_or_default();
+        if let Some(outer) = self.uses.last_mut() {
+            outer.caller |= uses.caller;
+            outer.varargs |= uses.varargs;
+            outer.kwargs |= uses.kwargs;
+        }
+        for parameter in &parameters {
+            match &**parameter {
+                "varargs" => uses.varargs = false,
+                "kwargs" => uses.kwargs = false,
+                _ => {}
+            }
+        }
+        let explicit = parameters.iter().position(|parameter| &**parameter == "caller");
+        if let Some(place) = explicit.filter(|_| uses.caller) {
+            if place < parameters.len() - defaults.len() {
+                return self.fail(
+                    "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.",
+                );
+            }
+            uses.caller = false;
+        }
+        let Uses { caller: uses_caller, varargs: uses_varargs, kwargs: uses_kwargs } = uses;
+        Ok(Macro { name, parameters, defaults, body, uses_caller, uses_varargs, uses_kwargs })
+    }
+
+    fn signature(&mut self) -> Result<(Vec<Arc<str>>, Vec<Expression>)> {
+        let (mut parameters, mut defaults) = (Vec::new(), Vec::new());
+        self.expect_operator("(")?;
+        while !self.is_operator(")") {
+            if !parameters.is_empty() {
+                self.expect_operator(",")?;
+            }
+            parameters.push(self.expect_name()?);
+            if self.skip_operator("=") {
+                defaults.push(self.expression(true)?);
+            } else if !defaults.is_empty() {
+                return self.fail("non-default argument follows default argument");
+            }
+        }
+        self.expect_operator(")")?;
+        Ok((parameters, defaults))
+    }
+
+    fn call_block(&mut self) -> Result<Kind> {
+        let (parameters, defaults) =
+            if self.is_operator("(") { self.signature()? } else { Default::default() };
+        let call = self.expression(true)?;
+        if !matches!(call.kind, ExpressionKind::Call(..)) {
+            return self.fail("expected call");
+        }
+        let caller = self.macro_body(None, parameters, defaults, &["endcall"])?;
+        Ok(Kind::Call(call, Arc::new(caller)))
+    }
+
+    fn with(&mut self) -> Result<Kind> {
+        let mut values = Vec::new();
+        while *self.peek() != Token::BlockEnd {
+            if !values.is_empty() {
+                self.expect_operator(",")?;
+            }
+            let target = self.target_part(false)?;
+            self.expect_operator("=")?;
+            values.push((target, self.expression(true)?));
+        }
+        Ok(Kind::With(values, self.body_until(&["endwith"])?))
+    }
+
+    fn block(&mut self) -> Result<Kind> {
+        let name = self.expect_name()?;
+        while self.skip_name("scoped") || self.skip_name("required") {}
+        let loops = std::mem::take(&mut self.loops);
+        let body = self.body_until(&["endblock"])?;
+        self.loops = loops;
+        self.skip_name(&name);
+        if self.blocks.insert(name.clone(), body).is_some() {
+            return self.fail(format!("block '{name}' defined twice"));
+        }
+        Ok(Kind::Block(name))
+    }
+}
+
+impl Arguments {
+    /// As many values, none by name.
+    pub(super) fn is_empty(&self) -> bool {
+        self.positional.is_empty()
+            && self.named.is_empty()
+            && self.spread.is_none()
+            && self.spread_named.is_none()
+    }
+}
