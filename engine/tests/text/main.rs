@@ -55,7 +55,7 @@ fn main() {
             "templates.json" => find(&mut cases, &path, templates::find),
             "template_exports.json" => find(&mut cases, &path, exports::find),
             "tool_formats.json" => find(&mut cases, &path, tool_formats::find),
-            "chat_templates.json" => find(&mut cases, &path, chat_templates::find),
+            "chat_templates.json" | "jinja.json" => find(&mut cases, &path, chat_templates::find),
             "lr_schedules.json" => find(&mut cases, &path, schedules::find),
             "early_templates.json" => find(&mut cases, &path, early::find),
             "tool_turns.json" => find(&mut cases, &path, tool_turns::find),

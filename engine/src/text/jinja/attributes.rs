@@ -66,7 +66,7 @@ pub(super) fn own_attribute(value: &Value, name: &Arc<str>) -> Option<Value> {
                 Some(definition.name.as_ref().map_or(Value::None, Value::text))
             }
             (Callable::Macro { definition, .. }, "arguments") => {
-                Some(Value::list(definition.parameters.iter().map(Value::text).collect()))
+                Some(Value::tuple(definition.parameters.iter().map(Value::text).collect()))
             }
             (Callable::Macro { definition, .. }, "catch_kwargs") => Some(Value::Bool(definition.uses_kwargs)),
             (Callable::Macro { definition, .. }, "catch_varargs") => {

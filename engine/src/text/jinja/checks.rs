@@ -51,6 +51,11 @@ const NAMES: [&str; 39] = [
     "le",
 ];
 
+/// Whether there is a test of that name.
+pub(super) fn exists(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 /// `value is name(…)`.
 ///
 /// # Errors
@@ -79,8 +84,8 @@ pub(super) fn call(name: &str, value: &Value, given: Given) -> Result<bool> {
         "sameas" => return Ok(same(value, &one(given)?)),
         _ => {}
     }
-    if !NAMES.contains(&name) {
-        return fail(format!("No test named '{name}'."));
+    if !exists(name) {
+        return fail(format!("No test named '{name}' found."));
     }
     given.none(&format!("test_{name}"))?;
     Ok(match name {
@@ -108,7 +113,7 @@ pub(super) fn call(name: &str, value: &Value, given: Given) -> Result<bool> {
         "lower" => is_lower(&display(value)?),
         "upper" => is_upper(&display(value)?),
         "filter" => value.as_text().is_some_and(filters::exists),
-        "test" => value.as_text().is_some_and(|name| NAMES.contains(&name)),
+        "test" => value.as_text().is_some_and(exists),
         odd_or_even => {
             let rest = binary(Binary::Modulo, value, &Value::Integer(2))?;
             equal(&rest, &Value::Integer(i128::from(odd_or_even == "odd")))

@@ -6,6 +6,9 @@ use super::error::{Result, fail};
 use super::value::{Callable, Value};
 use crate::text::{pyjson, pyrepr};
 
+/// Levels of values inside of each other.
+const DEEPEST: usize = 250;
+
 /// `str(value)`.
 ///
 /// # Errors
@@ -23,6 +26,24 @@ pub(super) fn display(value: &Value) -> Result<Cow<'_, str>> {
 /// # Errors
 /// As [`display`].
 pub(super) fn repr(value: &Value) -> Result<String> {
+    nested(value, 0)
+}
+
+fn nested(value: &Value, depth: usize) -> Result<String> {
+    // A namespace may hold itself.
+    if depth > DEEPEST {
+        return fail("maximum recursion depth exceeded while getting the repr of an object");
+    }
+    let joined = |items: &[Value]| -> Result<String> {
+        let items = items.iter().map(|item| nested(item, depth + 1));
+        Ok(items.collect::<Result<Vec<_>>>()?.join(", "))
+    };
+    let entries = |entries: &[(Value, Value)]| -> Result<String> {
+        let entry = |(key, value): &(Value, Value)| {
+            Ok(format!("{}: {}", nested(key, depth + 1)?, nested(value, depth + 1)?))
+        };
+        Ok(entries.iter().map(entry).collect::<Result<Vec<_>>>()?.join(", "))
+    };
     Ok(match value {
         Value::Undefined(_) => "Undefined".into(),
         Value::None => "None".into(),
@@ -57,15 +78,6 @@ pub(super) fn repr(value: &Value) -> Result<String> {
 
 fn address<T>(value: &Value) -> Result<T> {
     fail(format!("a {} is written with its address in memory, which is not supported", value.kind()))
-}
-
-fn joined(items: &[Value]) -> Result<String> {
-    Ok(items.iter().map(repr).collect::<Result<Vec<_>>>()?.join(", "))
-}
-
-fn entries(entries: &[(Value, Value)]) -> Result<String> {
-    let entry = |(key, value): &(Value, Value)| Ok(format!("{}: {}", repr(key)?, repr(value)?));
-    Ok(entries.iter().map(entry).collect::<Result<Vec<_>>>()?.join(", "))
 }
 
 /// `repr` of a float.

@@ -23,7 +23,7 @@ enum Numbering {
 /// # Errors
 /// In Python's words, if the values do not fit.
 pub(super) fn format(template: &str, given: &Given) -> Result<String> {
-    expand(template, given, &mut Numbering::Open, 2)
+    expand(template, given, &mut Numbering::Open, 3)
 }
 
 fn expand(template: &str, given: &Given, numbering: &mut Numbering, depth: usize) -> Result<String> {
@@ -151,7 +151,9 @@ fn lookup(name: &str, given: &Given, numbering: &mut Numbering) -> Result<Value>
 struct Specification {
     fill: char,
     align: Option<char>,
-    sign: char,
+    /// The alignment is the one that a zero before the width asks for.
+    zeros: bool,
+    sign: Option<char>,
     alternate: bool,
     width: usize,
     grouping: Option<char>,
@@ -171,9 +173,11 @@ fn parse(text: &str) -> Result<Specification> {
         align = chars.pop();
     }
     let mut take = |allowed: &str| chars.pop_if(|c| allowed.contains(*c));
-    let sign = take("+- ").unwrap_or('-');
+    let sign = take("+- ");
     let alternate = take("#").is_some();
-    if take("0").is_some() {
+    let zero = take("0").is_some();
+    let zeros = zero && align.is_none();
+    if zero {
         fill = fill.or(Some('0'));
         align = align.or(Some('='));
     }
@@ -200,7 +204,17 @@ fn parse(text: &str) -> Result<Specification> {
     if width > LARGEST || precision.is_some_and(|precision| precision > LARGEST) {
         return fail("a format's width or precision is too large");
     }
-    Ok(Specification { fill: fill.unwrap_or(' '), align, sign, alternate, width, grouping, precision, kind })
+    Ok(Specification {
+        fill: fill.unwrap_or(' '),
+        align,
+        zeros,
+        sign,
+        alternate,
+        width,
+        grouping,
+        precision,
+        kind,
+    })
 }
 
 /// `format(value, specification)`.
@@ -212,17 +226,27 @@ fn apply(value: &Value, specification: &str) -> Result<String> {
     let unknown =
         |kind: char| fail(format!("Unknown format code '{kind}' for object of type '{}'", value.kind()));
     if let Some(text) = value.as_text() {
+        if let Some(separator) = wanted.grouping {
+            return fail(format!("Cannot specify '{separator}' with 's'."));
+        }
+        if let Some(sign) = wanted.sign {
+            let sign = if sign == ' ' { "Space" } else { "Sign" };
+            return fail(format!("{sign} not allowed in string format specifier"));
+        }
+        if wanted.alternate {
+            return fail("Alternate form (#) not allowed in string format specifier");
+        }
         return match wanted.kind {
-            None | Some('s') if wanted.align != Some('=') => {
+            None | Some('s') if wanted.align != Some('=') || wanted.zeros => {
                 let text: String = text.chars().take(wanted.precision.unwrap_or(usize::MAX)).collect();
-                Ok(wanted.padded("", &text, '<'))
+                let align = wanted.align.filter(|_| !wanted.zeros);
+                Ok(Specification { align, ..wanted }.padded("", &text, '<'))
             }
             None | Some('s') => fail("'=' alignment not allowed in string format specifier"),
             Some(kind) => unknown(kind),
         };
     }
     match (value, value.as_integer(), wanted.kind) {
-        (Value::Bool(_), _, None) => Ok(wanted.padded("", &display(value)?, '>')),
         (_, Some(integer), None | Some('d' | 'n' | 'x' | 'X' | 'o' | 'b' | 'c')) => {
             if wanted.precision.is_some() {
                 return fail("Precision not allowed in integer format specifier");
@@ -271,8 +295,8 @@ impl Specification {
     fn sign(&self, negative: bool) -> &'static str {
         match (negative, self.sign) {
             (true, _) => "-",
-            (_, '+') => "+",
-            (_, ' ') => " ",
+            (_, Some('+')) => "+",
+            (_, Some(' ')) => " ",
             _ => "",
         }
     }

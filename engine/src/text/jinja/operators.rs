@@ -8,7 +8,7 @@ use super::display::display;
 use super::error::{Result, fail};
 use super::filters::escape;
 use super::printf;
-use super::value::Value;
+use super::value::{Value, ViewKind};
 
 /// Bytes of the longest text, and items of the longest list, that repetition makes.
 const LONGEST: i128 = 100_000_000;
@@ -98,6 +98,10 @@ pub(super) fn contains(container: &Value, item: &Value) -> Result<bool> {
             item.check_hashable()?;
             Ok(dict.get(item).is_some())
         }
+        Value::View(view) if view.kind == ViewKind::Keys => {
+            item.check_hashable()?;
+            Ok(view.items.iter().any(|known| equal(known, item)))
+        }
         other if other.is_iterable() && !matches!(other, Value::Loop(_)) => {
             Ok(other.to_vec()?.iter().any(|known| equal(known, item)))
         }
@@ -171,7 +175,11 @@ fn repeat(value: &Value, count: i128) -> Result<Option<Value>> {
         Value::List(items) | Value::Tuple(items) => items.len(),
         _ => return Ok(None),
     };
-    let count = count.max(0);
+    if i64::try_from(count).is_err() {
+        return fail("cannot fit 'int' into an index-sized integer");
+    }
+    // Nothing stays nothing, however often.
+    let count = if length == 0 { 0 } else { count.max(0) };
     if (length as i128).checked_mul(count).is_none_or(|total| total > LONGEST) {
         return fail("what is repeated would be too long");
     }
@@ -233,7 +241,12 @@ fn floats(operator: Binary, a: f64, b: f64) -> Result<Value> {
             return fail("0.0 cannot be raised to a negative power");
         }
         Binary::Power if a < 0.0 && b.fract() != 0.0 => return fail("complex numbers are not supported"),
-        Binary::Power => a.powf(b),
+        Binary::Power => match a.powf(b) {
+            power if power.is_infinite() && a.is_finite() && b.is_finite() => {
+                return fail("(34, 'Numerical result out of range')");
+            }
+            power => power,
+        },
     }))
 }
 

@@ -90,7 +90,10 @@ pub(super) fn format(format: &str, values: &Value) -> Result<String> {
         out.push_str(&field.write(kind, &value)?);
     }
     let unused = values.next < values.all.len();
-    if unused && !named && !matches!(values.whole, Value::Dict(_)) {
+    // What can be asked for items is no single argument, so Python does not miss its use.
+    let has_items =
+        matches!(values.whole, Value::Dict(_) | Value::List(_) | Value::Range(_) | Value::Undefined(_));
+    if unused && !named && !has_items {
         return fail("not all arguments converted during string formatting");
     }
     Ok(out)

@@ -23,10 +23,10 @@ pub(super) enum Value {
     Text(Arc<str>),
     /// Text that is escaped for HTML.
     Markup(Arc<str>),
-    List(Rc<Vec<Value>>),
-    Tuple(Rc<Vec<Value>>),
+    List(Rc<Sequence>),
+    Tuple(Rc<Sequence>),
     /// What `groupby` makes: a tuple of the attribute's value and a list, which have names too.
-    Group(Rc<Vec<Value>>),
+    Group(Rc<Sequence>),
     Dict(Rc<Dict>),
     /// What `keys`, `values` and `items` of a dictionary give.
     View(Rc<View>),
@@ -59,9 +59,19 @@ impl Missing {
     }
 }
 
+/// The items of a list or a tuple.
+pub(super) struct Sequence {
+    items: Vec<Value>,
+    /// How deep the deepest value in it is nested.
+    depth: usize,
+}
+
 /// A dictionary in the order of its entries. They are few, so that they are looked for one by one.
 #[derive(Clone, Default)]
-pub(super) struct Dict(Vec<(Value, Value)>);
+pub(super) struct Dict {
+    entries: Vec<(Value, Value)>,
+    depth: usize,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ViewKind {
@@ -135,28 +145,53 @@ pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
+impl Sequence {
+    pub fn of(items: Vec<Value>) -> Rc<Self> {
+        let depth = 1 + deepest(&items);
+        Rc::new(Self { items, depth })
+    }
+}
+
+impl std::ops::Deref for Sequence {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.items
+    }
+}
+
+fn deepest<'a>(values: impl IntoIterator<Item = &'a Value>) -> usize {
+    values.into_iter().map(Value::depth).max().unwrap_or_default()
+}
+
 impl Dict {
+    fn of(entries: Vec<(Value, Value)>) -> Self {
+        let depth = 1 + deepest(entries.iter().flat_map(|(key, value)| [key, value]));
+        Self { entries, depth }
+    }
+
     /// # Errors
     /// If `key` cannot be one.
     pub fn insert(&mut self, key: Value, value: Value) -> Result<()> {
         key.check_hashable()?;
-        match self.0.iter_mut().find(|(known, _)| equal(known, &key)) {
+        self.depth = self.depth.max(1 + key.depth().max(value.depth()));
+        match self.entries.iter_mut().find(|(known, _)| equal(known, &key)) {
             Some(entry) => entry.1 = value,
-            None => self.0.push((key, value)),
+            None => self.entries.push((key, value)),
         }
         Ok(())
     }
 
     pub fn get(&self, key: &Value) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| equal(known, key)).map(|(_, value)| value)
+        self.entries.iter().find(|(known, _)| equal(known, key)).map(|(_, value)| value)
     }
 
     pub fn get_text(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| known.as_text() == Some(key)).map(|(_, value)| value)
+        self.entries.iter().find(|(known, _)| known.as_text() == Some(key)).map(|(_, value)| value)
     }
 
     pub fn entries(&self) -> &[(Value, Value)] {
-        &self.0
+        &self.entries
     }
 
     pub fn view(&self, kind: ViewKind) -> Value {
@@ -165,7 +200,7 @@ impl Dict {
             ViewKind::Values => value.clone(),
             ViewKind::Items => Value::tuple(vec![key.clone(), value.clone()]),
         };
-        Value::View(Rc::new(View { kind, items: self.0.iter().map(one).collect() }))
+        Value::View(Rc::new(View { kind, items: self.entries.iter().map(one).collect() }))
     }
 }
 
@@ -187,11 +222,11 @@ impl Value {
     }
 
     pub fn list(items: Vec<Value>) -> Self {
-        Self::List(Rc::new(items))
+        Self::List(Sequence::of(items))
     }
 
     pub fn tuple(items: Vec<Value>) -> Self {
-        Self::Tuple(Rc::new(items))
+        Self::Tuple(Sequence::of(items))
     }
 
     pub fn undefined(message: impl Into<String>) -> Self {
@@ -260,7 +295,8 @@ impl Value {
     /// If the value cannot be a dictionary's key.
     pub fn check_hashable(&self) -> Result<()> {
         match self {
-            Self::List(_) | Self::Dict(_) | Self::Namespace(_) => {
+            Self::View(view) if view.kind == ViewKind::Values => Ok(()),
+            Self::List(_) | Self::Dict(_) | Self::View(_) => {
                 fail(format!("unhashable type: '{}'", self.kind()))
             }
             Self::Tuple(items) => items.iter().try_for_each(Self::check_hashable),
@@ -316,6 +352,23 @@ impl Value {
         }
     }
 
+    /// Levels of lists, dictionaries and the like inside of each other.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.depth,
+            Self::Dict(dict) => dict.depth,
+            Self::View(view) => 1 + deepest(&view.items),
+            Self::Namespace(values) => 1 + values.borrow().depth,
+            Self::Iterator(items) => 1 + deepest(&items.borrow().values),
+            Self::Callable(callable) => match &**callable {
+                Callable::Method(value, _) => 1 + value.depth(),
+                Callable::Cycler { items, .. } => 1 + deepest(items),
+                _ => 1,
+            },
+            _ => 0,
+        }
+    }
+
     /// Whether Python's `if` takes the value for true.
     pub fn is_true(&self) -> bool {
         match self {
@@ -325,7 +378,7 @@ impl Value {
             Self::Float(float) => *float != 0.0,
             Self::Text(text) | Self::Markup(text) => !text.is_empty(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => !items.is_empty(),
-            Self::Dict(dict) => !dict.0.is_empty(),
+            Self::Dict(dict) => !dict.entries.is_empty(),
             Self::View(view) => !view.items.is_empty(),
             Self::Range(range) => range.len() != 0,
             Self::Iterator(_) | Self::Namespace(_) | Self::Loop(_) | Self::Callable(_) => true,
@@ -338,7 +391,7 @@ impl Value {
             Self::Undefined(_) => 0,
             Self::Text(text) | Self::Markup(text) => text.chars().count(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.len(),
-            Self::Dict(dict) => dict.0.len(),
+            Self::Dict(dict) => dict.entries.len(),
             Self::View(view) => view.items.len(),
             Self::Range(range) => range.len() as usize,
             _ => return None,
@@ -356,7 +409,7 @@ impl Value {
             Self::Text(text) => text.chars().map(|c| Self::text(c.to_string())).collect(),
             Self::Markup(text) => text.chars().map(|c| Self::Markup(c.to_string().into())).collect(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.iter().cloned().collect(),
-            Self::Dict(dict) => dict.0.iter().map(|(key, _)| key.clone()).collect(),
+            Self::Dict(dict) => dict.entries.iter().map(|(key, _)| key.clone()).collect(),
             Self::View(view) => view.items.iter().cloned().collect(),
             Self::Range(range) => (0..range.len()).map(|index| range.get(index)).collect(),
             other => return fail(format!("'{}' object is not iterable", other.kind())),
@@ -400,7 +453,7 @@ impl From<&Json> for Value {
             Json::Array(items) => Self::list(items.iter().map(Self::from).collect()),
             Json::Object(entries) => {
                 let entries = entries.iter().map(|(key, value)| (Self::text(key), Self::from(value)));
-                Self::Dict(Rc::new(Dict(entries.collect())))
+                Self::Dict(Rc::new(Dict::of(entries.collect())))
             }
         }
     }

@@ -119,6 +119,53 @@ fn without_a_name_the_models_own_template_is_taken() {
     assert!(message.starts_with("template: ") && message.contains("name the template"), "{message}");
 }
 
+/// The values are those of transformers' `return_assistant_tokens_mask`.
+#[test]
+fn what_a_chat_template_marks_is_what_is_learnt() {
+    let jinja = "{% for m in messages %}{% if m.role == 'assistant' %}{{ 'A: ' }}{% generation %}{{ m.content }}\
+        {% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ '\\n' }}{% endgeneration %}{% else %}\
+        {{ m.role + ': ' + m.content + '\\n' }}{% endif %}{% endfor %}";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect(name);
+    write(
+        "dataset_info.json",
+        r#"{"rows": {"file_name": "d.json", "formatting": "sharegpt", "columns": {"messages": "m"}}}"#,
+    );
+    write(
+        "d.json",
+        r#"[{"m": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes"},
+            {"from": "human", "value": "Go"},
+            {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"},
+            {"from": "observation", "value": "2"}, {"from": "gpt", "value": "Two"}]}]"#,
+    );
+    let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base")).expect("the tokenizer");
+    tokenizer.set_chat_template(jinja);
+    let learnt = |recipe: &Recipe| {
+        let mut tokenizer = tokenizer.clone();
+        let mut remarks = Vec::new();
+        let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
+        let prepared =
+            prepare(recipe, &tokenizer, &template.expect("the template"), &Arc::default(), &mut |_| {});
+        assert_eq!(remarks, [Remark::MarkedTemplate]);
+        let example = prepared.expect("the data").train.get(0).expect("an example");
+        let chosen = example.labels.iter().filter(|label| **label != IGNORE_INDEX).map(|label| *label as u32);
+        let text = |ids: &[u32]| tokenizer.decode(ids, false).expect("a text");
+        (text(&example.ids), text(&chosen.collect::<Vec<_>>()))
+    };
+    let whole = Recipe {
+        dataset: vec!["rows".into()],
+        dataset_dir: folder.path().display().to_string(),
+        template: None,
+        cutoff_len: 128,
+        ..Recipe::default()
+    };
+    let call = r#"{"name": "f", "arguments": {"x": 1}}"#;
+    let text = format!("user: Hi\nA: Yes\nuser: Go\nA: {call}\ntool: 2\nA: Two\n");
+    assert_eq!(learnt(&whole), (text.clone(), format!("Yes\n{call}\nTwo\n")));
+    assert_eq!(learnt(&Recipe { mask_history: true, ..whole.clone() }), (text.clone(), "Two\n".into()));
+    assert_eq!(learnt(&Recipe { train_on_prompt: true, ..whole }), (text.clone(), text));
+}
+
 #[test]
 fn tool_format_and_kept_thoughts_reach_the_template() {
     let recipe =

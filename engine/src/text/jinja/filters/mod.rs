@@ -119,7 +119,7 @@ pub(super) fn call(name: &str, value: Value, given: Given) -> Result<Value> {
         | "min" | "reject" | "rejectattr" | "reverse" | "select" | "selectattr" | "slice" | "sort"
         | "unique" => sequences::call(name, value, given),
         _ if exists(name) => texts::call(name, value, given),
-        _ => fail(format!("No filter named '{name}'.")),
+        _ => fail(format!("No filter named '{name}' found.")),
     }
 }
 

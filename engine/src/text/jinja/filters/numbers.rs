@@ -97,7 +97,7 @@ fn size(value: &Value, given: Given) -> Result<Value> {
         return Ok(Value::text("1 Byte"));
     }
     if bytes < base {
-        return Ok(Value::text(format!("{} Bytes", bytes.trunc())));
+        return Ok(Value::text(format!("{} Bytes", bytes.trunc() as i128)));
     }
     let prefixes = if binary { "KMGTPEZY" } else { "kMGTPEZY" };
     let mut unit = base;

@@ -6,7 +6,7 @@ use crate::text::jinja::checks;
 use crate::text::jinja::display::display;
 use crate::text::jinja::error::{JinjaError, Result, fail};
 use crate::text::jinja::operators::{equal, order};
-use crate::text::jinja::value::{Items, Value, ViewKind};
+use crate::text::jinja::value::{Items, Sequence, Value, ViewKind};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -221,7 +221,7 @@ fn groupby(value: &Value, given: Given) -> Result<Value> {
             Some(first) => key(first, true)?,
             None => by,
         };
-        Ok(Value::Group(Rc::new(vec![by, Value::list(members)])))
+        Ok(Value::Group(Sequence::of(vec![by, Value::list(members)])))
     };
     Ok(Value::list(groups.into_iter().map(group).collect::<Result<_>>()?))
 }

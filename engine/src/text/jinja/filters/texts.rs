@@ -77,7 +77,7 @@ pub(super) fn call(name: &str, value: Value, given: Given) -> Result<Value> {
             printf::format(&text, &values)?.into()
         }
         "striptags" => return stripped(&text).map(Value::text),
-        _ => return fail(format!("No filter named '{name}'.")),
+        _ => return fail(format!("No filter named '{name}' found.")),
     };
     Ok(if marked { Value::Markup(result.as_ref().into()) } else { Value::text(result) })
 }
@@ -167,10 +167,11 @@ fn truncate(value: &Value, given: Given) -> Result<String> {
     if leeway < 0 {
         return fail(format!("expected leeway >= 0, got {leeway}"));
     }
-    let text = own_text(value, "truncate wants a text")?;
-    if text.chars().count() as i128 <= length + leeway {
-        return Ok(text.to_owned());
+    // What is short enough stays what it is.
+    if value.length().is_some_and(|count| count as i128 <= length + leeway) {
+        return Ok(display(value)?.into_owned());
     }
+    let text = own_text(value, "truncate wants a text")?;
     let kept: String = text.chars().take((length - end_length) as usize).collect();
     let kept = match kill.is_some_and(|kill| kill.is_true()) {
         true => kept.as_str(),

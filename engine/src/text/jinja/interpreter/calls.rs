@@ -93,21 +93,18 @@ impl Interpreter<'_> {
                 scope.set(parameter, value.clone());
             }
         }
-        self.deeper(|interpreter| {
-            let first_default = parameters.len() - definition.defaults.len();
-            for (place, parameter) in
-                parameters.iter().enumerate().filter(|(place, _)| values[*place].is_none())
-            {
-                let value =
-                    match place.checked_sub(first_default).and_then(|place| definition.defaults.get(place)) {
-                        Some(default) => interpreter.value(default, &scope)?,
-                        None => Value::undefined(format!("parameter '{parameter}' was not provided")),
-                    };
-                scope.set(parameter, value);
-            }
-            let (text, _) = interpreter.captured(&definition.body, &scope)?;
-            Ok(Value::text(text))
-        })
+        let first_default = parameters.len() - definition.defaults.len();
+        for (place, parameter) in parameters.iter().enumerate().filter(|(place, _)| values[*place].is_none())
+        {
+            let default = place.checked_sub(first_default).and_then(|place| definition.defaults.get(place));
+            let value = match default {
+                Some(default) => self.value(default, &scope)?,
+                None => Value::undefined(format!("parameter '{parameter}' was not provided")),
+            };
+            scope.set(parameter, value);
+        }
+        let (text, _) = self.captured(&definition.body, &scope)?;
+        Ok(Value::text(text))
     }
 }
 

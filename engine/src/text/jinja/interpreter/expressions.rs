@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Interpreter, Scope};
+use super::{Interpreter, MOST_NESTED, Scope};
 use crate::text::jinja::arguments::Given;
 use crate::text::jinja::ast::{Arguments, Comparison, Expression, ExpressionKind as Kind};
 use crate::text::jinja::error::{Result, fail};
@@ -19,7 +19,14 @@ impl Interpreter<'_> {
     /// # Errors
     /// Jinja2's, Python's or the template's own.
     pub(super) fn value(&mut self, expression: &Expression, scope: &Rc<Scope>) -> Result<Value> {
-        self.evaluate(expression, scope).map_err(|error| error.at(expression.line))
+        let value = self.deeper(|interpreter| interpreter.evaluate(expression, scope));
+        match value {
+            Ok(value) if value.depth() > MOST_NESTED => {
+                fail(format!("values are nested more than {MOST_NESTED} levels deep"))
+            }
+            value => value,
+        }
+        .map_err(|error| error.at(expression.line))
     }
 
     fn evaluate(&mut self, expression: &Expression, scope: &Rc<Scope>) -> Result<Value> {

@@ -182,7 +182,7 @@ impl Interpreter<'_> {
         let iterable = required(iterable, "loop", "iterable")?;
         let (recursive, depth) = (state.borrow().recursive.clone(), state.borrow().depth);
         let Some((each, scope)) = recursive else {
-            return fail("The loop must have the 'recursive' marker enabled.");
+            return fail("The loop must have the 'recursive' marker to be called recursively.");
         };
         Ok(Value::text(self.recursion(&each, &scope, &iterable, depth + 1)?))
     }

@@ -14,8 +14,10 @@ use super::display::display;
 use super::error::{Result, fail};
 use super::value::{Callable, Value};
 
-/// How deep macros, blocks and recursive loops may call each other; each level takes room on the stack.
-const DEEPEST: usize = 100;
+/// How deep statements, expressions and calls may be inside of each other; each level takes room on the stack.
+const DEEPEST: usize = 800;
+/// How deep values may be inside of each other.
+const MOST_NESTED: usize = 200;
 
 /// Variables, and where others are looked for.
 pub(super) struct Scope {
@@ -109,13 +111,16 @@ impl<'a> Interpreter<'a> {
     }
 
     fn run(&mut self, body: &[Statement], scope: &Rc<Scope>) -> Result<Flow> {
-        for statement in body {
-            match self.statement(&statement.kind, scope).map_err(|error| error.at(statement.line))? {
-                Flow::Next => {}
-                other => return Ok(other),
+        self.deeper(|interpreter| {
+            for statement in body {
+                let flow = interpreter.statement(&statement.kind, scope);
+                match flow.map_err(|error| error.at(statement.line))? {
+                    Flow::Next => {}
+                    other => return Ok(other),
+                }
             }
-        }
-        Ok(Flow::Next)
+            Ok(Flow::Next)
+        })
     }
 
     fn write(&mut self, text: &str) {
@@ -247,10 +252,10 @@ impl<'a> Interpreter<'a> {
         Value::callable(Callable::Macro { definition: definition.clone(), scope: scope.clone() })
     }
 
-    /// A level of calls deeper.
+    /// A level deeper.
     fn deeper<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= DEEPEST {
-            return fail(format!("macros, blocks and loops call each other more than {DEEPEST} levels deep"));
+            return fail("maximum recursion depth exceeded");
         }
         self.depth += 1;
         let result = call(self);
@@ -262,10 +267,10 @@ impl<'a> Interpreter<'a> {
     fn block(&mut self, name: &Arc<str>) -> Result<()> {
         let blocks = self.blocks;
         let scope = Scope::inside(&self.root);
-        self.deeper(|interpreter| match blocks.get(name) {
-            Some(body) => interpreter.run(body, &scope).map(|_| ()),
+        match blocks.get(name) {
+            Some(body) => self.run(body, &scope).map(|_| ()),
             None => fail(format!("block '{name}' does not exist")),
-        })
+        }
     }
 
     /// Writes what an assistant writes, and notes its place: as transformers, behind all that is part of the whole

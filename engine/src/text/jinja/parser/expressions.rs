@@ -6,11 +6,23 @@ use super::Parser;
 use crate::text::jinja::ast::{Arguments, Binary, Comparison, Expression, ExpressionKind as Kind};
 use crate::text::jinja::error::Result;
 use crate::text::jinja::lexer::Token;
+use crate::text::jinja::{checks, filters};
 
 /// How deep expressions may be nested; each level takes room on the stack.
 const DEEPEST: usize = 60;
 
+/// How many operators, filters and attributes a statement may have in a row, each of which is inside of the next.
+const LONGEST: usize = 2000;
+
 impl Parser {
+    fn link(&mut self) -> Result<()> {
+        self.links += 1;
+        if self.links > LONGEST {
+            return self.fail(format!("a statement has more than {LONGEST} operators"));
+        }
+        Ok(())
+    }
+
     /// Expressions with commas between them are a tuple.
     pub(super) fn tuple(&mut self, conditional: bool, parenthesised: bool) -> Result<Expression> {
         let line = self.line();
@@ -46,13 +58,16 @@ impl Parser {
         if self.depth > DEEPEST {
             return self.fail(format!("expressions are nested more than {DEEPEST} levels deep"));
         }
+        let known = self.unknown.len();
         let mut value = self.or()?;
         while conditional && self.skip_name("if") {
+            self.link()?;
             let line = value.line;
             let condition = Box::new(self.or()?);
             let otherwise =
                 if self.skip_name("else") { Some(Box::new(self.expression(true)?)) } else { None };
             value = Expression { line, kind: Kind::Conditional(condition, Box::new(value), otherwise) };
+            self.unknown.truncate(known);
         }
         self.depth -= 1;
         Ok(value)
@@ -61,6 +76,7 @@ impl Parser {
     fn or(&mut self) -> Result<Expression> {
         let mut left = self.and()?;
         while self.skip_name("or") {
+            self.link()?;
             let (line, right) = (left.line, self.and()?);
             left = Expression { line, kind: Kind::Or(Box::new(left), Box::new(right)) };
         }
@@ -70,6 +86,7 @@ impl Parser {
     fn and(&mut self) -> Result<Expression> {
         let mut left = self.not()?;
         while self.skip_name("and") {
+            self.link()?;
             let (line, right) = (left.line, self.not()?);
             left = Expression { line, kind: Kind::And(Box::new(left), Box::new(right)) };
         }
@@ -80,6 +97,7 @@ impl Parser {
         let line = self.line();
         let mut negations = 0;
         while self.skip_name("not") {
+            self.link()?;
             negations += 1;
         }
         let mut value = self.compare()?;
@@ -125,6 +143,7 @@ impl Parser {
                 _ => return Ok(left),
             };
             self.next();
+            self.link()?;
             let (line, right) = (left.line, self.concat()?);
             left = Expression { line, kind: Kind::Binary(operator, Box::new(left), Box::new(right)) };
         }
@@ -154,6 +173,7 @@ impl Parser {
                 _ => return Ok(left),
             };
             self.next();
+            self.link()?;
             let (line, right) = (left.line, self.power()?);
             left = Expression { line, kind: Kind::Binary(operator, Box::new(left), Box::new(right)) };
         }
@@ -163,6 +183,7 @@ impl Parser {
     fn power(&mut self) -> Result<Expression> {
         let mut left = self.unary(true)?;
         while self.skip_operator("**") {
+            self.link()?;
             let (line, right) = (left.line, self.unary(true)?);
             left = Expression { line, kind: Kind::Binary(Binary::Power, Box::new(left), Box::new(right)) };
         }
@@ -195,6 +216,7 @@ impl Parser {
                 Token::Operator("(") => self.call(value)?,
                 _ => break,
             };
+            self.link()?;
         }
         Ok(value)
     }
@@ -275,6 +297,7 @@ impl Parser {
                 Token::Operator("(") => self.call(value)?,
                 _ => return Ok(value),
             };
+            self.link()?;
         }
     }
 
@@ -399,6 +422,9 @@ impl Parser {
     pub(super) fn filter(&mut self, value: Expression) -> Result<Expression> {
         let line = self.line();
         let name = self.dotted_name()?;
+        if !filters::exists(&name) {
+            self.note_unknown(format!("No filter named '{name}'."), line);
+        }
         let arguments = if self.is_operator("(") { self.arguments()? } else { Arguments::default() };
         Ok(Expression { line, kind: Kind::Filter(Box::new(value), name, Box::new(arguments)) })
     }
@@ -408,6 +434,9 @@ impl Parser {
         self.next();
         let negated = self.skip_name("not");
         let name = self.dotted_name()?;
+        if !checks::exists(&name) {
+            self.note_unknown(format!("No test named '{name}'."), line);
+        }
         let mut arguments = Arguments::default();
         match self.peek() {
             Token::Operator("(") => arguments = self.arguments()?,

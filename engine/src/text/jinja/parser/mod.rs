@@ -35,6 +35,9 @@ pub(super) fn parse(source: &str) -> Result<Parsed> {
         blocks: HashMap::new(),
         ends: Vec::new(),
         marks_generation: false,
+        links: 0,
+        optional: 0,
+        unknown: Vec::new(),
     };
     let body = parser.body(&[])?;
     Ok(Parsed { body, blocks: parser.blocks, marks_generation: parser.marks_generation })
@@ -63,9 +66,21 @@ struct Parser {
     /// What could end each of the statements around.
     ends: Vec<&'static [&'static str]>,
     marks_generation: bool,
+    /// Operators and the like in this statement.
+    links: usize,
+    /// Branches around, in which an unknown filter fails only where it is reached.
+    optional: usize,
+    /// Unknown filters and tests of the statement that is being read.
+    unknown: Vec<JinjaError>,
 }
 
 impl Parser {
+    fn note_unknown(&mut self, message: String, line: usize) {
+        if self.optional == 0 {
+            self.unknown.push(JinjaError::new(message).at(line));
+        }
+    }
+
     fn peek(&self) -> &Token {
         &self.tokens[self.place.min(self.tokens.len() - 1)].0
     }
@@ -185,6 +200,7 @@ impl Parser {
         let mut body = Vec::new();
         loop {
             let line = self.line();
+            self.links = 0;
             match self.peek().clone() {
                 Token::Data(text) => {
                     self.next();
@@ -209,9 +225,15 @@ impl Parser {
                 }
                 Token::End if ends.is_empty() => break,
                 Token::End => {
-                    return self.fail(format!("Unexpected end of template. {}", self.looking_for()));
+                    let known = self.looking_for();
+                    return self.fail(format!(
+                        "Unexpected end of template. Jinja was looking for the following tags: {known}"
+                    ));
                 }
                 _ => return self.fail(format!("unexpected '{}'", self.describe())),
+            }
+            if let Some(error) = self.unknown.pop() {
+                return Err(error);
             }
         }
         if !ends.is_empty() {
@@ -221,22 +243,38 @@ impl Parser {
         Ok(body)
     }
 
+    /// What could come where the statement around goes on, and which one that is.
     fn looking_for(&self) -> String {
         let Some(ends) = self.ends.last() else { return String::new() };
-        let ends: Vec<String> = ends.iter().map(|end| format!("'{end}'")).collect();
-        format!("Jinja was looking for the following tags: {}.", ends.join(" or "))
+        let quoted: Vec<String> = ends.iter().map(|end| format!("'{end}'")).collect();
+        let innermost = ends.iter().find_map(|end| end.strip_prefix("end")).unwrap_or_default();
+        format!("{}. The innermost block that needs to be closed is '{innermost}'.", quoted.join(" or "))
+    }
+
+    fn unknown_tag<T>(&self, tag: &str, line: usize) -> Result<T> {
+        let known = self.looking_for();
+        let mut message = format!("Encountered unknown tag '{tag}'.");
+        if self.ends.iter().any(|ends| ends.contains(&tag)) {
+            message.push_str(" You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for ");
+            message.push_str(&known);
+        } else if !known.is_empty() {
+            message.push_str(" Jinja was looking for the following tags: ");
+            message.push_str(&known);
+        }
+        Err(JinjaError::new(message).at(line))
     }
 
     /// The body of a statement whose head has been read, and its last tag.
     fn rest(&mut self, ends: &'static [&'static str]) -> Result<Body> {
         self.skip_operator(":");
         self.block_end()?;
-        let body = self.body(ends)?;
-        Ok(body)
+        self.body(ends)
     }
 
     fn body_until(&mut self, end: &'static [&'static str]) -> Result<Body> {
+        let optional = std::mem::take(&mut self.optional);
         let body = self.rest(end)?;
+        self.optional = optional;
         self.next();
         Ok(body)
     }
@@ -288,11 +326,7 @@ impl Parser {
             "import" => self.other_template("import")?,
             "from" => self.other_template("from")?,
             "extends" => self.other_template("extends")?,
-            _ => {
-                let known = self.looking_for();
-                let gap = if known.is_empty() { "" } else { " " };
-                return Err(JinjaError::new(format!("Encountered unknown tag '{tag}'.{gap}{known}")).at(line));
-            }
+            _ => return self.unknown_tag(&tag, line),
         };
         body.push(Statement { line, kind });
         Ok(())
@@ -368,12 +402,15 @@ impl Parser {
     fn branches(&mut self) -> Result<Kind> {
         let mut branches = Vec::new();
         loop {
+            self.optional += 1;
             let condition = self.tuple(false, false)?;
             branches.push((condition, self.rest(&["elif", "else", "endif"])?));
-            if self.skip_name("elif") {
+            let more = self.skip_name("elif");
+            let otherwise = if !more && self.skip_name("else") { self.rest(&["endif"])? } else { Vec::new() };
+            self.optional -= 1;
+            if more {
                 continue;
             }
-            let otherwise = if self.skip_name("else") { self.rest(&["endif"])? } else { Vec::new() };
             self.next();
             return Ok(Kind::If(branches, otherwise));
         }
@@ -389,9 +426,11 @@ impl Parser {
         let condition = if self.skip_name("if") { Some(self.expression(true)?) } else { None };
         let recursive = self.skip_name("recursive");
         self.loops += 1;
+        let optional = std::mem::take(&mut self.optional);
         let body = self.rest(&["endfor", "else"])?;
         self.loops -= 1;
         let otherwise = if self.skip_name("else") { self.rest(&["endfor"])? } else { Vec::new() };
+        self.optional = optional;
         self.next();
         Ok(Kind::For(Arc::new(For { target, iterable, condition, recursive, body, otherwise })))
     }
