@@ -15,6 +15,7 @@ mod arguments;
 mod ast;
 mod attributes;
 mod checks;
+mod collections;
 mod date;
 mod display;
 mod error;

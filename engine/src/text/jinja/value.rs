@@ -8,9 +8,11 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::ast::{For, Macro};
-use super::error::{JinjaError, Result, fail};
+pub(super) use super::collections::{Dict, Items, Range, Sequence, View, ViewKind};
+
+use super::collections::deepest;
+use super::error::{Result, fail};
 use super::interpreter::Scope;
-use super::operators::equal;
 
 /// A value of a template's expression.
 #[derive(Clone)]
@@ -59,60 +61,6 @@ impl Missing {
     }
 }
 
-/// The items of a list or a tuple.
-pub(super) struct Sequence {
-    items: Vec<Value>,
-    /// How deep the deepest value in it is nested.
-    depth: usize,
-}
-
-/// A dictionary in the order of its entries. They are few, so that they are looked for one by one.
-#[derive(Clone, Default)]
-pub(super) struct Dict {
-    entries: Vec<(Value, Value)>,
-    depth: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ViewKind {
-    Keys,
-    Values,
-    Items,
-}
-
-pub(super) struct View {
-    pub kind: ViewKind,
-    pub items: Vec<Value>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
-    pub start: i128,
-    pub stop: i128,
-    pub step: i128,
-}
-
-/// The values left of an iterator, and the error that comes behind them. What a generator would do later is done at
-/// once; nothing in a template can tell, but for the error's place.
-#[derive(Default)]
-pub(super) struct Items {
-    pub values: VecDeque<Value>,
-    pub error: Option<JinjaError>,
-}
-
-impl Items {
-    pub fn take(&mut self) -> Result<Option<Value>> {
-        match (self.values.pop_front(), self.error.take_if(|_| true)) {
-            (Some(value), error) => {
-                self.error = error;
-                Ok(Some(value))
-            }
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(None),
-        }
-    }
-}
-
 /// The state of a `for` loop, which its body sees as `loop`.
 pub(super) struct Loop {
     pub items: Rc<RefCell<Items>>,
@@ -143,77 +91,6 @@ pub(super) enum Callable {
 /// What Python's `str.isspace` takes for a blank: Unicode's, and four control characters.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
-}
-
-impl Sequence {
-    pub fn of(items: Vec<Value>) -> Rc<Self> {
-        let depth = 1 + deepest(&items);
-        Rc::new(Self { items, depth })
-    }
-}
-
-impl std::ops::Deref for Sequence {
-    type Target = [Value];
-
-    fn deref(&self) -> &[Value] {
-        &self.items
-    }
-}
-
-fn deepest<'a>(values: impl IntoIterator<Item = &'a Value>) -> usize {
-    values.into_iter().map(Value::depth).max().unwrap_or_default()
-}
-
-impl Dict {
-    fn of(entries: Vec<(Value, Value)>) -> Self {
-        let depth = 1 + deepest(entries.iter().flat_map(|(key, value)| [key, value]));
-        Self { entries, depth }
-    }
-
-    /// # Errors
-    /// If `key` cannot be one.
-    pub fn insert(&mut self, key: Value, value: Value) -> Result<()> {
-        key.check_hashable()?;
-        self.depth = self.depth.max(1 + key.depth().max(value.depth()));
-        match self.entries.iter_mut().find(|(known, _)| equal(known, &key)) {
-            Some(entry) => entry.1 = value,
-            None => self.entries.push((key, value)),
-        }
-        Ok(())
-    }
-
-    pub fn get(&self, key: &Value) -> Option<&Value> {
-        self.entries.iter().find(|(known, _)| equal(known, key)).map(|(_, value)| value)
-    }
-
-    pub fn get_text(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(known, _)| known.as_text() == Some(key)).map(|(_, value)| value)
-    }
-
-    pub fn entries(&self) -> &[(Value, Value)] {
-        &self.entries
-    }
-
-    pub fn view(&self, kind: ViewKind) -> Value {
-        let one = |(key, value): &(Value, Value)| match kind {
-            ViewKind::Keys => key.clone(),
-            ViewKind::Values => value.clone(),
-            ViewKind::Items => Value::tuple(vec![key.clone(), value.clone()]),
-        };
-        Value::View(Rc::new(View { kind, items: self.entries.iter().map(one).collect() }))
-    }
-}
-
-impl Range {
-    pub fn len(self) -> i128 {
-        let (start, stop, step) = (self.start, self.stop, self.step);
-        let span = if step > 0 { stop - start } else { start - stop };
-        if span <= 0 { 0 } else { (span - 1) / step.abs() + 1 }
-    }
-
-    pub fn get(self, index: i128) -> Value {
-        Value::Integer(self.start + index * self.step)
-    }
 }
 
 impl Value {
@@ -355,10 +232,10 @@ impl Value {
     /// Levels of lists, dictionaries and the like inside of each other.
     pub fn depth(&self) -> usize {
         match self {
-            Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.depth,
-            Self::Dict(dict) => dict.depth,
+            Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.depth(),
+            Self::Dict(dict) => dict.depth(),
             Self::View(view) => 1 + deepest(&view.items),
-            Self::Namespace(values) => 1 + values.borrow().depth,
+            Self::Namespace(values) => 1 + values.borrow().depth(),
             Self::Iterator(items) => 1 + deepest(&items.borrow().values),
             Self::Callable(callable) => match &**callable {
                 Callable::Method(value, _) => 1 + value.depth(),
@@ -378,7 +255,7 @@ impl Value {
             Self::Float(float) => *float != 0.0,
             Self::Text(text) | Self::Markup(text) => !text.is_empty(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => !items.is_empty(),
-            Self::Dict(dict) => !dict.entries.is_empty(),
+            Self::Dict(dict) => !dict.entries().is_empty(),
             Self::View(view) => !view.items.is_empty(),
             Self::Range(range) => range.len() != 0,
             Self::Iterator(_) | Self::Namespace(_) | Self::Loop(_) | Self::Callable(_) => true,
@@ -391,7 +268,7 @@ impl Value {
             Self::Undefined(_) => 0,
             Self::Text(text) | Self::Markup(text) => text.chars().count(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.len(),
-            Self::Dict(dict) => dict.entries.len(),
+            Self::Dict(dict) => dict.entries().len(),
             Self::View(view) => view.items.len(),
             Self::Range(range) => range.len() as usize,
             _ => return None,
@@ -409,7 +286,7 @@ impl Value {
             Self::Text(text) => text.chars().map(|c| Self::text(c.to_string())).collect(),
             Self::Markup(text) => text.chars().map(|c| Self::Markup(c.to_string().into())).collect(),
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.iter().cloned().collect(),
-            Self::Dict(dict) => dict.entries.iter().map(|(key, _)| key.clone()).collect(),
+            Self::Dict(dict) => dict.entries().iter().map(|(key, _)| key.clone()).collect(),
             Self::View(view) => view.items.iter().cloned().collect(),
             Self::Range(range) => (0..range.len()).map(|index| range.get(index)).collect(),
             other => return fail(format!("'{}' object is not iterable", other.kind())),
