@@ -199,7 +199,7 @@ impl Named {
 }
 
 /// Tokens such that adding them does what it does in version 0.22 of the library, which transformers uses: what is there
-/// or has been there as it is stays as it became, and a special token goes on being looked for where it was first.
+/// or has been there as it is stays as it became, and a special token stays special and is looked for where it was first.
 fn as_before(mut tokens: Vec<AddedToken>, known: &BTreeMap<u64, AddedToken>) -> Vec<AddedToken> {
     let mut there: HashSet<AddedToken> = known.values().cloned().collect();
     tokens.retain(|token| there.insert(token.clone()));
@@ -217,6 +217,7 @@ fn as_before(mut tokens: Vec<AddedToken>, known: &BTreeMap<u64, AddedToken>) -> 
     }
     for token in &mut tokens {
         token.normalized = normalized.get(&token.content).copied().unwrap_or(token.normalized);
+        token.special |= known.get(token.content.as_str()).is_some_and(|known| known.special);
     }
     tokens
 }
