@@ -89,11 +89,11 @@ fn latent(metadata: &Metadata) -> Result<Value> {
 /// With YaRN the file has a tenth of `mscale_all_dim`; `mscale` is the same number in all published models.
 fn positions(metadata: &Metadata) -> Result<Value> {
     let mut positions = rope::positions(metadata)?;
-    if let Some(multiplier) = metadata.number_if("rope.scaling.yarn_log_multiplier")? {
-        if let Some(scaling) = positions.get_mut("rope_scaling") {
-            let all = (multiplier * 1e7).round() / 1e6;
-            (scaling["mscale"], scaling["mscale_all_dim"]) = (json!(all), json!(all));
-        }
+    if let Some(multiplier) = metadata.number_if("rope.scaling.yarn_log_multiplier")?
+        && let Some(scaling) = positions.get_mut("rope_scaling")
+    {
+        let all = (multiplier * 1e7).round() / 1e6;
+        (scaling["mscale"], scaling["mscale_all_dim"]) = (json!(all), json!(all));
     }
     Ok(positions)
 }

@@ -19,13 +19,9 @@ pub(super) fn sizes(metadata: &Metadata) -> Result<Value> {
     }))
 }
 
-/// Sizes of a family whose heads may have another width than their share of the hidden states.
+/// The same with the width of a head, which families take to be another one where it is not said.
 fn own_heads(metadata: &Metadata) -> Result<Value> {
-    let mut values = sizes(metadata)?;
-    if metadata.get("attention.key_length").is_some() {
-        values["head_dim"] = json!(head_dim(metadata)?);
-    }
-    Ok(values)
+    Ok(with(sizes(metadata)?, json!({"head_dim": head_dim(metadata)?})))
 }
 
 /// Sizes and RMSNorm, without positions.
