@@ -124,9 +124,7 @@ impl Writer {
             return Ok(());
         }
         for c in quoted.chars() {
-            if c.is_ascii() && c != '\x7f' {
-                self.out.push(c);
-            } else if c == '\x7f' {
+            if c.is_ascii() {
                 self.out.push(c);
             } else {
                 let mut units = [0; 2];

@@ -158,10 +158,9 @@ impl Lexer<'_> {
         } else if signed('-') {
             let length = 1 + delimiter.len();
             Some(length + self.blanks(from + length))
-        } else if rest.starts_with(delimiter) {
-            Some(delimiter.len() + usize::from(trims && rest[delimiter.len()..].starts_with('\n')))
         } else {
-            None
+            let behind = rest.strip_prefix(delimiter)?;
+            Some(delimiter.len() + usize::from(trims && behind.starts_with('\n')))
         }
     }
 

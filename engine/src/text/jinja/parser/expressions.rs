@@ -202,8 +202,12 @@ impl Parser {
         } else {
             self.primary()?
         };
-        let mut value = self.postfix(value)?;
-        while filters {
+        let value = self.postfix(value)?;
+        if filters { self.filters(value) } else { Ok(value) }
+    }
+
+    fn filters(&mut self, mut value: Expression) -> Result<Expression> {
+        loop {
             value = match self.peek() {
                 Token::Operator("|") => {
                     self.next();
@@ -211,11 +215,10 @@ impl Parser {
                 }
                 Token::Name(name) if &**name == "is" => self.test(value)?,
                 Token::Operator("(") => self.call(value)?,
-                _ => break,
+                _ => return Ok(value),
             };
             self.link()?;
         }
-        Ok(value)
     }
 
     pub(super) fn primary(&mut self) -> Result<Expression> {
