@@ -119,7 +119,7 @@ fn without_a_name_the_models_own_template_is_taken() {
     assert!(message.starts_with("template: ") && message.contains("name the template"), "{message}");
 }
 
-/// The values are those of transformers' `return_assistant_tokens_mask`.
+/// The values are those of transformers' `return_assistant_tokens_mask`: a token counts whole, with the blank in it.
 #[test]
 fn what_a_chat_template_marks_is_what_is_learnt() {
     let jinja = "{% for m in messages %}{% if m.role == 'assistant' %}{{ 'A: ' }}{% generation %}{{ m.content }}\
@@ -161,7 +161,7 @@ fn what_a_chat_template_marks_is_what_is_learnt() {
     };
     let call = r#"{"name": "f", "arguments": {"x": 1}}"#;
     let text = format!("user: Hi\nA: Yes\nuser: Go\nA: {call}\ntool: 2\nA: Two\n");
-    assert_eq!(learnt(&whole), (text.clone(), format!("Yes\n{call}\nTwo\n")));
+    assert_eq!(learnt(&whole), (text.clone(), format!("Yes\n {call}\nTwo\n")));
     assert_eq!(learnt(&Recipe { mask_history: true, ..whole.clone() }), (text.clone(), "Two\n".into()));
     assert_eq!(learnt(&Recipe { train_on_prompt: true, ..whole }), (text.clone(), text));
 }
