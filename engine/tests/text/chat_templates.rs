@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use super::{Cases, Outcome, entries, items, same, text};
 
 pub fn find(cases: &mut Cases, file: &Value) {
-    for case in items(&file["masks"]).iter().cloned() {
-        let [name, conversation] = [text(&case, "template"), text(&case, "conversation")];
+    for case in items(&file["masks"]) {
+        let [name, conversation] = [text(case, "template"), text(case, "conversation")];
         let source = text(&file["templates"][name], "template").to_owned();
         let messages = file["conversations"][conversation].clone();
-        cases.add(format!("masks/{name}/{conversation}"), move || mask(&source, &messages, &case));
+        let expected = case.clone();
+        cases.add(format!("masks/{name}/{conversation}"), move || mask(&source, &messages, &expected));
     }
     for (name, template) in entries(&file["templates"]) {
         for case in items(&template["cases"]).iter().cloned() {
