@@ -11,3 +11,4 @@ pub mod navigate;
 pub mod sparkline;
 pub mod state_badge;
 pub mod switches;
+pub mod title;

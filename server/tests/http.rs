@@ -206,6 +206,28 @@ async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
     }
 }
 
+/// The title is written when the page's own signals may be gone, and as it stands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_who_look_at_a_run_at_once_get_its_page_and_its_name_as_text() {
+    let board = Arc::new(Board::start(None).await);
+    board.run_with_points("r", 3).await;
+    let readers = (0..8).map(|_| {
+        let board = board.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let page = board.ask("GET /runs/r", &["Accept: text/html"], "").await;
+                assert!(page.starts_with("HTTP/1.1 200"), "{}", page.lines().next().unwrap_or_default());
+                let title = page.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+                assert_eq!(title, Some("&lt;script>alert(1)&lt;/script> · Chandler"));
+                assert!(!page.contains("<script>alert(1)"));
+            }
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_password_is_asked_of_everyone_for_everything() {
     let board = Board::start(Some("secret")).await;

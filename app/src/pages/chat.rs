@@ -9,11 +9,11 @@ mod talk;
 mod target;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use crate::api::{BoardError, ChatStatus, ChatTarget};
 use crate::calls;
 use crate::components::failure::BoardFailure;
+use crate::components::title::PageTitle;
 use crate::i18n::words;
 use conversation::Conversation;
 use settings::Settings;
@@ -41,7 +41,7 @@ pub fn ChatPage() -> AnyView {
     let w = words();
     let start = Resource::new(|| (), |()| start());
     view! {
-        <Title text=w.nav_chat/>
+        <PageTitle text=w.nav_chat/>
         <div class="page chat-page" data-test="page-chat">
             <h1 class="visually-hidden">{w.nav_chat}</h1>
             <Suspense fallback=|| view! { <div class="skeleton block" aria-busy="true"></div> }>

@@ -8,7 +8,6 @@ mod rows;
 mod tokens;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::location::Url;
@@ -17,6 +16,7 @@ use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, Leng
 use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{fill, words};
 use crate::pages::datasets::kind_text;
@@ -115,7 +115,7 @@ fn Crumbs() -> impl IntoView {
 fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
     let name = look.get_untracked().name;
     view! {
-        <Title text=name.clone()/>
+        <PageTitle text=name.clone()/>
         <div class="page" data-test="page-dataset">
             <Crumbs/>
             <header class="page-head">
@@ -133,7 +133,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
     let (name, holds) = (entry.name.clone(), entry.holds);
     view! {
-        <Title text=entry.name.clone()/>
+        <PageTitle text=entry.name.clone()/>
         <div class="page" data-test="page-dataset">
             <Crumbs/>
             <header class="page-head">

@@ -3,13 +3,13 @@
 mod upload;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::location::Url;
 
 use crate::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
+use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{Words, fill, words};
 use upload::AddCard;
@@ -19,7 +19,7 @@ pub fn DatasetsPage() -> AnyView {
     let w = words();
     let list = Resource::new(|| (), |()| calls::datasets());
     view! {
-        <Title text=w.nav_data/>
+        <PageTitle text=w.nav_data/>
         <div class="page" data-test="page-datasets">
             <Suspense fallback=|| view! { <div class="skeleton block" aria-busy="true"></div> }>
                 {move || Suspend::new(async move {

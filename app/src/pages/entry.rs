@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 
@@ -14,6 +13,7 @@ use crate::calls;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, BoardFailure, Failure};
 use crate::components::navigate::navigate;
+use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};
 use crate::pages::datasets::address;
 
@@ -76,7 +76,7 @@ fn Entry(form: EntryForm) -> AnyView {
     let is_alpaca = Signal::derive(move || draft.with(|draft| draft.formatting == "alpaca"));
     let never = Signal::stored(false);
     view! {
-        <Title text=title.clone()/>
+        <PageTitle text=title.clone()/>
         <nav class="crumbs" aria-label=w.nav_crumbs>
             <A href="/datasets">{w.nav_data}</A>
             {back.map(|back| view! { " / " {back} })}

@@ -11,12 +11,12 @@ mod pickers;
 mod preview;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use crate::api::{BoardError, FormChoices, RunDetail};
 use crate::calls;
 use crate::components::failure::BoardFailure;
+use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};
 use form::Form;
 use group::{Essentials, Groups};
@@ -47,7 +47,7 @@ pub fn NewRunPage() -> AnyView {
     let clone = Memo::new(move |_| query.with(|query| query.get("clone")));
     let start = Resource::new(move || clone.get(), start);
     view! {
-        <Title text=w.nav_new/>
+        <PageTitle text=w.nav_new/>
         <div class="page" data-test="page-new">
             <Suspense fallback=|| view! { <div class="skeleton block" aria-busy="true"></div> }>
                 {move || Suspend::new(async move {

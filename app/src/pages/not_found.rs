@@ -1,10 +1,10 @@
 //! Where no page is.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
 
 use crate::components::icon::Flame;
+use crate::components::title::PageTitle;
 use crate::i18n::words;
 
 #[component]
@@ -15,7 +15,7 @@ pub fn NotFoundPage() -> AnyView {
     }
     let w = words();
     view! {
-        <Title text=w.not_found_title/>
+        <PageTitle text=w.not_found_title/>
         <div class="page">
             <div class="empty" data-test="not-found">
                 <Flame/>

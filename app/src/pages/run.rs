@@ -8,7 +8,6 @@ mod panels;
 mod progress;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
 use recipe::RunState;
@@ -19,6 +18,7 @@ use crate::chart::LineChart;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::state_badge::StateBadge;
+use crate::components::title::PageTitle;
 use crate::i18n::words;
 use crate::live::{Connection, Fold};
 use crate::pages::not_found::NotFoundPage;
@@ -59,9 +59,9 @@ fn RunView(detail: RunDetail) -> AnyView {
         Effect::new(move |_| crate::live::connect(id.clone(), fold, connection));
     }
     let summary = fold.summary;
-    let title = move || summary.with(|run| run.name.clone());
+    let title = Signal::derive(move || summary.with(|run| run.name.clone()));
     view! {
-        <Title text=title/>
+        <PageTitle text=title/>
         <div class="page" data-test="page-run" data-id=id.clone() data-live=move || connection.get().name()>
             <nav class="crumbs" aria-label=w.nav_crumbs><A href="/">{w.nav_runs}</A></nav>
             <header class="page-head run-head">

@@ -5,7 +5,6 @@ mod list;
 mod row;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use recipe::RunState;
@@ -14,6 +13,7 @@ use crate::api::RunFilter;
 use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::title::PageTitle;
 use crate::i18n::words;
 use filter::FilterBar;
 use list::RunsList;
@@ -30,7 +30,7 @@ pub fn RunsPage() -> AnyView {
     });
     let runs = Resource::new(move || filter.get(), |filter| calls::runs(filter.search, filter.state));
     view! {
-        <Title text=w.nav_runs/>
+        <PageTitle text=w.nav_runs/>
         <div class="page" data-test="page-runs">
             <header class="page-head">
                 <h1>{w.nav_runs}</h1>
