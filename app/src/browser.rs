@@ -17,6 +17,11 @@ mod here {
         js_sys::Date::now() as u64
     }
 
+    /// The browser's own: Rust's brings tables of all letters along.
+    pub fn lowercase(text: &str) -> String {
+        js_sys::JsString::from(text).to_lower_case().into()
+    }
+
     /// Whether the page's tab is in front.
     pub fn is_visible() -> bool {
         document().visibility_state() == web_sys::VisibilityState::Visible
@@ -137,6 +142,10 @@ mod elsewhere {
     pub fn now() -> u64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(0, |since| since.as_millis() as u64)
+    }
+
+    pub fn lowercase(text: &str) -> String {
+        text.to_lowercase()
     }
 
     pub fn is_visible() -> bool {

@@ -417,7 +417,7 @@ pub fn stage_name(stage: &str, words: &'static Words) -> String {
     match stage {
         "pt" => words.stage_pt.into(),
         "sft" => words.stage_sft.into(),
-        other => other.to_uppercase(),
+        other => other.to_ascii_uppercase(),
     }
 }
 

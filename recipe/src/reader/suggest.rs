@@ -29,8 +29,8 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
 /// Of the names there are, the one that fewest edits make of `word`, if few enough to be a slip: one, and one more for
 /// every five characters. The case of letters does not count.
 pub fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let word = word.trim().to_lowercase();
-    let names = names.into_iter().map(|name| (distance(&word, &name.to_lowercase()), name));
+    let word = word.trim().to_ascii_lowercase();
+    let names = names.into_iter().map(|name| (distance(&word, &name.to_ascii_lowercase()), name));
     let (distance, name) = names.min_by_key(|(distance, _)| *distance)?;
     // With as many edits as letters anything is made of anything.
     let length = word.chars().count();

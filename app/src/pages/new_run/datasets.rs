@@ -6,6 +6,7 @@ use recipe::Argument;
 use super::field::{Labelled, field_id};
 use super::form::Form;
 use crate::api::{DatasetEntry, DatasetPlace, FormChoices};
+use crate::browser::lowercase;
 use crate::components::icon::{Icon, IconName};
 use crate::format;
 use crate::i18n::{fill, words};
@@ -194,8 +195,8 @@ fn hub_name(place: &DatasetPlace) -> Option<String> {
 
 /// Whether every word of a search is in the entry's name or in its name on a hub.
 fn is_found(entry: &DatasetEntry, search: &str) -> bool {
-    let text = format!("{} {}", entry.name, hub_name(&entry.place).unwrap_or_default()).to_lowercase();
-    search.to_lowercase().split_whitespace().all(|word| text.contains(word))
+    let text = lowercase(&format!("{} {}", entry.name, hub_name(&entry.place).unwrap_or_default()));
+    lowercase(search).split_whitespace().all(|word| text.contains(word))
 }
 
 fn names_in(text: &str) -> impl Iterator<Item = &str> {

@@ -60,8 +60,8 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 }
 
 /// The recipe's template, to which `tokenizer` is fitted. Without a name, the tokenizer's own chat template is taken
-/// apart, or writes the conversations itself if it marks what counts in the loss, and without one texts stand as they are (`empty`), as plain text always does. `note` gets what a user should
-/// know.
+/// apart, or writes the conversations itself if it marks what counts in the loss, and without one texts stand as they
+/// are (`empty`), as plain text always does. `note` gets what a user should know.
 ///
 /// # Errors
 /// If the template does not exist or does not go with the recipe.
