@@ -343,6 +343,15 @@ fn tensors_without_a_module_are_refused() {
         let error = files.adapted(&Tuning::default(), &adapter).err().unwrap().to_string();
         assert!(error.contains("that adapter_config.json leaves out"), "{values}: {error}");
     }
+    let folder = changed(json!({"target_modules": ["q_proj", "down_proj", "embed_tokens"]}));
+    let path = folder.path().join("adapter_model.safetensors");
+    let mut tensors = load(&path, &Device::Cpu).unwrap();
+    let a = Tensor::zeros((2, 48), candle_core::DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("base_model.model.model.embed_tokens.lora_embedding_A".to_owned(), a);
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    let adapter = [Adapter::open(folder.path()).unwrap()];
+    let error = files.adapted(&Tuning::default(), &adapter).err().unwrap().to_string();
+    assert!(error.ends_with("low-rank matrices on embeddings are not supported"), "{error}");
 }
 
 /// A folder that stores an output matrix of its own is not tied, whatever its configuration says; if it stores one
