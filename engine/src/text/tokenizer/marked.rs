@@ -31,15 +31,9 @@ impl Tokenizer {
     /// The tokens that have a name, as chat templates know them: `bos_token`, `pad_token`, and whatever else the
     /// configuration names so.
     pub fn named_tokens(&self) -> Vec<(String, String)> {
-        let special = &self.special;
-        let own = [
-            ("bos_token", &special.bos),
-            ("eos_token", &special.eos),
-            ("unk_token", &special.unk),
-            ("pad_token", &special.pad),
-        ];
+        let own = self.special.named();
         let mut named: Vec<(String, String)> =
-            own.into_iter().filter_map(|(name, token)| Some((name.to_owned(), token.clone()?))).collect();
+            own.map(|(name, token)| (name.to_owned(), token.to_owned())).collect();
         // The configuration's other tokens, and transformers 5's `extra_special_tokens` if they have names.
         let extra = self.config.get("extra_special_tokens").and_then(|extra| extra.as_object());
         let entries = self.config.iter().filter(|(name, _)| name.ends_with("_token"));

@@ -42,6 +42,19 @@ pub struct SpecialTokens {
     pub unk: Option<String>,
 }
 
+impl SpecialTokens {
+    /// Those that there are, each with the key of its role in the files.
+    fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let roles = [
+            ("bos_token", &self.bos),
+            ("eos_token", &self.eos),
+            ("pad_token", &self.pad),
+            ("unk_token", &self.unk),
+        ];
+        roles.into_iter().filter_map(|(role, token)| Some((role, token.as_deref()?)))
+    }
+}
+
 /// A tokenizer with its special tokens and the chat template it came with.
 #[derive(Clone)]
 pub struct Tokenizer {

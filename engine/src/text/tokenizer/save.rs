@@ -34,17 +34,7 @@ impl Tokenizer {
     }
 
     fn special_map(&self) -> Map<String, Value> {
-        let special = &self.special;
-        let roles = [
-            ("bos_token", &special.bos),
-            ("eos_token", &special.eos),
-            ("pad_token", &special.pad),
-            ("unk_token", &special.unk),
-        ];
-        roles
-            .into_iter()
-            .filter_map(|(role, token)| Some((role.to_owned(), json!(token.as_ref()?))))
-            .collect()
+        self.special.named().map(|(role, token)| (role.to_owned(), json!(token))).collect()
     }
 
     fn config_to_write(&self) -> Map<String, Value> {
