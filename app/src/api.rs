@@ -66,8 +66,8 @@ pub struct RunDetail {
     pub evals: Vec<EvalPoint>,
     /// Those that are there, oldest first.
     pub checkpoints: Vec<Checkpoint>,
-    /// Last lines of the log, oldest first.
-    pub log: Vec<String>,
+    /// The last events that the log has a line of, oldest first.
+    pub log: Vec<Event>,
     /// What a worker that ended badly printed last.
     pub last_words: Vec<String>,
     /// Sequence number of the newest event contained above.
@@ -106,9 +106,17 @@ pub struct ModelChoice {
     /// The template that fits, where known.
     pub template: Option<String>,
     pub parameters: Option<u64>,
+    /// Tokens that it reads at most, where known.
+    pub context: Option<usize>,
     /// Whether it is on this machine now; if not, `hint` says how to bring it.
     pub present: bool,
     pub hint: Option<String>,
+}
+
+impl ModelChoice {
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts { parameters: self.parameters, context: self.context }
+    }
 }
 
 /// What the form of a new run offers.
@@ -135,6 +143,16 @@ pub struct Findings {
     /// What to know before it is.
     pub warnings: Vec<FieldProblem>,
     pub memory: Option<Memory>,
+    /// What is known of the model that it names.
+    pub model: Option<ModelFacts>,
+}
+
+/// What values to start from depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    pub parameters: Option<u64>,
+    /// Tokens that it reads at most.
+    pub context: Option<usize>,
 }
 
 /// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
@@ -220,9 +238,24 @@ impl Default for Sampling {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum ChatDelta {
-    Text { text: String },
-    Done { prompt_tokens: u64, completion_tokens: u64, tokens_per_second: f64, finish_reason: String },
-    Error { message: String },
+    Text {
+        text: String,
+    },
+    Done {
+        prompt_tokens: u64,
+        completion_tokens: u64,
+        /// The most that there can be of both together.
+        context: u64,
+        tokens_per_second: f64,
+        finish_reason: String,
+    },
+    /// The conversation leaves no room for an answer.
+    Full {
+        message: String,
+    },
+    Error {
+        message: String,
+    },
 }
 
 /// Frames of the websocket `/ws/runs/{id}?after=SEQ`.

@@ -10,7 +10,10 @@ mod here {
     use leptos::prelude::{document, window};
     use wasm_bindgen::JsCast;
     use wasm_bindgen_futures::JsFuture;
-    use web_sys::{Blob, BlobPropertyBag, Element, HtmlAnchorElement, HtmlDialogElement, HtmlDocument, Url};
+    use web_sys::{
+        Blob, BlobPropertyBag, Element, FocusOptions, FormData, HtmlAnchorElement, HtmlDialogElement,
+        HtmlDocument, HtmlElement, HtmlFormElement, HtmlTextAreaElement, Storage, Url,
+    };
 
     /// Unix milliseconds.
     pub fn now() -> u64 {
@@ -27,8 +30,96 @@ mod here {
         document().visibility_state() == web_sys::VisibilityState::Visible
     }
 
-    pub fn reload() {
-        let _ = window().location().reload();
+    /// Whether the page is still being taken over: what the user did to it before is in the document alone.
+    pub fn is_hydrating() -> bool {
+        document().document_element().is_some_and(|root| !root.has_attribute("data-hydrated"))
+    }
+
+    /// What the named controls of a form hold, as they would be sent; several values of one name stay in their order.
+    pub fn form_values(selector: &str) -> Option<Vec<(String, String)>> {
+        let form = document().query_selector(selector).ok()??.dyn_into::<HtmlFormElement>().ok()?;
+        let data = FormData::new_with_form(&form).ok()?;
+        let entries = js_sys::try_iter(&data).ok()??;
+        let pairs = entries.filter_map(|entry| {
+            let pair: js_sys::Array = entry.ok()?.dyn_into().ok()?;
+            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+        });
+        Some(pairs.collect())
+    }
+
+    /// What was written into a text field before the page was taken over.
+    pub fn typed(name: &str) -> Option<String> {
+        let found = document().query_selector(&format!("textarea[name={name}]")).ok()??;
+        let text = found.dyn_into::<HtmlTextAreaElement>().ok()?.value();
+        (is_hydrating() && !text.is_empty()).then_some(text)
+    }
+
+    /// Keeps a text under a name, for this tab and for those that are opened later.
+    pub fn keep(name: &str, text: &str) {
+        for storage in storages() {
+            // A full or forbidden storage keeps nothing; the page works without.
+            let _ = storage.set_item(name, text);
+        }
+    }
+
+    /// The text that this tab, or else the last one to do so, has kept.
+    pub fn kept(name: &str) -> Option<String> {
+        storages().find_map(|storage| storage.get_item(name).ok()?)
+    }
+
+    pub fn forget(name: &str) {
+        for storage in storages() {
+            let _ = storage.remove_item(name);
+        }
+    }
+
+    /// The tab's own storage first.
+    fn storages() -> impl Iterator<Item = Storage> {
+        let window = window();
+        [window.session_storage(), window.local_storage()].into_iter().filter_map(|found| found.ok()?)
+    }
+
+    /// Puts the focus on an element, and the element into view.
+    pub fn focus(selector: &str) {
+        let found = document().query_selector(selector).ok().flatten();
+        if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+            let _ = element.focus();
+        }
+    }
+
+    /// The same for an element by its identifier, or for the first control within it, after opening what it is folded into.
+    pub fn unfold_and_focus(id: &str) {
+        let Some(element) = document().get_element_by_id(id) else { return };
+        if let Ok(Some(fold)) = element.closest("details") {
+            let _ = fold.set_attribute("open", "");
+        }
+        let within = element.query_selector("input, select, textarea, button").ok().flatten();
+        if let Ok(control) = within.unwrap_or(element).dyn_into::<HtmlElement>() {
+            let _ = control.focus();
+        }
+    }
+
+    /// Focuses an element without moving the page.
+    pub fn focus_in_place(element: &HtmlElement) {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let _ = element.focus_with_options(&options);
+    }
+
+    pub fn scrolled() -> f64 {
+        window().scroll_y().unwrap_or_default()
+    }
+
+    /// Scrolls the page down to where it was, as soon as there is so much of it; gives up after some frames.
+    pub fn scroll_back(top: f64) {
+        scroll_back_within(top, 60);
+    }
+
+    fn scroll_back_within(top: f64, frames: u32) {
+        window().scroll_to_with_x_and_y(0.0, top);
+        if frames > 0 && (scrolled() - top).abs() > 1.0 {
+            leptos::prelude::request_animation_frame(move || scroll_back_within(top, frames - 1));
+        }
     }
 
     pub fn set_cookie(text: &str) {
@@ -136,7 +227,7 @@ mod here {
 
 #[cfg(not(feature = "hydrate"))]
 mod elsewhere {
-    use leptos::web_sys::{Element, HtmlDialogElement, HtmlInputElement};
+    use leptos::web_sys::{Element, HtmlDialogElement, HtmlElement, HtmlInputElement};
 
     /// Unix milliseconds.
     pub fn now() -> u64 {
@@ -152,7 +243,37 @@ mod elsewhere {
         false
     }
 
-    pub fn reload() {}
+    pub fn is_hydrating() -> bool {
+        false
+    }
+
+    pub fn form_values(_selector: &str) -> Option<Vec<(String, String)>> {
+        None
+    }
+
+    pub fn typed(_name: &str) -> Option<String> {
+        None
+    }
+
+    pub fn keep(_name: &str, _text: &str) {}
+
+    pub fn kept(_name: &str) -> Option<String> {
+        None
+    }
+
+    pub fn forget(_name: &str) {}
+
+    pub fn focus(_selector: &str) {}
+
+    pub fn unfold_and_focus(_id: &str) {}
+
+    pub fn focus_in_place(_element: &HtmlElement) {}
+
+    pub fn scrolled() -> f64 {
+        0.0
+    }
+
+    pub fn scroll_back(_top: f64) {}
 
     pub fn set_cookie(_text: &str) {}
 

@@ -105,6 +105,11 @@ pub fn iso(time: u64) -> String {
     format!("{}T{:02}:{:02}:{:02}Z", date(time), seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// `14:05:09` (UTC).
+pub fn clock(time: u64) -> String {
+    iso(time)[11..19].to_owned()
+}
+
 /// `2026-03-01 14:05 UTC`, for tooltips.
 pub fn moment(time: u64) -> String {
     let minutes = time / 60_000 % 1440;

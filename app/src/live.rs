@@ -2,10 +2,12 @@
 //! and log, fed by a websocket that reconnects by itself.
 
 mod fold;
+mod line;
 #[cfg(feature = "hydrate")]
 mod socket;
 
 pub use fold::{Fold, Sizes};
+pub use line::LogLine;
 #[cfg(feature = "hydrate")]
 pub use socket::connect;
 

@@ -41,6 +41,10 @@ pub struct Preferences {
     pub theme: Theme,
 }
 
+/// The language that the page is drawn in: whoever sets it has it drawn anew.
+#[derive(Clone, Copy)]
+pub struct Language(pub RwSignal<Lang>);
+
 impl Preferences {
     /// From the values of the `Cookie` and `Accept-Language` headers.
     pub fn from_headers(cookies: &str, accept_language: &str) -> Preferences {

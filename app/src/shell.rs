@@ -17,7 +17,7 @@ use crate::pages::new_run::NewRunPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::run::RunPage;
 use crate::pages::runs::RunsPage;
-use crate::prefs::Preferences;
+use crate::prefs::{Language, Preferences};
 
 /// The HTML document. Scripts carry the nonce that the server puts into its content security policy.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -46,25 +46,38 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    provide_context(Preferences::current());
+    let language = Language(RwSignal::new(Preferences::current().lang));
+    provide_context(language);
     provide_clock();
-    let w = words();
     view! {
         <Title formatter=|page: String| if page.is_empty() { "Chandler".into() } else { format!("{page} · Chandler") }/>
         <Router>
-            <a class="skip-link" href="#content">{w.nav_skip}</a>
-            <Nav/>
-            <main id="content" tabindex="-1">
-                <Routes fallback=NotFoundPage>
-                    <Route path=path!("") view=RunsPage ssr=SsrMode::Async/>
-                    <Route path=path!("new") view=NewRunPage ssr=SsrMode::Async/>
-                    <Route path=path!("runs/:id") view=RunPage ssr=SsrMode::Async/>
-                    <Route path=path!("datasets") view=DatasetsPage ssr=SsrMode::Async/>
-                    <Route path=path!("datasets/:name") view=DatasetPage ssr=SsrMode::Async/>
-                    <Route path=path!("entry") view=EntryPage ssr=SsrMode::Async/>
-                    <Route path=path!("chat") view=ChatPage ssr=SsrMode::Async/>
-                </Routes>
-            </main>
+            {move || {
+                language.0.track();
+                provide_context(Preferences::current());
+                view! { <Pages/> }
+            }}
         </Router>
     }
+}
+
+/// All that is in one language.
+#[component]
+fn Pages() -> AnyView {
+    view! {
+        <a class="skip-link" href="#content">{words().nav_skip}</a>
+        <Nav/>
+        <main id="content" tabindex="-1">
+            <Routes fallback=NotFoundPage>
+                <Route path=path!("") view=RunsPage ssr=SsrMode::Async/>
+                <Route path=path!("new") view=NewRunPage ssr=SsrMode::Async/>
+                <Route path=path!("runs/:id") view=RunPage ssr=SsrMode::Async/>
+                <Route path=path!("datasets") view=DatasetsPage ssr=SsrMode::Async/>
+                <Route path=path!("datasets/:name") view=DatasetPage ssr=SsrMode::Async/>
+                <Route path=path!("entry") view=EntryPage ssr=SsrMode::Async/>
+                <Route path=path!("chat") view=ChatPage ssr=SsrMode::Async/>
+            </Routes>
+        </main>
+    }
+    .into_any()
 }

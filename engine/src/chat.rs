@@ -104,11 +104,7 @@ impl ChatModel {
         let prompt = self.prompt(messages)?;
         let context = self.context();
         if prompt.len() >= context {
-            let message = format!(
-                "the conversation has {} tokens, the model reads at most {context}; start a new one or shorten it",
-                prompt.len()
-            );
-            return Err(Error::Training(message));
+            return Err(Error::Context { tokens: prompt.len(), context });
         }
         let mut decoder = self.tokenizer.stream(true);
         let mut count = 0;

@@ -19,6 +19,12 @@ pub enum Error {
     Recipe { key: String, message: String },
     #[error("{0}")]
     Training(String),
+    /// A conversation leaves no room for an answer.
+    #[error(
+        "the conversation has {tokens} tokens and the model's context window is {context}; drop its oldest messages or \
+         start a new one"
+    )]
+    Context { tokens: usize, context: usize },
     /// The user wants no more of it.
     #[error("stopped")]
     Stopped,

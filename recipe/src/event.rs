@@ -33,7 +33,7 @@ pub enum EventBody {
     /// An evaluation over held-out data after `step`.
     Eval {
         step: u64,
-        /// The data set, where each is evaluated by itself.
+        /// The dataset, where each is evaluated by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dataset: Option<String>,
         epoch: f64,

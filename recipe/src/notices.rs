@@ -138,7 +138,7 @@ impl Recipe {
             "eval_on_each_dataset" => (
                 self.eval_dataset.is_empty(),
                 Text::new(
-                    "there are no evaluation data sets; name them in `eval_dataset`",
+                    "there are no evaluation datasets; name them in `eval_dataset`",
                     "没有评估数据集；请在 `eval_dataset` 中给出",
                 ),
             ),

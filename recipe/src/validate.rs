@@ -46,7 +46,7 @@ impl Recipe {
         if self.do_train && self.dataset.is_empty() {
             problems.push(Problem::of(
                 "dataset",
-                "`dataset` is missing; name a data set of dataset_info.json",
+                "`dataset` is missing; name a dataset of dataset_info.json",
                 "缺少 `dataset`；请给出 dataset_info.json 中的数据集名称",
             ));
         }
@@ -146,7 +146,7 @@ impl Recipe {
             let (given, sets) = (shares.len(), self.dataset.len());
             problems.push(Problem::of(
                 KEY,
-                format!("`{KEY}` gives {given} shares for {sets} data sets; give one for each"),
+                format!("`{KEY}` gives {given} shares for {sets} datasets; give one for each"),
                 format!("`{KEY}` 给出了 {given} 个比例，但有 {sets} 个数据集；请一一对应"),
             ));
         }

@@ -15,7 +15,7 @@ use std::{
 use app::api::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 use futures_util::StreamExt;
 use server::{
-    chat::{self, Answer, Chat, Model, Source, Weights},
+    chat::{self, Answer, Chat, Model, Source, Unanswered, Weights},
     pool::WorkerCommand,
 };
 
@@ -32,10 +32,11 @@ impl Model for Parrot {
         messages: &[ChatMessage],
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Unanswered> {
         let said = &messages.last().unwrap().content;
         match said.as_str() {
-            "fail" => return Err("no idea".to_owned()),
+            "fail" => return Err(Unanswered { message: "no idea".to_owned(), is_full: false }),
+            "too much" => return Err(Unanswered { message: "no room".to_owned(), is_full: true }),
             "die" => {
                 eprintln!("error: out of luck");
                 std::process::exit(9);
@@ -51,7 +52,12 @@ impl Model for Parrot {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(Answer { prompt_tokens: 3, completion_tokens: count, finish_reason: "length".to_owned() })
+        Ok(Answer {
+            prompt_tokens: 3,
+            completion_tokens: count,
+            finish_reason: "length".to_owned(),
+            context: 8,
+        })
     }
 }
 
@@ -121,13 +127,16 @@ async fn answers_come_in_pieces_and_with_their_counts() {
         })
         .collect();
     assert_eq!(text, "wick & wäx wick & ");
-    let Some(ChatDelta::Done { prompt_tokens: 3, completion_tokens: 5, finish_reason, .. }) = deltas.last()
+    let Some(ChatDelta::Done { prompt_tokens: 3, completion_tokens: 5, context: 8, finish_reason, .. }) =
+        deltas.last()
     else {
         panic!("{deltas:?}")
     };
     assert_eq!(finish_reason, "length");
     let failed: Vec<ChatDelta> = chat.answer(&say("fail", 5)).await.unwrap().collect().await;
     assert!(matches!(&failed[..], [ChatDelta::Error { message }] if message == "no idea"));
+    let full: Vec<ChatDelta> = chat.answer(&say("too much", 5)).await.unwrap().collect().await;
+    assert!(matches!(&full[..], [ChatDelta::Full { message }] if message == "no room"));
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ impl Board for Memory {
             points: run.points(),
             evals: vec![],
             checkpoints: vec![],
-            log: vec!["loading models/wick".into(), "320 examples, 12 480 tokens".into()],
+            log: sample::log(),
             last_words: vec![],
             last_seq: run.events.last().map_or(0, |event| event.seq),
         })

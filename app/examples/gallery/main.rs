@@ -105,6 +105,7 @@ async fn answer(
     let words = sample::answer_to(&request);
     let count = words.len() as u64;
     let deltas = words.into_iter().map(|text| ChatDelta::Text { text }).chain([ChatDelta::Done {
+        context: 512,
         prompt_tokens: 24,
         completion_tokens: count,
         tokens_per_second: 33.3,

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::api::*;
-use recipe::{EventBody, LogLevel, Outcome, Phase, Point, RunState};
+use recipe::{Event, EventBody, LogLevel, Outcome, Phase, Point, RunState};
 
 use crate::board::Run;
 
@@ -168,4 +168,14 @@ pub fn answer_to(request: &ChatRequest) -> Vec<String> {
         "You said: *{question}*\n\nA candle burns in three parts:\n\n1. the **wick** draws up wax,\n2. the wax melts and vaporises,\n3. the vapour burns.\n\n```python\ndef light(candle):\n    return candle.wick.ignite()\n```\n\n| part | does |\n|---|---|\n| wick | draws |\n| flame | melts |\n\n<script>alert('text, not script')</script>"
     );
     text.split_inclusive(' ').map(Into::into).collect()
+}
+
+/// Two lines of log.
+pub fn log() -> Vec<Event> {
+    let said = |seq, message: &str| Event {
+        seq,
+        time: 1_772_373_909_000,
+        body: EventBody::Log { level: LogLevel::Info, message: message.into() },
+    };
+    vec![said(1, "loading models/wick"), said(2, "320 examples, 12 480 tokens")]
 }

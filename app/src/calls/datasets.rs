@@ -10,7 +10,7 @@ use crate::api::{
 
 #[cfg(feature = "ssr")]
 fn board() -> Result<std::sync::Arc<dyn crate::api::DataBoard>, BoardError> {
-    use_context().ok_or_else(|| BoardError::Internal("the server provides no data sets to its pages".into()))
+    use_context().ok_or_else(|| BoardError::Internal("the server provides no datasets to its pages".into()))
 }
 
 #[server(endpoint = "datasets", input = GetUrl, output = TextJson)]

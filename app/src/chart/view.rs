@@ -114,9 +114,12 @@ pub fn LineChart(
             }
         }
     };
+    let is_drawn = Memo::new(move |_| plot.with(Option::is_some));
     Effect::new(move |_| {
         frame.track();
-        measure();
+        is_drawn.track();
+        // A page that was just drawn has its width with the next frame.
+        request_animation_frame(measure);
         let listener = window_event_listener(leptos::ev::resize, move |_| measure());
         on_cleanup(move || listener.remove());
     });

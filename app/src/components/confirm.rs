@@ -15,6 +15,9 @@ pub fn Confirm(
     #[prop(into)] text: Signal<String>,
     /// The word on the button that does it.
     action: &'static str,
+    /// The word on the button that leaves all as it is; `Cancel` where nothing else is given.
+    #[prop(optional)]
+    keep: Option<&'static str>,
     /// For browser tests: `data-test` of that button.
     test: &'static str,
     #[prop(into)] on_confirm: Callback<()>,
@@ -30,7 +33,7 @@ pub fn Confirm(
             <h2>{move || title.get()}</h2>
             <p>{move || text.get()}</p>
             <div class="dialog-actions">
-                <button type="button" class="button" on:click=move |_| open.set(false)>{w.dialog_keep}</button>
+                <button type="button" class="button" on:click=move |_| open.set(false)>{keep.unwrap_or(w.dialog_keep)}</button>
                 <button
                     type="button"
                     class="button danger"

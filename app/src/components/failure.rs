@@ -19,19 +19,31 @@ pub fn message(error: &BoardError, words: &Words) -> String {
     }
 }
 
-/// A box with what went wrong.
+/// A box with what went wrong, and a button to try it again where that is no other button's work.
 #[component]
-pub fn Failure(#[prop(into)] text: String) -> impl IntoView {
+pub fn Failure(
+    #[prop(into)] text: String,
+    #[prop(optional, into)] retry: Option<Callback<()>>,
+) -> impl IntoView {
+    let again = move |retry: Callback<()>| {
+        view! {
+            <button type="button" class="button small" data-test="retry" on:click=move |_| retry.run(())>
+                <Icon name=IconName::Refresh/>
+                {words().retry}
+            </button>
+        }
+    };
     view! {
         <div class="notice error" role="alert" data-test="error">
             <Icon name=IconName::Alert/>
             <p>{text}</p>
+            {retry.map(again)}
         </div>
     }
 }
 
-/// The same, for an error of the board.
+/// What stands in place of something that the server could not give; asking again may bring it.
 #[component]
-pub fn BoardFailure(error: BoardError) -> impl IntoView {
-    view! { <Failure text=message(&error, words())/> }
+pub fn BoardFailure(error: BoardError, #[prop(into)] retry: Callback<()>) -> impl IntoView {
+    view! { <Failure text=message(&error, words()) retry/> }
 }

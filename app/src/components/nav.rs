@@ -13,7 +13,7 @@ pub fn Nav() -> AnyView {
     view! {
         <header class="nav" data-test="nav">
             <div class="nav-inner">
-                <A href="/" attr:class="brand" attr:data-test="nav-home">
+                <A href="/" attr:class="brand" attr:aria-label="Chandler" attr:data-test="nav-home">
                     <Flame/>
                     <span>"Chandler"</span>
                 </A>

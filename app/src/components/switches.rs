@@ -6,12 +6,13 @@ use leptos::prelude::*;
 use super::icon::{Icon, IconName};
 use crate::browser;
 use crate::i18n::{Lang, tag, words};
-use crate::prefs::{LANG_COOKIE, Preferences, THEME_COOKIE, Theme, cookie_text};
+use crate::prefs::{LANG_COOKIE, Language, Preferences, THEME_COOKIE, Theme, cookie_text};
 
-/// Switches to the other language; the page comes again in it.
+/// Switches to the other language: the page is drawn anew in it, and what was written into it is kept.
 #[component]
 pub fn LanguageSwitch() -> impl IntoView {
     let w = words();
+    let language = expect_context::<Language>();
     let (other, name) = match expect_context::<Preferences>().lang {
         Lang::En => (Lang::Zh, "中文"),
         Lang::Zh => (Lang::En, "English"),
@@ -19,7 +20,13 @@ pub fn LanguageSwitch() -> impl IntoView {
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
         browser::set_cookie(&cookie_text(LANG_COOKIE, tag(other)));
-        browser::reload();
+        browser::set_root_attribute("lang", tag(other));
+        let scrolled = browser::scrolled();
+        language.0.set(other);
+        request_animation_frame(move || {
+            browser::focus("[data-test=lang-switch]");
+            browser::scroll_back(scrolled);
+        });
     };
     view! {
         <form method="post" action="/api/set_language" on:submit=on_submit>

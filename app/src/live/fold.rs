@@ -1,9 +1,11 @@
 //! Folds a run's events, in order and each once, into what the page shows.
 
 use leptos::prelude::*;
-use recipe::{Event, EventBody, LogLevel, Pace, Phase, Point, Recipe};
+use recipe::{Event, EventBody, Pace, Phase, Point, Recipe};
 
+use super::LogLine;
 use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
+use crate::i18n::{Words, words};
 
 /// Lines of log that a page keeps; the file has them all.
 const LOG_LINES: usize = 2000;
@@ -25,7 +27,7 @@ pub struct Fold {
     pub pace: RwSignal<Option<Pace>>,
     pub evals: RwSignal<Vec<EvalPoint>>,
     pub checkpoints: RwSignal<Vec<Checkpoint>>,
-    pub log: RwSignal<Vec<String>>,
+    pub log: RwSignal<Vec<LogLine>>,
     pub phase: RwSignal<Option<(Phase, Option<String>)>>,
     pub sizes: RwSignal<Sizes>,
     /// Number of the newest event folded in; 0 until the first back-fill has replaced the decimated
@@ -35,16 +37,20 @@ pub struct Fold {
     page_seen: StoredValue<u64>,
     /// How many lines at the end of the log are a dead worker's last words, which are no events.
     last_words: StoredValue<usize>,
+    /// Lines of the log are in the page's language.
+    words: &'static Words,
     /// `save_total_limit`: so many checkpoints are kept.
     kept: Option<usize>,
 }
 
 impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
-        let RunDetail { trainable_params, total_params, num_examples, mut log, last_words, .. } = detail;
+        let RunDetail { trainable_params, total_params, num_examples, last_words, .. } = detail;
+        let words = words();
         let kept = Recipe::parse_yaml(&detail.recipe, &[]).ok().and_then(|recipe| recipe.save_total_limit);
         let count = last_words.len();
-        log.extend(last_words);
+        let said = detail.log.iter().filter_map(|event| LogLine::of(event, words));
+        let log: Vec<LogLine> = said.chain(last_words.into_iter().map(LogLine::printed)).collect();
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
@@ -57,6 +63,7 @@ impl Fold {
             seen: StoredValue::new(0),
             page_seen: StoredValue::new(detail.last_seq),
             last_words: StoredValue::new(count),
+            words,
             kept,
         }
     }
@@ -87,7 +94,7 @@ impl Fold {
                 self.last_words.set_value(lines.len());
                 self.log.update(|log| {
                     log.truncate(log.len().saturating_sub(before));
-                    log.extend(lines);
+                    log.extend(lines.into_iter().map(LogLine::printed));
                 });
             }
         }
@@ -134,6 +141,11 @@ impl Fold {
 
     fn take(&self, event: Event, changed: &mut Changed) {
         let is_new = event.seq > self.page_seen.get_value();
+        if let Some(line) = LogLine::of(&event, self.words).filter(|_| is_new) {
+            self.log.update_untracked(|lines| push_line(lines, line));
+            self.last_words.set_value(0);
+            changed.log = true;
+        }
         match event.body {
             EventBody::Phase { phase, detail } => {
                 self.phase.update_untracked(|now| *now = Some((phase, detail)));
@@ -185,11 +197,6 @@ impl Fold {
                 });
                 changed.checkpoints = true;
             }
-            EventBody::Log { level, message } if is_new => {
-                self.log.update_untracked(|lines| push_line(lines, level, message));
-                self.last_words.set_value(0);
-                changed.log = true;
-            }
             EventBody::Checkpoint { .. } | EventBody::Log { .. } => {}
             EventBody::End { .. } => {
                 self.phase.update_untracked(|now| *now = None);
@@ -210,21 +217,17 @@ struct Changed {
     summary: bool,
 }
 
-fn push_line(lines: &mut Vec<String>, level: LogLevel, message: String) {
+fn push_line(lines: &mut Vec<LogLine>, line: LogLine) {
     if lines.len() >= LOG_LINES {
         lines.drain(..LOG_LINES / 4);
     }
-    lines.push(match level {
-        LogLevel::Info => message,
-        LogLevel::Warning => format!("WARNING {message}"),
-        LogLevel::Error => format!("ERROR {message}"),
-    });
+    lines.push(line);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recipe::RunState;
+    use recipe::{LogLevel, RunState};
 
     fn fold() -> (Owner, Fold) {
         fold_of("")
@@ -261,7 +264,7 @@ mod tests {
             points: vec![Point { step: 9, ..Point::default() }],
             evals: vec![],
             checkpoints: vec![],
-            log: vec!["first".into()],
+            log: vec![log(1, "first")],
             last_words: vec![],
             last_seq: 2,
         });
@@ -290,6 +293,10 @@ mod tests {
 
     fn steps(fold: &Fold) -> Vec<u64> {
         fold.points.with_untracked(|points| points.iter().map(|point| point.step).collect())
+    }
+
+    fn lines(fold: &Fold) -> Vec<String> {
+        fold.log.with_untracked(|lines| lines.iter().map(|line| line.text.clone()).collect())
     }
 
     #[test]
@@ -342,7 +349,7 @@ mod tests {
     fn lines_that_the_page_came_with_are_not_repeated() {
         let (_owner, fold) = fold();
         fold.apply(Frame::Backfill { events: vec![log(1, "first"), log(3, "second")] });
-        assert_eq!(fold.log.get_untracked(), ["first", "second"]);
+        assert_eq!(lines(&fold), ["first", "second"]);
     }
 
     #[test]
@@ -369,11 +376,11 @@ mod tests {
         let words = |text: &str| Frame::LastWords { lines: vec!["thread panicked".into(), text.into()] };
         fold.apply(words("out of luck"));
         fold.apply(words("out of luck"));
-        assert_eq!(fold.log.get_untracked(), ["first", "thread panicked", "out of luck"]);
+        assert_eq!(lines(&fold), ["first", "thread panicked", "out of luck"]);
         fold.apply(Frame::Events { events: vec![log(3, "resumed")] });
         fold.apply(words("again"));
         let after = ["first", "thread panicked", "out of luck", "resumed", "thread panicked", "again"];
-        assert_eq!(fold.log.get_untracked(), after);
+        assert_eq!(lines(&fold), after);
     }
 
     #[test]

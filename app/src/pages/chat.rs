@@ -1,6 +1,7 @@
 //! `/chat`: a conversation with a base model, or with what a run has made of it.
 
 mod conversation;
+mod keep;
 mod message;
 mod settings;
 #[cfg(feature = "hydrate")]
@@ -48,7 +49,7 @@ pub fn ChatPage() -> AnyView {
                 {move || Suspend::new(async move {
                     match start.await {
                         Ok(start) => view! { <Chat start/> }.into_any(),
-                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error retry=move |()| start.refetch()/> }.into_any(),
                     }
                 })}
             </Suspense>
@@ -61,8 +62,10 @@ pub fn ChatPage() -> AnyView {
 fn Chat(start: Start) -> AnyView {
     let status = RwSignal::new(start.status);
     let talk = Talk::new();
+    keep::keep(talk);
     view! {
-        <div class="chat">
+        <noscript><p class="notice">{words().needs_script}</p></noscript>
+        <div class="chat" class:ready=move || matches!(status.get(), ChatStatus::Ready { .. })>
             <aside class="chat-side">
                 <TargetPanel targets=start.targets templates=start.templates status/>
                 <Settings talk/>

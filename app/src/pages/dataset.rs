@@ -80,6 +80,15 @@ impl Asked {
             ),
         }
     }
+
+    /// Asks for everything again.
+    fn again(self) {
+        self.offer.refetch();
+        self.preview.refetch();
+        self.encoded.refetch();
+        self.lengths.refetch();
+        self.check.refetch();
+    }
 }
 
 #[component]
@@ -96,7 +105,7 @@ pub fn DatasetPage() -> AnyView {
                 match asked.preview.await {
                     Ok(preview) => view! { <DatasetView preview look asked/> }.into_any(),
                     Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
-                    Err(error) => view! { <Unreadable look error/> }.into_any(),
+                    Err(error) => view! { <Unreadable look asked error/> }.into_any(),
                 }
             })}
         </Transition>
@@ -112,7 +121,7 @@ fn Crumbs() -> impl IntoView {
 
 /// A data set that cannot be opened: its entry is wrong, or its data are elsewhere.
 #[component]
-fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
+fn Unreadable(look: Memo<Look>, asked: Asked, error: BoardError) -> AnyView {
     let name = look.get_untracked().name;
     view! {
         <PageTitle text=name.clone()/>
@@ -122,7 +131,7 @@ fn Unreadable(look: Memo<Look>, error: BoardError) -> AnyView {
                 <h1 class="data-title">{name.clone()}</h1>
                 <EditLink name/>
             </header>
-            <BoardFailure error/>
+            <BoardFailure error retry=move |()| asked.again()/>
         </div>
     }
     .into_any()

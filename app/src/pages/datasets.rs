@@ -25,7 +25,7 @@ pub fn DatasetsPage() -> AnyView {
                 {move || Suspend::new(async move {
                     match list.await {
                         Ok(list) => view! { <Shelf list/> }.into_any(),
-                        Err(error) => view! { <h1>{w.nav_data}</h1> <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <h1>{w.nav_data}</h1> <BoardFailure error retry=move |()| list.refetch()/> }.into_any(),
                     }
                 })}
             </Suspense>

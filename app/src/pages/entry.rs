@@ -33,7 +33,7 @@ pub fn EntryPage() -> AnyView {
                 {move || Suspend::new(async move {
                     match form.await {
                         Ok(form) => view! { <Entry form/> }.into_any(),
-                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error retry=move |()| form.refetch()/> }.into_any(),
                     }
                 })}
             </Transition>

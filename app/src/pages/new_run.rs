@@ -1,6 +1,7 @@
 //! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run.
 
 mod datasets;
+mod draft;
 mod field;
 mod form;
 mod further;
@@ -18,6 +19,7 @@ use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};
+use draft::Keeper;
 use form::Form;
 use group::{Essentials, Groups};
 use launch::Launch;
@@ -53,7 +55,7 @@ pub fn NewRunPage() -> AnyView {
                 {move || Suspend::new(async move {
                     match start.await {
                         Ok(start) => view! { <RunForm start/> }.into_any(),
-                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error retry=move |()| start.refetch()/> }.into_any(),
                     }
                 })}
             </Suspense>
@@ -70,11 +72,13 @@ fn RunForm(start: Start) -> AnyView {
     let intro = match &original {
         Some(original) => {
             form.fill_from(&original.recipe);
-            form.name.set(original.summary.name.clone());
+            form.name.set(fill(w.new_clone_name, &[("name", &original.summary.name)]));
             fill(w.new_clone_of, &[("name", &original.summary.name)])
         }
         None => w.new_intro.to_owned(),
     };
+    let keeper = Keeper::new(form, original.as_ref().map(|original| original.summary.id.as_str()));
+    Effect::new(move |_| form.suit_evaluation());
     let choices = StoredValue::new(choices);
     let loads = RwSignal::new(false);
     view! {
@@ -87,13 +91,20 @@ fn RunForm(start: Start) -> AnyView {
                 {w.new_load}
             </button>
         </header>
+        <noscript><p class="notice">{w.needs_script}</p></noscript>
+        <div class="notice draft" data-test="draft" role="status" hidden=move || !keeper.taken_up.get()>
+            <p>{w.new_draft}</p>
+            <button type="button" class="button small" data-test="draft-discard" on:click=move |_| keeper.discard()>
+                {w.new_draft_discard}
+            </button>
+        </div>
         <form class="columns new-run" data-test="new-run" on:submit=move |event| event.prevent_default()>
             <div class="form-groups">
                 <Essentials form choices/>
                 <Groups form choices/>
             </div>
             <aside class="form-side">
-                <Launch form/>
+                <Launch form keeper/>
                 <Preview form/>
             </aside>
         </form>

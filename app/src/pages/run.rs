@@ -39,7 +39,7 @@ pub fn RunPage() -> AnyView {
                 match detail.await {
                     Ok(detail) => view! { <RunView detail/> }.into_any(),
                     Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
-                    Err(error) => view! { <div class="page"><BoardFailure error/></div> }.into_any(),
+                    Err(error) => view! { <div class="page"><BoardFailure error retry=move |()| detail.refetch()/></div> }.into_any(),
                 }
             })}
         </Suspense>
@@ -82,7 +82,7 @@ fn RunView(detail: RunDetail) -> AnyView {
                     <div class="card">
                         <LineChart points=fold.points evals=fold.evals file_name=id.clone()/>
                     </div>
-                    <Panels log=fold.log recipe=detail.recipe.clone()/>
+                    <Panels log=fold.log recipe=detail.recipe.clone() id=id.clone()/>
                 </div>
                 <aside class="run-side">
                     <Facts detail=detail sizes=fold.sizes/>

@@ -44,7 +44,7 @@ pub fn RunsPage() -> AnyView {
                 {move || Suspend::new(async move {
                     match runs.await {
                         Ok(first) => view! { <RunsList first filter=filter.get_untracked()/> }.into_any(),
-                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error retry=move |()| runs.refetch()/> }.into_any(),
                     }
                 })}
             </Transition>

@@ -62,7 +62,7 @@ impl RepoKind {
     fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
-            Self::Dataset => "data set",
+            Self::Dataset => "dataset",
         }
     }
 }
@@ -187,7 +187,7 @@ impl Hubs {
                 (&self.model_scope, id)
             }
             (Some(id), _) => (&self.hugging_face, id),
-            (None, _) => return Err(Error::contents("the data set", "has no name on any hub")),
+            (None, _) => return Err(Error::contents("the dataset", "has no name on any hub")),
         };
         hub.listing(id, source, split)
     }

@@ -59,7 +59,7 @@ impl Hub for ModelScope {
     }
 
     fn listing(&self, id: &str, source: &HubSource, split: &str) -> Result<Listing> {
-        let what = format!("data set {id}");
+        let what = format!("dataset {id}");
         let folder = self.folder(RepoKind::Dataset, id);
         let (files, local) = match self.offline {
             Some(offline) if !folder.exists() => return Err(Error::Offline { what, offline }),

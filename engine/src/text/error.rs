@@ -14,7 +14,7 @@ pub enum Error {
     Parse { path: PathBuf, line: usize, column: usize, message: String },
 
     /// An entry of dataset_info.json is missing or wrong.
-    #[error("{}, data set \"{entry}\": {message}", path.display())]
+    #[error("{}, dataset \"{entry}\": {message}", path.display())]
     Dataset { path: PathBuf, entry: String, message: String },
 
     /// One record is wrong. Rows count from 1.

@@ -110,7 +110,7 @@ choices! {
             | "adamw", "AdamW", "AdamW";
     }
 
-    /// How several data sets become one.
+    /// How several datasets become one.
     MixStrategy {
         /// One after the other.
         Concat = "concat", "Concatenate", "拼接";

@@ -221,7 +221,7 @@ argument_table! {
     }
 
     Method {
-        /// What is taught: pt = plain text, sft = answers to instructions.
+        /// Training objective: pt = plain text, sft = answers to instructions.
         stage: Stage = Stage::Sft
             => entry("Stage", "训练阶段", "训练内容：pt 为纯文本，sft 为指令问答。")
                 .essential().refused(&["rm", "ppo", "dpo", "kto", "orpo"]);
@@ -248,11 +248,11 @@ argument_table! {
                 .half_open(0.0, 1.0).step(0.05).methods(LORA);
         /// Linear layers that get low-rank matrices, by the end of their name; all = every one but the output head.
         lora_target: Vec<String> = vec!["all".to_owned()]
-            => entry("LoRA modules", "LoRA 作用模块", "加上低秩矩阵的线性层（按名称结尾匹配）；all 表示除输出层外全部。")
+            => entry("Target modules", "LoRA 作用模块", "加上低秩矩阵的线性层（按名称结尾匹配）；all 表示除输出层外全部。")
                 .methods(LORA).placeholder("all", "all");
         /// Layers that are trained in full and saved with the adapter, such as embed_tokens or lm_head.
         additional_target: Vec<String> = Vec::new()
-            => entry("Additional modules", "附加模块", "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。")
+            => entry("Modules to save", "附加模块", "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。")
                 .advanced().methods(LORA).placeholder("none", "无");
         /// Scales the update by alpha / sqrt(rank) instead of alpha / rank.
         use_rslora: bool = false
@@ -264,10 +264,10 @@ argument_table! {
     }
 
     Data {
-        /// Names of data sets, from dataset_info.json.
+        /// Names of datasets, from dataset_info.json.
         dataset: Vec<String> = Vec::new()
-            => entry("Data sets", "数据集", "数据集名称，取自 dataset_info.json。").essential();
-        /// Folder that holds dataset_info.json; REMOTE:owner/name if it is in a repository on the Hugging Face hub; ONLINE if data sets are named as on a hub (owner/name).
+            => entry("Datasets", "数据集", "数据集名称，取自 dataset_info.json。").essential();
+        /// Folder that holds dataset_info.json; REMOTE:owner/name if it is in a repository on the Hugging Face hub; ONLINE if datasets are named as on a hub (owner/name).
         dataset_dir: String = "data".to_owned()
             => entry("Data folder", "数据文件夹", "存放 dataset_info.json 的文件夹；若该文件在 Hugging Face 仓库中，填 REMOTE:owner/name；填 ONLINE 时数据集按站点上的名称（owner/name）读取。").path().advanced();
         /// How a conversation is written as the model's prompt. Must be the one the model was trained with. Unset: the model's own chat template.
@@ -277,16 +277,16 @@ argument_table! {
         /// Longest example in tokens; what is longer is cut.
         cutoff_len: usize = 2048
             => entry("Cutoff length", "截断长度", "每条样本的最大词元数，超出部分被截断。").at_least(1.0);
-        /// Takes at most so many rows of each data set.
+        /// Takes at most so many rows of each dataset.
         max_samples: Option<usize> = None
             => entry("Max samples", "最大样本数", "每个数据集最多取多少行。").at_least(1.0).placeholder("all rows", "全部");
-        /// How several data sets become one.
+        /// How several datasets become one.
         mix_strategy: MixStrategy = MixStrategy::Concat
-            => entry("Mixing", "混合方式", "多个数据集的合并方式。").advanced();
-        /// Shares at which interleaving draws from the data sets, with commas between them. Unset: in turns.
+            => entry("Mixing strategy", "混合方式", "多个数据集的合并方式。").advanced();
+        /// Shares at which interleaving draws from the datasets, with commas between them. Unset: in turns.
         interleave_probs: Vec<String> = Vec::new()
-            => entry("Shares", "混合比例", "交错时从各数据集抽取的比例，以逗号分隔。不设则轮流抽取。")
-                .advanced().placeholder("in turns", "轮流");
+            => entry("Mixing ratios", "混合比例", "交错时从各数据集抽取的比例，以逗号分隔。不设则轮流抽取。")
+                .advanced().placeholder("uniform", "均匀");
         /// Reads data while training goes on, for data that are too large to be encoded beforehand. Needs max_steps.
         streaming: bool = false
             => entry("Streaming", "流式读取", "边训练边读取数据，用于无法预先编码的大数据；须设置 max_steps。").advanced();
@@ -295,15 +295,15 @@ argument_table! {
             => entry("Shuffle buffer", "打乱缓冲区", "流式读取时在多少行之间打乱顺序。").at_least(1.0).advanced();
         /// Folder for the encoded data: read if it holds some, else written.
         tokenized_path: Option<String> = None
-            => entry("Encoded data", "已编码数据", "存放已编码数据的文件夹：其中已有则读取，否则写入。")
+            => entry("Tokenized dataset path", "已编码数据", "存放已编码数据的文件夹：其中已有则读取，否则写入。")
                 .path().advanced().placeholder("none", "无");
         /// Encodes data again that an earlier run has encoded.
         overwrite_cache: bool = false
-            => entry("Encode again", "重新编码", "重新编码先前已编码过的数据。").advanced();
+            => entry("Overwrite cache", "重新编码", "重新编码先前已编码过的数据。").advanced();
         /// Joins examples into sequences of the full cutoff length. Unset: on for pre-training, off otherwise.
         packing: Option<bool> = None
             => entry("Packing", "样本打包", "将样本拼成截断长度的序列。不设时：预训练开启，其余关闭。")
-                .advanced().placeholder("by stage", "由阶段决定");
+                .advanced().placeholder("auto", "自动");
         /// Packs without letting the examples of a sequence see each other.
         neat_packing: bool = false
             => entry("Neat packing", "无污染打包", "打包时各样本互不可见。").advanced().stages(SFT);
@@ -338,7 +338,7 @@ argument_table! {
         /// Highest learning rate, reached after warm-up.
         learning_rate: f64 = 5e-5
             => entry("Learning rate", "学习率", "预热后达到的最高学习率。").above(0.0);
-        /// How often the data is gone through.
+        /// Passes over the training data.
         num_train_epochs: f64 = 3.0
             => entry("Epochs", "训练轮数", "遍历数据的次数。").above(0.0).step(1.0);
         /// Ends after so many optimizer steps, whatever the epochs say; -1 = by epochs.
@@ -352,11 +352,11 @@ argument_table! {
             => entry("Gradient accumulation", "梯度累积", "累加多少次梯度后执行一次优化步。").at_least(1.0);
         /// How the learning rate goes over the steps.
         lr_scheduler_type: LrScheduler = LrScheduler::Linear
-            => entry("Schedule", "学习率调度", "学习率随步数的变化方式。").refused(&["reduce_lr_on_plateau", "greedy"]);
+            => entry("LR scheduler", "学习率调度", "学习率随步数的变化方式。").refused(&["reduce_lr_on_plateau", "greedy"]);
         /// Settings of the schedule, such as {num_cycles: 3} for cosine_with_restarts.
         lr_scheduler_kwargs: Settings = Settings::default()
-            => entry("Schedule settings", "调度参数", "学习率调度的参数，例如 cosine_with_restarts 的 {num_cycles: 3}。")
-                .advanced().placeholder("the schedule's own", "调度自带");
+            => entry("Scheduler kwargs", "调度参数", "学习率调度的参数，例如 cosine_with_restarts 的 {num_cycles: 3}。")
+                .advanced().placeholder("scheduler default", "调度默认");
         /// Steps over which the learning rate rises from 0; below 1, a share of all steps.
         warmup_steps: Steps = Steps::Count(0)
             => entry("Warm-up steps", "预热步数", "学习率从 0 升起的步数；小于 1 时为占总步数的比例。").at_least(0.0);
@@ -429,7 +429,7 @@ argument_table! {
                 .path().advanced().placeholder("the newest, if any", "最新的一个（如有）");
         /// Steps between two logged points; below 1, a share of all steps.
         logging_steps: Steps = Steps::Count(500)
-            => entry("Log every", "日志间隔", "两次记录之间的步数；小于 1 时为占总步数的比例。").above(0.0);
+            => entry("Logging steps", "日志间隔", "两次记录之间的步数；小于 1 时为占总步数的比例。").above(0.0);
         /// Logs the first step too.
         logging_first_step: bool = false
             => entry("Log first step", "记录第一步", "同时记录第一步。").advanced();
@@ -438,10 +438,10 @@ argument_table! {
             => entry("Save", "保存策略", "何时写入检查点。").advanced().refused(&["best"]);
         /// Steps between two checkpoints; below 1, a share of all steps.
         save_steps: Steps = Steps::Count(500)
-            => entry("Save every", "保存间隔", "两个检查点之间的步数；小于 1 时为占总步数的比例。").above(0.0);
+            => entry("Save steps", "保存间隔", "两个检查点之间的步数；小于 1 时为占总步数的比例。").above(0.0);
         /// Keeps the newest so many checkpoints and deletes older ones.
         save_total_limit: Option<usize> = None
-            => entry("Checkpoints kept", "保留检查点数", "只保留最新的若干个检查点，删除更早的。")
+            => entry("Save total limit", "保留检查点数", "只保留最新的若干个检查点，删除更早的。")
                 .at_least(1.0).advanced().placeholder("all", "全部");
         /// Leaves the optimizer's state out of checkpoints: smaller, but the run cannot be resumed from them.
         save_only_model: bool = false
@@ -463,10 +463,10 @@ argument_table! {
         /// Evaluates after training; without `do_train`, evaluates alone.
         do_eval: bool = false
             => entry("Evaluate", "评估", "训练后进行评估；不设 `do_train` 时只评估。").advanced();
-        /// Data sets to evaluate on, instead of a part of the training data.
+        /// Datasets to evaluate on, instead of a part of the training data.
         eval_dataset: Vec<String> = Vec::new()
             => entry("Evaluation data", "评估数据集", "用于评估的数据集，代替从训练数据中划分。").placeholder("none", "无");
-        /// Evaluates each of these data sets by itself, not all of them together.
+        /// Evaluates each of these datasets by itself, not all of them together.
         eval_on_each_dataset: bool = false
             => entry("Evaluate each by itself", "分别评估", "对各评估数据集分别评估，而不合在一起。").advanced();
         /// Part of the training data kept for evaluation: a share below 1, or a number of rows.
@@ -478,17 +478,17 @@ argument_table! {
                 .synonyms(&["evaluation_strategy"]);
         /// Steps between two evaluations; below 1, a share of all steps. Unset: as often as logging.
         eval_steps: Option<Steps> = None
-            => entry("Evaluate every", "评估间隔", "两次评估之间的步数；小于 1 时为占总步数的比例。不设则与日志间隔相同。")
-                .above(0.0).placeholder("as logging", "同日志间隔");
+            => entry("Eval steps", "评估间隔", "两次评估之间的步数；小于 1 时为占总步数的比例。不设则与日志间隔相同。")
+                .above(0.0).placeholder("same as logging steps", "同日志间隔");
         /// Examples in one pass of evaluation.
         per_device_eval_batch_size: usize = 8
             => entry("Evaluation batch size", "评估批大小", "评估时一次前向所含的样本数。").at_least(1.0).advanced();
         /// Ends with the weights of the best checkpoint instead of the last ones.
         load_best_model_at_end: bool = false
-            => entry("Keep the best", "保留最佳", "以评估最好的检查点的权重作为结果，而不是最后的权重。").advanced();
-        /// What tells the best checkpoint: loss, accuracy, or that of one data set, as NAME_loss.
+            => entry("Load best model at end", "保留最佳", "以评估最好的检查点的权重作为结果，而不是最后的权重。").advanced();
+        /// What tells the best checkpoint: loss, accuracy, or that of one dataset, as NAME_loss.
         metric_for_best_model: Option<String> = None
-            => entry("Best by", "最佳指标", "以何指标判断最佳检查点：loss、accuracy，或某一数据集的指标，如 NAME_loss。")
+            => entry("Metric for best model", "最佳指标", "以何指标判断最佳检查点：loss、accuracy，或某一数据集的指标，如 NAME_loss。")
                 .advanced().placeholder("loss", "loss");
         /// Whether more of the metric is better. Unset: less is, if it is a loss.
         greater_is_better: Option<bool> = None
@@ -502,7 +502,7 @@ argument_table! {
     Generating {
         /// Draws tokens at random; off = always the likeliest.
         do_sample: bool = true
-            => entry("Sample", "随机采样", "随机抽取词元；关闭则总取最可能的。").advanced();
+            => entry("Sampling", "随机采样", "随机抽取词元；关闭则总取最可能的。").advanced();
         /// Flattens (above 1) or sharpens (below 1) the choice of tokens.
         temperature: f64 = 0.95
             => entry("Temperature", "温度", "使词元的选择更平均（大于 1）或更集中（小于 1）。").at_least(0.0).step(0.05).advanced();

@@ -77,7 +77,7 @@ static FEATURES: &[Feature] = &[
         "use_kt=false", "kt_weight_path", "kt_expert_checkpoint_path", "kt_use_lora_experts", "kt_lora_expert_num",
         "kt_lora_expert_intermediate_size",
     ]),
-    always("data set splits", &["split=train", "reserved_label_len=1"]),
+    always("dataset splits", &["split=train", "reserved_label_len=1"]),
     of("finetuning_type", "freeze tuning", &[
         "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
         "name_module_trainable=all",

@@ -72,6 +72,20 @@ pub fn find(model_name_or_path: &str) -> Option<Model> {
     named(&stem(model_name_or_path))
 }
 
+/// The number of parameters that a model's name states: 500 million for `Qwen2.5-0.5B-Instruct`, 135 million for
+/// `SmolLM2-135M`. Of several (`Qwen3-30B-A3B`) the first counts, which is the whole.
+pub fn size_in_name(model_name_or_path: &str) -> Option<u64> {
+    let name = stem(model_name_or_path);
+    name.split(['-', ' ']).find_map(|word| {
+        let (number, unit) = [("b", 1e9), ("m", 1e6)]
+            .iter()
+            .find_map(|(letter, unit)| Some((word.strip_suffix(letter)?, unit)))?;
+        let starts_with_digit = number.starts_with(|letter: char| letter.is_ascii_digit());
+        let count = number.parse::<f64>().ok().filter(|count| starts_with_digit && count.is_finite())?;
+        Some((count * unit) as u64)
+    })
+}
+
 /// The known model whose name, or repository's name, starts this stem; the longest if several do.
 fn named(stem: &str) -> Option<Model> {
     let matched = |model: &Model| {
@@ -128,6 +142,24 @@ mod tests {
         ];
         for (path, template) in cases {
             assert_eq!(template_for(path), template, "{path}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_from_names() {
+        let cases = [
+            ("Qwen/Qwen2.5-0.5B-Instruct", Some(500_000_000)),
+            ("models/SmolLM2-135M-Instruct-Q4_1.gguf", Some(135_000_000)),
+            ("Qwen3-30B-A3B", Some(30_000_000_000)),
+            ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", Some(1_500_000_000)),
+            ("gemma-3-270m-it", Some(270_000_000)),
+            ("models/wick", None),
+            ("openai-community/gpt2-medium", None),
+            ("infb-nanm-eb", None),
+            ("", None),
+        ];
+        for (name, size) in cases {
+            assert_eq!(size_in_name(name), size, "{name}");
         }
     }
 

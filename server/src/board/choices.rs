@@ -18,6 +18,7 @@ pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormCh
         label: offered.name.to_owned(),
         template: Some(offered.template.to_owned()),
         parameters: None,
+        context: None,
         present: false,
         hint: offered.command.map(str::to_owned),
     }));
@@ -36,6 +37,7 @@ fn tuned(folders: &Folders, run: &RunRow) -> Option<ModelChoice> {
         label: run.name.clone(),
         template: run.template.clone(),
         parameters: run.total_params,
+        context: models::facts(&output).context,
         present: true,
         hint: None,
     })

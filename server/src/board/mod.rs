@@ -3,12 +3,13 @@
 mod choices;
 pub(crate) mod datasets;
 mod launch;
+pub(crate) mod log;
 mod memory;
 pub(crate) mod models;
 mod remarks;
 mod targets;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use app::{
     api::{
@@ -17,7 +18,7 @@ use app::{
     },
     prefs::Preferences,
 };
-use recipe::{Event, EventBody, LogLevel, Problem};
+use recipe::Problem;
 
 use crate::{
     chat::Chat,
@@ -25,7 +26,7 @@ use crate::{
     datasets::Datasets,
     pool::{Pool, PoolError},
     store::StoreError,
-    worker::OUTPUT_DIR,
+    worker::{EVENTS_FILE, OUTPUT_DIR},
 };
 use datasets::RowCounts;
 
@@ -62,7 +63,12 @@ impl ServerBoard {
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
         let store = self.pool.store();
         let run = store.run(id).await.map_err(of_store)?;
-        let log = store.log(id, FIRST_LOG).await.map_err(of_store)?;
+        let events = self.pool.run_dir(id).join(EVENTS_FILE);
+        let log = match Self::blocking(move || log::newest(&events)).await? {
+            Ok(events) if !events.is_empty() => events,
+            // The file is gone, or nothing was told yet; what the store has taken in is still there.
+            _ => store.log(id, FIRST_LOG).await.map_err(of_store)?,
+        };
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
         let mut checkpoints = store.checkpoints(id).await.map_err(of_store)?;
         // `save_total_limit`, or someone on this machine, may have removed some.
@@ -76,7 +82,7 @@ impl ServerBoard {
             points: store.curve(id, FIRST_PAINT).await.map_err(of_store)?,
             evals: store.evals(id).await.map_err(of_store)?,
             checkpoints,
-            log: log.into_iter().filter_map(log_line).collect(),
+            log,
             last_words: self.pool.last_words(id, run.state),
             last_seq: run.last_seq,
             recipe: run.recipe,
@@ -134,8 +140,13 @@ impl Board for ServerBoard {
         match self.prepare("new", yaml).await {
             Ok(prepared) => {
                 let warnings = self.warnings(&prepared).await;
-                let memory = Self::blocking(move || memory::of(prepared.as_worked())).await?;
-                Ok(Findings { problems: Vec::new(), warnings, memory })
+                let of_model = move || {
+                    let recipe = prepared.as_worked();
+                    let here = Path::new(&recipe.model_name_or_path);
+                    (memory::of(recipe), here.exists().then(|| models::facts(here)))
+                };
+                let (memory, model) = Self::blocking(of_model).await?;
+                Ok(Findings { problems: Vec::new(), warnings, memory, model })
             }
             Err(BoardError::Invalid(problems)) => Ok(Findings { problems, ..Findings::default() }),
             Err(e) => Err(e),
@@ -192,16 +203,6 @@ impl Board for ServerBoard {
     async fn unload_chat(&self) -> Result<(), BoardError> {
         self.chat.unload();
         Ok(())
-    }
-}
-
-/// A log event as a line; as pages write live ones.
-fn log_line(event: Event) -> Option<String> {
-    match event.body {
-        EventBody::Log { level: LogLevel::Info, message } => Some(message),
-        EventBody::Log { level: LogLevel::Warning, message } => Some(format!("WARNING {message}")),
-        EventBody::Log { level: LogLevel::Error, message } => Some(format!("ERROR {message}")),
-        _ => None,
     }
 }
 

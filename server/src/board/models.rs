@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app::api::ModelChoice;
+use app::api::{ModelChoice, ModelFacts};
+use engine::families::{self, Config};
 use engine::hub::is_model_id;
 use engine::weights::is_later_part;
 use recipe::registry;
@@ -107,15 +108,24 @@ pub fn shown(path: &Path) -> String {
 
 impl Model {
     pub fn choice(&self) -> ModelChoice {
+        let facts = facts(&self.path);
         ModelChoice {
             path: shown(&self.path),
             label: self.name.clone(),
             template: registry::template_for(&self.name).map(str::to_owned),
-            parameters: parameters(&self.path),
+            parameters: facts.parameters,
+            context: facts.context,
             present: true,
             hint: None,
         }
     }
+}
+
+/// What a model's files say of its size; of a `.gguf` file, what its name says.
+pub fn facts(path: &Path) -> ModelFacts {
+    let spec = Config::read(&path.join("config.json")).ok().and_then(|config| families::read(&config).ok());
+    let named = || registry::size_in_name(&path.to_string_lossy());
+    ModelFacts { parameters: parameters(path).or_else(named), context: spec.map(|spec| spec.max_positions) }
 }
 
 /// Parameters in the safetensors files of a folder.

@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::openai::{Chunk, Completions, Failure};
+use super::openai::{CONTEXT_FULL, Chunk, Completions, Failure};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,10 @@ impl Reading {
 
     fn delta(&mut self, chunk: Chunk) -> Option<ChatDelta> {
         if let Some(error) = chunk.error {
-            return Some(ChatDelta::Error { message: error.message });
+            return Some(match error.code.as_deref() {
+                Some(CONTEXT_FULL) => ChatDelta::Full { message: error.message },
+                _ => ChatDelta::Error { message: error.message },
+            });
         }
         if let Some(usage) = chunk.usage {
             let seconds = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
@@ -118,6 +121,7 @@ impl Reading {
                 prompt_tokens: usage.prompt_tokens,
                 completion_tokens: tokens,
                 tokens_per_second: if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 },
+                context: usage.context,
                 finish_reason: self.finish.take().unwrap_or_else(|| "stop".to_owned()),
             });
         }

@@ -8,7 +8,7 @@ use engine::{
     hub::{Progress, paced},
 };
 
-use super::{Answer, DOWNLOADING, Model};
+use super::{Answer, DOWNLOADING, Model, Unanswered};
 
 /// How often a download is spoken of.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ impl Model for ChatModel {
         messages: &[ChatMessage],
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Unanswered> {
         let messages: Vec<_> = messages
             .iter()
             .map(|ChatMessage { role, content }| engine::chat::ChatMessage {
@@ -41,11 +41,15 @@ impl Model for ChatModel {
             })
             .collect();
         let answer = ChatModel::answer(self, &messages, &engine_sampling(sampling), on_text);
-        let answer = answer.map_err(|e| e.to_string())?;
+        let answer = answer.map_err(|error| Unanswered {
+            message: error.to_string(),
+            is_full: matches!(error, engine::Error::Context { .. }),
+        })?;
         Ok(Answer {
             prompt_tokens: answer.prompt_tokens as u64,
             completion_tokens: answer.completion_tokens as u64,
             finish_reason: answer.finish.name().to_owned(),
+            context: self.context() as u64,
         })
     }
 }

@@ -3,6 +3,11 @@
 use app::api::{ChatMessage, ChatRequest, Sampling};
 use serde::{Deserialize, Serialize};
 
+use super::Answer;
+
+/// The code of an error: the conversation does not fit into the context window.
+pub const CONTEXT_FULL: &str = "context_length_exceeded";
+
 /// Body of `POST /v1/chat/completions`. `top_k`, `repetition_penalty` and `do_sample` are additions of
 /// ours; what is left out has LLaMA-Factory's default.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,11 +92,15 @@ pub struct Usage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub total_tokens: u64,
+    /// The most that there can be of them; an addition of ours.
+    #[serde(default)]
+    pub context: u64,
 }
 
 impl Usage {
-    pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Usage {
-        Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+    pub fn of(answer: &Answer) -> Usage {
+        let Answer { prompt_tokens, completion_tokens, context, .. } = *answer;
+        Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens, context }
     }
 }
 
@@ -121,10 +130,12 @@ pub struct Failure {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ErrorBody {
     pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure { error: ErrorBody { message: message.into() } }
+        Failure { error: ErrorBody { message: message.into(), code: None } }
     }
 }

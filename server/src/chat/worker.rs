@@ -26,7 +26,9 @@ use engine::kernel::on_pool;
 use tokio::{net::UnixListener, sync::mpsc as channel};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use super::openai::{Choice, Chunk, ChunkChoice, Completion, Completions, Delta, ErrorBody, Failure, Usage};
+use super::openai::{
+    CONTEXT_FULL, Choice, Chunk, ChunkChoice, Completion, Completions, Delta, ErrorBody, Failure, Usage,
+};
 use crate::{security::random_word, store::now};
 
 /// Requests that may wait while one is answered.
@@ -42,6 +44,23 @@ pub struct Answer {
     pub completion_tokens: u64,
     /// `stop` or `length`.
     pub finish_reason: String,
+    /// Tokens of a prompt and an answer together, at most.
+    pub context: u64,
+}
+
+/// Why there is no answer, as a sentence for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unanswered {
+    pub message: String,
+    /// The conversation does not fit into the context window.
+    pub is_full: bool,
+}
+
+impl Unanswered {
+    fn body(self) -> ErrorBody {
+        ErrorBody { message: self.message, code: self.is_full.then(|| CONTEXT_FULL.to_owned()) }
+    }
 }
 
 /// A model that answers.
@@ -49,18 +68,18 @@ pub trait Model: Send + 'static {
     /// Gives the answer piece by piece until it is complete or `on_text` breaks it off.
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// There is none, or it broke off.
     fn answer(
         &mut self,
         messages: &[ChatMessage],
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, String>;
+    ) -> Result<Answer, Unanswered>;
 }
 
 enum Piece {
     Text(String),
-    Done(Result<Answer, String>),
+    Done(Result<Answer, Unanswered>),
 }
 
 struct Job {
@@ -200,11 +219,11 @@ impl Head {
         match piece {
             Piece::Text(text) => vec![self.choice(Delta { content: Some(text), role: None }, None)],
             Piece::Done(Ok(answer)) => {
-                let usage = Usage::new(answer.prompt_tokens, answer.completion_tokens);
+                let usage = Usage::of(&answer);
                 let end = self.choice(Delta::default(), Some(answer.finish_reason));
                 vec![end, Chunk { usage: Some(usage), ..self.chunk() }]
             }
-            Piece::Done(Err(message)) => vec![Chunk { error: Some(ErrorBody { message }), ..self.chunk() }],
+            Piece::Done(Err(why)) => vec![Chunk { error: Some(why.body()), ..self.chunk() }],
         }
     }
 }
@@ -226,8 +245,13 @@ async fn whole(head: Head, mut pieces: channel::Receiver<Piece>) -> Response {
     while let Some(piece) = pieces.recv().await {
         match piece {
             Piece::Text(more) => text.push_str(&more),
-            Piece::Done(Err(why)) => return failure(StatusCode::INTERNAL_SERVER_ERROR, why),
+            Piece::Done(Err(why)) => {
+                let status =
+                    if why.is_full { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+                return (status, Json(Failure { error: why.body() })).into_response();
+            }
             Piece::Done(Ok(answer)) => {
+                let usage = Usage::of(&answer);
                 let message = ChatMessage { role: "assistant".to_owned(), content: text };
                 let choice = Choice { index: 0, message, finish_reason: answer.finish_reason };
                 let completion = Completion {
@@ -236,7 +260,7 @@ async fn whole(head: Head, mut pieces: channel::Receiver<Piece>) -> Response {
                     created: head.created,
                     model: head.model,
                     choices: [choice],
-                    usage: Usage::new(answer.prompt_tokens, answer.completion_tokens),
+                    usage,
                 };
                 return Json(completion).into_response();
             }

@@ -226,7 +226,7 @@ impl<M: Model> Talk<M> {
             // Someone is there to say something shorter, or to begin anew.
             Err(why) if self.interactive => {
                 self.messages.pop();
-                complain(&why);
+                complain(&why.message);
             }
             Err(why) => return Err(why.into()),
         }

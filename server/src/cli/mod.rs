@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
         Command::Export(_) => Err(not_yet::refuse("export", "adapters are written as PEFT reads them")),
         Command::Eval(_) => Err(not_yet::refuse(
             "eval",
-            "`chandler train` with `do_eval: true` measures the loss on a data set",
+            "`chandler train` with `do_eval: true` measures the loss on a dataset",
         )),
     };
     match ended {

@@ -118,12 +118,12 @@ pub fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<()
     let is_name = !name.is_empty() && name.chars().count() <= LONGEST_NAME;
     if !is_name || name.contains(',') || name.chars().any(char::is_control) {
         return Err(refused(format!(
-            "`{name}` cannot be a data set's name: it needs 1 to {LONGEST_NAME} characters, and no comma"
+            "`{name}` cannot be a dataset's name: it needs 1 to {LONGEST_NAME} characters, and no comma"
         )));
     }
     let mut entries = read(dir)?;
     if original != Some(name) && entries.contains_key(name) {
-        return Err(refused(format!("there is a data set `{name}` already; choose another name")));
+        return Err(refused(format!("there is a dataset `{name}` already; choose another name")));
     }
     let before = match original {
         Some(original) => {

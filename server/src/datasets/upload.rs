@@ -28,7 +28,7 @@ pub enum UploadError {
     )]
     Kind(String),
     #[error(
-        "there is a file `{0}` in the data folder already; rename yours, or delete the data set that uses that one"
+        "there is a file `{0}` in the data folder already; rename yours, or delete the dataset that uses that one"
     )]
     Exists(String),
     #[error("the file is larger than {} MiB, the most that is taken in; copy it into the data folder instead", .0 >> 20)]

@@ -2,6 +2,7 @@
 
 mod chat_stream;
 mod health;
+mod log;
 mod run_socket;
 mod upload;
 
@@ -53,6 +54,7 @@ pub fn router(state: AppState) -> Router {
     let files = files(options.clone(), context.clone());
     Router::new()
         .route("/ws/runs/{id}", get(run_socket::run_socket))
+        .route("/runs/{id}/log.txt", get(log::log_file))
         .route("/chat/stream", post(chat_stream::chat_stream))
         .route("/login", get(security::login_page).post(security::login))
         .route("/logout", post(security::logout))

@@ -33,7 +33,7 @@ pub fn Conversation(talk: Talk, status: RwSignal<ChatStatus>) -> AnyView {
             <div class="messages" node_ref=scroller on:scroll=on_scroll data-test="messages" tabindex="0" role="log" aria-label=w.chat_conversation>
                 {move || talk.turns.with(Vec::is_empty).then(|| view! { <Greeting status/> })}
                 <For each=turns key=|turn| turn.id let:turn>
-                    <Message turn is_answering=Signal::derive(move || talk.answering.get() && last.get() == Some(turn.id))/>
+                    <Message talk turn is_answering=Signal::derive(move || talk.answering.get() && last.get() == Some(turn.id))/>
                 </For>
             </div>
             <div class="chat-bar">
@@ -72,6 +72,7 @@ fn follow(talk: Talk, scroller: NodeRef<Div>, at_end: StoredValue<bool>) {
             if let Some(turn) = turns.last() {
                 turn.text.track();
                 turn.note.track();
+                turn.error.track();
             }
         });
         if at_end.get_value() {
@@ -104,13 +105,15 @@ fn Greeting(status: RwSignal<ChatStatus>) -> impl IntoView {
 #[component]
 fn Composer(talk: Talk, status: RwSignal<ChatStatus>) -> AnyView {
     let w = words();
-    let draft = RwSignal::new(String::new());
+    let draft = talk.draft;
     let input = NodeRef::<Textarea>::new();
     let is_ready = Memo::new(move |_| matches!(status.get(), ChatStatus::Ready { .. }));
     // Ready to be written to as soon as the model is.
     Effect::new(move |_| {
         if let (true, Some(input)) = (is_ready.get(), input.get()) {
-            let _ = input.focus();
+            browser::focus_in_place(&input);
+            // On a narrow screen the conversation has come to the top.
+            browser::scroll_back(0.0);
         }
     });
     let send = move || {

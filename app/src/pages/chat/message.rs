@@ -2,14 +2,14 @@
 
 use leptos::prelude::*;
 
-use super::talk::{Role, Turn};
+use super::talk::{Role, Talk, Turn};
 use crate::components::copy_button::CopyButton;
 use crate::components::failure::Failure;
 use crate::i18n::words;
 use crate::markdown;
 
 #[component]
-pub fn Message(turn: Turn, #[prop(into)] is_answering: Signal<bool>) -> AnyView {
+pub fn Message(talk: Talk, turn: Turn, #[prop(into)] is_answering: Signal<bool>) -> AnyView {
     let w = words();
     let (class, name, author) = match turn.role {
         Role::User => ("message user", "user", w.chat_you),
@@ -29,6 +29,11 @@ pub fn Message(turn: Turn, #[prop(into)] is_answering: Signal<bool>) -> AnyView 
             {move || is_waiting().then(|| view! { <p class="thinking" role="status">{w.chat_thinking}</p> })}
             <div hidden=is_waiting>{body}</div>
             {move || turn.error.get().map(|text| view! { <Failure text/> })}
+            {move || (turn.is_full.get() && talk.can_be_shortened()).then(|| view! {
+                <button type="button" class="button small" data-test="shorten" on:click=move |_| talk.shorten(w)>
+                    {w.chat_shorten}
+                </button>
+            })}
             {(turn.role == Role::Assistant).then(|| view! {
                 <footer class="message-foot" hidden=move || is_answering.get()>
                     <CopyButton text=turn.text/>

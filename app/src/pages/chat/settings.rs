@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use super::talk::Talk;
-use crate::api::Sampling;
 use crate::i18n::{lang, words};
 
 #[component]
@@ -22,6 +21,7 @@ pub fn Settings(talk: Talk) -> AnyView {
                     rows="3"
                     placeholder=w.chat_system_placeholder
                     data-test="chat-system"
+                    prop:value=move || talk.system.get()
                     on:input:target=move |event| talk.system.set(event.target().value())
                 ></textarea>
             </label>
@@ -30,20 +30,21 @@ pub fn Settings(talk: Talk) -> AnyView {
                     type="checkbox"
                     name="do_sample"
                     checked=true
+                    prop:checked=sampled
                     on:change:target=move |event| sampling.update(|now| now.do_sample = event.target().checked())
                 />
                 <span>{label}</span>
             </label>
-            <Slider key="temperature" min=0.05 max=2.0 step=0.05 value=Sampling::default().temperature disabled=Signal::derive(move || !sampled())
+            <Slider key="temperature" min=0.05 max=2.0 step=0.05 value=Signal::derive(move || sampling.with(|now| now.temperature)) disabled=Signal::derive(move || !sampled())
                 on_change=move |value| sampling.update(|now| now.temperature = value)/>
-            <Slider key="top_p" min=0.05 max=1.0 step=0.05 value=Sampling::default().top_p disabled=Signal::derive(move || !sampled())
+            <Slider key="top_p" min=0.05 max=1.0 step=0.05 value=Signal::derive(move || sampling.with(|now| now.top_p)) disabled=Signal::derive(move || !sampled())
                 on_change=move |value| sampling.update(|now| now.top_p = value)/>
-            <Slider key="repetition_penalty" min=0.8 max=2.0 step=0.05 value=Sampling::default().repetition_penalty
+            <Slider key="repetition_penalty" min=0.8 max=2.0 step=0.05 value=Signal::derive(move || sampling.with(|now| now.repetition_penalty))
                 on_change=move |value| sampling.update(|now| now.repetition_penalty = value)/>
             <div class="chat-counts">
-                <Count key="top_k" min=0 value=Sampling::default().top_k disabled=Signal::derive(move || !sampled())
+                <Count key="top_k" min=0 value=Signal::derive(move || sampling.with(|now| now.top_k)) disabled=Signal::derive(move || !sampled())
                     on_change=move |value| sampling.update(|now| now.top_k = value)/>
-                <Count key="max_new_tokens" min=1 value=Sampling::default().max_new_tokens
+                <Count key="max_new_tokens" min=1 value=Signal::derive(move || sampling.with(|now| now.max_new_tokens))
                     on_change=move |value| sampling.update(|now| now.max_new_tokens = value)/>
             </div>
         </details>
@@ -63,17 +64,16 @@ fn Slider(
     min: f64,
     max: f64,
     step: f64,
-    value: f64,
+    value: Signal<f64>,
     #[prop(optional, into)] disabled: Signal<bool>,
     #[prop(into)] on_change: Callback<f64>,
 ) -> impl IntoView {
     let (label, help) = texts(key);
-    let shown = RwSignal::new(value);
     view! {
         <label class="field" title=help>
             <span class="field-label">
                 {label}
-                <output class="number">{move || format!("{:.2}", shown.get())}</output>
+                <output class="number">{move || format!("{:.2}", value.get())}</output>
             </span>
             <input
                 type="range"
@@ -81,11 +81,11 @@ fn Slider(
                 min=min
                 max=max
                 step=step
-                value=value
+                value=value.get_untracked()
+                prop:value=move || value.get()
                 disabled=move || disabled.get()
                 on:input:target=move |event| {
                     if let Ok(value) = event.target().value().parse::<f64>() {
-                        shown.set(value);
                         on_change.run(value);
                     }
                 }
@@ -98,7 +98,7 @@ fn Slider(
 fn Count(
     key: &'static str,
     min: usize,
-    value: usize,
+    value: Signal<usize>,
     #[prop(optional, into)] disabled: Signal<bool>,
     #[prop(into)] on_change: Callback<usize>,
 ) -> impl IntoView {
@@ -111,7 +111,8 @@ fn Count(
                 name=key
                 min=min
                 step="1"
-                value=value
+                value=value.get_untracked()
+                prop:value=move || value.get()
                 disabled=move || disabled.get()
                 on:input:target=move |event| {
                     if let Some(value) = event.target().value().parse().ok().filter(|value| *value >= min) {

@@ -1,13 +1,15 @@
 //! The conversation itself: turns, and the answer that is being given.
 
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::api::Sampling;
 #[cfg(feature = "hydrate")]
 use crate::api::{ChatDelta, ChatMessage, ChatRequest};
 use crate::i18n::Words;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     User,
     Assistant,
@@ -22,12 +24,16 @@ pub struct Turn {
     /// What to say below it: how long it took, why it ended.
     pub note: RwSignal<Option<String>>,
     pub error: RwSignal<Option<String>>,
+    /// The conversation had no room for it.
+    pub is_full: RwSignal<bool>,
 }
 
 #[derive(Clone, Copy)]
 pub struct Talk {
     pub turns: RwSignal<Vec<Turn>>,
     pub answering: RwSignal<bool>,
+    /// What is being written.
+    pub draft: RwSignal<String>,
     pub system: RwSignal<String>,
     pub sampling: RwSignal<Sampling>,
     count: StoredValue<u64>,
@@ -40,6 +46,7 @@ impl Talk {
         Talk {
             turns: RwSignal::new(Vec::new()),
             answering: RwSignal::new(false),
+            draft: RwSignal::new(String::new()),
             system: RwSignal::new(String::new()),
             sampling: RwSignal::new(Sampling::default()),
             count: StoredValue::new(0),
@@ -70,12 +77,28 @@ impl Talk {
         self.answer(words);
     }
 
+    /// Drops the oldest question and its answer, and asks for the last answer again.
+    pub fn shorten(self, words: &'static Words) {
+        self.turns.update(|turns| {
+            let second = turns.iter().enumerate().skip(1).find(|(_, turn)| turn.role == Role::User);
+            if let Some((place, _)) = second {
+                turns.drain(..place);
+            }
+        });
+        self.regenerate(words);
+    }
+
+    /// Whether there is an older question than the last one.
+    pub fn can_be_shortened(self) -> bool {
+        self.turns.with(|turns| turns.iter().filter(|turn| turn.role == Role::User).count() > 1)
+    }
+
     pub fn clear(self) {
         self.stop();
         self.turns.update(Vec::clear);
     }
 
-    fn push(self, role: Role, text: String) -> Turn {
+    pub fn push(self, role: Role, text: String) -> Turn {
         self.count.update_value(|count| *count += 1);
         let turn = Turn {
             id: self.count.get_value(),
@@ -83,6 +106,7 @@ impl Talk {
             text: RwSignal::new(text),
             note: RwSignal::new(None),
             error: RwSignal::new(None),
+            is_full: RwSignal::new(false),
         };
         self.turns.update(|turns| turns.push(turn));
         turn
@@ -154,14 +178,27 @@ impl Turn {
     fn end(&self, delta: &ChatDelta, words: &Words) -> bool {
         match delta {
             ChatDelta::Text { .. } => return false,
-            ChatDelta::Done { completion_tokens, tokens_per_second, finish_reason, .. } => {
+            ChatDelta::Done {
+                prompt_tokens,
+                completion_tokens,
+                context,
+                tokens_per_second,
+                finish_reason,
+            } => {
                 let tokens = crate::format::count(*completion_tokens);
                 let speed = format!("{tokens_per_second:.1}");
                 let mut note = crate::i18n::fill(words.chat_stats, &[("tokens", &tokens), ("speed", &speed)]);
                 if finish_reason == "length" {
-                    note = format!("{note} · {}", words.chat_cut);
+                    let is_full = *context > 0 && prompt_tokens + completion_tokens >= *context;
+                    let why = if is_full { words.chat_full } else { words.chat_cut };
+                    let why = crate::i18n::fill(why, &[("n", &crate::format::count(*context))]);
+                    note = format!("{note} · {why}");
                 }
                 self.note.try_set(Some(note));
+            }
+            ChatDelta::Full { message } => {
+                self.is_full.try_set(true);
+                self.error.try_set(Some(message.clone()));
             }
             ChatDelta::Error { message } => drop(self.error.try_set(Some(message.clone()))),
         }

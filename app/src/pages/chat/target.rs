@@ -12,12 +12,13 @@ use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, Failure};
 use crate::components::hub_models::{self, HubModels};
+use crate::components::navigate::navigate;
 use crate::i18n::{fill, words};
 
 /// Begins the ids of targets that are models on a hub.
 const ON_HUB: &str = "hub:";
 
-/// How often the status is asked for while a model loads; otherwise every tenth time.
+/// How often the status is asked for while a model loads; otherwise every third time.
 const EVERY: Duration = Duration::from_secs(1);
 
 #[component]
@@ -37,6 +38,8 @@ pub fn TargetPanel(
     let chosen = RwSignal::new(listed.or(unlisted).unwrap_or_default());
     let template = RwSignal::new(first.and_then(|target| target.template).unwrap_or_default());
     let error = RwSignal::new(None::<String>);
+    // A failure is told to the tab that asked for the model, not to everyone who looks.
+    let asked = RwSignal::new(busy(&status.get_untracked()));
     let label_of = move |id: &str| {
         targets.with_value(|targets| {
             let listed = targets.iter().find(|target| target.id == id).map(|target| target.label.clone());
@@ -51,8 +54,9 @@ pub fn TargetPanel(
         template.set(fits.unwrap_or_default());
         chosen.set(id);
     };
-    let load = move |_| {
+    let load = move || {
         let target = chosen.get_untracked();
+        asked.set(Some(target.clone()));
         let template = Some(template.get_untracked()).filter(|name| !name.is_empty());
         error.set(None);
         status.set(ChatStatus::Loading { target: target.clone(), progress: None });
@@ -86,21 +90,51 @@ pub fn TargetPanel(
             format!("{} · {progress}", w.phase_downloading)
         }
         ChatStatus::Ready { label, .. } => fill(w.chat_ready, &[("label", &label)]),
+        ChatStatus::Failed { target, .. } if asked.with(|asked| asked.as_ref() != Some(&target)) => {
+            w.chat_unloaded.to_owned()
+        }
         ChatStatus::Failed { target, reason } => {
             fill(w.chat_failed, &[("label", &label_of(&target)), ("reason", &reason)])
         }
     };
+    // The link from a run asks for its model: one click is enough.
+    let navigate = navigate();
+    let is_linked = query.with_untracked(|query| query.get("target")).is_some();
+    Effect::new(move |before: Option<()>| {
+        let is_there = status.with_untracked(|status| busy(status) == Some(chosen.get_untracked()));
+        if before.is_none() && is_linked && chosen.with_untracked(|id| !id.is_empty()) {
+            navigate.stay_at("/chat");
+            if !is_there {
+                load();
+            }
+        }
+    });
+    // Of a run only what it left last; its checkpoints have a list of their own.
     let group = move |label: &'static str, of_runs: bool| {
         let members: Vec<ChatTarget> = targets.with_value(|targets| {
-            targets.iter().filter(|target| target.run.is_some() == of_runs).cloned().collect()
+            let of_kind = targets.iter().filter(|target| target.run.is_some() == of_runs);
+            of_kind.filter(|target| latest(targets, &target.id) == target.id).cloned().collect()
         });
         (!members.is_empty()).then(|| {
             let options = members.into_iter().map(|target| {
                 let id = target.id.clone();
-                view! { <option value=target.id selected=move || chosen.get() == id>{target.label}</option> }
+                let selected =
+                    move || targets.with_value(|targets| chosen.with(|chosen| latest(targets, chosen) == id));
+                view! { <option value=target.id selected=selected>{target.label}</option> }
             });
             view! { <optgroup label=label>{options.collect_view()}</optgroup> }
         })
+    };
+    let siblings = move || {
+        targets
+            .with_value(|targets| {
+                chosen.with(|id| {
+                    let run = targets.iter().find(|target| target.id == *id)?.run.clone()?;
+                    let of_run = targets.iter().filter(|target| target.run.as_ref() == Some(&run));
+                    Some(of_run.map(|target| (target.id.clone(), target.label.clone())).collect::<Vec<_>>())
+                })
+            })
+            .unwrap_or_default()
     };
     let hub_name = move || chosen.with(|id| on_hub(id).map(str::to_owned));
     let template_options = templates.into_iter().map(move |name| {
@@ -116,6 +150,10 @@ pub fn TargetPanel(
                 <select
                     name="target"
                     data-test="chat-target"
+                    prop:value=move || match hub_name() {
+                        Some(_) => ON_HUB.to_owned(),
+                        None => targets.with_value(|targets| chosen.with(|id| latest(targets, id).to_owned())),
+                    }
                     on:change:target=move |event| choose(event.target().value())
                 >
                     <option value="" selected=move || chosen.with(String::is_empty)>{w.chat_target_choose}</option>
@@ -137,11 +175,30 @@ pub fn TargetPanel(
                 />
                 <HubModels/>
             </label>
+            {move || {
+                let siblings = siblings();
+                (siblings.len() > 1).then(|| view! {
+                    <label class="field">
+                        <span class="field-label">{w.chat_checkpoint}</span>
+                        <select
+                            name="checkpoint"
+                            data-test="chat-checkpoint"
+                            on:change:target=move |event| choose(event.target().value())
+                        >
+                            {siblings.into_iter().map(|(id, label)| {
+                                let selected = chosen.with_untracked(|chosen| *chosen == id);
+                                view! { <option value=id selected=selected>{label}</option> }
+                            }).collect_view()}
+                        </select>
+                    </label>
+                })
+            }}
             <label class="field">
                 <span class="field-label">{w.chat_template}</span>
                 <select
                     name="template"
                     data-test="chat-template"
+                    prop:value=move || template.get()
                     on:change:target=move |event| template.set(event.target().value())
                 >
                     <option value="" selected=move || template.with(String::is_empty)>{w.chat_template_own}</option>
@@ -157,7 +214,7 @@ pub fn TargetPanel(
                             class="button primary"
                             data-test="load"
                             disabled=move || chosen.with(|id| id.is_empty() || id == ON_HUB)
-                            on:click=load
+                            on:click=move |_| load()
                         >
                             {if loaded().is_some() { w.chat_reload } else { w.chat_load }}
                         </button>
@@ -183,6 +240,13 @@ pub fn TargetPanel(
 /// The name of a model that a target's id takes from a hub.
 fn on_hub(id: &str) -> Option<&str> {
     id.strip_prefix(ON_HUB)
+}
+
+/// The id of what the run of a target left last; of another target its own.
+fn latest<'a>(targets: &'a [ChatTarget], id: &'a str) -> &'a str {
+    let run = targets.iter().find(|target| target.id == id).and_then(|target| target.run.as_deref());
+    let first = run.and_then(|run| targets.iter().find(|target| target.run.as_deref() == Some(run)));
+    first.map_or(id, |target| target.id.as_str())
 }
 
 /// The target that the model's process is about.
@@ -226,7 +290,7 @@ fn keep_asking(status: RwSignal<ChatStatus>) {
         let tick = move || {
             turn.update_value(|turn| *turn += 1);
             let loading = matches!(status.get_untracked(), ChatStatus::Loading { .. });
-            if browser::is_visible() && (loading || turn.get_value().is_multiple_of(10)) {
+            if browser::is_visible() && (loading || turn.get_value().is_multiple_of(3)) {
                 spawn_local(ask(status));
             }
         };
@@ -252,6 +316,10 @@ mod tests {
         assert_eq!(pick(Some("a")).as_deref(), Some("run:a:1"));
         assert_eq!(pick(Some("gone")), None);
         assert_eq!(pick(None), None);
+        assert_eq!(
+            ["run:a:2", "base", "hub:x/y"].map(|id| latest(&targets, id)),
+            ["run:a:1", "base", "hub:x/y"]
+        );
         let ready = ChatStatus::Ready { target: "base".into(), label: "b".into() };
         assert_eq!(preselected(&targets, None, &ready).map(|target| target.id).as_deref(), Some("base"));
     }

@@ -30,7 +30,7 @@ pub fn CheckCard(look: Memo<Look>, asked: Asked) -> AnyView {
                 {move || Suspend::new(async move {
                     let (check, offer) = match (asked.check.await, asked.offer.await) {
                         (Ok(check), Ok(offer)) => (check, offer),
-                        (Err(error), _) | (_, Err(error)) => return view! { <BoardFailure error/> }.into_any(),
+                        (Err(error), _) | (_, Err(error)) => return view! { <BoardFailure error retry=move |()| asked.again()/> }.into_any(),
                     };
                     let Look { name, settings, .. } = look.get_untracked();
                     let encoding = offer.encoding(&settings);

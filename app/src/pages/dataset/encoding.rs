@@ -58,7 +58,7 @@ pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer
             {move || Suspend::new(async move {
                 match offer.await {
                     Ok(offer) => view! { <Pickers look holds offer/> }.into_any(),
-                    Err(error) => view! { <BoardFailure error/> }.into_any(),
+                    Err(error) => view! { <BoardFailure error retry=move |()| offer.refetch()/> }.into_any(),
                 }
             })}
         </Transition>

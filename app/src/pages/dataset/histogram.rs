@@ -29,7 +29,7 @@ pub fn HistogramCard(
                             let lengths = checked.filter(|all| all.rows > first.rows || all.whole).unwrap_or(first);
                             view! { <Histogram lengths/> }.into_any()
                         }
-                        Err(error) => view! { <BoardFailure error/> }.into_any(),
+                        Err(error) => view! { <BoardFailure error retry=move |()| lengths.refetch()/> }.into_any(),
                     }
                 })}
             </Transition>

@@ -26,7 +26,7 @@ pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool) -> AnyView 
                 scroll=false
                 attr:class="tab"
                 attr:data-test=test
-                attr:aria-pressed=move || (look.with(|look| look.raw) == raw).to_string()
+                attr:aria-current=move || if look.with(|look| look.raw) == raw { "true" } else { "false" }
             >
                 {name}
             </A>

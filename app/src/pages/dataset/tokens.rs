@@ -22,7 +22,7 @@ pub fn TokenPanel(encoded: Encoded) -> AnyView {
                             .map(|sequence| view! { <Sequence sequence/> })
                             .collect_view()
                             .into_any(),
-                        Some(Err(error)) => view! { <BoardFailure error/> }.into_any(),
+                        Some(Err(error)) => view! { <BoardFailure error retry=move |()| encoded.refetch()/> }.into_any(),
                         None => ().into_any(),
                     }
                 })}

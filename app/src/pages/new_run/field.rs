@@ -165,6 +165,7 @@ fn Select(
             data-test=field_id(argument.key)
             aria-describedby=described_by(argument.key)
             aria-invalid=move || form.problem_at(argument.key).is_some().to_string()
+            prop:value=move || text.get()
             on:change:target=move |event| {
                 form.touch(argument.key);
                 text.set(event.target().value());

@@ -6,8 +6,9 @@ use leptos::prelude::*;
 use recipe::args::Stage;
 use recipe::{Argument, HubTokens, Notice, Problem, Recipe, arguments};
 
+use super::draft::Draft;
 use super::further::{self, Further};
-use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
+use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice, ModelFacts};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
@@ -78,6 +79,10 @@ pub struct Form {
     touched: RwSignal<BTreeSet<&'static str>>,
     /// The values come from a recipe, not from this form's own start.
     is_loaded: StoredValue<bool>,
+    /// Its user has changed something.
+    pub changed: RwSignal<bool>,
+    /// The form answers: before, what is done to it is taken in, but its buttons do nothing.
+    pub ready: RwSignal<bool>,
     /// A launch was tried: every problem is shown at its field.
     pub tried: RwSignal<bool>,
     /// Problems that only the server sees (a missing folder, a broken file).
@@ -92,9 +97,9 @@ pub struct Form {
 impl Form {
     pub fn new(choices: &FormChoices) -> Form {
         let model = choices.models.iter().find(|model| model.present);
-        let is_small = model.is_some_and(is_small);
+        let facts = model.map(ModelChoice::facts).unwrap_or_default();
         let fields: Vec<_> =
-            asked().map(|argument| (argument.key, RwSignal::new(first_text(argument, is_small)))).collect();
+            asked().map(|argument| (argument.key, RwSignal::new(first_text(argument, facts)))).collect();
         let fields = StoredValue::new(fields);
         let without_effect = RwSignal::new(Vec::new());
         let further = RwSignal::new(Vec::new());
@@ -110,6 +115,8 @@ impl Form {
             overruled: RwSignal::new(Vec::new()),
             touched: RwSignal::new(BTreeSet::new()),
             is_loaded: StoredValue::new(false),
+            changed: RwSignal::new(false),
+            ready: RwSignal::new(false),
             tried: RwSignal::new(false),
             from_server: RwSignal::new(Vec::new()),
             warnings: RwSignal::new(Vec::new()),
@@ -132,8 +139,15 @@ impl Form {
         found.unwrap_or_default()
     }
 
+    /// Names the run.
+    pub fn rename(&self, name: String) {
+        self.changed.set(true);
+        self.name.set(name);
+    }
+
     /// Notes that a field was changed by hand.
     pub fn touch(&self, key: &'static str) {
+        self.changed.set(true);
         if !self.is_touched(key) {
             self.touched.update(|touched| {
                 touched.insert(key);
@@ -142,14 +156,34 @@ impl Form {
     }
 
     /// Starts from values that suit a model, in fields that nobody has changed.
-    pub fn suit(&self, model: &ModelChoice) {
+    pub fn suit(&self, model: ModelFacts) {
         if self.is_loaded.get_value() {
             return;
         }
-        let is_small = is_small(model);
-        for (key, _) in FIRST.iter().chain(&FIRST_OF_SMALL) {
-            if let (false, Some(argument)) = (self.is_touched(key), recipe::args::find(key)) {
-                self.field(key).set(first_text(argument, is_small));
+        let keys = FIRST.iter().chain(&FIRST_OF_SMALL).map(|(key, _)| *key);
+        for argument in keys.filter_map(recipe::args::find) {
+            let (field, first) = (self.field(argument.key), first_text(argument, model));
+            if !self.is_touched(argument.key) && field.with_untracked(|text| *text != first) {
+                field.set(first);
+            }
+        }
+    }
+
+    /// Turns evaluation on while there is data for it, and off when there is none, as LLaMA Board does; a strategy that
+    /// was chosen by hand stays.
+    pub fn suit_evaluation(&self) {
+        let given = |key| self.field(key).with(|text| !["", "0", "0.0"].contains(&text.trim()));
+        let has_data = given("val_size") || given("eval_dataset");
+        if self.is_loaded.get_value() || self.is_touched("eval_strategy") {
+            return;
+        }
+        let fields = match has_data {
+            true => [("eval_strategy", "steps".to_owned()), ("eval_steps", self.field("save_steps").get())],
+            false => [("eval_strategy", "no".to_owned()), ("eval_steps", String::new())],
+        };
+        for (key, text) in fields {
+            if !self.is_touched(key) {
+                self.field(key).set(text);
             }
         }
     }
@@ -159,6 +193,41 @@ impl Form {
         if known.is_some() || !self.is_loaded.get_value() && !self.is_touched("template") {
             self.field("template").set(known.unwrap_or_default());
         }
+    }
+
+    /// The form as it stands.
+    pub fn draft(&self) -> Draft {
+        let owned = |key: &&'static str| (*key).to_owned();
+        let fields = self
+            .fields
+            .with_value(|fields| fields.iter().map(|(key, text)| ((*key).to_owned(), text.get())).collect());
+        Draft {
+            name: self.name.get(),
+            fields,
+            touched: self.touched.with(|touched| touched.iter().map(owned).collect()),
+            is_loaded: self.is_loaded.get_value(),
+            further: self
+                .further
+                .with(|kept| kept.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect()),
+            overruled: self.overruled.with(|keys| keys.iter().map(owned).collect()),
+            without_effect: self.without_effect.get(),
+        }
+    }
+
+    /// Takes up a draft. Keys that no argument has any more are dropped.
+    pub fn take_up(&self, draft: Draft) {
+        let key_of = |key: &String| recipe::args::find(key).map(|argument| argument.key);
+        self.name.set(draft.name);
+        for (key, text) in draft.fields {
+            self.field(&key).set(text);
+        }
+        self.touched.set(draft.touched.iter().filter_map(key_of).collect());
+        self.is_loaded.set_value(draft.is_loaded);
+        self.further
+            .set(draft.further.iter().filter_map(|(key, text)| Some((key_of(key)?, text.clone()))).collect());
+        self.overruled.set(draft.overruled.iter().filter_map(key_of).collect());
+        self.without_effect.set(draft.without_effect);
+        self.from_server.set(Vec::new());
     }
 
     fn is_touched(&self, key: &str) -> bool {
@@ -270,15 +339,19 @@ impl Form {
     }
 }
 
-fn is_small(model: &ModelChoice) -> bool {
-    model.parameters.is_some_and(|count| count < SMALL)
-}
-
-/// What a field holds at first.
-fn first_text(argument: &Argument, is_small: bool) -> String {
+/// What a field holds at first, for a model.
+fn first_text(argument: &Argument, model: ModelFacts) -> String {
+    let is_small = model.parameters.is_some_and(|count| count < SMALL);
     let of_small: &[_] = if is_small { &FIRST_OF_SMALL } else { &[] };
     let first = of_small.iter().chain(&FIRST).find(|(key, _)| *key == argument.key);
-    first.map_or_else(|| argument.default_text(), |(_, text)| (*text).to_owned())
+    let text = first.map_or_else(|| argument.default_text(), |(_, text)| (*text).to_owned());
+    match (argument.key, model.context) {
+        // No longer than the model reads.
+        ("cutoff_len", Some(context)) if text.parse().is_ok_and(|first: usize| first > context) => {
+            context.to_string()
+        }
+        _ => text,
+    }
 }
 
 /// Reads the fields that apply. An empty field stands for the default, one that cannot be read too.
@@ -334,6 +407,7 @@ mod tests {
             label: "wick".into(),
             template: Some("wick".into()),
             parameters: None,
+            context: None,
             present: true,
             hint: None,
         };
@@ -372,23 +446,55 @@ mod tests {
     #[test]
     fn values_suit_the_model_until_they_are_changed() {
         let (_owner, form) = form();
-        let model = |parameters| ModelChoice {
-            path: "m".into(),
-            label: "m".into(),
-            template: None,
-            parameters: Some(parameters),
-            present: true,
-            hint: None,
-        };
-        let rate = || form.field("learning_rate").get_untracked();
-        form.suit(&model(1_000_000));
-        assert_eq!(rate(), "2e-3");
-        form.suit(&model(7_000_000_000));
-        assert_eq!(rate(), "1e-4");
+        let model = |parameters, context| ModelFacts { parameters: Some(parameters), context };
+        let [rate, cutoff] =
+            ["learning_rate", "cutoff_len"].map(|key| move || form.field(key).get_untracked());
+        form.suit(model(1_000_000, None));
+        assert_eq!((rate(), cutoff()), ("2e-3".into(), "512".into()));
+        form.suit(model(1_000_000, Some(256)));
+        assert_eq!(cutoff(), "256");
+        form.suit(model(7_000_000_000, None));
+        assert_eq!((rate(), cutoff()), ("1e-4".into(), "1024".into()));
+        form.suit(ModelFacts::default());
+        assert_eq!(rate(), "1e-4", "a model of unknown size is no toy");
         form.touch("learning_rate");
-        form.suit(&model(1_000_000));
+        form.suit(model(1_000_000, None));
         assert_eq!(rate(), "1e-4");
         assert_eq!(form.field("lora_rank").get_untracked(), "16");
+    }
+
+    #[test]
+    fn evaluation_is_on_while_there_is_data_for_it() {
+        let (_owner, form) = form();
+        let [strategy, steps] =
+            ["eval_strategy", "eval_steps"].map(|key| move || form.field(key).get_untracked());
+        form.field("val_size").set("0.2".into());
+        form.suit_evaluation();
+        assert_eq!((strategy(), steps()), ("steps".into(), "100".into()));
+        form.field("val_size").set("0".into());
+        form.suit_evaluation();
+        assert_eq!((strategy(), steps()), ("no".into(), String::new()));
+        form.touch("eval_strategy");
+        form.field("val_size").set("0.2".into());
+        form.suit_evaluation();
+        assert_eq!(strategy(), "no");
+    }
+
+    #[test]
+    fn a_draft_is_taken_up_as_it_was_left() {
+        let (_owner, form) = form();
+        form.rename("mine".into());
+        form.touch("learning_rate");
+        form.field("learning_rate").set("1,5e-4".into());
+        let draft = form.draft();
+        let text = serde_json::to_string(&draft).unwrap();
+        let (_other, fresh) = self::form();
+        fresh.take_up(serde_json::from_str(&text).unwrap());
+        assert_eq!(fresh.draft(), draft);
+        assert!(fresh.problem_at("learning_rate").is_some());
+        let foreign = Draft { fields: vec![("no_such_key".into(), "1".into())], ..Draft::default() };
+        fresh.take_up(foreign);
+        assert!(fresh.name.get_untracked().is_empty());
     }
 
     #[test]

@@ -54,7 +54,10 @@ pub fn FurtherKeys(form: Form) -> impl IntoView {
                     data-test=format!("further-{key}")
                     title=label.clone()
                     aria-label=label
-                    on:click=move |_| further.update(|kept| kept.retain(|(other, _)| *other != key))
+                    on:click=move |_| {
+                        form.changed.set(true);
+                        further.update(|kept| kept.retain(|(other, _)| *other != key));
+                    }
                 >
                     <code>{format!("{key}: {text}")}</code>
                     <Icon name=IconName::Cross/>

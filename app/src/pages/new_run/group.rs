@@ -37,7 +37,7 @@ pub fn Essentials(form: Form, choices: StoredValue<FormChoices>) -> AnyView {
                     aria-describedby="help-name"
                     value=form.name.get_untracked()
                     prop:value=move || form.name.get()
-                    on:input:target=move |event| form.name.set(event.target().value())
+                    on:input:target=move |event| form.rename(event.target().value())
                 />
                 <p class="field-help" id="help-name">{w.new_name_help}</p>
             </div>

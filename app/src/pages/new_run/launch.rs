@@ -5,9 +5,11 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::draft::Keeper;
 use super::field::field_id;
-use super::form::Form;
+use super::form::{Form, asked};
 use crate::api::{BoardError, FieldProblem, Findings, Memory};
+use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
@@ -19,28 +21,35 @@ use crate::i18n::{fill, lang, words};
 const PAUSE: Duration = Duration::from_millis(400);
 
 #[component]
-pub fn Launch(form: Form) -> AnyView {
+pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
     let w = words();
     let checking = RwSignal::new(false);
     let launching = RwSignal::new(false);
     let error = RwSignal::new(None::<String>);
     let navigate = navigate();
-    keep_checked(form, checking);
+    let unchecked = RwSignal::new(None::<String>);
+    let check_again = keep_checked(form, checking, unchecked);
     let problems = Memo::new(move |_| form.problems());
 
     let launch = move |_| {
         form.tried.set(true);
         // What the server found may be out of date by now; it looks again.
         if !form.is_complete() {
-            return;
+            return lead_to_first(form);
         }
         launching.set(true);
         error.set(None);
         let (name, yaml) = (form.name.get_untracked(), untrack(|| form.yaml_to_launch()));
         spawn_local(async move {
             match calls::launch(name, yaml).await {
-                Ok(id) => navigate.to(&format!("/runs/{id}")),
-                Err(BoardError::Invalid(found)) => drop(form.from_server.try_set(found)),
+                Ok(id) => {
+                    keeper.forget();
+                    navigate.to(&format!("/runs/{id}"));
+                }
+                Err(BoardError::Invalid(found)) => {
+                    form.from_server.try_set(found);
+                    lead_to_first(form);
+                }
                 Err(other) => drop(error.try_set(Some(failure::message(&other, w)))),
             }
             launching.try_set(false);
@@ -49,31 +58,35 @@ pub fn Launch(form: Form) -> AnyView {
     let sentence = move || match problems.with(Vec::len) {
         0 if checking.get() => w.new_checking.to_owned(),
         0 => w.new_no_problems.to_owned(),
+        1 => w.new_problem_one.to_owned(),
         n => fill(w.new_problems, &[("n", &n.to_string())]),
     };
     view! {
         <section class="card launch">
-            <p class="launch-state" role="status" data-test="form-state" data-problems=move || problems.with(Vec::len)>
-                {sentence}
-            </p>
             <ul class="problems" data-test="problems">
                 {move || problems.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
             </ul>
             <ul class="problems warnings" data-test="warnings" aria-live="polite">
                 {move || form.warnings.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
             </ul>
+            {move || unchecked.get().map(|text| view! { <Failure text retry=check_again/> })}
             {move || form.memory.get().map(|memory| view! { <MemoryLine memory/> })}
             {move || error.get().map(|text| view! { <Failure text/> })}
+            <div class="launch-bar">
+            <p class="launch-state" role="status" data-test="form-state" data-problems=move || problems.with(Vec::len)>
+                {sentence}
+            </p>
             <button
                 type="button"
                 class="button primary large"
                 data-test="launch"
-                disabled=move || launching.get()
+                disabled=move || launching.get() || !form.ready.get()
                 on:click=launch
             >
                 <Icon name=IconName::Play/>
                 {move || if launching.get() { w.new_launching } else { w.new_launch }}
             </button>
+            </div>
         </section>
     }
     .into_any()
@@ -108,8 +121,20 @@ fn ProblemItem(problem: FieldProblem) -> impl IntoView {
     }
 }
 
+/// Puts the focus on the first field that has a problem, unfolded if it is among the advanced ones.
+fn lead_to_first(form: Form) {
+    let keys: Vec<String> =
+        untrack(|| form.problems()).into_iter().filter_map(|problem| problem.key).collect();
+    let first = asked().find(|argument| keys.iter().any(|key| key == argument.key));
+    if let Some(argument) = first {
+        browser::unfold_and_focus(&field_id(argument.key));
+    }
+}
+
 /// Asks the server about the recipe whenever it has changed and then rested for a moment.
-fn keep_checked(form: Form, checking: RwSignal<bool>) {
+fn keep_checked(form: Form, checking: RwSignal<bool>, lost: RwSignal<Option<String>>) -> Callback<()> {
+    let w = words();
+    let again = RwSignal::new(());
     let asked = StoredValue::new(String::new());
     let mut ask = leptos::leptos_dom::helpers::debounce(PAUSE, move |yaml: String| {
         asked.set_value(yaml.clone());
@@ -120,16 +145,26 @@ fn keep_checked(form: Form, checking: RwSignal<bool>) {
                 return;
             }
             checking.try_set(false);
-            if let Ok(Findings { problems, warnings, memory }) = answer {
-                form.from_server.try_set(problems);
-                form.warnings.try_set(warnings);
-                form.memory.try_set(memory);
+            match answer {
+                Ok(Findings { problems, warnings, memory, model }) => {
+                    lost.try_set(None);
+                    form.from_server.try_set(problems);
+                    form.warnings.try_set(warnings);
+                    // An estimate is of the recipe that was asked about, and of no other.
+                    form.memory.try_set(memory);
+                    if let Some(model) = model {
+                        form.suit(model);
+                    }
+                }
+                Err(error) => drop(lost.try_set(Some(failure::message(&error, w)))),
             }
         });
     });
     Effect::new(move |_| {
+        again.track();
         let yaml = form.yaml();
         checking.set(true);
         ask(yaml);
     });
+    Callback::new(move |()| again.notify())
 }

@@ -22,6 +22,7 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
     let language = lang();
     let apply = move |_| match form.load(&text.get_untracked()) {
         Ok(()) => {
+            form.changed.set(true);
             problems.set(Vec::new());
             open.set(false);
         }

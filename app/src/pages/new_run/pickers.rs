@@ -5,13 +5,16 @@ use recipe::Argument;
 
 use super::field::{Labelled, field_id};
 use super::form::Form;
-use crate::api::{FormChoices, ModelChoice};
+use crate::api::{FormChoices, ModelChoice, ModelFacts};
 use crate::components::hub_models::{self, HubModels};
 use crate::format;
 use crate::i18n::{fill, words};
 
 /// The value of the option that asks for a path instead.
-const OTHER: &str = "\u{2026}";
+pub const OTHER: &str = "\u{2026}";
+
+/// The name of the control that such a path is typed into.
+pub const TYPED: &str = "typed-model";
 
 #[component]
 pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
@@ -34,12 +37,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
             path.set(String::new());
             return;
         }
-        fill_template(form, choices, &chosen);
-        choices.with_value(|choices| {
-            if let Some(model) = choices.models.iter().find(|model| model.path == chosen) {
-                form.suit(model);
-            }
-        });
+        suit(form, choices, &chosen);
         path.set(chosen);
     };
     let option = move |model: ModelChoice| {
@@ -73,6 +71,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                 id=field_id(argument.key)
                 name=argument.key
                 data-test=field_id(argument.key)
+                prop:value=move || if other.get() { OTHER.to_owned() } else { path.get() }
                 on:change:target=move |event| choose(event.target().value())
             >
                 <option value="" selected=move || !other.get() && path.with(String::is_empty)>{w.new_model_choose}</option>
@@ -84,6 +83,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
             </select>
             <input
                 type="text"
+                name=TYPED
                 data-test="model-path"
                 aria-label=w.new_model_path
                 placeholder=w.new_model_path
@@ -93,8 +93,9 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                 hidden=move || !other.get()
                 prop:value=move || path.get()
                 on:input:target=move |event| {
+                    form.touch(argument.key);
                     let typed = event.target().value();
-                    fill_template(form, choices, &typed);
+                    suit(form, choices, &typed);
                     path.set(typed);
                     other.set(true);
                 }
@@ -105,11 +106,15 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
     .into_any()
 }
 
-/// Fills in the template that fits a model.
-fn fill_template(form: Form, choices: StoredValue<FormChoices>, path: &str) {
-    let listed = choices
-        .with_value(|choices| choices.models.iter().find(|model| model.path == path)?.template.clone());
-    form.suit_template(listed.or_else(|| recipe::registry::template_for(path).map(str::to_owned)));
+/// Fills in what suits a model: its template, and values for its size. Of a model that is not in the list only its name
+/// is known; the server may know more, and says so when it checks the recipe.
+fn suit(form: Form, choices: StoredValue<FormChoices>, path: &str) {
+    let listed =
+        choices.with_value(|choices| choices.models.iter().find(|model| model.path == path).cloned());
+    let template = listed.as_ref().and_then(|model| model.template.clone());
+    form.suit_template(template.or_else(|| recipe::registry::template_for(path).map(str::to_owned)));
+    let named = || ModelFacts { parameters: recipe::registry::size_in_name(path), context: None };
+    form.suit(listed.map_or_else(named, |model| model.facts()));
 }
 
 #[component]
@@ -133,6 +138,7 @@ pub fn TemplatePicker(argument: &'static Argument, form: Form, choices: StoredVa
                 name=argument.key
                 data-test=field_id(argument.key)
                 aria-invalid=move || form.problem_at(argument.key).is_some().to_string()
+                prop:value=move || template.get()
                 on:change:target=move |event| {
                     form.touch(argument.key);
                     template.set(event.target().value());

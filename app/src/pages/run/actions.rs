@@ -45,9 +45,8 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
         ask.of(calls::delete(id.get_value()), move || navigate.to("/"));
     };
     let state = Memo::new(move |_| summary.with(|run| run.state));
-    let can_chat = Memo::new(move |_| {
-        state.get() == recipe::RunState::Finished || fold.checkpoints.with(|kept| !kept.is_empty())
-    });
+    let has_checkpoint = Memo::new(move |_| fold.checkpoints.with(|kept| !kept.is_empty()));
+    let can_chat = Memo::new(move |_| state.get() == recipe::RunState::Finished || has_checkpoint.get());
     let stoppable = move || matches!(state.get(), recipe::RunState::Preparing | recipe::RunState::Running);
     let name = move || summary.with(|run| run.name.clone());
 
@@ -82,14 +81,15 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
             {move || state.get().can_resume().then(|| view! {
                 <button
                     type="button"
-                    class="button primary"
+                    class="button"
+                    class:primary=move || has_checkpoint.get()
                     data-test="resume"
-                    title=w.run_resume_help
+                    title=move || if has_checkpoint.get() { w.run_resume_help } else { w.run_restart_help }
                     disabled=move || busy.get()
                     on:click=move |_| ask.of(calls::resume(id.get_value()), refresh)
                 >
                     <Icon name=IconName::Play/>
-                    {w.run_resume}
+                    {move || if has_checkpoint.get() { w.run_resume } else { w.run_restart }}
                 </button>
             })}
             {move || can_chat.get().then(|| view! {
@@ -110,8 +110,12 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
         <Confirm
             open=asks_cancel
             title=w.run_cancel_title
-            text=w.run_cancel_text
-            action=w.run_cancel
+            text=Signal::derive(move || match state.get() {
+                recipe::RunState::Queued => w.run_cancel_queued.to_owned(),
+                _ => w.run_cancel_text.to_owned(),
+            })
+            action=w.run_cancel_confirm
+            keep=w.run_cancel_keep
             test="cancel-confirm"
             on_confirm=move |()| ask.of(calls::cancel(id.get_value()), refresh)
         />

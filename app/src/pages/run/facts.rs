@@ -62,7 +62,7 @@ pub fn CheckpointList(checkpoints: RwSignal<Vec<Checkpoint>>) -> AnyView {
         <section class="card">
             <h2>{w.run_checkpoints}</h2>
             <Show when=move || checkpoints.with(|kept| !kept.is_empty()) fallback=move || view! { <p class="muted">{w.run_no_checkpoints}</p> }>
-                <ul class="checkpoints">{items}</ul>
+                <ul class="checkpoints" tabindex="0" aria-label=w.run_checkpoints>{items}</ul>
             </Show>
         </section>
     }

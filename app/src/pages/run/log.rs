@@ -1,16 +1,21 @@
-//! The worker's log, with follow.
+//! The run's log: searched, followed, and saved whole.
 
-use leptos::html::Pre;
+use leptos::html::Div;
 use leptos::prelude::*;
+use recipe::LogLevel;
 
-use crate::browser;
+use crate::browser::{self, lowercase};
+use crate::components::icon::{Icon, IconName};
+use crate::format;
 use crate::i18n::words;
+use crate::live::LogLine;
 
 #[component]
-pub fn LogView(log: RwSignal<Vec<String>>) -> AnyView {
+pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
     let w = words();
     let follow = RwSignal::new(true);
-    let view = NodeRef::<Pre>::new();
+    let search = RwSignal::new(String::new());
+    let view = NodeRef::<Div>::new();
     Effect::new(move |_| {
         log.track();
         if let (true, Some(view)) = (follow.get(), view.get()) {
@@ -27,9 +32,26 @@ pub fn LogView(log: RwSignal<Vec<String>>) -> AnyView {
             }
         }
     };
-    let text = move || log.with(|lines| lines.join("\n"));
+    // A line keeps its place in the page for as long as it is shown: new ones are added to them. What is no event has
+    // no number of its own.
+    let shown = Memo::new(move |_| {
+        let wanted = lowercase(search.read().trim());
+        let found = |line: &&LogLine| wanted.is_empty() || lowercase(&line.text).contains(&wanted);
+        log.with(|lines| {
+            let lines = lines.iter().filter(found);
+            lines
+                .enumerate()
+                .map(|(place, line)| (if line.seq == 0 { (0, place) } else { (line.seq, 0) }, line.clone()))
+                .collect::<Vec<_>>()
+        })
+    });
+    let nothing = move || match (log.with(Vec::is_empty), shown.with(Vec::is_empty)) {
+        (true, _) => w.run_log_empty,
+        (false, true) => w.run_log_none,
+        _ => "",
+    };
     view! {
-        <div class="panel-bar">
+        <div class="panel-bar log-bar">
             <label class="check">
                 <input
                     type="checkbox"
@@ -40,10 +62,47 @@ pub fn LogView(log: RwSignal<Vec<String>>) -> AnyView {
                 />
                 <span>{w.run_log_follow}</span>
             </label>
+            <label class="search">
+                <Icon name=IconName::Search/>
+                <span class="visually-hidden">{w.run_log_search}</span>
+                <input
+                    type="search"
+                    data-test="log-search"
+                    placeholder=w.run_log_search
+                    on:input:target=move |event| search.set(event.target().value())
+                />
+            </label>
+            <a
+                class="button quiet small"
+                href=format!("/runs/{id}/log.txt")
+                download=format!("{id}.log.txt")
+                rel="external"
+                data-test="log-save"
+                title=w.run_log_save
+            >
+                <Icon name=IconName::Download/>
+                {w.download}
+            </a>
         </div>
-        <pre class="log" node_ref=view tabindex="0" aria-label=w.run_log data-test="log" on:scroll=on_scroll>
-            {move || if log.with(Vec::is_empty) { w.run_log_empty.to_owned() } else { text() }}
-        </pre>
+        <div class="log" node_ref=view tabindex="0" role="log" aria-live="off" aria-label=w.run_log data-test="log" on:scroll=on_scroll>
+            <p class="muted" hidden=move || nothing().is_empty()>{nothing}</p>
+            <For each=move || shown.get() key=|(key, _)| *key let((_, line))>
+                <Line line/>
+            </For>
+        </div>
     }
     .into_any()
+}
+
+#[component]
+fn Line(line: LogLine) -> impl IntoView {
+    let level = match line.level {
+        LogLevel::Info => "info",
+        LogLevel::Warning => "warning",
+        LogLevel::Error => "error",
+    };
+    let time = line.time.map(|time| {
+        view! { <time datetime=format::iso(time) title=format::moment(time)>{format::clock(time)}</time> }
+    });
+    view! { <p data-level=level>{time}{line.level_text()}{line.text.clone()}</p> }
 }

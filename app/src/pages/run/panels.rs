@@ -5,9 +5,10 @@ use leptos::prelude::*;
 use super::log::LogView;
 use crate::components::copy_button::CopyButton;
 use crate::i18n::words;
+use crate::live::LogLine;
 
 #[component]
-pub fn Panels(log: RwSignal<Vec<String>>, recipe: String) -> AnyView {
+pub fn Panels(log: RwSignal<Vec<LogLine>>, recipe: String, id: String) -> AnyView {
     let w = words();
     let shows_config = RwSignal::new(false);
     let recipe = Signal::stored(recipe);
@@ -33,7 +34,7 @@ pub fn Panels(log: RwSignal<Vec<String>>, recipe: String) -> AnyView {
                     {w.run_config}
                 </button>
             </div>
-            <div hidden=move || shows_config.get()><LogView log/></div>
+            <div hidden=move || shows_config.get()><LogView log id/></div>
             <div hidden=move || !shows_config.get()>
                 <div class="panel-bar"><CopyButton text=recipe/></div>
                 <pre class="code" tabindex="0" data-test="config">{recipe}</pre>

@@ -65,6 +65,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> AnyView {
                 <select
                     name="state"
                     data-test="state-filter"
+                    prop:value=move || state.get().map_or("", RunState::name)
                     on:change:target=move |event| {
                         state.set(RunState::from_name(&event.target().value()));
                         go();

@@ -32,7 +32,7 @@ impl Entries {
         let json = |e: serde_json::Error| Error::json(path, &e, 0);
         if !bytes.trim_ascii_start().starts_with(b"{") {
             let other: Value = serde_json::from_slice(bytes).map_err(json)?;
-            let message = super::wrong("an object of data sets by name", &other);
+            let message = super::wrong("an object of datasets by name", &other);
             return Err(Error::Parse { path: path.to_owned(), line: 0, column: 0, message });
         }
         let line = Cell::new(1);
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
     type Value = Entries;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of data sets by name")
+        f.write_str("an object of datasets by name")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Entries, A::Error> {

@@ -93,7 +93,7 @@ pub(super) fn mix(recipe: &Recipe, sets: usize, key: &'static str) -> Result<Mix
     };
     let shares = recipe.interleave_shares().filter(|_| sets > 1);
     if let Some(shares) = shares.as_ref().filter(|shares| shares.len() != sets) {
-        let message = format!("gives {} shares, but {key} names {sets} data sets", shares.len());
+        let message = format!("gives {} shares, but {key} names {sets} datasets", shares.len());
         return Err(Error::Setting { key: "interleave_probs", message });
     }
     Ok(Mix::Interleave { stop, shares })
@@ -108,7 +108,7 @@ fn load(
 ) -> Result<Set> {
     let name = &source.info.name;
     for note in &source.notes {
-        log(format!("Data set \"{name}\": {note}."));
+        log(format!("Dataset \"{name}\": {note}."));
     }
     // Which rows are drawn depends on how many there are.
     let limit = if source.info.num_samples.is_some() { None } else { recipe.max_samples };
@@ -121,7 +121,7 @@ fn load(
     let left_out = (0..table.rows()).filter(|row| table.record(*row).is_none()).count();
     let kept = table.rows() - left_out;
     let left_out = if left_out == 0 { String::new() } else { format!(", {left_out} left out") };
-    log(format!("Data set \"{name}\": {kept} rows{left_out}."));
+    log(format!("Dataset \"{name}\": {kept} rows{left_out}."));
     Ok(Set { table, drawn: drawn.map(Arc::new), length })
 }
 
@@ -146,7 +146,7 @@ fn table(
     if !recipe.overwrite_cache
         && let Some(table) = stored(&place, log)
     {
-        log(format!("Data set \"{}\": encoded before, read from {}.", info.name, place.display()));
+        log(format!("Dataset \"{}\": encoded before, read from {}.", info.name, place.display()));
         return Ok(table);
     }
     let table = written(&place, |writer| encode(encoder, source, limit, writer), log)?;

@@ -39,13 +39,13 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     for name in &recipe.dataset {
         let source = catalog.stream(name, encoder.kind(), &hubs)?;
         for note in &source.notes {
-            log(format!("Data set \"{name}\": {note}."));
+            log(format!("Dataset \"{name}\": {note}."));
         }
         if let Some(missing) = source.check_first_columns()? {
-            log(format!("Data set \"{name}\": {missing}."));
+            log(format!("Dataset \"{name}\": {missing}."));
         }
         if source.info.num_samples.is_some() {
-            log(format!("Data set \"{name}\": num_samples has no effect on streamed data."));
+            log(format!("Dataset \"{name}\": num_samples has no effect on streamed data."));
         }
         sources.push(source);
     }

@@ -70,7 +70,7 @@ fn settings_that_do_not_fit_are_refused_by_name() {
 fn the_log_tells_rows_new_tokens_and_the_first_example() {
     let lines = run(&recipe("llama3")).expect("the data").1.join("\n");
     assert!(lines.contains("The vocabulary lacked <|eom_id|>"), "{lines}");
-    assert!(lines.contains("Data set \"alpaca\": 48 rows."), "{lines}");
+    assert!(lines.contains("Dataset \"alpaca\": 48 rows."), "{lines}");
     assert!(lines.contains("First example:\n<s><|start_header_id|>"), "{lines}");
 }
 
@@ -251,7 +251,7 @@ fn data_sets_are_mixed_as_the_recipe_says() {
         interleave_probs: vec!["1".into()],
         ..of(&folder, &["a", "b"])
     };
-    assert!(refusal(&wrong).contains("interleave_probs: gives 1 shares, but dataset names 2 data sets"));
+    assert!(refusal(&wrong).contains("interleave_probs: gives 1 shares, but dataset names 2 datasets"));
 }
 
 /// As LLaMA-Factory splits 6 rows with seed 42: `train_test_split(test_size=2, seed=42)`.

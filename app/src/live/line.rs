@@ -1,0 +1,142 @@
+//! What a run's log says of its events, a line each, in the language of the page.
+
+use recipe::{Event, EventBody, LogLevel, Outcome, Point};
+
+use crate::format;
+use crate::i18n::{Words, fill};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    /// The event's number; 0 of what is no event.
+    pub seq: u64,
+    /// Unix milliseconds, where known.
+    pub time: Option<u64>,
+    pub level: LogLevel,
+    pub text: String,
+}
+
+impl LogLine {
+    /// The line of an event, if it has one.
+    pub fn of(event: &Event, words: &Words) -> Option<LogLine> {
+        let (level, text) = match &event.body {
+            EventBody::Log { level, message } => (*level, message.clone()),
+            EventBody::Point(point) => (LogLevel::Info, of_point(point, words)),
+            EventBody::Start { start_step, total_steps, num_examples, .. } => {
+                let values = [
+                    ("examples", format::count(*num_examples)),
+                    ("from", format::count(start_step + 1)),
+                    ("total", format::count(*total_steps)),
+                ];
+                (LogLevel::Info, fill_all(words.log_start, &values))
+            }
+            EventBody::Eval { step, dataset, epoch, eval_loss, runtime_s, accuracy } => {
+                let mut parts = vec![format!("eval_loss {}", format::metric(*eval_loss))];
+                parts.extend(accuracy.map(|accuracy| format!("eval_accuracy {}", format::metric(accuracy))));
+                parts.push(format!("epoch {epoch:.2}"));
+                parts.push(format!("{runtime_s:.1} s"));
+                parts.extend(dataset.clone());
+                (LogLevel::Info, at_step(*step, &parts, words))
+            }
+            EventBody::Checkpoint { path, .. } => {
+                (LogLevel::Info, fill(words.log_checkpoint, &[("path", path)]))
+            }
+            EventBody::End { outcome, reason } => {
+                let (level, ended) = match outcome {
+                    Outcome::Finished => (LogLevel::Info, words.log_finished),
+                    Outcome::Stopped => (LogLevel::Info, words.log_stopped),
+                    Outcome::Failed => (LogLevel::Error, words.log_failed),
+                };
+                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                (level, format!("{ended}{reason}"))
+            }
+            EventBody::Phase { .. } | EventBody::Progress(_) => return None,
+        };
+        Some(LogLine { seq: event.seq, time: Some(event.time), level, text })
+    }
+
+    /// A line that a worker printed and that is no event.
+    pub fn printed(text: String) -> LogLine {
+        LogLine { seq: 0, time: None, level: LogLevel::Error, text }
+    }
+
+    /// The line in a file: `2026-03-01T14:05:09Z WARNING …`.
+    pub fn to_text(&self) -> String {
+        let time = self.time.map(|time| format!("{} ", format::iso(time))).unwrap_or_default();
+        format!("{time}{}{}", self.level_text(), self.text)
+    }
+
+    pub fn level_text(&self) -> &'static str {
+        match self.level {
+            LogLevel::Info => "",
+            LogLevel::Warning => "WARNING ",
+            LogLevel::Error => "ERROR ",
+        }
+    }
+}
+
+/// The metrics by the names that LLaMA-Factory prints them under.
+fn of_point(point: &Point, words: &Words) -> String {
+    let parts = [
+        format!("loss {}", format::metric(point.loss)),
+        format!("grad_norm {}", format::metric(point.grad_norm)),
+        format!("learning_rate {}", format::scientific(point.learning_rate)),
+        format!("epoch {:.2}", point.epoch),
+    ];
+    at_step(point.step, &parts, words)
+}
+
+fn at_step(step: u64, parts: &[String], words: &Words) -> String {
+    format!("{} · {}", fill(words.run_checkpoint, &[("step", &format::count(step))]), parts.join(" · "))
+}
+
+fn fill_all(text: &str, values: &[(&str, String)]) -> String {
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fill(text, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::{EN, ZH};
+
+    #[test]
+    fn lines_tell_steps_evaluations_checkpoints_and_the_end() {
+        let point = Point {
+            step: 10,
+            epoch: 0.25,
+            loss: 1.5,
+            learning_rate: 1e-4,
+            grad_norm: 0.75,
+            ..Point::default()
+        };
+        let eval = EventBody::Eval {
+            step: 10,
+            dataset: None,
+            epoch: 0.25,
+            eval_loss: 2.0,
+            runtime_s: 1.25,
+            accuracy: None,
+        };
+        let bodies = [
+            EventBody::Point(point),
+            eval,
+            EventBody::Checkpoint { step: 10, path: "checkpoint-10".into() },
+            EventBody::End { outcome: Outcome::Failed, reason: Some("out of memory".into()) },
+        ];
+        let lines = |words| {
+            let events = bodies.iter().map(|body| Event { seq: 1, time: 0, body: body.clone() });
+            events
+                .filter_map(|event| LogLine::of(&event, words))
+                .map(|line| line.to_text())
+                .collect::<Vec<_>>()
+        };
+        let expected = [
+            "1970-01-01T00:00:00Z Step 10 · loss 1.5000 · grad_norm 0.7500 · learning_rate 1e-4 · epoch 0.25",
+            "1970-01-01T00:00:00Z Step 10 · eval_loss 2.0000 · epoch 0.25 · 1.2 s",
+            "1970-01-01T00:00:00Z Checkpoint saved: checkpoint-10",
+            "1970-01-01T00:00:00Z ERROR Failed: out of memory",
+        ];
+        assert_eq!(lines(&EN), expected);
+        assert!(lines(&ZH)[0].contains("第 10 步 · loss 1.5000"));
+    }
+}

@@ -1,0 +1,139 @@
+//! What was filled in and not launched yet: kept by the browser, so that it outlives a reload, a visit to another page
+//! and a change of language.
+
+use leptos::prelude::*;
+use recipe::Kind;
+use serde::{Deserialize, Serialize};
+
+use super::form::{Form, asked};
+use super::pickers::{OTHER, TYPED};
+use crate::browser;
+
+/// The form element, for those that read it before the page is taken over.
+const FORM: &str = "form[data-test=new-run]";
+
+/// The form as its user left it. Tokens of hubs are never in it: what a browser keeps, others may read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Draft {
+    pub name: String,
+    /// Key and text of every field.
+    pub fields: Vec<(String, String)>,
+    /// Keys of those that were changed by hand.
+    pub touched: Vec<String>,
+    /// The values come from a recipe.
+    pub is_loaded: bool,
+    pub further: Vec<(String, String)>,
+    pub overruled: Vec<String>,
+    pub without_effect: Vec<(String, String)>,
+}
+
+/// The place of a form's draft; a clone of a run has its own.
+fn place(original: Option<&str>) -> String {
+    format!("draft:/new{}", original.map(|id| format!("?clone={id}")).unwrap_or_default())
+}
+
+/// A form's draft in the browser.
+#[derive(Clone, Copy)]
+pub struct Keeper {
+    form: Form,
+    place: StoredValue<String>,
+    /// The form as it was before its user did anything.
+    first: StoredValue<Draft>,
+    /// What is shown was kept from before.
+    pub taken_up: RwSignal<bool>,
+}
+
+impl Keeper {
+    /// Keeps the form's draft from now on, and takes up the one that was kept.
+    pub fn new(form: Form, original: Option<&str>) -> Keeper {
+        let first = untrack(|| form.draft());
+        let keeper = Keeper {
+            form,
+            place: StoredValue::new(place(original)),
+            first: StoredValue::new(first),
+            taken_up: RwSignal::new(false),
+        };
+        let early = early(form);
+        // Only in an effect: the page must first be taken over as the server drew it.
+        Effect::new(move |_| untrack(|| keeper.take_up(&early)));
+        Effect::new(move |_| keeper.keep());
+        keeper
+    }
+
+    fn take_up(&self, early: &[(&'static str, String)]) {
+        let kept = self.place.with_value(|place| browser::kept(place));
+        if let Some(draft) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
+            self.form.take_up(draft);
+            self.form.changed.set(true);
+            self.taken_up.set(true);
+        }
+        for (key, text) in early {
+            self.form.touch(key);
+            self.form.field(key).set(text.clone());
+        }
+        self.form.ready.set(true);
+    }
+
+    fn keep(&self) {
+        let draft = self.form.draft();
+        if self.form.ready.get()
+            && self.form.changed.get()
+            && let Ok(text) = serde_json::to_string(&draft)
+        {
+            self.place.with_value(|place| browser::keep(place, &text));
+        }
+    }
+
+    /// Lets the draft go: it was launched.
+    pub fn forget(&self) {
+        self.form.changed.set(false);
+        self.place.with_value(|place| browser::forget(place));
+    }
+
+    /// Starts afresh.
+    pub fn discard(&self) {
+        self.form.take_up(self.first.get_value());
+        self.form.tried.set(false);
+        self.taken_up.set(false);
+        self.forget();
+    }
+}
+
+/// What was filled in before the page was taken over: the fields that do not hold what the server wrote into them.
+fn early(form: Form) -> Vec<(&'static str, String)> {
+    let Some(values) = browser::is_hydrating().then(|| browser::form_values(FORM)).flatten() else {
+        return Vec::new();
+    };
+    let values_of = |name: &str| {
+        values.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+    };
+    let name = values_of("run_name").concat();
+    if name != form.name.get_untracked() {
+        form.rename(name);
+    }
+    let mut changed = Vec::new();
+    for argument in asked() {
+        let given = values_of(argument.key);
+        let text = match argument.kind {
+            Kind::Bool if !argument.optional => (!given.is_empty()).to_string(),
+            _ if given == [OTHER] => values_of(TYPED).concat(),
+            _ => given.join(","),
+        };
+        let before = form.field(argument.key).get_untracked();
+        if text != before && !(text == "false" && before.is_empty()) {
+            changed.push((argument.key, text));
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_has_a_draft_of_its_own() {
+        assert_eq!((place(None), place(Some("a"))), ("draft:/new".into(), "draft:/new?clone=a".into()));
+    }
+}
