@@ -322,7 +322,7 @@ pub const EN: Words = Words {
     chat_loading: "Loading “{label}”…",
     chat_ready: "“{label}” is ready.",
     chat_failed: "Could not load “{label}”: {reason}",
-    chat_settings: "Sampling",
+    chat_settings: "Settings",
     chat_system: "System prompt",
     chat_system_placeholder: "The template's own",
     chat_conversation: "Conversation",

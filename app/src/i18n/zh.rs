@@ -322,7 +322,7 @@ pub const ZH: Words = Words {
     chat_loading: "正在加载“{label}”…",
     chat_ready: "“{label}”已就绪。",
     chat_failed: "无法加载“{label}”：{reason}",
-    chat_settings: "采样",
+    chat_settings: "设置",
     chat_system: "系统提示词",
     chat_system_placeholder: "模板自带",
     chat_conversation: "对话",

@@ -244,7 +244,7 @@ fn Switch(
                 name=name
                 value="true"
                 data-test=format!("data-{name}")
-                checked=is_on()
+                checked=untrack(is_on)
                 prop:checked=is_on
                 on:change:target=move |event| {
                     let on = event.target().checked();
