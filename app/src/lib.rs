@@ -2,6 +2,7 @@
 #![recursion_limit = "512"]
 
 pub mod api;
+pub mod base;
 pub mod browser;
 pub mod calls;
 pub mod chart;
@@ -22,6 +23,7 @@ pub use shell::{App, shell};
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
+    base::enter();
     leptos::mount::hydrate_body(App);
     // From here on the page answers; browser tests wait for it.
     browser::set_root_attribute("data-hydrated", "true");

@@ -6,6 +6,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
+use crate::base::{at, base};
 use crate::components::clock::provide_clock;
 use crate::components::nav::Nav;
 use crate::i18n::{tag, words};
@@ -24,15 +25,21 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let preferences = Preferences::current();
     view! {
         <!DOCTYPE html>
-        <html lang=tag(preferences.lang) data-theme=preferences.theme.name()>
+        <html lang=tag(preferences.lang) data-theme=preferences.theme.name() data-base=base()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="preload" href="/fonts/inter-latin.woff2" r#as="font" type="font/woff2" crossorigin="anonymous"/>
-                <link rel="stylesheet" href="/pkg/chandler.css"/>
-                <HydrationScripts options/>
+                <link rel="icon" href=at("/favicon.svg") type="image/svg+xml"/>
+                <link
+                    rel="preload"
+                    href=at("/fonts/inter-latin.woff2")
+                    r#as="font"
+                    type="font/woff2"
+                    crossorigin="anonymous"
+                />
+                <link rel="stylesheet" href=at("/pkg/chandler.css")/>
+                <HydrationScripts options root=base()/>
                 <MetaTags/>
             </head>
             <body>
@@ -51,7 +58,7 @@ pub fn App() -> impl IntoView {
     let w = words();
     view! {
         <Title formatter=|page: String| if page.is_empty() { "Chandler".into() } else { format!("{page} · Chandler") }/>
-        <Router>
+        <Router base=base()>
             <a class="skip-link" href="#content">{w.nav_skip}</a>
             <Nav/>
             <main id="content" tabindex="-1">

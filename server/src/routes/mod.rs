@@ -10,6 +10,7 @@ use std::sync::Arc;
 use app::{
     App,
     api::{Board, DataBoard},
+    base::Base,
     shell,
 };
 use axum::{
@@ -21,6 +22,7 @@ use axum::{
 };
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use leptos_router::location::RequestUrl;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
     services::ServeDir,
@@ -46,8 +48,19 @@ pub struct AppState {
     pub board: Arc<ServerBoard>,
 }
 
+/// What the board answers to; in the folder of a site that the gate knows, and as a site of its own for a proxy that
+/// takes that folder off.
 pub fn router(state: AppState) -> Router {
-    let context = page_context(state.board.clone());
+    let base = state.gate.base().to_owned();
+    let board = board(state);
+    if base.is_empty() {
+        return board;
+    }
+    Router::new().nest_service(&base, board.clone()).fallback_service(board)
+}
+
+fn board(state: AppState) -> Router {
+    let context = page_context(state.board.clone(), state.gate.base());
     let pages = generate_route_list(App);
     let options = state.options.clone();
     let files = files(options.clone(), context.clone());
@@ -88,16 +101,51 @@ fn files(
 }
 
 /// What pages and server functions find in their context; sets the page's content policy on the way.
-fn page_context(board: Arc<ServerBoard>) -> impl Fn() + Clone + Send + Sync + 'static {
+fn page_context(board: Arc<ServerBoard>, base: &str) -> impl Fn() + Clone + Send + Sync + 'static {
     let datasets: Arc<dyn DataBoard> = board.datasets();
     let board: Arc<dyn Board> = board;
+    let base = Base(base.into());
     move || {
         provide_context(board.clone());
         provide_context(datasets.clone());
+        provide_context(base.clone());
+        if let Some(asked) = use_context::<RequestUrl>() {
+            provide_context(in_folder(&base.0, &asked));
+        }
         let nonce = leptos::nonce::use_nonce();
         let policy = nonce.and_then(|nonce| security::page_policy(&nonce));
         if let (Some(response), Some(policy)) = (use_context::<ResponseOptions>(), policy) {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}
+
+/// What was asked for as the browser's address says it: with the board's folder, as the page's router compares it.
+fn in_folder(base: &str, asked: &RequestUrl) -> RequestUrl {
+    let (origin, path) = match asked.as_ref().split_once("://") {
+        Some((scheme, rest)) => {
+            let end = scheme.len() + 3 + rest.find('/').unwrap_or(rest.len());
+            asked.as_ref().split_at(end)
+        }
+        None => ("", asked.as_ref()),
+    };
+    RequestUrl::new(&format!("{origin}{base}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_lies_in_the_folder() {
+        for (base, asked, expected) in [
+            ("", "http://leptos.dev/", "http://leptos.dev/"),
+            ("/chandler", "http://leptos.dev/", "http://leptos.dev/chandler/"),
+            ("/chandler", "http://leptos.dev/?q=1", "http://leptos.dev/chandler/?q=1"),
+            ("/chandler", "http://leptos.dev/runs/1?x=2", "http://leptos.dev/chandler/runs/1?x=2"),
+            ("/chandler", "", "/chandler"),
+        ] {
+            assert_eq!(in_folder(base, &RequestUrl::new(asked)), RequestUrl::new(expected));
         }
     }
 }
