@@ -338,6 +338,49 @@ async fn a_logout_ends_what_the_session_has_open() {
     while !matches!(stays.frame().await, Frame::Run { .. } | Frame::Events { .. }) {}
 }
 
+/// A status tells a refusal from a broken server.
+#[tokio::test]
+async fn refusals_have_a_status_and_words() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 1).await;
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let cases = [
+        ("GET /api/runs", "", 400, "Malformed"),
+        ("GET /api/runs?search=&state=nonsense", "", 400, "Malformed"),
+        ("GET /api/run", "", 400, "Malformed"),
+        ("GET /api/run?id=none", "", 404, "NotFound"),
+        ("POST /api/stop", "", 400, "Malformed"),
+        ("POST /api/stop", "id=none", 404, "NotFound"),
+        ("POST /api/stop", "id[a]=r", 400, "Malformed"),
+        ("POST /api/rename", "id=r&name=+", 400, "Malformed"),
+        ("POST /api/set_language", "lang=tlh", 400, "Malformed"),
+        ("POST /api/launch", "name=x&yaml=nonsense_key:+1", 422, "Invalid"),
+        ("POST /api/load_chat", "target=none&template=", 409, "Refused"),
+        ("POST /api/delete_dataset", "name=none", 404, "NotFound"),
+    ];
+    for (line, body, status, kind) in cases {
+        let answer = board.ask(line, &[form], body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line} {body}: {answer}");
+        assert!(answer.contains(&format!("{{\"{kind}\":")), "{line} {body}: {answer}");
+    }
+    let long = "x".repeat(3 << 20);
+    let chunked = format!("{:x}\r\nyaml={long}\r\n0\r\n\r\n", long.len() + 5);
+    let answer = board.send("POST /api/check", &[form, "Transfer-Encoding: chunked"], &chunked).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{}", answer.lines().next().unwrap_or_default());
+}
+
+/// Names that no file can have are no one's fault.
+#[tokio::test]
+async fn what_no_file_can_be_called_is_not_found() {
+    let board = Board::start(None).await;
+    let (name, way) = ("x".repeat(300), "d/".repeat(3_000));
+    for folder in ["/", "/pkg/", "/fonts/"] {
+        for path in [&name, &way, "%00", "a%00.css", "%ff", "chandler.css/x", "%2e%2e%2fsecret"] {
+            assert_eq!(board.status(&format!("GET {folder}{path}"), &[], "").await, 404, "{folder}{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn large_bodies_are_refused() {
     let board = Board::start(None).await;

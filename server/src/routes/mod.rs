@@ -1,7 +1,9 @@
 //! The router: one route a file, and the layers around all of them.
 
 mod chat_stream;
+mod files;
 mod health;
+mod refusal;
 mod run_socket;
 mod upload;
 
@@ -17,16 +19,13 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
     http::header,
-    middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, get, post},
+    middleware::{from_fn, from_fn_with_state, map_response},
+    routing::{get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use leptos_router::location::RequestUrl;
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
-    services::ServeDir,
-};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 
 use crate::{
     board::ServerBoard,
@@ -63,7 +62,7 @@ fn board(state: AppState) -> Router {
     let context = page_context(state.board.clone(), state.gate.base());
     let pages = generate_route_list(App);
     let options = state.options.clone();
-    let files = files(options.clone(), context.clone());
+    let files = files::files(options.clone(), context.clone());
     Router::new()
         .route("/ws/runs/{id}", get(run_socket::run_socket))
         .route("/chat/stream", post(chat_stream::chat_stream))
@@ -72,6 +71,7 @@ fn board(state: AppState) -> Router {
         .route("/healthz", get(health::health))
         .leptos_routes_with_context(&state, pages, context, move || shell(options.clone()))
         .fallback_service(files)
+        .layer(map_response(refusal::with_status))
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
@@ -81,23 +81,6 @@ fn board(state: AppState) -> Router {
         .layer(from_fn_with_state(state.gate.clone(), security::guard))
         .layer(from_fn(security::set_headers))
         .with_state(state)
-}
-
-/// The site's files; the page that says so where there is none.
-///
-/// Not leptos' own handler of files: it answers within whatever page is being rendered on its thread, and takes
-/// that page's headers.
-fn files(
-    options: LeptosOptions,
-    context: impl Fn() + Clone + Send + Sync + 'static,
-) -> ServeDir<MethodRouter> {
-    let site = options.site_root.to_string();
-    let missing = get(render_app_async_with_context(context, move || shell(options.clone())));
-    ServeDir::new(site)
-        .append_index_html_on_directories(false)
-        .precompressed_br()
-        .precompressed_gzip()
-        .fallback(missing)
 }
 
 /// What pages and server functions find in their context; sets the page's content policy on the way.
