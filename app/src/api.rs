@@ -280,6 +280,8 @@ pub enum BoardError {
     Refused(String),
     /// The recipe has problems; nothing was launched.
     Invalid(Vec<FieldProblem>),
+    /// What was sent lacks a field, or one cannot be read.
+    Malformed(String),
     Internal(String),
     /// The request or its answer was lost on the way (the server is away, the network is down).
     Unreachable(String),
@@ -291,6 +293,9 @@ impl FromServerFnError for BoardError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> BoardError {
         match error {
             ServerFnErrorErr::Request(reason) => BoardError::Unreachable(reason),
+            ServerFnErrorErr::Args(reason)
+            | ServerFnErrorErr::MissingArg(reason)
+            | ServerFnErrorErr::Deserialization(reason) => BoardError::Malformed(reason),
             other => BoardError::Internal(other.to_string()),
         }
     }

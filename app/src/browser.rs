@@ -30,6 +30,23 @@ mod here {
         document().visibility_state() == web_sys::VisibilityState::Visible
     }
 
+    /// The address of the page, within the board.
+    pub fn path() -> String {
+        within_board(&window().location().pathname().unwrap_or_default())
+    }
+
+    fn within_board(path: &str) -> String {
+        path.strip_prefix(&crate::base::base()).unwrap_or(path).to_owned()
+    }
+
+    /// Where the link leads that an event came from, if that is a page of this site.
+    pub fn linked_path(event: &web_sys::Event) -> Option<String> {
+        let element = event.target()?.dyn_into::<Element>().ok()?;
+        let link = element.closest("a[href]").ok()??.dyn_into::<HtmlAnchorElement>().ok()?;
+        let here = window().location().host().ok()?;
+        (link.host() == here).then(|| within_board(&link.pathname()))
+    }
+
     /// Whether the page is still being taken over: what the user did to it before is in the document alone.
     pub fn is_hydrating() -> bool {
         document().document_element().is_some_and(|root| !root.has_attribute("data-hydrated"))

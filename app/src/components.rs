@@ -6,6 +6,7 @@ pub mod copy_button;
 pub mod failure;
 pub mod hub_models;
 pub mod icon;
+pub mod link;
 pub mod nav;
 pub mod navigate;
 pub mod sparkline;

@@ -2,6 +2,7 @@
 #![recursion_limit = "512"]
 
 pub mod api;
+pub mod base;
 pub mod browser;
 pub mod calls;
 pub mod chart;
@@ -20,9 +21,13 @@ pub use shell::{App, shell};
 /// Entry point of the wasm module: takes over the page that the server rendered.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
-pub fn hydrate() {
+pub async fn hydrate() {
     console_error_panic_hook::set_once();
+    base::enter();
+    // Then the page can be taken over in one go, as the server drew it.
+    pages::lazy::preload(&browser::path()).await;
     leptos::mount::hydrate_body(App);
+    pages::lazy::preload_ahead();
     // From here on the page answers; browser tests wait for it.
     browser::set_root_attribute("data-hydrated", "true");
 }

@@ -79,7 +79,8 @@ impl Preferences {
 
 /// The value of a `Set-Cookie` header (and of `document.cookie`) that keeps a preference for a year.
 pub fn cookie_text(name: &str, value: &str) -> String {
-    format!("{name}={value}; Path=/; Max-Age=31536000; SameSite=Lax")
+    let path = crate::base::folder();
+    format!("{name}={value}; Path={path}; Max-Age=31536000; SameSite=Lax")
 }
 
 /// Sets a preference's cookie in the answer to the current request.

@@ -19,7 +19,7 @@ use crate::{
     config::{FolderError, Folders},
     pool::{Pool, PoolConfig, PoolError, WorkerCommand},
     routes::{self, AppState},
-    security::{self, Gate, Hosts},
+    security::{self, Gate, Hosts, PublicUrl},
     store::{Store, StoreError},
 };
 
@@ -33,6 +33,8 @@ pub struct ServeConfig {
     pub port: u16,
     /// Further host names that the board answers to.
     pub allow_host: Vec<String>,
+    /// Where a proxy shows the board.
+    pub public_url: Option<PublicUrl>,
     pub password: Option<String>,
     pub folders: Folders,
     pub slots: usize,
@@ -77,7 +79,10 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let pool = Pool::start(store, pool_config).await?;
     let chat = Chat::new(worker);
     let password = password(&config.host, config.password.as_deref())?;
-    let gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
+    let mut gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
+    if let Some(public) = config.public_url.clone() {
+        gate = gate.behind(public);
+    }
     let state = AppState {
         options: options(address),
         pool: pool.clone(),
@@ -87,6 +92,9 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     };
     let service = routes::router(state).into_make_service_with_connect_info::<SocketAddr>();
     println!("Chandler is ready at http://{}", reachable(&config.host, address));
+    if let Some(public) = &config.public_url {
+        println!("Behind a proxy, at {public}");
+    }
 
     let (ending, mut ended) = tokio::sync::watch::channel(());
     let asked = async move {

@@ -34,6 +34,10 @@ struct Board {
 
 impl Board {
     async fn start(password: Option<&str>) -> Board {
+        Board::with(Gate::new(Hosts::new("127.0.0.1", &[]), password)).await
+    }
+
+    async fn with(gate: Gate) -> Board {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let folders = Folders {
@@ -62,7 +66,7 @@ impl Board {
                 .build(),
             pool: pool.clone(),
             chat: chat.clone(),
-            gate: Arc::new(Gate::new(Hosts::new("127.0.0.1", &[]), password)),
+            gate: Arc::new(gate),
             board: Arc::new(ServerBoard::new(pool.clone(), folders, chat, LARGEST_UPLOAD)),
         };
         let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
@@ -252,6 +256,129 @@ async fn a_password_is_asked_of_everyone_for_everything() {
     assert_eq!(board.status("GET /runs/r", &[&cookie], "").await, 200);
     assert_eq!(board.status("POST /logout", &[&cookie], "").await, 303);
     assert_eq!(board.status("GET /runs/r", &[&cookie], "").await, 401);
+}
+
+/// What a proxy shows at `https://board.example:8443/chandler/`, whether it takes the folder off or not.
+#[tokio::test]
+async fn a_board_in_a_folder_of_a_site_stays_in_it() {
+    let public = "https://board.example:8443/chandler".parse().unwrap();
+    let board = Board::with(Gate::new(Hosts::new("127.0.0.1", &[]), Some("secret")).behind(public)).await;
+    board.run_with_points("r", 1).await;
+    let (html, form) = ("Accept: text/html", "Content-Type: application/x-www-form-urlencoded");
+    let from_page = "Origin: https://board.example:8443";
+    let (mut pages, mut session) = (Vec::new(), String::new());
+    for (folder, host) in [
+        ("", "Host: board.example"),
+        ("/chandler", "Host: board.example:8443"),
+        ("/chandler", "Host: 127.0.0.1"),
+    ] {
+        let ask = async |line: &str, headers: &[&str], body: &str| {
+            board.ask(line, &[&[host, from_page], headers].concat(), body).await
+        };
+        let answer = ask(&format!("GET {folder}/runs/r"), &[html], "").await;
+        assert!(answer.contains("location: /chandler/login?next=/runs/r"), "{answer}");
+        pages.push(ask(&format!("GET {folder}/login"), &[], "").await);
+        let answer = ask(&format!("POST {folder}/login"), &[form], "password=secret&next=/runs/r").await;
+        assert!(answer.contains("location: /chandler/runs/r"), "{answer}");
+        let cookie = answer.split("set-cookie: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+        assert!(cookie.contains("; Path=/chandler;") && cookie.ends_with("; Secure"), "{cookie}");
+        session = format!("Cookie: {}", cookie.split(';').next().unwrap());
+        for page in ["/", "/new", "/runs/r", "/datasets", "/no/such/page"] {
+            pages.push(ask(&format!("GET {folder}{page}"), &[html, &session], "").await);
+        }
+        let chosen = ask(&format!("POST {folder}/api/set_language"), &[form, &session], "lang=zh").await;
+        assert!(chosen.contains("set-cookie: lang=zh-CN; Path=/chandler;"), "{chosen}");
+        assert!(ask(&format!("GET {folder}/pkg/chandler.css"), &[], "").await.contains("body {}"));
+    }
+    for page in pages {
+        let body = page.split_once("\r\n\r\n").unwrap().1;
+        let addresses =
+            ["href=\"/", "src=\"/", "action=\"/"].iter().flat_map(|start| body.split(start).skip(1));
+        let outside: Vec<_> = addresses
+            .map(|rest| rest.split('"').next().unwrap())
+            .filter(|address| *address != "chandler" && !address.starts_with("chandler/"))
+            .collect();
+        assert!(
+            outside.is_empty() && body.contains("=\"/chandler/pkg/chandler.css\""),
+            "{outside:?} in {page}"
+        );
+    }
+    let foreign = [session.as_str(), "Origin: https://board.example"];
+    let answer = board.ask("POST /chandler/api/stop", &foreign, "id=r").await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("--public-url"), "{answer}");
+    assert_eq!(board.status("GET /chandlery", &[&session], "").await, 404);
+}
+
+#[tokio::test]
+async fn a_logout_ends_what_the_session_has_open() {
+    let board = Board::start(Some("secret")).await;
+    board.run_with_points("r", 1).await;
+    let log_in = async || {
+        let form = "Content-Type: application/x-www-form-urlencoded";
+        let answer = board.ask("POST /login", &[form, "X-Forwarded-Proto: https"], "password=secret").await;
+        let cookie = answer.split("set-cookie: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+        assert!(cookie.ends_with("; Secure"), "{cookie}");
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let watch = async |cookie: &str| {
+        use tungstenite::client::IntoClientRequest;
+        let mut request = format!("ws://{}/ws/runs/r?after=0", board.address).into_client_request().unwrap();
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        Watcher(tokio_tungstenite::connect_async(request).await.unwrap().0)
+    };
+    let (mine, other) = (log_in().await, log_in().await);
+    let (mut leaves, mut stays) = (watch(&mine).await, watch(&other).await);
+    assert_eq!((leaves.backfill().await.len(), stays.backfill().await.len()), (1, 1));
+    assert_eq!(board.status("POST /logout", &[&format!("Cookie: {mine}")], "").await, 303);
+    let end = tokio::time::timeout(Duration::from_secs(10), async {
+        while let Some(Ok(_)) = leaves.0.next().await {}
+    });
+    assert!(end.await.is_ok(), "the socket of a session that is over is closed");
+    board.take_in("r", 2..=2).await;
+    while !matches!(stays.frame().await, Frame::Run { .. } | Frame::Events { .. }) {}
+}
+
+/// A status tells a refusal from a broken server.
+#[tokio::test]
+async fn refusals_have_a_status_and_words() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 1).await;
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let cases = [
+        ("GET /api/runs", "", 400, "Malformed"),
+        ("GET /api/runs?search=&state=nonsense", "", 400, "Malformed"),
+        ("GET /api/run", "", 400, "Malformed"),
+        ("GET /api/run?id=none", "", 404, "NotFound"),
+        ("POST /api/stop", "", 400, "Malformed"),
+        ("POST /api/stop", "id=none", 404, "NotFound"),
+        ("POST /api/stop", "id[a]=r", 400, "Malformed"),
+        ("POST /api/rename", "id=r&name=+", 400, "Malformed"),
+        ("POST /api/set_language", "lang=tlh", 400, "Malformed"),
+        ("POST /api/launch", "name=x&yaml=nonsense_key:+1", 422, "Invalid"),
+        ("POST /api/load_chat", "target=none&template=", 409, "Refused"),
+        ("POST /api/delete_dataset", "name=none", 404, "NotFound"),
+    ];
+    for (line, body, status, kind) in cases {
+        let answer = board.ask(line, &[form], body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line} {body}: {answer}");
+        assert!(answer.contains(&format!("{{\"{kind}\":")), "{line} {body}: {answer}");
+    }
+    let long = "x".repeat(3 << 20);
+    let chunked = format!("{:x}\r\nyaml={long}\r\n0\r\n\r\n", long.len() + 5);
+    let answer = board.send("POST /api/check", &[form, "Transfer-Encoding: chunked"], &chunked).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{}", answer.lines().next().unwrap_or_default());
+}
+
+/// Names that no file can have are no one's fault.
+#[tokio::test]
+async fn what_no_file_can_be_called_is_not_found() {
+    let board = Board::start(None).await;
+    let (name, way) = ("x".repeat(300), "d/".repeat(3_000));
+    for folder in ["/", "/pkg/", "/fonts/"] {
+        for path in [&name, &way, "%00", "a%00.css", "%ff", "chandler.css/x", "%2e%2e%2fsecret"] {
+            assert_eq!(board.status(&format!("GET {folder}{path}"), &[], "").await, 404, "{folder}{path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ pub fn message(error: &BoardError, words: &Words) -> String {
         BoardError::Invalid(problems) => {
             problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
         }
-        BoardError::Internal(reason) => fill(words.error_internal, &[("reason", reason)]),
+        BoardError::Malformed(reason) | BoardError::Internal(reason) => {
+            fill(words.error_internal, &[("reason", reason)])
+        }
         BoardError::Unreachable(_) => words.error_unreachable.into(),
     }
 }

@@ -1,9 +1,9 @@
 //! The bar at the top: mark, pages, language and theme.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::icon::{Flame, Icon, IconName};
+use super::link::A;
 use super::switches::{LanguageSwitch, ThemeSwitch};
 use crate::i18n::words;
 

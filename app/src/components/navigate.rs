@@ -3,6 +3,9 @@
 use leptos_router::NavigateOptions;
 
 #[cfg(feature = "hydrate")]
+use crate::base::at;
+
+#[cfg(feature = "hydrate")]
 type Go = Box<dyn Fn(&str, NavigateOptions)>;
 
 /// The router's way to go somewhere, which any callback can hold. On the server it leads nowhere.
@@ -34,7 +37,9 @@ impl Navigate {
     #[cfg(feature = "hydrate")]
     fn with(self, path: &str, options: NavigateOptions) {
         use leptos::prelude::WithValue;
-        self.go.try_with_value(|go| go(path, options));
+        // The router would put the folder before it, too, but take the slash off the first page's address.
+        let options = NavigateOptions { resolve: false, ..options };
+        self.go.try_with_value(|go| go(&at(path), options));
     }
 
     #[cfg(not(feature = "hydrate"))]

@@ -4,6 +4,7 @@ use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 
 use super::icon::{Icon, IconName};
+use crate::base::at;
 use crate::browser;
 use crate::i18n::{Lang, tag, words};
 use crate::prefs::{LANG_COOKIE, Language, Preferences, THEME_COOKIE, Theme, cookie_text};
@@ -29,7 +30,7 @@ pub fn LanguageSwitch() -> impl IntoView {
         });
     };
     view! {
-        <form method="post" action="/api/set_language" on:submit=on_submit>
+        <form method="post" action=at("/api/set_language") on:submit=on_submit>
             <input type="hidden" name="lang" value=if other == Lang::Zh { "zh" } else { "en" }/>
             <button type="submit" class="nav-switch" data-test="lang-switch" lang=tag(other) title=w.nav_language>
                 <Icon name=IconName::Language/>
@@ -62,7 +63,7 @@ pub fn ThemeSwitch() -> impl IntoView {
         theme.set(chosen);
     };
     view! {
-        <form method="post" action="/api/set_theme" on:submit=on_submit>
+        <form method="post" action=at("/api/set_theme") on:submit=on_submit>
             <input type="hidden" name="theme" value=move || next().name()/>
             <button
                 type="submit"

@@ -12,6 +12,7 @@ use web_sys::{MessageEvent, WebSocket};
 
 use super::{Connection, Fold};
 use crate::api::Frame;
+use crate::base::at;
 
 /// First and longest wait between two tries, in milliseconds.
 const WAIT: (u32, u32) = (250, 8000);
@@ -141,5 +142,5 @@ fn address(run: &str, after: u64) -> String {
     let location = window().location();
     let scheme = if location.protocol().is_ok_and(|protocol| protocol == "https:") { "wss" } else { "ws" };
     let host = location.host().unwrap_or_default();
-    format!("{scheme}://{host}/ws/runs/{run}?after={after}")
+    format!("{scheme}://{host}{}", at(&format!("/ws/runs/{run}?after={after}")))
 }

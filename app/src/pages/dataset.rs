@@ -8,7 +8,6 @@ mod rows;
 mod tokens;
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::location::Url;
 
@@ -16,6 +15,7 @@ use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, Leng
 use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::link::A;
 use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{fill, words};

@@ -3,12 +3,12 @@
 mod upload;
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use leptos_router::location::Url;
 
 use crate::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
+use crate::components::link::A;
 use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{Words, fill, words};

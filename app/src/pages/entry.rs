@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 
 use crate::api::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 use crate::calls;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, BoardFailure, Failure};
+use crate::components::link::A;
 use crate::components::navigate::navigate;
 use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};

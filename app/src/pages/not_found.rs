@@ -1,9 +1,9 @@
 //! Where no page is.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use crate::components::icon::Flame;
+use crate::components::link::A;
 use crate::components::title::PageTitle;
 use crate::i18n::words;
 

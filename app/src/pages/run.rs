@@ -8,7 +8,6 @@ mod panels;
 mod progress;
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
 use recipe::RunState;
 
@@ -17,6 +16,7 @@ use crate::calls;
 use crate::chart::LineChart;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::link::A;
 use crate::components::state_badge::StateBadge;
 use crate::components::title::PageTitle;
 use crate::i18n::words;

@@ -5,7 +5,6 @@ mod list;
 mod row;
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use recipe::RunState;
 
@@ -13,6 +12,7 @@ use crate::api::RunFilter;
 use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::link::A;
 use crate::components::title::PageTitle;
 use crate::i18n::words;
 use filter::FilterBar;

@@ -172,7 +172,7 @@ impl Board for ServerBoard {
     }
 
     async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {
-        let name = clean_name(&name).ok_or_else(|| BoardError::Refused("a run needs a name".to_owned()))?;
+        let name = clean_name(&name).ok_or_else(|| BoardError::Malformed("a run needs a name".to_owned()))?;
         self.pool.rename(id, &name).await.map_err(of_pool)
     }
 

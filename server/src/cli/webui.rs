@@ -3,10 +3,11 @@
 use clap::builder::FalseyValueParser;
 use tracing_subscriber::EnvFilter;
 
-use super::CliError;
+use super::{CliError, words::NotUnderstood};
 use crate::{
     config::Folders,
     datasets::upload,
+    security::{NotAnAddress, PublicUrl},
     serve::{ServeConfig, serve},
 };
 
@@ -23,6 +24,9 @@ pub struct Args {
     /// Further host names that the board answers to, behind a proxy for instance
     #[arg(long, env = "CHANDLER_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     allow_host: Vec<String>,
+    /// Address that browsers open where a proxy stands before the board: https://NAME, with a port or a folder if need be
+    #[arg(long, env = "CHANDLER_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Runs that may train at the same time
     #[arg(long, env = "CHANDLER_SLOTS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     slots: u16,
@@ -41,6 +45,13 @@ impl Args {
     fn password(&self) -> Option<String> {
         self.password.clone().filter(|password| !password.is_empty())
     }
+
+    fn public_url(&self) -> Result<Option<PublicUrl>, NotUnderstood> {
+        let given = self.public_url.as_deref().filter(|url| !url.is_empty());
+        let read =
+            |url: &str| url.parse().map_err(|e: NotAnAddress| NotUnderstood(format!("--public-url: {e}")));
+        given.map(read).transpose()
+    }
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
@@ -49,6 +60,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let config = ServeConfig {
         password: args.password(),
+        public_url: args.public_url()?,
         host: args.host,
         port: args.port,
         allow_host: args.allow_host,

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use app::api::{ChatDelta, ChatRequest};
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{
         IntoResponse, Response, Sse,
@@ -13,12 +13,19 @@ use axum::{
 };
 use futures_util::StreamExt;
 
-use crate::chat::Chat;
+use crate::{chat::Chat, security::SessionEnd};
 
 /// Whoever leaves drops the stream, and with it the generation.
-pub async fn chat_stream(State(chat): State<Arc<Chat>>, Json(request): Json<ChatRequest>) -> Response {
+pub async fn chat_stream(
+    State(chat): State<Arc<Chat>>,
+    session: Option<Extension<SessionEnd>>,
+    Json(request): Json<ChatRequest>,
+) -> Response {
+    let session = session.map(|Extension(end)| end).unwrap_or_default();
     match chat.answer(&request).await {
-        Ok(deltas) => Sse::new(deltas.map(event)).keep_alive(KeepAlive::default()).into_response(),
+        Ok(deltas) => Sse::new(deltas.map(event).take_until(Box::pin(session.wait())))
+            .keep_alive(KeepAlive::default())
+            .into_response(),
         Err(e) => {
             let only = futures_util::stream::iter([event(ChatDelta::Error { message: e.to_string() })]);
             Sse::new(only).into_response()

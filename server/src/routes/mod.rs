@@ -1,8 +1,10 @@
 //! The router: one route a file, and the layers around all of them.
 
 mod chat_stream;
+mod files;
 mod health;
 mod log;
+mod refusal;
 mod run_socket;
 mod upload;
 
@@ -11,21 +13,20 @@ use std::sync::Arc;
 use app::{
     App,
     api::{Board, DataBoard},
+    base::Base,
     shell,
 };
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
     http::header,
-    middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, get, post},
+    middleware::{from_fn, from_fn_with_state, map_response},
+    routing::{get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
-    services::ServeDir,
-};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_router::location::RequestUrl;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 
 use crate::{
     board::ServerBoard,
@@ -47,11 +48,22 @@ pub struct AppState {
     pub board: Arc<ServerBoard>,
 }
 
+/// What the board answers to; in the folder of a site that the gate knows, and as a site of its own for a proxy that
+/// takes that folder off.
 pub fn router(state: AppState) -> Router {
-    let context = page_context(state.board.clone());
+    let base = state.gate.base().to_owned();
+    let board = board(state);
+    if base.is_empty() {
+        return board;
+    }
+    Router::new().nest_service(&base, board.clone()).fallback_service(board)
+}
+
+fn board(state: AppState) -> Router {
+    let context = page_context(state.board.clone(), state.gate.base());
     let pages = generate_route_list(App);
     let options = state.options.clone();
-    let files = files(options.clone(), context.clone());
+    let files = files::files(options.clone(), context.clone());
     Router::new()
         .route("/ws/runs/{id}", get(run_socket::run_socket))
         .route("/runs/{id}/log.txt", get(log::log_file))
@@ -61,6 +73,7 @@ pub fn router(state: AppState) -> Router {
         .route("/healthz", get(health::health))
         .leptos_routes_with_context(&state, pages, context, move || shell(options.clone()))
         .fallback_service(files)
+        .layer(map_response(refusal::with_status))
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
@@ -72,34 +85,52 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The site's files; the page that says so where there is none.
-///
-/// Not leptos' own handler of files: it answers within whatever page is being rendered on its thread, and takes
-/// that page's headers.
-fn files(
-    options: LeptosOptions,
-    context: impl Fn() + Clone + Send + Sync + 'static,
-) -> ServeDir<MethodRouter> {
-    let site = options.site_root.to_string();
-    let missing = get(render_app_async_with_context(context, move || shell(options.clone())));
-    ServeDir::new(site)
-        .append_index_html_on_directories(false)
-        .precompressed_br()
-        .precompressed_gzip()
-        .fallback(missing)
-}
-
 /// What pages and server functions find in their context; sets the page's content policy on the way.
-fn page_context(board: Arc<ServerBoard>) -> impl Fn() + Clone + Send + Sync + 'static {
+fn page_context(board: Arc<ServerBoard>, base: &str) -> impl Fn() + Clone + Send + Sync + 'static {
     let datasets: Arc<dyn DataBoard> = board.datasets();
     let board: Arc<dyn Board> = board;
+    let base = Base(base.into());
     move || {
         provide_context(board.clone());
         provide_context(datasets.clone());
+        provide_context(base.clone());
+        if let Some(asked) = use_context::<RequestUrl>() {
+            provide_context(in_folder(&base.0, &asked));
+        }
         let nonce = leptos::nonce::use_nonce();
         let policy = nonce.and_then(|nonce| security::page_policy(&nonce));
         if let (Some(response), Some(policy)) = (use_context::<ResponseOptions>(), policy) {
             response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}
+
+/// What was asked for as the browser's address says it: with the board's folder, as the page's router compares it.
+fn in_folder(base: &str, asked: &RequestUrl) -> RequestUrl {
+    let (origin, path) = match asked.as_ref().split_once("://") {
+        Some((scheme, rest)) => {
+            let end = scheme.len() + 3 + rest.find('/').unwrap_or(rest.len());
+            asked.as_ref().split_at(end)
+        }
+        None => ("", asked.as_ref()),
+    };
+    RequestUrl::new(&format!("{origin}{base}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_lies_in_the_folder() {
+        for (base, asked, expected) in [
+            ("", "http://leptos.dev/", "http://leptos.dev/"),
+            ("/chandler", "http://leptos.dev/", "http://leptos.dev/chandler/"),
+            ("/chandler", "http://leptos.dev/?q=1", "http://leptos.dev/chandler/?q=1"),
+            ("/chandler", "http://leptos.dev/runs/1?x=2", "http://leptos.dev/chandler/runs/1?x=2"),
+            ("/chandler", "", "/chandler"),
+        ] {
+            assert_eq!(in_folder(base, &RequestUrl::new(asked)), RequestUrl::new(expected));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use app::api::Frame;
 use axum::{
+    Extension,
     extract::{
         Path, Query, State,
         ws::{Message, WebSocket, WebSocketUpgrade},
@@ -15,6 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     pool::{Pool, Update},
+    security::SessionEnd,
     store::StoreError,
 };
 
@@ -32,12 +34,18 @@ pub async fn run_socket(
     Path(id): Path<String>,
     Query(After { after }): Query<After>,
     State(pool): State<Pool>,
+    session: Option<Extension<SessionEnd>>,
 ) -> Response {
+    let session = session.map(|Extension(end)| end).unwrap_or_default();
     match pool.store().run(&id).await {
         Ok(_) => socket.on_upgrade(move |socket| async move {
             let mut watcher = Watcher { socket, pool, id, seen: after };
-            if let Err(e) = watcher.watch().await {
-                tracing::debug!("a watcher of run {} left: {e}", watcher.id);
+            tokio::select! {
+                left = watcher.watch() => if let Err(e) = left {
+                    tracing::debug!("a watcher of run {} left: {e}", watcher.id);
+                },
+                // Who has logged out watches no longer.
+                () = session.wait() => {}
             }
         }),
         Err(e @ StoreError::NoRun(_)) => (StatusCode::NOT_FOUND, e.to_string()).into_response(),

@@ -7,7 +7,7 @@ use axum::{
     Form,
     extract::{ConnectInfo, Query, State},
     http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{AppendHeaders, Html, IntoResponse, Response},
 };
 
 use recipe::Lang;
@@ -37,8 +37,10 @@ pub async fn login_page(
     headers: HeaderMap,
 ) -> Response {
     match &gate.sessions {
-        Some(sessions) if !sessions.admits(&headers) => page(&headers, &next, None).into_response(),
-        _ => Redirect::to(inside(&next)).into_response(),
+        Some(sessions) if sessions.admits(&headers, gate.scope(&headers)).is_none() => {
+            page(gate.base(), &headers, &next, None).into_response()
+        }
+        _ => gate.lead_to(inside(&next)).into_response(),
     }
 }
 
@@ -49,32 +51,38 @@ pub async fn login(
     headers: HeaderMap,
     Form(Given { password, next }): Form<Given>,
 ) -> Response {
-    let Some(sessions) = &gate.sessions else { return Redirect::to(inside(&next)).into_response() };
-    match sessions.try_password(from.ip(), &password) {
-        Attempt::Right => match sessions.open() {
-            Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(inside(&next))).into_response(),
+    let Some(sessions) = &gate.sessions else { return gate.lead_to(inside(&next)).into_response() };
+    let (from, scope) = (from.ip(), gate.scope(&headers));
+    match sessions.try_password(from, &headers, scope, &password).await {
+        Attempt::Right => match sessions.open(scope) {
+            Ok(cookies) => {
+                tracing::info!("logged in from {from}");
+                let cookies = AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)));
+                (cookies, gate.lead_to(inside(&next))).into_response()
+            }
             Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
         },
         Attempt::Wrong => {
+            tracing::warn!("a wrong password from {from}");
             tokio::time::sleep(DELAY).await;
-            (StatusCode::UNAUTHORIZED, page(&headers, &next, Some(|words| words.wrong))).into_response()
+            let page = page(gate.base(), &headers, &next, Some(|words| words.wrong));
+            (StatusCode::UNAUTHORIZED, page).into_response()
         }
         Attempt::Barred => {
-            let retry = [(header::RETRY_AFTER, "60")];
-            (StatusCode::TOO_MANY_REQUESTS, retry, page(&headers, &next, Some(|words| words.barred)))
-                .into_response()
+            tracing::warn!("too many passwords from {from}: one was not tried");
+            let retry = [(header::RETRY_AFTER, "6")];
+            let page = page(gate.base(), &headers, &next, Some(|words| words.barred));
+            (StatusCode::TOO_MANY_REQUESTS, retry, page).into_response()
         }
     }
 }
 
 /// `POST /logout`
 pub async fn logout(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response {
-    match &gate.sessions {
-        Some(sessions) => {
-            ([(header::SET_COOKIE, sessions.close(&headers))], Redirect::to("/login")).into_response()
-        }
-        None => Redirect::to("/").into_response(),
-    }
+    let Some(sessions) = &gate.sessions else { return gate.lead_to("/").into_response() };
+    tracing::info!("logged out");
+    let forget = sessions.close(&headers, gate.scope(&headers));
+    ([(header::SET_COOKIE, forget)], gate.lead_to("/login")).into_response()
 }
 
 /// `next` where it is a path of this board, else its first page: never another site.
@@ -99,7 +107,7 @@ const EN: Words = Words {
     password: "Password",
     enter: "Enter",
     wrong: "This is not the password. It was given, or printed, when the server was started.",
-    barred: "Too many wrong passwords. Wait a minute and try again.",
+    barred: "Too many wrong passwords at once. Try again in some seconds.",
 };
 
 const ZH: Words = Words {
@@ -107,7 +115,7 @@ const ZH: Words = Words {
     password: "密码",
     enter: "进入",
     wrong: "密码不正确。密码在服务器启动时指定，或由服务器打印。",
-    barred: "密码错误次数过多，请一分钟后再试。",
+    barred: "密码错误次数过多，请几秒钟后再试。",
 };
 
 fn preferences(headers: &HeaderMap) -> Preferences {
@@ -115,8 +123,13 @@ fn preferences(headers: &HeaderMap) -> Preferences {
     Preferences::from_headers(text(header::COOKIE), text(header::ACCEPT_LANGUAGE))
 }
 
-/// The page, and above its button what `problem` picks from the words.
-fn page(headers: &HeaderMap, next: &str, problem: Option<fn(&Words) -> &'static str>) -> Html<String> {
+/// The page of a board in the folder `base`, and above its button what `problem` picks from the words.
+fn page(
+    base: &str,
+    headers: &HeaderMap,
+    next: &str,
+    problem: Option<fn(&Words) -> &'static str>,
+) -> Html<String> {
     let preferences = preferences(headers);
     let words = match preferences.lang {
         Lang::En => EN,
@@ -135,14 +148,14 @@ fn page(headers: &HeaderMap, next: &str, problem: Option<fn(&Words) -> &'static 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title} · Chandler</title>
-<link rel="icon" href="/favicon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/pkg/chandler.css">
+<link rel="icon" href="{base}/favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{base}/pkg/chandler.css">
 </head>
 <body class="login">
 <main>
-<img src="/favicon.svg" alt="" width="56" height="56">
+<img src="{base}/favicon.svg" alt="" width="56" height="56">
 <h1>Chandler</h1>
-<form method="post" action="/login" class="card">
+<form method="post" action="{base}/login" class="card">
 <input type="hidden" name="next" value="{next}">
 <label for="password">{password}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
@@ -181,7 +194,8 @@ mod tests {
         ] {
             assert_eq!(inside(next), to, "{next:?}");
         }
-        let Html(page) = page(&HeaderMap::new(), "/\"><script>", None);
+        let Html(page) = page("/chandler", &HeaderMap::new(), "/\"><script>", None);
         assert!(!page.contains("<script>"));
+        assert!(page.contains(r#"action="/chandler/login""#) && !page.contains(r#"="/pkg"#), "{page}");
     }
 }

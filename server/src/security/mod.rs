@@ -4,38 +4,71 @@
 //! Requests to a foreign `Host` (DNS rebinding) and requests from another site's page (CSRF, websockets,
 //! scripts that read) are refused with 403, with a password or without. Links to the board may be followed.
 
+mod brake;
 mod headers;
 mod login;
 mod origin;
 pub mod paths;
+mod public_url;
 mod sessions;
 
 pub use headers::{page_policy, set_headers};
 pub use login::{login, login_page, logout};
 pub use origin::{Hosts, is_loopback};
-pub use sessions::random_word;
+pub use public_url::{NotAnAddress, PublicUrl};
+pub use sessions::{SessionEnd, random_word};
 
 use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 
-use sessions::Sessions;
+use sessions::{Scope, Sessions};
 
 /// Decides over every request.
 pub struct Gate {
     hosts: Hosts,
     sessions: Option<Sessions>,
+    public: Option<PublicUrl>,
 }
 
 impl Gate {
     /// `password`: asked of everyone, where there is one.
     pub fn new(hosts: Hosts, password: Option<&str>) -> Gate {
-        Gate { hosts, sessions: password.map(Sessions::new) }
+        Gate { hosts, sessions: password.map(Sessions::new), public: None }
+    }
+
+    /// The same behind a proxy that shows the board at `public`.
+    pub fn behind(self, public: PublicUrl) -> Gate {
+        Gate { hosts: self.hosts.behind(public.clone()), public: Some(public), ..self }
+    }
+
+    /// The folder of its site that leads to the board: nothing where it is the whole site.
+    pub fn base(&self) -> &str {
+        self.public.as_ref().map_or("", PublicUrl::base)
+    }
+
+    /// Leads to a path of the board.
+    fn lead_to(&self, path: &str) -> Redirect {
+        Redirect::to(&format!("{}{path}", self.base()))
+    }
+
+    /// Where the cookies of an answer go. Without an address for the public a proxy's word is enough, and so is the
+    /// page's own origin: whoever lies keeps nothing from anyone else.
+    fn scope(&self, headers: &HeaderMap) -> Scope<'_> {
+        let says = |name: &str, start: &[u8]| {
+            headers.get(name).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(start))
+        };
+        let is_public = self.public.as_ref().is_some_and(PublicUrl::is_secure);
+        Scope {
+            base: self.base(),
+            is_secure: is_public || says("x-forwarded-proto", b"https") || says("origin", b"https:"),
+            is_host_only: is_public && self.base().is_empty(),
+        }
     }
 }
 
@@ -46,20 +79,25 @@ fn is_public(path: &str) -> bool {
         || path.starts_with("/fonts/")
 }
 
-/// The outermost check of the router.
-pub async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+/// The outermost check of the router. A request that is let in carries the [`SessionEnd`] of its session.
+pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     if let Err(why) = gate.hosts.check(&request) {
+        tracing::warn!("refused {} {}: {why}", request.method(), request.uri().path());
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    match &gate.sessions {
-        Some(sessions) if !is_public(request.uri().path()) && !sessions.admits(request.headers()) => {
-            ask_for_password(&request)
-        }
-        _ => next.run(request).await,
+    let end = match &gate.sessions {
+        Some(sessions) => sessions.admits(request.headers(), gate.scope(request.headers())),
+        None => Some(SessionEnd::default()),
+    };
+    match end {
+        Some(end) => drop(request.extensions_mut().insert(end)),
+        None if is_public(request.uri().path()) => {}
+        None => return ask_for_password(&gate, &request),
     }
+    next.run(request).await
 }
 
-fn ask_for_password(request: &Request) -> Response {
+fn ask_for_password(gate: &Gate, request: &Request) -> Response {
     let wants_page = request
         .headers()
         .get(header::ACCEPT)
@@ -67,7 +105,7 @@ fn ask_for_password(request: &Request) -> Response {
         .is_some_and(|accept| accept.contains("text/html"));
     if request.method() == Method::GET && wants_page {
         let next = encode(request.uri());
-        return Redirect::to(&format!("/login?next={next}")).into_response();
+        return gate.lead_to(&format!("/login?next={next}")).into_response();
     }
     (StatusCode::UNAUTHORIZED, "log in first").into_response()
 }

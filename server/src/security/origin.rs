@@ -7,6 +7,8 @@ use axum::{
     http::{Method, header, uri::Authority},
 };
 
+use super::PublicUrl;
+
 /// Addresses that the board answers to.
 #[derive(Clone, Debug)]
 pub struct Hosts {
@@ -14,6 +16,8 @@ pub struct Hosts {
     names: Vec<String>,
     /// Whether any numeric address is right: no name can be rebound to it.
     any_address: bool,
+    /// Where a proxy shows the board: pages of this origin are ours, whatever `Host` the proxy sends.
+    public: Option<PublicUrl>,
 }
 
 impl Hosts {
@@ -22,22 +26,35 @@ impl Hosts {
     pub fn new(listen: &str, more: &[String]) -> Hosts {
         let mut names = vec!["localhost".to_owned()];
         names.extend(more.iter().chain([&listen.to_owned()]).map(|name| bare(name).to_ascii_lowercase()));
-        Hosts { names, any_address: !is_loopback(listen) }
+        Hosts { names, any_address: !is_loopback(listen), public: None }
     }
 
-    /// Why the request is refused, if it is.
-    pub(super) fn check(&self, request: &Request) -> Result<(), &'static str> {
-        const HOST: &str =
-            "This board does not answer to this host name. If it should, start it with --allow-host NAME.";
-        const ORIGIN: &str = "This request comes from another site's page and is refused.";
-        let host = host(request).ok_or(HOST)?;
-        if !self.allows(&host) {
-            return Err(HOST);
+    /// The same behind a proxy, where browsers know the board by `public`.
+    pub(super) fn behind(mut self, public: PublicUrl) -> Hosts {
+        self.names.push(bare(public.authority().host()).to_ascii_lowercase());
+        self.public = Some(public);
+        self
+    }
+
+    /// Why the request is refused, if it is: what was received, and what to set where it should not be.
+    pub(super) fn check(&self, request: &Request) -> Result<(), String> {
+        let asked_for = received(request, header::HOST.as_str());
+        let host = host(request).filter(|host| self.allows(host)).ok_or_else(|| {
+            format!(
+                "This board does not answer to this host name (Host: {asked_for}). If it should, start it with \
+                 --allow-host NAME (CHANDLER_ALLOW_HOST); behind a proxy, with --public-url https://NAME \
+                 (CHANDLER_PUBLIC_URL)."
+            )
+        })?;
+        if self.is_from_here(request, &host) {
+            return Ok(());
         }
-        if !is_from_here(request, &host) {
-            return Err(ORIGIN);
-        }
-        Ok(())
+        let origin = received(request, header::ORIGIN.as_str());
+        Err(format!(
+            "This request comes from another site's page and is refused (Host: {asked_for}, Origin: {origin}). If that \
+             is this board's own page, as it looks through a proxy, start the board with the address that browsers open, \
+             --public-url https://NAME:PORT/FOLDER (CHANDLER_PUBLIC_URL)."
+        ))
     }
 
     fn allows(&self, host: &Authority) -> bool {
@@ -48,6 +65,40 @@ impl Hosts {
             }
             Err(_) => self.names.contains(&name.to_ascii_lowercase()),
         }
+    }
+
+    /// Whether a request comes from a page of ours, or from no page at all. Browsers name the page's origin with
+    /// whatever a page may read or change; without one, `Sec-Fetch-Site` says where the request comes from. A link on
+    /// another site may lead here: that is a navigation, and whoever follows it sees our page. What is not a browser
+    /// has no one else's cookies or network to misuse.
+    fn is_from_here(&self, request: &Request, host: &Authority) -> bool {
+        let headers = request.headers();
+        let says = |name: &str, allowed: &[&[u8]]| {
+            headers.get(name).is_some_and(|value| allowed.contains(&value.as_bytes()))
+        };
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.is_ours(origin, host)),
+            (Some(_), Some(_)) => false,
+            (None, _) => {
+                let follows_link = *request.method() == Method::GET && says("sec-fetch-mode", &[b"navigate"]);
+                !headers.contains_key("sec-fetch-site")
+                    || says("sec-fetch-site", &[b"same-origin", b"none"])
+                    || follows_link
+            }
+        }
+    }
+
+    /// Of a request for `host`: the same name and port, or those that the proxy is known by.
+    fn is_ours(&self, origin: &str, host: &Authority) -> bool {
+        let is_public = |public: &PublicUrl| {
+            origin_of(origin).is_some_and(|(scheme, authority, port)| {
+                (scheme == "https") == public.is_secure()
+                    && authority.host().eq_ignore_ascii_case(public.authority().host())
+                    && port == public.authority().port_u16().unwrap_or(public.default_port())
+            })
+        };
+        is_origin_of(origin, host) || self.public.as_ref().is_some_and(is_public)
     }
 }
 
@@ -76,39 +127,35 @@ fn host(request: &Request) -> Option<Authority> {
     (plain && !authority.as_str().contains('@')).then_some(authority)
 }
 
-/// Whether a request comes from a page of ours, or from no page at all. Browsers name the page's origin with
-/// whatever a page may read or change; without one, `Sec-Fetch-Site` says where the request comes from. A link on
-/// another site may lead here: that is a navigation, and whoever follows it sees our page. What is not a browser
-/// has no one else's cookies or network to misuse.
-fn is_from_here(request: &Request, host: &Authority) -> bool {
-    let headers = request.headers();
-    let says = |name: &str, allowed: &[&[u8]]| {
-        headers.get(name).is_some_and(|value| allowed.contains(&value.as_bytes()))
-    };
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (Some(origin), None) => origin.to_str().is_ok_and(|origin| is_origin_of(origin, host)),
-        (Some(_), Some(_)) => false,
-        (None, _) => {
-            let follows_link = *request.method() == Method::GET && says("sec-fetch-mode", &[b"navigate"]);
-            !headers.contains_key("sec-fetch-site")
-                || says("sec-fetch-site", &[b"same-origin", b"none"])
-                || follows_link
-        }
-    }
+fn is_origin_of(origin: &str, host: &Authority) -> bool {
+    origin_of(origin).is_some_and(|(scheme, authority, port)| {
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        authority.host().eq_ignore_ascii_case(host.host()) && port == host.port_u16().unwrap_or(default_port)
+    })
 }
 
-fn is_origin_of(origin: &str, host: &Authority) -> bool {
-    let Some((scheme, rest)) = origin.split_once("://") else { return false };
+/// Scheme, name and port that an `Origin` header says.
+fn origin_of(origin: &str) -> Option<(&str, Authority, u16)> {
+    let (scheme, rest) = origin.split_once("://")?;
     let default_port = match scheme {
         "http" => 80,
         "https" => 443,
-        _ => return false,
+        _ => return None,
     };
-    let Ok(authority) = rest.parse::<Authority>() else { return false };
-    !rest.contains(['@', '/', '?', '#'])
-        && authority.host().eq_ignore_ascii_case(host.host())
-        && authority.port_u16().unwrap_or(default_port) == host.port_u16().unwrap_or(default_port)
+    let authority: Authority = rest.parse().ok()?;
+    let port = authority.port_u16().unwrap_or(default_port);
+    (!rest.contains(['@', '/', '?', '#'])).then_some((scheme, authority, port))
+}
+
+/// A header's value for a message: as it came, if not at any length.
+fn received(request: &Request, name: &str) -> String {
+    const SHOWN: usize = 200;
+    let values: Vec<_> = request.headers().get_all(name).iter().map(|value| value.as_bytes()).collect();
+    if values.is_empty() {
+        return "none".to_owned();
+    }
+    let text = String::from_utf8_lossy(&values.join(&b", "[..])).escape_debug().to_string();
+    text.chars().take(SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -212,5 +259,33 @@ mod tests {
         assert_eq!(hosts.check(&post("https://board.example")), Ok(()));
         assert_eq!(hosts.check(&post("https://board.example:443")), Ok(()));
         assert!(hosts.check(&post("https://board.example:8443")).is_err());
+    }
+
+    #[test]
+    fn a_proxys_pages_are_ours_whatever_host_it_sends() {
+        let public = "https://board.example:8443/chandler".parse().unwrap();
+        let hosts = Hosts::new("127.0.0.1", &[]).behind(public);
+        let post = |host, origin| hosts.check(&request("POST", host, &[("origin", origin)]));
+        for host in ["board.example:8443", "board.example", "127.0.0.1:7860", "localhost:7860"] {
+            assert_eq!(post(host, "https://board.example:8443"), Ok(()), "{host}");
+            for foreign in
+                ["https://board.example:8444", "https://evil.com", "https://x.board.example:8443", "null"]
+            {
+                assert!(post(host, foreign).is_err(), "{host} {foreign}");
+            }
+        }
+        assert!(post("evil.com", "https://board.example:8443").is_err());
+    }
+
+    #[test]
+    fn a_refusal_says_what_came_and_what_to_set() {
+        let hosts = Hosts::new("127.0.0.1", &["board.example".to_owned()]);
+        let foreign = [("origin", "https://board.example:8443")];
+        let why = hosts.check(&request("POST", "board.example", &foreign)).unwrap_err();
+        for part in ["Host: board.example,", "Origin: https://board.example:8443", "--public-url"] {
+            assert!(why.contains(part), "{part} is not in {why}");
+        }
+        let why = hosts.check(&request("GET", "upstream", &[])).unwrap_err();
+        assert!(why.contains("Host: upstream") && why.contains("--allow-host"), "{why}");
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions of those who gave the password, and a brake on guessing it.
+//! Sessions of those who gave the password.
 
 use std::{
     collections::HashMap,
@@ -10,13 +10,15 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
-const COOKIE: &str = "chandler_session";
+use super::brake::{Brake, Who};
+
+const SESSION: &str = "chandler_session";
+/// Tells a browser that was let in before; see [`Brake`].
+const KNOWN: &str = "chandler_known";
 const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Wrong passwords that one address may give within [`WINDOW`].
-const ATTEMPTS: u32 = 10;
-const WINDOW: Duration = Duration::from_secs(60);
-/// Sessions and addresses remembered at the most; memory stays bounded whoever knocks.
+/// Sessions, and browsers known, at the most; the oldest goes.
 const REMEMBERED: usize = 1_000;
 
 type Digest256 = [u8; 32];
@@ -26,90 +28,156 @@ type Digest256 = [u8; 32];
 pub(super) enum Attempt {
     Right,
     Wrong,
-    /// Too many wrong ones from this address lately.
+    /// Others have tried too often.
     Barred,
+}
+
+/// Where cookies are sent to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    /// The board's folder on its site; nothing where it is the whole site.
+    pub base: &'a str,
+    /// Over TLS only.
+    pub is_secure: bool,
+    /// TLS is all there is: a cookie's name says that no other site of the domain has set it (RFC 6265bis, 4.1.3.2).
+    pub is_host_only: bool,
+}
+
+impl Scope<'_> {
+    fn name(self, name: &str) -> String {
+        if self.is_host_only { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    fn cookie(self, name: &str, token: &str, lifetime: Duration) -> HeaderValue {
+        let (name, seconds) = (self.name(name), lifetime.as_secs());
+        let path = if self.base.is_empty() { "/" } else { self.base };
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let text =
+            format!("{name}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    fn tokens(self, headers: &HeaderMap, name: &str) -> impl Iterator<Item = Digest256> {
+        let name = self.name(name);
+        headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('=').map(digest))
+    }
 }
 
 pub(super) struct Sessions {
     /// The password lives in memory only; its digest makes all guesses equally long to compare.
     password: Digest256,
+    brake: Brake,
     state: Mutex<State>,
 }
 
+/// Digests of tokens: who reads them cannot log in with them.
 #[derive(Default)]
 struct State {
-    /// Digests of tokens: who reads them cannot log in with them.
-    open: HashMap<Digest256, Instant>,
-    failures: HashMap<IpAddr, (u32, Instant)>,
+    open: HashMap<Digest256, Session>,
+    known: HashMap<Digest256, Instant>,
+}
+
+struct Session {
+    since: Instant,
+    /// Dropped with the session: whoever watches it learns of its end.
+    _ended: watch::Sender<()>,
+    watched: watch::Receiver<()>,
+}
+
+/// Tells what a session has open that the session is over.
+#[derive(Clone, Default)]
+pub struct SessionEnd(Option<watch::Receiver<()>>);
+
+impl SessionEnd {
+    /// Returns when it is; never on a board without a password.
+    pub async fn wait(mut self) {
+        match &mut self.0 {
+            Some(session) => while session.changed().await.is_ok() {},
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Sessions {
     pub fn new(password: &str) -> Sessions {
-        Sessions { password: digest(password), state: Mutex::default() }
+        Sessions { password: digest(password), brake: Brake::default(), state: Mutex::default() }
     }
 
-    pub fn try_password(&self, from: IpAddr, password: &str) -> Attempt {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failures.retain(|_, (_, since)| since.elapsed() < WINDOW);
-        if state.failures.get(&from).is_some_and(|(count, _)| *count >= ATTEMPTS) {
+    /// Tries a password that comes from an address, with these headers. Waits while others have tried too often.
+    pub async fn try_password(
+        &self,
+        from: IpAddr,
+        headers: &HeaderMap,
+        scope: Scope<'_>,
+        password: &str,
+    ) -> Attempt {
+        let known = {
+            let state = self.lock();
+            scope.tokens(headers, KNOWN).find(|token| state.known.contains_key(token))
+        };
+        let who = known.map_or(Who::at(from), Who::Known);
+        if !self.brake.take(who).await {
             return Attempt::Barred;
         }
         if digest(password).ct_eq(&self.password).into() {
-            state.failures.remove(&from);
+            self.brake.release(who);
             return Attempt::Right;
         }
-        if state.failures.len() >= REMEMBERED && !state.failures.contains_key(&from) {
-            return Attempt::Barred;
-        }
-        state.failures.entry(from).or_insert((0, Instant::now())).0 += 1;
         Attempt::Wrong
     }
 
-    /// Opens a session; answers with the cookie that carries it.
-    pub fn open(&self) -> Result<HeaderValue, getrandom::Error> {
-        let token = random_word(32)?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open.retain(|_, since| since.elapsed() < LIFETIME);
-        if state.open.len() >= REMEMBERED {
-            let oldest = state.open.iter().min_by_key(|(_, since)| **since).map(|(token, _)| *token);
-            oldest.map(|token| state.open.remove(&token));
-        }
-        state.open.insert(digest(&token), Instant::now());
-        Ok(cookie(&token, LIFETIME))
+    /// Opens a session; answers with the cookies that carry it and that make the browser known.
+    pub fn open(&self, scope: Scope<'_>) -> Result<[HeaderValue; 2], getrandom::Error> {
+        let (session, known) = (random_word(32)?, random_word(32)?);
+        let mut state = self.lock();
+        state.open.retain(|_, session| session.since.elapsed() < LIFETIME);
+        make_room(&mut state.open, |session| session.since);
+        state.known.retain(|_, since| since.elapsed() < LIFETIME);
+        make_room(&mut state.known, |since| *since);
+        let (ended, watched) = watch::channel(());
+        state.open.insert(digest(&session), Session { since: Instant::now(), _ended: ended, watched });
+        state.known.insert(digest(&known), Instant::now());
+        Ok([scope.cookie(SESSION, &session, LIFETIME), scope.cookie(KNOWN, &known, LIFETIME)])
     }
 
-    pub fn admits(&self, headers: &HeaderMap) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens(headers)
-            .any(|token| state.open.get(&digest(token)).is_some_and(|since| since.elapsed() < LIFETIME))
+    /// The end of the session that a request belongs to, if it belongs to one.
+    pub fn admits(&self, headers: &HeaderMap, scope: Scope<'_>) -> Option<SessionEnd> {
+        let state = self.lock();
+        let mut tokens = scope.tokens(headers, SESSION);
+        tokens.find_map(|token| {
+            let session = state.open.get(&token).filter(|session| session.since.elapsed() < LIFETIME)?;
+            Some(SessionEnd(Some(session.watched.clone())))
+        })
     }
 
-    /// Ends the session of a request; answers with the cookie that forgets it.
-    pub fn close(&self, headers: &HeaderMap) -> HeaderValue {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for token in tokens(headers) {
-            state.open.remove(&digest(token));
+    /// Ends the session of a request, and what it has open; answers with the cookie that forgets it.
+    pub fn close(&self, headers: &HeaderMap, scope: Scope<'_>) -> HeaderValue {
+        let mut state = self.lock();
+        for token in scope.tokens(headers, SESSION) {
+            state.open.remove(&token);
         }
-        cookie("", Duration::ZERO)
+        scope.cookie(SESSION, "", Duration::ZERO)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room<T>(remembered: &mut HashMap<Digest256, T>, since: impl Fn(&T) -> Instant) {
+    if remembered.len() >= REMEMBERED {
+        let oldest = remembered.iter().min_by_key(|(_, one)| since(one)).map(|(token, _)| *token);
+        oldest.map(|token| remembered.remove(&token));
     }
 }
 
 fn digest(text: &str) -> Digest256 {
     Sha256::digest(text.as_bytes()).into()
-}
-
-fn cookie(token: &str, lifetime: Duration) -> HeaderValue {
-    let text = format!("{COOKIE}={token}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", lifetime.as_secs());
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
 /// `length` random characters, 5 bits each, without look-alikes.
@@ -125,35 +193,68 @@ mod tests {
     use super::*;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const PLAIN: Scope = Scope { base: "", is_secure: false, is_host_only: false };
 
-    fn with_cookie(cookie: &str) -> HeaderMap {
-        let pair = cookie.split(';').next().unwrap();
-        HeaderMap::from_iter([(header::COOKIE, format!("lang=en; {pair}").parse().unwrap())])
+    /// As a browser sends cookies back.
+    fn with(cookies: &[HeaderValue]) -> HeaderMap {
+        let pairs = cookies.iter().map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+        let text = ["lang=en"].into_iter().chain(pairs).collect::<Vec<_>>().join("; ");
+        HeaderMap::from_iter([(header::COOKIE, text.parse().unwrap())])
+    }
+
+    async fn attempt(sessions: &Sessions, headers: &HeaderMap, password: &str) -> Attempt {
+        sessions.try_password(HOME, headers, PLAIN, password).await
+    }
+
+    #[tokio::test]
+    async fn a_session_lives_until_it_is_closed() {
+        let sessions = Sessions::new("secret");
+        let nothing = HeaderMap::new();
+        assert_eq!(attempt(&sessions, &nothing, "guess").await, Attempt::Wrong);
+        assert_eq!(attempt(&sessions, &nothing, "secret").await, Attempt::Right);
+        let headers = with(&sessions.open(PLAIN).unwrap());
+        let other = with(&sessions.open(PLAIN).unwrap());
+        let end = sessions.admits(&headers, PLAIN).unwrap();
+        let goes_on = sessions.admits(&other, PLAIN).unwrap();
+        assert!(sessions.admits(&nothing, PLAIN).is_none());
+        let guess = HeaderValue::from_static("chandler_session=guess");
+        assert!(sessions.admits(&with(&[guess]), PLAIN).is_none());
+        sessions.close(&headers, PLAIN);
+        assert!(sessions.admits(&headers, PLAIN).is_none());
+        let soon = Duration::from_secs(5);
+        assert!(tokio::time::timeout(soon, end.wait()).await.is_ok(), "what it had open is told");
+        let moment = Duration::from_millis(20);
+        assert!(tokio::time::timeout(moment, goes_on.wait()).await.is_err(), "another one goes on");
+    }
+
+    #[tokio::test]
+    async fn other_peoples_guesses_are_not_held_against_a_browser_that_was_let_in() {
+        let sessions = Sessions::new("secret");
+        let headers = with(&sessions.open(PLAIN).unwrap());
+        sessions.close(&headers, PLAIN);
+        while tokio::time::timeout(Duration::from_millis(20), attempt(&sessions, &HeaderMap::new(), "guess"))
+            .await
+            .is_ok()
+        {}
+        let mine = tokio::time::timeout(Duration::from_secs(2), attempt(&sessions, &headers, "secret"));
+        assert_eq!(mine.await, Ok(Attempt::Right));
     }
 
     #[test]
-    fn a_session_lives_until_it_is_closed() {
-        let sessions = Sessions::new("secret");
-        assert_eq!(sessions.try_password(HOME, "secret"), Attempt::Right);
-        let cookie = sessions.open().unwrap();
-        let cookie = cookie.to_str().unwrap();
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"));
-        let headers = with_cookie(cookie);
-        assert!(sessions.admits(&headers));
-        assert!(!sessions.admits(&HeaderMap::new()));
-        assert!(!sessions.admits(&with_cookie("chandler_session=guess")));
-        sessions.close(&headers);
-        assert!(!sessions.admits(&headers));
-    }
-
-    #[test]
-    fn guessing_is_cut_short_for_the_guesser_alone() {
-        let sessions = Sessions::new("secret");
-        for _ in 0..ATTEMPTS {
-            assert_eq!(sessions.try_password(HOME, "guess"), Attempt::Wrong);
-        }
-        assert_eq!(sessions.try_password(HOME, "secret"), Attempt::Barred);
-        let elsewhere = "10.0.0.1".parse().unwrap();
-        assert_eq!(sessions.try_password(elsewhere, "secret"), Attempt::Right);
+    fn cookies_keep_to_where_the_board_is() {
+        let text = |scope: Scope<'_>| scope.cookie(SESSION, "x", LIFETIME).to_str().unwrap().to_owned();
+        let plain = text(PLAIN);
+        assert!(plain.starts_with("chandler_session=x; Path=/;"), "{plain}");
+        assert!(plain.contains("HttpOnly") && plain.contains("SameSite=Strict") && !plain.contains("Secure"));
+        let whole = Scope { base: "", is_secure: true, is_host_only: true };
+        let strict = text(whole);
+        assert!(strict.starts_with("__Host-chandler_session=x; Path=/;"), "{strict}");
+        assert!(strict.ends_with("; Secure"), "{strict}");
+        let folder = text(Scope { base: "/chandler", is_secure: true, is_host_only: false });
+        assert!(folder.starts_with("chandler_session=x; Path=/chandler;"), "{folder}");
+        // What another site of the domain could have set is none of ours.
+        let foreign = HeaderMap::from_iter([(header::COOKIE, "chandler_session=x".parse().unwrap())]);
+        assert_eq!(whole.tokens(&foreign, SESSION).count(), 0);
+        assert_eq!(PLAIN.tokens(&foreign, SESSION).count(), 1);
     }
 }

@@ -6,6 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
 use crate::api::{ChatDelta, ChatRequest};
+use crate::base::at;
 use crate::browser::{describe, refusal};
 use crate::sse;
 
@@ -50,7 +51,7 @@ async fn send(request: &ChatRequest, abort: &AbortSignal) -> Result<Response, St
     init.set_headers(&headers);
     init.set_body(&JsValue::from_str(&body));
     init.set_signal(Some(abort));
-    let answer = leptos::prelude::window().fetch_with_str_and_init("/chat/stream", &init);
+    let answer = leptos::prelude::window().fetch_with_str_and_init(&at("/chat/stream"), &init);
     let answer = JsFuture::from(answer).await.map_err(|error| describe(&error))?;
     Ok(answer.unchecked_into())
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::components::A;
 
 use super::Asked;
 use super::look::Look;
 use crate::api::{BoardError, Check, CheckState, Encoding, RowProblem};
+use crate::base::at;
 use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, BoardFailure, Failure};
+use crate::components::link::A;
 use crate::format;
 use crate::i18n::{Words, fill, words};
 
@@ -99,7 +100,7 @@ fn StartForm(name: String, encoding: Encoding, asked: Asked, error: RwSignal<Opt
         send(calls::start_dataset_check(named.clone(), chosen.clone()), asked, error, w);
     };
     view! {
-        <form method="post" action="/api/start_dataset_check" on:submit=on_submit>
+        <form method="post" action=at("/api/start_dataset_check") on:submit=on_submit>
             <input type="hidden" name="name" value=name/>
             {hidden(encoding)}
             <button type="submit" class="button" data-test="check-start">{w.data_check_start}</button>
@@ -145,7 +146,7 @@ fn StopForm(name: String, asked: Asked, error: RwSignal<Option<String>>) -> AnyV
         send(calls::stop_dataset_check(stopped.clone()), asked, error, w);
     };
     view! {
-        <form method="post" action="/api/stop_dataset_check" on:submit=on_submit>
+        <form method="post" action=at("/api/stop_dataset_check") on:submit=on_submit>
             <input type="hidden" name="name" value=name/>
             <button type="submit" class="button" data-test="check-stop">{w.data_check_stop}</button>
         </form>

@@ -2,10 +2,10 @@
 
 use leptos::html::Input;
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use crate::components::failure::Failure;
 use crate::components::icon::{Icon, IconName};
+use crate::components::link::A;
 #[cfg(feature = "hydrate")]
 use crate::components::navigate::navigate;
 use crate::format;
@@ -101,7 +101,7 @@ fn sending(
         error.set(None);
         leptos::task::spawn_local(async move {
             let name = Url::escape(&file.name());
-            let sent = send(&format!("/datasets/upload/{name}"), &file, &signal).await;
+            let sent = send(&crate::base::at(&format!("/datasets/upload/{name}")), &file, &signal).await;
             is_busy.try_set(false);
             match sent {
                 Ok(()) => navigate.to(&format!("/entry?file={name}")),

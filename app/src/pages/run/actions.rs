@@ -4,13 +4,13 @@ use std::future::Future;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::components::A;
 
 use crate::api::BoardError;
 use crate::calls;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
+use crate::components::link::A;
 use crate::components::navigate::navigate;
 use crate::i18n::{Words, fill, words};
 use crate::live::{Connection, Fold};

@@ -4,6 +4,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use recipe::LogLevel;
 
+use crate::base::at;
 use crate::browser::{self, lowercase};
 use crate::components::icon::{Icon, IconName};
 use crate::format;
@@ -74,7 +75,7 @@ pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
             </label>
             <a
                 class="button quiet small"
-                href=format!("/runs/{id}/log.txt")
+                href=at(&format!("/runs/{id}/log.txt"))
                 download=format!("{id}.log.txt")
                 rel="external"
                 data-test="log-save"

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use recipe::RunState;
 
 use crate::api::RunFilter;
+use crate::base::at;
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
 use crate::i18n::{state_name, words};
@@ -42,7 +43,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> AnyView {
         go();
     };
     view! {
-        <form class="filter" method="get" action="/" role="search" on:submit=on_submit>
+        <form class="filter" method="get" action=at("/") role="search" on:submit=on_submit>
             <label class="search">
                 <Icon name=IconName::Search/>
                 <span class="visually-hidden">{w.runs_search}</span>

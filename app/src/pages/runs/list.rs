@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::components::A;
 
 use super::row::RunRow;
 use crate::api::{RunFilter, RunSummary};
 use crate::browser;
 use crate::calls;
 use crate::components::icon::{Flame, Icon, IconName};
+use crate::components::link::A;
 use crate::i18n::{fill, words};
 
 /// How often the list is asked for while a run in it is under way; otherwise every fifth time.

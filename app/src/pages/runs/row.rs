@@ -1,10 +1,10 @@
 //! One run in the history: a row, or a card where the screen is narrow.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use crate::api::RunSummary;
 use crate::components::clock::{Ago, Elapsed};
+use crate::components::link::A;
 use crate::components::sparkline::Sparkline;
 use crate::components::state_badge::StateBadge;
 use crate::format;
