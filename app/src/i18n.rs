@@ -209,6 +209,7 @@ words! {
     new_load_text,
     new_load_file,
     new_load_line,
+    new_load_left_out,
     new_load_apply,
     new_load_cancel,
     new_draft,

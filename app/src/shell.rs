@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::{Lazy, SsrMode};
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
+use leptos_router::{Lazy, SsrMode};
 
 use crate::base::{at, base};
 use crate::components::clock::provide_clock;
@@ -18,6 +18,8 @@ use crate::prefs::{Language, Preferences};
 /// The HTML document. Scripts carry the nonce that the server puts into its content security policy.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let preferences = Preferences::current();
+    // The folder of the site's files, in the version that this page belongs to.
+    let site = at(&format!("/{}", options.site_pkg_dir.trim_end_matches("pkg")));
     view! {
         <!DOCTYPE html>
         <html lang=tag(preferences.lang) data-theme=preferences.theme.name() data-base=base()>
@@ -28,12 +30,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href=at("/favicon.svg") type="image/svg+xml"/>
                 <link
                     rel="preload"
-                    href=at("/fonts/inter-latin.woff2")
+                    href=format!("{site}fonts/inter-latin.woff2")
                     r#as="font"
                     type="font/woff2"
                     crossorigin="anonymous"
                 />
-                <link rel="stylesheet" href=at("/pkg/chandler.css")/>
+                <link rel="stylesheet" href=format!("{site}pkg/chandler.css")/>
                 <HydrationScripts options root=base()/>
                 <MetaTags/>
             </head>

@@ -15,5 +15,6 @@ pub mod pool;
 pub mod routes;
 pub mod security;
 pub mod serve;
+pub mod site;
 pub mod store;
 pub mod worker;

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use leptos::prelude::LeptosOptions;
 use rustix::fs::FlockOperation;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
@@ -20,6 +19,7 @@ use crate::{
     pool::{Pool, PoolConfig, PoolError, WorkerCommand},
     routes::{self, AppState},
     security::{self, Gate, Hosts, PublicUrl},
+    site::Site,
     store::{Store, StoreError},
 };
 
@@ -83,8 +83,10 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     if let Some(public) = config.public_url.clone() {
         gate = gate.behind(public);
     }
+    let site = Site::find();
     let state = AppState {
-        options: options(address),
+        options: site.options(address),
+        site: Arc::new(site),
         pool: pool.clone(),
         chat: chat.clone(),
         gate: Arc::new(gate),
@@ -152,27 +154,6 @@ fn password(host: &str, given: Option<&str>) -> Result<Option<String>, ServeErro
     println!("The board can be reached from the network. Its password: {password}");
     println!("(Give your own with --password or CHANDLER_PASSWORD.)");
     Ok(Some(password))
-}
-
-fn options(address: SocketAddr) -> LeptosOptions {
-    let site = site_root().display().to_string();
-    LeptosOptions::builder().output_name("chandler").site_root(site).site_addr(address).build()
-}
-
-/// Where the browser's half is: named by the environment, beside the binary, or as the build leaves it.
-fn site_root() -> PathBuf {
-    if let Some(root) = std::env::var_os("LEPTOS_SITE_ROOT") {
-        return root.into();
-    }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("site")));
-    let candidates = beside.into_iter().chain([PathBuf::from("target/site")]);
-    let found = candidates.into_iter().find(|site| site.join("pkg").is_dir());
-    found.unwrap_or_else(|| {
-        tracing::warn!(
-            "the browser's half is not built: pages have neither style nor script; run `cargo xtask build`"
-        );
-        PathBuf::from("target/site")
-    })
 }
 
 /// An address that a browser on this machine can open.

@@ -6,7 +6,6 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use app::api::Frame;
 use futures_util::StreamExt;
-use leptos::prelude::LeptosOptions;
 use recipe::{Event, EventBody, Point};
 use server::{
     board::ServerBoard,
@@ -15,6 +14,7 @@ use server::{
     pool::{Pool, PoolConfig, WorkerCommand},
     routes::{AppState, router},
     security::{Gate, Hosts},
+    site::Site,
     store::{NewRun, Store},
 };
 use tokio::{
@@ -57,13 +57,10 @@ impl Board {
         let site = root.join("site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();
         std::fs::write(site.join("pkg/chandler.css"), "body {}").unwrap();
-        let site = site.display().to_string();
+        let site = Site::open(&site);
         let state = AppState {
-            options: LeptosOptions::builder()
-                .output_name("chandler")
-                .site_root(site)
-                .site_addr(address)
-                .build(),
+            options: site.options(address),
+            site: Arc::new(site),
             pool: pool.clone(),
             chat: chat.clone(),
             gate: Arc::new(gate),

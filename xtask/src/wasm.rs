@@ -55,6 +55,8 @@ fn compile(profile: Profile) -> anyhow::Result<PathBuf> {
     build.args(["--target", toolchain::TARGET, "--profile", profile.browser()]);
     // A folder of its own: the two halves use different features, and perhaps compilers, for the same crates.
     build.args(["--target-dir", "target/front"]);
+    // The splitter finds by them which code refers to which.
+    build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Clink-arg=--emit-relocs");
     toolchain.apply(&mut build);
     run(&mut build)?;
     Ok(Path::new("target/front").join(toolchain::TARGET).join(profile.browser()).join("app.wasm"))

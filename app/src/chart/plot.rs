@@ -169,17 +169,34 @@ fn mark(eval: &EvalPoint, x: &Scale, y: &Scale) -> Option<EvalMark> {
 }
 
 /// The points as a table with commas.
-pub fn csv(points: &[Point]) -> String {
+pub fn csv(points: &[Point], evals: &[EvalPoint]) -> String {
     use std::fmt::Write;
-    let mut table =
-        String::from("step,epoch,loss,learning_rate,grad_norm,tokens,tokens_per_second,elapsed_s\n");
+    let mut table = String::from(
+        "step,epoch,loss,learning_rate,grad_norm,tokens,tokens_per_second,elapsed_s,eval_loss\n",
+    );
+    let mut evals = evals.iter().peekable();
     for p in points {
-        // Writing to a String cannot fail.
+        // Writing to a String cannot fail. An evaluation between two logged steps has a row of its own.
+        while let Some(eval) = evals.next_if(|eval| eval.step < p.step) {
+            let _ = writeln!(table, "{},{},,,,,,,{}", eval.step, eval.epoch, eval.eval_loss);
+        }
+        let measured = evals.next_if(|eval| eval.step == p.step).map(|eval| eval.eval_loss.to_string());
         let _ = writeln!(
             table,
-            "{},{},{},{},{},{},{},{}",
-            p.step, p.epoch, p.loss, p.learning_rate, p.grad_norm, p.tokens, p.tokens_per_second, p.elapsed_s
+            "{},{},{},{},{},{},{},{},{}",
+            p.step,
+            p.epoch,
+            p.loss,
+            p.learning_rate,
+            p.grad_norm,
+            p.tokens,
+            p.tokens_per_second,
+            p.elapsed_s,
+            measured.unwrap_or_default()
         );
+    }
+    for eval in evals {
+        let _ = writeln!(table, "{},{},,,,,,,{}", eval.step, eval.epoch, eval.eval_loss);
     }
     table
 }
@@ -187,6 +204,15 @@ pub fn csv(points: &[Point]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_evaluations_beside_their_steps_or_in_rows_of_their_own() {
+        let point = |step| Point { step, ..Point::default() };
+        let eval = |step| EvalPoint { step, dataset: None, epoch: 0.5, eval_loss: 2.5 };
+        let table = csv(&[point(1), point(4)], &[eval(1), eval(3), eval(6)]);
+        let rows: Vec<_> = table.lines().skip(1).collect();
+        assert_eq!(rows, ["1,0,0,0,0,0,0,0,2.5", "3,0.5,,,,,,,2.5", "4,0,0,0,0,0,0,0,", "6,0.5,,,,,,,2.5"]);
+    }
 
     const LOOK: Look =
         Look { metric: Metric::Loss, smoothing: 0.6, log: false, zoom: None, width: 600.0, height: 300.0 };

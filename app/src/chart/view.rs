@@ -131,7 +131,7 @@ pub fn LineChart(
             data-points=move || points.with(Vec::len)
             data-metric=move || look.with(|look| look.metric.name())
         >
-            <Controls chart points file_name/>
+            <Controls chart points evals file_name/>
             <div class="chart-frame" node_ref=frame>
                 {move || if plot.with(Option::is_some) { view! { <Drawing chart/> }.into_any() } else { empty() }}
             </div>
@@ -145,7 +145,12 @@ fn empty() -> AnyView {
 }
 
 #[component]
-fn Controls(chart: Chart, points: Signal<Vec<Point>>, file_name: String) -> AnyView {
+fn Controls(
+    chart: Chart,
+    points: Signal<Vec<Point>>,
+    evals: Signal<Vec<EvalPoint>>,
+    file_name: String,
+) -> AnyView {
     let w = words();
     let look = chart.look;
     let tab = move |metric: Metric| {
@@ -170,7 +175,7 @@ fn Controls(chart: Chart, points: Signal<Vec<Point>>, file_name: String) -> AnyV
         browser::download(
             &format!("{file_name}.csv"),
             "text/csv",
-            &points.with_untracked(|points| csv(points)),
+            &points.with_untracked(|points| evals.with_untracked(|evals| csv(points, evals))),
         );
     };
     view! {

@@ -183,6 +183,7 @@ pub const EN: Words = Words {
     new_load_text: "Paste a LLaMA-Factory or Chandler config, or choose a file.",
     new_load_file: "Choose a file",
     new_load_line: "Line {line}: {problem}",
+    new_load_left_out: "The form is filled in. What it could not take was left out:",
     new_load_apply: "Fill in the form",
     new_load_cancel: "Close",
     new_draft: "Your draft was restored.",

@@ -183,6 +183,7 @@ pub const ZH: Words = Words {
     new_load_text: "粘贴 LLaMA-Factory 或 Chandler 的配置，或选择文件。",
     new_load_file: "选择文件",
     new_load_line: "第 {line} 行：{problem}",
+    new_load_left_out: "表单已填入。以下内容无法采用，已略去：",
     new_load_apply: "填入表单",
     new_load_cancel: "关闭",
     new_draft: "已恢复您未提交的内容。",

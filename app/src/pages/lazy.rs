@@ -1,7 +1,8 @@
 //! Pages in modules of their own: a browser loads the code of those that it shows.
 
 use leptos::prelude::*;
-use leptos_router::{LazyRoute, lazy_route};
+use leptos::wasm_split::wasm_split;
+use leptos_router::LazyRoute;
 
 use super::chat::ChatPage;
 use super::dataset::DatasetPage;
@@ -10,20 +11,32 @@ use super::entry::EntryPage;
 use super::new_run::NewRunPage;
 use super::run::RunPage;
 
-/// Makes a route of a page. What a page asks of the server is asked when it is drawn: its types belong to its module.
+/// Makes a route of a page: its module, the function that draws it, and the one that loads it. Pages that one goes
+/// between share a module, for what several modules need is in further ones. What a page asks of the server is asked when
+/// it is drawn: its types belong to its module.
 macro_rules! lazy_page {
-    ($($route:ident: $page:ident,)+) => {
+    ($($route:ident: $page:ident in $module:ident, $view:ident, $load:ident;)+) => {
         $(
             pub struct $route;
 
-            #[lazy_route]
+            #[wasm_split($module, wasm_split_path = leptos::wasm_split, preload($load))]
+            fn $view() -> AnyView {
+                view! { <$page/> }.into_any()
+            }
+
             impl LazyRoute for $route {
                 fn data() -> $route {
                     $route
                 }
 
-                fn view(_this: $route) -> AnyView {
-                    view! { <$page/> }.into_any()
+                async fn view(_this: $route) -> AnyView {
+                    #[cfg(feature = "ssr")]
+                    leptos::prefetch_lazy_fn_on_server(stringify!($module));
+                    $view().await
+                }
+
+                async fn preload() {
+                    $load().await;
                 }
             }
         )+
@@ -31,12 +44,12 @@ macro_rules! lazy_page {
 }
 
 lazy_page! {
-    NewRunRoute: NewRunPage,
-    RunRoute: RunPage,
-    DatasetsRoute: DatasetsPage,
-    DatasetRoute: DatasetPage,
-    EntryRoute: EntryPage,
-    ChatRoute: ChatPage,
+    NewRunRoute: NewRunPage in form, new_run_view, load_new_run;
+    RunRoute: RunPage in run, run_view, load_run;
+    DatasetsRoute: DatasetsPage in data, datasets_view, load_datasets;
+    DatasetRoute: DatasetPage in data, dataset_view, load_dataset;
+    EntryRoute: EntryPage in data, entry_view, load_entry;
+    ChatRoute: ChatPage in chat, chat_view, load_chat;
 }
 
 /// Loads the code of the page at an address of the board, if it has some of its own.

@@ -33,6 +33,7 @@ use crate::{
     chat::Chat,
     pool::Pool,
     security::{self, Gate},
+    site::Site,
 };
 
 /// Recipes and conversations are text; nothing larger is sent to the board.
@@ -42,6 +43,7 @@ const LARGEST_BODY: usize = 2 << 20;
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub options: LeptosOptions,
+    pub site: Arc<Site>,
     pub pool: Pool,
     pub chat: Arc<Chat>,
     pub gate: Arc<Gate>,
@@ -60,10 +62,10 @@ pub fn router(state: AppState) -> Router {
 }
 
 fn board(state: AppState) -> Router {
-    let context = page_context(state.board.clone(), state.gate.base());
+    let context = page_context(state.board.clone(), state.gate.base(), &state.site);
     let pages = generate_route_list(App);
     let options = state.options.clone();
-    let files = files::files(options.clone(), context.clone());
+    let files = files::files(&state.site, options.clone(), context.clone());
     Router::new()
         .route("/ws/runs/{id}", get(run_socket::run_socket))
         .route("/runs/{id}/log.txt", get(log::log_file))
@@ -86,14 +88,20 @@ fn board(state: AppState) -> Router {
 }
 
 /// What pages and server functions find in their context; sets the page's content policy on the way.
-fn page_context(board: Arc<ServerBoard>, base: &str) -> impl Fn() + Clone + Send + Sync + 'static {
+fn page_context(
+    board: Arc<ServerBoard>,
+    base: &str,
+    site: &Site,
+) -> impl Fn() + Clone + Send + Sync + 'static {
     let datasets: Arc<dyn DataBoard> = board.datasets();
     let board: Arc<dyn Board> = board;
+    let splits = site.splits(base);
     let base = Base(base.into());
     move || {
         provide_context(board.clone());
         provide_context(datasets.clone());
         provide_context(base.clone());
+        provide_context(splits.clone());
         if let Some(asked) = use_context::<RequestUrl>() {
             provide_context(in_folder(&base.0, &asked));
         }

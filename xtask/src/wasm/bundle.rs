@@ -1,5 +1,6 @@
-//! From the raw module to what a browser loads: wasm-bindgen as a library, so that its version is the
-//! one in Cargo.lock and no tool need be installed.
+//! From the raw module to what a browser loads: a main module, and one for each page that is loaded when it is wanted.
+//!
+//! Both tools are used as libraries, so that their versions are those in Cargo.lock and no tool need be installed.
 
 use std::{fs, path::Path, time::UNIX_EPOCH};
 
@@ -8,7 +9,12 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use super::{BUNDLE, Profile, prune::prune, site};
 
-/// Writes `pkg/chandler.js` and `pkg/chandler.wasm`, unless they were made from this very module.
+/// The script that loads the split-off modules, by the name that leptos knows it under.
+const LOADER: &str = "__wasm_split.______________________.js";
+/// Which modules each of them needs, likewise.
+const MANIFEST: &str = "__wasm_split_manifest.json";
+
+/// Writes the script and the modules into `pkg/`, unless they were made from this very module.
 pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
     let package = site().join("pkg");
     // Beside the site, not in it: everything in the site is served.
@@ -19,17 +25,25 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
         return Ok(());
     }
 
+    // Modules of another build have other names.
+    if package.exists() {
+        fs::remove_dir_all(&package).with_context(|| format!("cannot remove {}", package.display()))?;
+    }
     fs::create_dir_all(&package).with_context(|| format!("cannot create {}", package.display()))?;
     let release = profile == Profile::Release;
     let mut raw = fs::read(module)?;
     if release {
-        raw = prune(&raw)?;
+        prune(&mut raw)?;
     }
+    let main = module.with_file_name("main.wasm");
+    split(&raw, &main, &package).map_err(|error| anyhow!("splitting {}: {error:#}", module.display()))?;
     Bindgen::new()
-        .input_bytes(BUNDLE, raw)
+        .input_bytes(BUNDLE, fs::read(&main)?)
         .web(true)
         .map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?
         .typescript(false)
+        // What the other modules take from this one is exported by the linker's names.
+        .keep_lld_exports(true)
         .remove_name_section(release)
         .remove_producers_section(release)
         .debug(!release)
@@ -38,6 +52,19 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
         .map_err(|error| anyhow!("wasm-bindgen on {}: {error:#}", module.display()))?;
     fs::rename(package.join(format!("{BUNDLE}_bg.wasm")), &wasm)?;
     fs::write(stamp_file, stamp)?;
+    Ok(())
+}
+
+/// Splits the module where its code says so: a main one for wasm-bindgen, the others into the package as they are.
+fn split(raw: &[u8], main: &Path, package: &Path) -> anyhow::Result<()> {
+    let main_script = format!("./{BUNDLE}.js");
+    let mut options = wasm_split_cli_support::Options::new(raw);
+    options.output_dir = package;
+    options.main_out_path = main;
+    options.main_module = &main_script;
+    options.link_name = LOADER;
+    let split = wasm_split_cli_support::transform(options).map_err(|error| anyhow!("{error:#}"))?;
+    fs::write(package.join(MANIFEST), serde_json::to_vec(&split.prefetch_map)?)?;
     Ok(())
 }
 

@@ -20,12 +20,14 @@ pub fn write(profile: Profile) -> anyhow::Result<()> {
     let styles = styles()?;
     replace(&package.join(format!("{BUNDLE}.css")), styles.as_bytes())?;
     copy_folder(Path::new("public"), site()).context("cannot copy public/")?;
-    for kind in ["js", "wasm", "css"] {
-        let file = package.join(format!("{BUNDLE}.{kind}"));
-        match profile {
-            Profile::Release => compress(&file)?,
-            // A server prefers a compressed copy: none may be left from another build.
-            Profile::Dev => forget_compressed(&file)?,
+    for entry in fs::read_dir(&package)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|kind| kind == "js" || kind == "wasm" || kind == "css") {
+            match profile {
+                Profile::Release => compress(&file)?,
+                // A server prefers a compressed copy: none may be left from another build.
+                Profile::Dev => forget_compressed(&file)?,
+            }
         }
     }
     Ok(())

@@ -234,6 +234,18 @@ impl Form {
         self.touched.with_untracked(|touched| touched.contains(key))
     }
 
+    /// The same of a recipe of which some lines may not be understood: those are left out, and answered with.
+    ///
+    /// # Errors
+    /// Nothing was changed: there is no reading it even without them.
+    pub fn load_what_can_be(&self, yaml: &str) -> Result<Vec<Problem>, Vec<Problem>> {
+        let Err(problems) = self.load(yaml) else { return Ok(Vec::new()) };
+        match self.load(&without(yaml, &problems)) {
+            Ok(()) => Ok(problems),
+            Err(_) => Err(problems),
+        }
+    }
+
     /// Sets every field from a recipe, and keeps what else it says.
     ///
     /// # Errors
@@ -262,6 +274,25 @@ impl Form {
 
     pub fn yaml(&self) -> String {
         self.read.with(|(recipe, _)| recipe.to_yaml())
+    }
+
+    /// The recipe as it is shown and saved: what cannot be read of the fields stands in it as a remark.
+    pub fn yaml_with_remarks(&self) -> String {
+        let mut yaml = self.yaml();
+        let language = lang();
+        for problem in self.read.with(|(_, problems)| problems.clone()) {
+            let Some(key) = problem.key.as_deref().and_then(recipe::args::find).map(|argument| argument.key)
+            else {
+                continue;
+            };
+            let given = self.field(key).get();
+            if self.read.with(|(recipe, _)| recipe.get(key)).is_none_or(|taken| taken != given)
+                && !given.is_empty()
+            {
+                yaml.push_str(&format!("# {key}: {given} – {}\n", problem.text(language)));
+            }
+        }
+        yaml
     }
 
     /// The recipe with what the page does not show: the tokens that its run asks hubs with.
@@ -337,6 +368,18 @@ impl Form {
         };
         arguments.iter().filter(differs).count()
     }
+}
+
+/// A recipe without the lines that have a problem, and those that belong to them.
+fn without(yaml: &str, problems: &[Problem]) -> String {
+    let wrong: BTreeSet<usize> = problems.iter().filter_map(|problem| problem.line).collect();
+    let mut is_left_out = false;
+    let kept = yaml.lines().enumerate().filter(|(place, line)| {
+        let goes_on = line.starts_with([' ', '\t']) || line.starts_with("- ");
+        is_left_out = wrong.contains(&(place + 1)) || is_left_out && goes_on;
+        !is_left_out
+    });
+    kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a field holds at first, for a model.
@@ -495,6 +538,27 @@ mod tests {
         let foreign = Draft { fields: vec![("no_such_key".into(), "1".into())], ..Draft::default() };
         fresh.take_up(foreign);
         assert!(fresh.name.get_untracked().is_empty());
+    }
+
+    #[test]
+    fn of_a_recipe_all_that_is_understood_is_loaded() {
+        let (_owner, form) = form();
+        let yaml = "model_name_or_path: models/wick\nno_such_key:\n  - 1\nlora_rank: 12\nstage: sft\nlora_alpha: much\ndataset: identity\n";
+        let left_out = form.load_what_can_be(yaml).unwrap();
+        let lines: Vec<_> = left_out.iter().filter_map(|problem| problem.line).collect();
+        assert_eq!(lines, [2, 6]);
+        assert_eq!(form.field("lora_rank").get_untracked(), "12");
+        assert!(form.load_what_can_be("[").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_stands_in_the_recipe_as_a_remark() {
+        let (_owner, form) = form();
+        form.field("dataset").set("identity".into());
+        form.field("learning_rate").set("1,5e-4".into());
+        let yaml = form.yaml_with_remarks();
+        assert!(yaml.contains("\n# learning_rate: 1,5e-4 – "), "{yaml}");
+        assert!(Recipe::parse_yaml(&yaml, &[]).is_ok());
     }
 
     #[test]

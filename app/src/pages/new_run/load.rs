@@ -3,6 +3,7 @@
 use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use recipe::Problem;
 
 use super::form::Form;
 use crate::browser;
@@ -20,21 +21,27 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
         if open.get() { browser::show_dialog(&dialog) } else { browser::close_dialog(&dialog) }
     });
     let language = lang();
-    let apply = move |_| match form.load(&text.get_untracked()) {
-        Ok(()) => {
-            form.changed.set(true);
-            problems.set(Vec::new());
-            open.set(false);
-        }
-        Err(found) => {
-            let lines = found.iter().map(|problem| match problem.line {
-                Some(line) => {
-                    let (line, text) = (line.to_string(), problem.text(language));
-                    fill(w.new_load_line, &[("line", &line), ("problem", text)])
-                }
-                None => problem.text(language).to_owned(),
-            });
-            problems.set(lines.collect());
+    let told = move |found: &[Problem]| {
+        let lines = found.iter().map(|problem| match problem.line {
+            Some(line) => {
+                let (line, text) = (line.to_string(), problem.text(language));
+                fill(w.new_load_line, &[("line", &line), ("problem", text)])
+            }
+            None => problem.text(language).to_owned(),
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let left_out = RwSignal::new(false);
+    let apply = move |_| {
+        let loaded = form.load_what_can_be(&text.get_untracked());
+        left_out.set(loaded.is_ok());
+        match loaded {
+            Ok(found) => {
+                form.changed.set(true);
+                open.set(!found.is_empty());
+                problems.set(told(&found));
+            }
+            Err(found) => problems.set(told(&found)),
         }
     };
     let read_file = move |_| {
@@ -64,6 +71,7 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
                     prop:value=move || text.get()
                     on:input:target=move |event| text.set(event.target().value())
                 ></textarea>
+                <p data-test="load-left-out" hidden=move || !left_out.get() || problems.with(Vec::is_empty)>{w.new_load_left_out}</p>
                 <ul class="problems" role="alert" data-test="load-problems">
                     {move || problems.get().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
                 </ul>

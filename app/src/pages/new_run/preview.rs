@@ -13,7 +13,7 @@ use crate::i18n::{lang, words};
 #[component]
 pub fn Preview(form: Form) -> AnyView {
     let w = words();
-    let yaml = Memo::new(move |_| form.yaml());
+    let yaml = Memo::new(move |_| form.yaml_with_remarks());
     let save = move |_| browser::download("recipe.yaml", "application/yaml", &yaml.get_untracked());
     view! {
         <section class="card preview">
