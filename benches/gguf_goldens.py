@@ -39,15 +39,7 @@ SIZES = {
 # By size what it is in a wide model, where it is not four times as much: rows of K-quants have whole blocks of 256.
 WIDE = {36: 256, 40: 256, 56: 256, 72: 512, 112: 256, 160: 256, 224: 512}
 # Models where these are other sizes, too; the inner layer of Phi-2 is four times as wide as the outer one.
-WIDE_OF = {"gemma2": {40: 160}, "gemma3-text": {40: 160}, "phi": {112: 1024}}
-# Layers of wide models; llama.cpp knows by them of a rotation or biases of positions, and of norms of queries and keys.
-DEEP = {"baichuan2-7b": 32, "baichuan2-13b": 40, "cohere-qknorm": 64, "one-layer": 1}
-# Cases that are no golden models: which of those has their tensors, and what they say of themselves.
-RENAMED = {
-    "one-layer": ("llama-gqa-tied", {}),
-    "minicpm": ("llama", {"architectures": ["MiniCPMForCausalLM"], "model_type": "minicpm", "scale_emb": 3,
-                          "scale_depth": 1.4, "dim_model_base": 16}),
-}
+WIDE_OF = {"gemma2": {40: 160}, "gemma3-text": {40: 160}, "gemma3-linear": {40: 160}, "phi": {112: 1024}}
 # Tensors whose first dimension is such a count.
 COUNTED = re.compile(r"(mlp|moe)\.gate\.(weight|e_score)|e_score_correction_bias|wpe\.weight|shared_expert_gate")
 # By case, what a file does not say: there the test takes what llama.cpp takes it to be. Of DeepSeek-V2 it scores groups
@@ -70,6 +62,35 @@ FIXED = {
 }
 # Those of them whose golden logits depend on it.
 SETTLED = {"deepseek2", "gemma2", "gemma3-text", "mistral", "phi3-longrope", "starcoder2"}
+# Layers of wide models; llama.cpp knows by them of a rotation or biases of positions, of norms of queries and keys, and
+# of queries without latents. The sixth of Gemma 3 has no window.
+DEEP = {
+    "baichuan2-7b": 32, "baichuan2-13b": 40, "cohere-qknorm": 64, "deepseek2-lite": 27, "gemma3-text": 6,
+    "gemma3-linear": 6, "one-layer": 1,
+}
+# Wide cases that are no golden models: which of those has their tensors, what they say of themselves, and names of
+# tensors that change or, without another name, go.
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "mscale": 0.707, "mscale_all_dim": 0.707}
+DERIVED = {
+    "deepseek2-lite": ("deepseek2", {"q_lora_rank": None, "rope_scaling": YARN} | FIXED["deepseek2"],
+                       {r"q_a_(proj|layernorm)": None, "q_b_proj": "q_proj"}),
+    "deepseek2-yarn": ("deepseek2", {"rope_scaling": YARN} | FIXED["deepseek2"], {}),
+    "deepseek3-yarn": ("deepseek3", {"rope_scaling": YARN | {"mscale": 1.0, "mscale_all_dim": 1.0}}, {}),
+    "falcon-11b-style": ("falcon-40b-style", {"num_ln_in_parallel_attn": 1},
+                         {"ln_attn": "input_layernorm", "ln_mlp": None}),
+    "gemma3-linear": ("gemma3-text", {"rope_scaling": {"rope_type": "linear", "factor": 8.0}} | FIXED["gemma3-text"],
+                      {}),
+    "glm": ("glm4", {"architectures": ["GlmForCausalLM"], "model_type": "glm"},
+            {r"post_(mlp|self_attn)_layernorm": None}),
+    "gpt_neox-serial": ("gpt_neox", {"use_parallel_residual": False}, {}),
+    "internlm2-dynamic": ("internlm2", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, {}),
+    "minicpm": ("llama", {"architectures": ["MiniCPMForCausalLM"], "model_type": "minicpm", "scale_emb": 3,
+                          "scale_depth": 1.4, "dim_model_base": 16}, {}),
+    "one-layer": ("llama-gqa-tied", {}, {}),
+    "phi4-mini": ("phi3-longrope", {"partial_rotary_factor": 0.75} | FIXED["phi3-longrope"], {}),
+    "qwen3-yarn": ("qwen3", {"rope_scaling": {"rope_type": "yarn", "factor": 4.0,
+                                              "original_max_position_embeddings": 32}}, {}),
+}
 # Positions that llama.cpp has no key for, and models that it does not read.
 LEFT_OUT = {"baichuan2-13b", "falcon-rw-alibi", "hf-olmo", "llama-rope-dynamic", "qwen-ntk-logn", "yuan2"}
 # Models whose file is also made with queries, keys and values in one tensor.
@@ -97,7 +118,8 @@ def settled(config, name):
     if "query_pre_attn_scalar" in config:
         config["query_pre_attn_scalar"] = config["head_dim"]
     if "long_factor" in (scaling := config.get("rope_scaling") or {}):
-        pairs = numpy.linspace(0, 1, config["hidden_size"] // config["num_attention_heads"] // 2)
+        rotated = config["hidden_size"] // config["num_attention_heads"] * config.get("partial_rotary_factor", 1)
+        pairs = numpy.linspace(0, 1, int(rotated) // 2)
         for key in ["short_factor", "long_factor"]:
             places = numpy.linspace(0, 1, len(scaling[key]))
             scaling[key] = numpy.interp(pairs, places, scaling[key]).tolist()
@@ -105,8 +127,8 @@ def settled(config, name):
 
 
 def resized(folder, out, change, layers=None):
-    """A model folder of other sizes, and with so many layers that are like the first."""
-    base, said = RENAMED.get(folder.name, (folder.name, {}))
+    """A model folder of other sizes, and with so many layers, like the second from there on."""
+    base, said, renamed = DERIVED.get(folder.name, (folder.name, {}, {}))
     folder = folder.parent / base
     config = json.loads((folder / "config.json").read_text()) | said
     config = {key: change(value) if key in SIZES and value else value for key, value in config.items()}
@@ -117,12 +139,20 @@ def resized(folder, out, change, layers=None):
         return [size if counted and axis == 0 else change(size) for axis, size in enumerate(old)]
 
     shapes = {name: shape(name, list(tensor.shape)) for name, tensor in tensors_of(folder).items()}
+    for pattern, name in renamed.items():
+        kept = {old: shape for old, shape in shapes.items() if name or not re.search(pattern, old)}
+        shapes = {re.sub(pattern, name or "", old): shape for old, shape in kept.items()}
+    # Queries may have come from latents.
+    queries = {name: shape[0] for name, shape in shapes.items() if name.endswith("q_proj.weight")}
+    shapes |= {name: [rows, config["hidden_size"]] for name, rows in queries.items()}
     if layers:
         config["num_hidden_layers"] = layers
-        first = {name: shape for name, shape in shapes.items() if ".layers.0." in name}
+        blocks = {name: shape for name, shape in shapes.items() if ".layers." in name}
         shapes = {name: shape for name, shape in shapes.items() if ".layers." not in name}
         for layer in range(layers):
-            shapes |= {name.replace(".0.", f".{layer}.", 1): shape for name, shape in first.items()}
+            like = f".layers.{min(layer, 1)}."
+            block = {name: shape for name, shape in blocks.items() if like in name}
+            shapes |= {name.replace(like, f".layers.{layer}."): shape for name, shape in block.items()}
     weights = {name: drawn(name, shape) for name, shape in shapes.items()}
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -183,7 +213,7 @@ def main():
     sys.path[:0] = [str(args.llama_cpp), str(args.llama_cpp / "gguf-py")]
     names = {path.parent.name for path in args.models.glob("*/config.json")} - LEFT_OUT
     if args.wide:
-        names |= set(DEEP)
+        names |= set(DEEP) | set(DERIVED)
     if not args.whole:
         names.add("minicpm")
     for folder in sorted(args.models / name for name in names):
@@ -211,7 +241,7 @@ def main():
                     resized(folder, model, lambda size: size // 2)
                     out.mkdir(parents=True, exist_ok=True)
                     # The engine reads no folders of what is known by another name, so there is none to compare with.
-                    name = "f16" if folder.name in RENAMED else "model"
+                    name = "f16" if folder.name in DERIVED else "model"
                     convert(model, out / f"{name}.gguf", "f16")
                     if folder.name in FUSED:
                         convert(model, out / "fused.gguf", "f16", fuse_qkv=True)
