@@ -9,9 +9,9 @@ The logits are those of the file's weights widened to f32, with keys and values 
 rounds the inputs of every product to the type of the weights. How much that moves its own logits is printed, as what
 the type of a file leaves uncertain.
 
-Needs the packages gguf and llama-cpp-python, which is llama.cpp itself. Its GELU is a table of f16, which moves logits by
-up to a hundredth of their size; those that are kept are of a build without it (`GGML_GELU_FP16` of `ggml-cpu/vec.h`, left
-undefined).
+Needs the packages gguf and llama-cpp-python, which is llama.cpp itself. Its GELU is a table of f16, which moves logits
+by up to a hundredth of their size; those that are kept are of a build without it (`GGML_GELU_FP16` of
+`ggml-cpu/vec.h`, left undefined).
 """
 
 import argparse
