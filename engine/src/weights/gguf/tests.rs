@@ -10,6 +10,7 @@ use super::{GgufFile, is_later_part};
 use crate::families::spec::AttentionKind;
 use crate::families::{RopeScaling, RopeSpec};
 use crate::model::Tuning;
+use crate::ops::GroupScore;
 use crate::weights::{ModelFiles, open};
 
 /// What a file holds.
@@ -273,6 +274,17 @@ impl Gguf {
     fn number(&self, key: &str) -> u64 {
         let found = self.metadata.iter().find(|(known, _)| known.ends_with(&format!(".{key}")));
         found.unwrap().1.as_u64().unwrap()
+    }
+}
+
+#[test]
+fn groups_of_experts_are_scored_as_their_generation_scores_them() {
+    for (case, wanted) in [("deepseek2", GroupScore::Best), ("deepseek3", GroupScore::TwoBest)] {
+        let mut gguf = Gguf::of(case);
+        gguf.set("deepseek2.expert_group_count", json!(4));
+        gguf.set("deepseek2.expert_group_used_count", json!(2));
+        let groups = gguf.open().spec.experts.unwrap().routing.groups.unwrap();
+        assert_eq!((groups.count, groups.top, groups.score), (4, 2, wanted));
     }
 }
 
