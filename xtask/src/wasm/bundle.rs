@@ -10,7 +10,7 @@ use wasm_bindgen_cli_support::Bindgen;
 use super::{BUNDLE, Profile, prune::prune, site};
 
 /// The script that loads the split-off modules, by the name that leptos knows it under.
-const LOADER: &str = "__wasm_split.______________________.js";
+const LOADER: &str = "./__wasm_split.______________________.js";
 /// Which modules each of them needs, likewise.
 const MANIFEST: &str = "__wasm_split_manifest.json";
 
