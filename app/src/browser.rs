@@ -47,6 +47,24 @@ mod here {
         (link.host() == here).then(|| within_board(&link.pathname()))
     }
 
+    pub fn reload() {
+        let _ = window().location().reload();
+    }
+
+    /// Whether the server answers.
+    pub async fn is_reachable() -> bool {
+        let answer = window().fetch_with_str(&crate::base::at("/healthz"));
+        JsFuture::from(answer).await.is_ok()
+    }
+
+    pub async fn sleep(time: std::time::Duration) {
+        let mut wait = |resolve: js_sys::Function, _| {
+            let milliseconds = time.as_millis() as i32;
+            let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+        };
+        let _ = JsFuture::from(js_sys::Promise::new(&mut wait)).await;
+    }
+
     /// Whether the page is still being taken over: what the user did to it before is in the document alone.
     pub fn is_hydrating() -> bool {
         document().document_element().is_some_and(|root| !root.has_attribute("data-hydrated"))
@@ -258,6 +276,12 @@ mod elsewhere {
 
     pub fn is_visible() -> bool {
         false
+    }
+
+    pub fn reload() {}
+
+    pub async fn is_reachable() -> bool {
+        true
     }
 
     pub fn is_hydrating() -> bool {

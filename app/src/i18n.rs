@@ -38,6 +38,7 @@ words! {
     nav_chat,
     nav_crumbs,
     nav_language,
+    nav_log_out,
     theme_system,
     theme_light,
     theme_dark,

@@ -13,6 +13,7 @@ pub mod live;
 pub mod markdown;
 pub mod pages;
 pub mod prefs;
+pub mod session;
 pub mod shell;
 pub mod sse;
 
@@ -25,7 +26,9 @@ pub async fn hydrate() {
     console_error_panic_hook::set_once();
     base::enter();
     // Then the page can be taken over in one go, as the server drew it.
-    pages::lazy::preload(&browser::path()).await;
+    while pages::lazy::preload(&browser::path()).await.is_err() {
+        browser::sleep(std::time::Duration::from_secs(2)).await;
+    }
     leptos::mount::hydrate_body(App);
     pages::lazy::preload_ahead();
     // From here on the page answers; browser tests wait for it.

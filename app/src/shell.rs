@@ -14,6 +14,7 @@ use crate::pages::lazy::{ChatRoute, DatasetRoute, DatasetsRoute, EntryRoute, New
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::runs::RunsPage;
 use crate::prefs::{Language, Preferences};
+use crate::session::has_password;
 
 /// The HTML document. Scripts carry the nonce that the server puts into its content security policy.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -22,7 +23,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let site = at(&format!("/{}", options.site_pkg_dir.trim_end_matches("pkg")));
     view! {
         <!DOCTYPE html>
-        <html lang=tag(preferences.lang) data-theme=preferences.theme.name() data-base=base()>
+        <html lang=tag(preferences.lang) data-theme=preferences.theme.name() data-base=base() data-password=has_password().then_some("")>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>

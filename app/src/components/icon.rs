@@ -13,6 +13,7 @@ pub enum IconName {
     Data,
     Download,
     Language,
+    LogOut,
     Moon,
     Pencil,
     Play,
@@ -46,6 +47,7 @@ impl IconName {
             IconName::Language => {
                 "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M3.2 12h17.6M12 3c-5 5.4-5 12.6 0 18M12 3c5 5.4 5 12.6 0 18"
             }
+            IconName::LogOut => "M10 4H5v16h5M14.5 7.5 19 12l-4.5 4.5M19 12H9.5",
             IconName::Moon => "M19.8 14.6A8.3 8.3 0 0 1 9.4 4.2a8.3 8.3 0 1 0 10.4 10.4",
             IconName::Pencil => "m4 20 .9-4.2L16.3 4.4l3.3 3.3L8.2 19.1zM14 6.7l3.3 3.3",
             IconName::Play => "M7 4.8v14.4L19 12z",

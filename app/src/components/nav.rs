@@ -4,8 +4,9 @@ use leptos::prelude::*;
 
 use super::icon::{Flame, Icon, IconName};
 use super::link::A;
-use super::switches::{LanguageSwitch, ThemeSwitch};
+use super::switches::{LanguageSwitch, LogOut, ThemeSwitch};
 use crate::i18n::words;
+use crate::session::has_password;
 
 #[component]
 pub fn Nav() -> AnyView {
@@ -38,6 +39,7 @@ pub fn Nav() -> AnyView {
                 <div class="nav-switches">
                     <LanguageSwitch/>
                     <ThemeSwitch/>
+                    {has_password().then(|| view! { <LogOut/> })}
                 </div>
             </div>
         </header>

@@ -1,4 +1,4 @@
-//! Language and theme switches. Both are plain forms, so that they work before (and without) script.
+//! Switches of language and theme, and the way out. All are plain forms, so that they work before (and without) script.
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -81,6 +81,19 @@ pub fn ThemeSwitch() -> impl IntoView {
                     };
                     view! { <Icon name/> }
                 }}
+            </button>
+        </form>
+    }
+}
+
+/// Ends the session; the password is asked for again.
+#[component]
+pub fn LogOut() -> impl IntoView {
+    let w = words();
+    view! {
+        <form method="post" action=at("/logout")>
+            <button type="submit" class="nav-switch" data-test="log-out" title=w.nav_log_out aria-label=w.nav_log_out>
+                <Icon name=IconName::LogOut/>
             </button>
         </form>
     }

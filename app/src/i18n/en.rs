@@ -12,6 +12,7 @@ pub const EN: Words = Words {
     nav_chat: "Chat",
     nav_crumbs: "You are here",
     nav_language: "Change language",
+    nav_log_out: "Log out",
     theme_system: "Theme: System",
     theme_light: "Theme: Light",
     theme_dark: "Theme: Dark",

@@ -12,6 +12,7 @@ pub const ZH: Words = Words {
     nav_chat: "对话",
     nav_crumbs: "当前位置",
     nav_language: "切换语言",
+    nav_log_out: "退出登录",
     theme_system: "主题：跟随系统",
     theme_light: "主题：浅色",
     theme_dark: "主题：深色",

@@ -14,6 +14,7 @@ use app::{
     App,
     api::{Board, DataBoard},
     base::Base,
+    session::HasPassword,
     shell,
 };
 use axum::{
@@ -62,7 +63,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 fn board(state: AppState) -> Router {
-    let context = page_context(state.board.clone(), state.gate.base(), &state.site);
+    let context = page_context(state.board.clone(), &state.gate, &state.site);
     let pages = generate_route_list(App);
     let options = state.options.clone();
     let files = files::files(&state.site, options.clone(), context.clone());
@@ -90,18 +91,20 @@ fn board(state: AppState) -> Router {
 /// What pages and server functions find in their context; sets the page's content policy on the way.
 fn page_context(
     board: Arc<ServerBoard>,
-    base: &str,
+    gate: &Gate,
     site: &Site,
 ) -> impl Fn() + Clone + Send + Sync + 'static {
     let datasets: Arc<dyn DataBoard> = board.datasets();
     let board: Arc<dyn Board> = board;
-    let splits = site.splits(base);
-    let base = Base(base.into());
+    let splits = site.splits(gate.base());
+    let base = Base(gate.base().into());
+    let has_password = HasPassword(gate.has_password());
     move || {
         provide_context(board.clone());
         provide_context(datasets.clone());
         provide_context(base.clone());
         provide_context(splits.clone());
+        provide_context(has_password);
         if let Some(asked) = use_context::<RequestUrl>() {
             provide_context(in_folder(&base.0, &asked));
         }

@@ -47,6 +47,11 @@ impl Gate {
         Gate { hosts: self.hosts.behind(public.clone()), public: Some(public), ..self }
     }
 
+    /// Whether visitors are asked for a password.
+    pub fn has_password(&self) -> bool {
+        self.sessions.is_some()
+    }
+
     /// The folder of its site that leads to the board: nothing where it is the whole site.
     pub fn base(&self) -> &str {
         self.public.as_ref().map_or("", PublicUrl::base)
