@@ -41,7 +41,9 @@ COPY --from=build /out/site /usr/local/share/chandler/site
 # A new volume mounted over one of these folders starts with what is in it here.
 COPY --chown=chandler models/wick /chandler/models/wick
 COPY --chown=chandler data /chandler/data
-RUN install --directory --owner chandler /chandler/models /chandler/runs /chandler/cache
+COPY --chown=chandler examples /chandler/examples
+# What recipes write on the command line goes to saves/.
+RUN install --directory --owner chandler /chandler/models /chandler/runs /chandler/cache /chandler/saves
 USER chandler
 WORKDIR /chandler
 # Encoded data, and what was fetched from hubs, go into the cache. Nothing of a container outlives its first
@@ -49,7 +51,7 @@ WORKDIR /chandler
 ENV LEPTOS_SITE_ROOT=/usr/local/share/chandler/site \
     XDG_CACHE_HOME=/chandler/cache \
     CHANDLER_STOP_RUNS_ON_EXIT=true
-VOLUME ["/chandler/models", "/chandler/data", "/chandler/runs", "/chandler/cache"]
+VOLUME ["/chandler/models", "/chandler/data", "/chandler/runs", "/chandler/cache", "/chandler/saves"]
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --start-interval=1s \
     CMD ["chandler", "health"]

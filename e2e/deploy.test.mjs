@@ -1,6 +1,6 @@
 // The files for deploying say what they should: checked without a Docker engine.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import Ajv from 'ajv';
 import { parse } from 'yaml';
@@ -37,12 +37,35 @@ const volume = (service, folder) =>
 
 test('what is written outlives the container, and nothing else can be written', () => {
   const folders = JSON.parse(values('VOLUME')[0]).map(folder => folder.replace('/chandler/', ''));
-  assert.deepEqual(folders, ['models', 'data', 'runs', 'cache']);
+  assert.deepEqual(folders, ['models', 'data', 'runs', 'cache', 'saves']);
   for (const [name, service] of Object.entries(compose.services)) {
     for (const folder of folders) assert.ok(volume(service, folder) in compose.volumes, `${name} keeps ${folder}`);
     assert.ok(service.read_only);
   }
   assert.match(values('ENV').join(' '), / XDG_CACHE_HOME=\/chandler\/cache /, 'hubs and encoded data have a place');
+});
+
+/** Names of variables in string constants of the sources in a folder. */
+function variables(folder) {
+  const names = readdirSync(new URL(folder, root), { recursive: true })
+    .filter(file => file.endsWith('.rs') && !file.includes('tests'))
+    .flatMap(file => read(`${folder}/${file}`).match(/"(CHANDLER|HF|HUGGING_FACE|MODELSCOPE|TRANSFORMERS|USE_MODELSCOPE|RAYON)_[A-Z_]+"/g) ?? []);
+  return [...new Set(names.map(name => name.slice(1, -1)))].filter(name => !name.endsWith('_'));
+}
+
+test('what can be set reaches the container, and .env.example names it', () => {
+  // The image says where things lie in it and what it listens on; the build fills these in.
+  const fixed = /^CHANDLER_(HOST|PORT|(MODELS|DATA|RUNS)_DIR|CACHE|COMMIT|RUSTC|TARGET)$|^(HF|MODELSCOPE)_(HOME|CACHE|HUB_CACHE|TOKEN_PATH)$/;
+  const known = ['server/src', 'engine/src'].flatMap(variables).filter(name => !fixed.test(name));
+  assert.ok(known.includes('CHANDLER_PUBLIC_URL') && known.includes('HF_TOKEN') && known.length > 12, known.join());
+  const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'];
+  const named = [...read('.env.example').matchAll(/^#(\w+)=/gm)].map(([, name]) => name);
+  for (const name of [...known, ...proxies, ...proxies.map(name => name.toLowerCase())]) {
+    for (const service of Object.values(compose.services)) assert.ok(service.environment.includes(name), name);
+    assert.ok(named.includes(name), `.env.example names ${name}`);
+  }
+  const published = [...read('docker-compose.yml').matchAll(/\$\{(\w+)/g)].map(([, name]) => name);
+  for (const name of published) assert.ok(named.includes(name), `.env.example names ${name}`);
 });
 
 test('runs stop with a checkpoint before the container ends', () => {

@@ -11,6 +11,7 @@ pub mod families;
 pub mod generate;
 pub mod hub;
 pub mod kernel;
+pub mod limits;
 pub mod memory;
 pub mod model;
 pub mod ops;

@@ -2,7 +2,7 @@
 //!
 //! `cli` reads what was typed; `serve` puts the server together; `routes` answers requests, one route a
 //! file; `board` is what the pages ask of the server, `datasets` what those of data sets ask; `pool` runs workers and writes run state; `store`
-//! is the database; `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
+//! is the database; `connections` bounds what clients may take; `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
 //! `security` decides who may ask.
 #![recursion_limit = "512"]
 
@@ -10,6 +10,7 @@ pub mod board;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod datasets;
 pub mod pool;
 pub mod routes;

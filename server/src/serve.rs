@@ -14,10 +14,11 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 use crate::{
     board::ServerBoard,
-    chat::Chat,
-    config::{FolderError, Folders},
+    chat::{self, Chat},
+    config::{self, FolderError, Folders},
+    connections::{self, Limits},
     pool::{Pool, PoolConfig, PoolError, WorkerCommand},
-    routes::{self, AppState},
+    routes::{self, AppState, Metrics},
     security::{self, Gate, Hosts, PublicUrl},
     site::Site,
     store::{Store, StoreError},
@@ -53,7 +54,7 @@ pub enum ServeError {
     Listen { host: String, port: u16, source: io::Error },
     #[error("another Chandler works in {}; give this one a folder of its own with --runs-dir", .0.display())]
     Busy(PathBuf),
-    #[error("cannot lock {path}: {source}", path = .path.display())]
+    #[error("cannot lock {path}: {source}{}", config::remedy(.path, .source), path = .path.display())]
     Lock { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -61,10 +62,10 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Pool(#[from] PoolError),
+    #[error("cannot count requests: {0}")]
+    Metrics(#[from] prometheus::Error),
     #[error("cannot make a password: {0}")]
     Random(#[from] getrandom::Error),
-    #[error("the server broke: {0}")]
-    Serve(#[source] io::Error),
 }
 
 /// Serves the dashboard until the process is asked to end. Workers train on, unless they are to end with it.
@@ -77,7 +78,8 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let pool_config =
         PoolConfig { runs_dir: folders.runs_dir.clone(), slots: config.slots, worker: worker.clone() };
     let pool = Pool::start(store, pool_config).await?;
-    let chat = Chat::new(worker);
+    chat::tidy_up(&folders.runs_dir);
+    let chat = Chat::in_folders(worker, vec![folders.runs_dir.clone(), std::env::temp_dir()]);
     let password = password(&config.host, config.password.as_deref())?;
     let mut gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
     if let Some(public) = config.public_url.clone() {
@@ -90,9 +92,10 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         pool: pool.clone(),
         chat: chat.clone(),
         gate: Arc::new(gate),
+        metrics: Metrics::new()?,
         board: Arc::new(ServerBoard::new(pool.clone(), folders, chat.clone(), config.largest_upload)),
     };
-    let service = routes::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let router = routes::router(state);
     println!("Chandler is ready at http://{}", reachable(&config.host, address));
     if let Some(public) = &config.public_url {
         println!("Behind a proxy, at {public}");
@@ -103,9 +106,9 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         asked_to_end().await;
         drop(ending);
     };
-    let serving = axum::serve(listener, service).with_graceful_shutdown(asked);
+    let limits = Limits { connections: room(), ..Limits::default() };
     tokio::select! {
-        served = async { serving.await } => served.map_err(ServeError::Serve)?,
+        () = connections::serve(listener, router, limits, asked) => {}
         // Open pages would keep the server for as long as they are open.
         () = async { let _ = ended.changed().await; tokio::time::sleep(GRACE).await } => {}
     }
@@ -130,6 +133,17 @@ async fn listen(config: &ServeConfig) -> Result<(TcpListener, SocketAddr), Serve
     let listener = TcpListener::bind((host, config.port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Connections that there are descriptors for, beside those of files, workers and the database. The system's limit for
+/// this process is raised as far as it goes: it is low for programs that use an old call, `select`, which nothing here does.
+fn room() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised.current } else { limit.current };
+    let half = now.map_or(usize::MAX, |most| usize::try_from(most / 2).unwrap_or(usize::MAX));
+    Limits::default().connections.min(half.max(1))
 }
 
 /// Two servers in one folder would both write its runs. The system lets go of the lock however this

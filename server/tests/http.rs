@@ -11,8 +11,9 @@ use server::{
     board::ServerBoard,
     chat::Chat,
     config::Folders,
+    connections::{self, Limits},
     pool::{Pool, PoolConfig, WorkerCommand},
-    routes::{AppState, router},
+    routes::{AppState, Metrics, router},
     security::{Gate, Hosts},
     site::Site,
     store::{NewRun, Store},
@@ -25,6 +26,8 @@ use tokio_tungstenite::tungstenite;
 
 /// What these boards take in.
 const LARGEST_UPLOAD: u64 = 3 << 20;
+/// How long they wait for a client that sends nothing.
+const SLOW: Duration = Duration::from_secs(2);
 
 struct Board {
     address: SocketAddr,
@@ -64,10 +67,11 @@ impl Board {
             pool: pool.clone(),
             chat: chat.clone(),
             gate: Arc::new(gate),
+            metrics: Metrics::new().unwrap(),
             board: Arc::new(ServerBoard::new(pool.clone(), folders, chat, LARGEST_UPLOAD)),
         };
-        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let limits = Limits { head: SLOW, body: SLOW, ..Limits::default() };
+        tokio::spawn(connections::serve(listener, router(state), limits, std::future::pending()));
         Board { address, pool, _dir: dir }
     }
 
@@ -376,6 +380,94 @@ async fn what_no_file_can_be_called_is_not_found() {
             assert_eq!(board.status(&format!("GET {folder}{path}"), &[], "").await, 404, "{folder}{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn clients_that_send_nothing_are_dropped_and_those_that_send_are_not() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 1).await;
+    let head = |line: &str| format!("{line} HTTP/1.1\r\nHost: {}\r\n", board.address);
+    let halves = [
+        String::new(),
+        head("GET /"),
+        head("GET /healthz") + "\r\n",
+        head("POST /api/check") + "Content-Length: 100\r\n\r\nyaml=",
+        head("POST /chat/stream") + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+        head("POST /datasets/upload/a.txt") + "Content-Length: 100000\r\n\r\nx",
+    ];
+    let mut held = Vec::new();
+    for half in halves {
+        let mut stream = TcpStream::connect(board.address).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        held.push((half, stream));
+    }
+    let mut watcher = board.watch("r", 0).await;
+    assert_eq!(watcher.backfill().await.len(), 1);
+
+    // Slow, but always on its way: twice as long as anyone is waited for.
+    let mut upload = TcpStream::connect(board.address).await.unwrap();
+    let pieces = 8;
+    let length = format!("Content-Length: {}\r\n\r\n", pieces * 4096);
+    upload.write_all((head("POST /datasets/upload/b.txt") + &length).as_bytes()).await.unwrap();
+    for _ in 0..pieces {
+        tokio::time::sleep(SLOW / 4).await;
+        upload.write_all(&[b'x'; 4096]).await.unwrap();
+    }
+    let mut answer = [0; 12];
+    upload.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+
+    for (half, mut stream) in held {
+        let end = tokio::time::timeout(SLOW, stream.read_to_end(&mut Vec::new())).await;
+        assert!(end.is_ok(), "still held: {half:?}");
+    }
+    board.take_in("r", 2..=2).await;
+    assert!(matches!(watcher.frame().await, Frame::Run { .. }), "a watcher may be silent");
+}
+
+#[tokio::test]
+async fn what_a_watcher_sends_is_not_collected() {
+    use futures_util::SinkExt;
+    let board = Board::start(None).await;
+    board.run_with_points("r", 1).await;
+    let mut watcher = board.watch("r", 0).await;
+    let small = "x".repeat(1 << 10);
+    watcher.0.send(tungstenite::Message::text(small)).await.unwrap();
+    assert_eq!(watcher.backfill().await.len(), 1);
+    let _ = watcher.0.send(tungstenite::Message::text("x".repeat(64 << 10))).await;
+    let end = tokio::time::timeout(SLOW, async { while let Some(Ok(_)) = watcher.0.next().await {} });
+    assert!(end.await.is_ok());
+}
+
+#[tokio::test]
+async fn what_happens_is_counted_for_prometheus() {
+    let board = Board::start(Some("secret")).await;
+    board.run_with_points("r", 1).await;
+    assert_eq!(
+        board.status("GET /metrics", &[], "").await,
+        401,
+        "what runs are there is for those who may look"
+    );
+    assert_eq!(board.status("BREW /runs/r", &[], "").await, 401);
+    let monitor = |password: &str| format!("Authorization: Bearer {password}");
+    assert_eq!(board.status("GET /metrics", &[&monitor("guess")], "").await, 401);
+    assert_eq!(board.status("GET /", &[&monitor("secret")], "").await, 401, "no other path takes it");
+    let answer = board.ask("GET /metrics", &[&monitor("secret")], "").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    for line in [
+        "http_requests_total{method=\"GET\",route=\"/metrics\",status=\"401\"} 2",
+        "http_requests_total{method=\"other\",route=\"/runs/{id}\",status=\"401\"} 1",
+        "http_request_duration_seconds_bucket{route=\"/\",le=\"+Inf\"} 1",
+        "chandler_runs{state=\"finished\"} 0",
+        "chandler_watchers 0",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(body.contains(line), "{line} is missing:\n{body}");
+    }
+    let samples = body.lines().filter(|line| line.starts_with("chandler_runs{"));
+    let runs: u64 = samples.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(runs, 1);
 }
 
 #[tokio::test]

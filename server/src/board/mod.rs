@@ -132,7 +132,9 @@ impl Board for ServerBoard {
         let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
         let prepared = self.prepare(&id, yaml).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
-        self.pool.enqueue(&prepared.run(id.clone(), name), &prepared.for_worker()).await.map_err(of_pool)?;
+        let run = prepared.run(id.clone(), name);
+        self.pool.enqueue(&run, &prepared.for_worker()).await.map_err(of_pool)?;
+        tracing::info!("run {id} is launched: {} of {} on {}", run.method, run.model, run.dataset);
         Ok(id)
     }
 

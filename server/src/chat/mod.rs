@@ -35,6 +35,10 @@ use crate::{pool::WorkerCommand, security::random_word};
 
 /// Begins the lines in which a model's process says how far a download is.
 pub const DOWNLOADING: &str = "downloading ";
+/// Begins the names of the folders that hold sockets.
+const SOCKETS: &str = ".chat-";
+/// Linux has room for 108 bytes, one of them the NUL at the end (unix(7)).
+const LONGEST_SOCKET: usize = 107;
 /// How often a loading model is asked whether it is ready.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -66,6 +70,8 @@ pub struct Weights {
 /// At most one model at a time.
 pub struct Chat {
     command: WorkerCommand,
+    /// Where the socket may be, the best place first.
+    folders: Vec<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -81,8 +87,14 @@ struct State {
 }
 
 impl Chat {
+    /// A chat whose socket is where temporary files are.
     pub fn new(command: WorkerCommand) -> Arc<Chat> {
-        Arc::new(Chat { command, state: Mutex::default() })
+        Chat::in_folders(command, vec![std::env::temp_dir()])
+    }
+
+    /// A chat whose socket is in the first of these folders that can hold it.
+    pub fn in_folders(command: WorkerCommand, folders: Vec<PathBuf>) -> Arc<Chat> {
+        Arc::new(Chat { command, folders, state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -100,7 +112,7 @@ impl Chat {
     pub fn load(self: &Arc<Self>, source: Source) -> io::Result<()> {
         let mut state = self.lock();
         state.clear();
-        let socket = Arc::new(SocketDir::new()?);
+        let socket = Arc::new(SocketDir::new(&self.folders)?);
         let child = self.spawn(&source, &socket.socket())?;
         state.status = ChatStatus::Loading { target: source.target.clone(), progress: None };
         state.source = Some(source);
@@ -141,7 +153,12 @@ impl Chat {
         // Everyone on this machine sees the words of a command, and its user alone the environment.
         command.envs(tokens.hugging_face.as_ref().map(|token| ("HF_TOKEN", token)));
         command.envs(tokens.model_scope.as_ref().map(|token| ("MODELSCOPE_API_TOKEN", token)));
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let program = self.command.program.display();
+        let what = |e: io::Error| {
+            io::Error::new(e.kind(), format!("cannot start the model's process {program}: {e}"))
+        };
+        command.spawn().map_err(what)
     }
 
     /// Asks the loaded model for an answer. Dropping the stream ends the generation.
@@ -249,15 +266,40 @@ struct SocketDir {
 }
 
 impl SocketDir {
-    fn new() -> io::Result<SocketDir> {
-        let name = random_word(16).map_err(io::Error::other)?;
-        let dir = std::env::temp_dir().join(format!("chandler-{name}"));
-        fs::DirBuilder::new().mode(0o700).create(&dir)?;
-        Ok(SocketDir { dir })
+    fn new(folders: &[PathBuf]) -> io::Result<SocketDir> {
+        let name = random_word(8).map_err(io::Error::other)?;
+        let mut reasons = Vec::new();
+        for folder in folders {
+            let dir = folder.join(format!("{SOCKETS}{name}"));
+            let made = if socket_in(&dir).as_os_str().len() > LONGEST_SOCKET {
+                Err(io::Error::other("its path is too long for a socket"))
+            } else {
+                fs::DirBuilder::new().mode(0o700).create(&dir)
+            };
+            match made {
+                Ok(()) => return Ok(SocketDir { dir }),
+                Err(e) => reasons.push(format!("{}: {e}", folder.display())),
+            }
+        }
+        let reasons = reasons.join("; ");
+        Err(io::Error::other(format!("there is no place for the socket of the model's process ({reasons})")))
     }
 
     fn socket(&self) -> PathBuf {
-        self.dir.join("model.sock")
+        socket_in(&self.dir)
+    }
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("model.sock")
+}
+
+/// Removes sockets in a folder of this server's own, left by servers that were killed together with their chats.
+pub fn tidy_up(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SOCKETS) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -266,5 +308,28 @@ impl Drop for SocketDir {
         if let Err(e) = fs::remove_dir_all(&self.dir) {
             tracing::warn!("cannot remove {}: {e}", self.dir.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_lies_where_there_is_room_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (far, missing) = (dir.path().join("x".repeat(100)), dir.path().join("missing"));
+        fs::create_dir(&far).unwrap();
+        let folders = [far.clone(), missing.clone(), dir.path().to_owned()];
+        let made = SocketDir::new(&folders).unwrap();
+        assert_eq!(made.dir.parent(), Some(dir.path()));
+        std::os::unix::net::UnixListener::bind(made.socket()).unwrap();
+        let error = SocketDir::new(&folders[..2]).err().unwrap().to_string();
+        for part in [far.to_str().unwrap(), "too long", missing.to_str().unwrap(), "No such file"] {
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+        std::mem::forget(made);
+        tidy_up(dir.path());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{far:?} alone is left");
     }
 }

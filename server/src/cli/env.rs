@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use engine::{device, hub::Hubs, kernel::gemm::kernel_name, memory, text};
+use engine::{device, hub::Hubs, kernel::gemm::kernel_name, limits, memory, text};
 
 use super::CliError;
 use crate::config::Folders;
@@ -127,7 +127,7 @@ fn processor() -> String {
     let has: Vec<_> = field(&["flags", "Features"]).unwrap_or_default().split(' ').collect();
     let features: Vec<_> = FEATURES.into_iter().filter(|feature| has.contains(feature)).collect();
     let cores = about.lines().filter(|line| line.starts_with("processor")).count();
-    let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let usable = limits::threads();
     let features = if features.is_empty() { "unknown features".to_owned() } else { features.join(" ") };
     format!("{model}, {usable} threads usable of {}, {features}", cores.max(usable))
 }

@@ -74,6 +74,7 @@ pub fn main() -> ExitCode {
         complain(&message);
         return ExitCode::FAILURE;
     }
+    engine::limits::bound_pool();
     let done = |()| ExitCode::SUCCESS;
     let ended = match cli.command {
         Command::Webui(args) => webui::run(args).map(done),

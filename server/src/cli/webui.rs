@@ -1,5 +1,7 @@
 //! `chandler webui`
 
+use std::io::{self, IsTerminal};
+
 use clap::builder::FalseyValueParser;
 use tracing_subscriber::EnvFilter;
 
@@ -57,7 +59,8 @@ impl Args {
 pub fn run(args: Args) -> Result<(), CliError> {
     let filter =
         EnvFilter::try_from_env("CHANDLER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,server=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
     let config = ServeConfig {
         password: args.password(),
         public_url: args.public_url()?,

@@ -307,6 +307,7 @@ impl Inner {
 
     async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
         self.store.transition(id, next, reason).await?;
+        note(id, next, reason);
         self.tell(id);
         Ok(())
     }
@@ -320,6 +321,14 @@ impl Inner {
     /// Lets watchers know that the row of a run is another.
     fn tell(&self, id: &str) {
         self.hub.publish(id, || Update::Row);
+    }
+}
+
+/// A line for whoever reads the server's log.
+fn note(id: &str, state: RunState, reason: Option<&str>) {
+    if state.is_over() {
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        tracing::info!("run {id} is {}{reason}", state.name());
     }
 }
 

@@ -126,6 +126,7 @@ async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
     };
     let time = last_seen.unwrap_or_else(crate::store::now);
     pool.store.transition_at(id, state, reason.as_deref(), time).await?;
+    super::note(id, state, reason.as_deref());
     pool.tell(id);
     Ok(())
 }

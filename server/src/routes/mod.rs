@@ -4,6 +4,7 @@ mod chat_stream;
 mod files;
 mod health;
 mod log;
+pub mod metrics;
 mod refusal;
 mod run_socket;
 mod upload;
@@ -19,7 +20,7 @@ use app::{
 };
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::{DefaultBodyLimit, FromRef, Request},
     http::header,
     middleware::{from_fn, from_fn_with_state, map_response},
     routing::{get, post},
@@ -27,7 +28,13 @@ use axum::{
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use leptos_router::location::RequestUrl;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    limit::RequestBodyLimitLayer,
+    trace::{DefaultOnResponse, TraceLayer},
+};
+use tracing::Level;
 
 use crate::{
     board::ServerBoard,
@@ -36,6 +43,8 @@ use crate::{
     security::{self, Gate},
     site::Site,
 };
+
+pub use metrics::Metrics;
 
 /// Recipes and conversations are text; nothing larger is sent to the board.
 const LARGEST_BODY: usize = 2 << 20;
@@ -49,6 +58,7 @@ pub struct AppState {
     pub chat: Arc<Chat>,
     pub gate: Arc<Gate>,
     pub board: Arc<ServerBoard>,
+    pub metrics: Arc<Metrics>,
 }
 
 /// What the board answers to; in the folder of a site that the gate knows, and as a site of its own for a proxy that
@@ -63,6 +73,12 @@ pub fn router(state: AppState) -> Router {
 }
 
 fn board(state: AppState) -> Router {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(
+            |request: &Request| tracing::info_span!("request", method = %request.method(), path = request.uri().path()),
+        )
+        .on_request(())
+        .on_response(DefaultOnResponse::new().level(Level::INFO));
     let context = page_context(state.board.clone(), &state.gate, &state.site);
     let pages = generate_route_list(App);
     let options = state.options.clone();
@@ -74,6 +90,7 @@ fn board(state: AppState) -> Router {
         .route("/login", get(security::login_page).post(security::login))
         .route("/logout", post(security::logout))
         .route("/healthz", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .leptos_routes_with_context(&state, pages, context, move || shell(options.clone()))
         .fallback_service(files)
         .layer(map_response(refusal::with_status))
@@ -85,6 +102,8 @@ fn board(state: AppState) -> Router {
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(state.gate.clone(), security::guard))
         .layer(from_fn(security::set_headers))
+        .layer(from_fn_with_state(state.metrics.clone(), metrics::count))
+        .layer(trace)
         .with_state(state)
 }
 

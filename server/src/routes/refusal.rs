@@ -8,6 +8,8 @@ use axum::{
 };
 use http_body_util::BodyExt;
 
+use crate::connections::TOO_SLOW;
+
 /// Set by leptos on an answer that is an error.
 const ERROR: &str = "serverfnerror";
 /// What a body that is longer than the router's limit is refused with while it is read.
@@ -34,6 +36,7 @@ fn status(error: &BoardError) -> StatusCode {
         BoardError::Refused(_) => StatusCode::CONFLICT,
         BoardError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         BoardError::Malformed(reason) if reason.contains(TOO_LONG) => StatusCode::PAYLOAD_TOO_LARGE,
+        BoardError::Malformed(reason) if reason.contains(TOO_SLOW) => StatusCode::REQUEST_TIMEOUT,
         BoardError::Malformed(_) => StatusCode::BAD_REQUEST,
         BoardError::Internal(_) | BoardError::Unreachable(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

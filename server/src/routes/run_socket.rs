@@ -1,6 +1,6 @@
 //! `GET /ws/runs/{id}?after=SEQ`: what happened in a run since, then what happens.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use app::api::Frame;
 use axum::{
@@ -15,13 +15,18 @@ use axum::{
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
+    connections::Place,
     pool::{Pool, Update},
+    routes::Metrics,
     security::SessionEnd,
     store::StoreError,
 };
 
 /// Keeps proxies from dropping a silent connection, and finds clients that are gone.
 const PING: Duration = Duration::from_secs(20);
+
+/// The largest message that is taken in: watchers say nothing, and what they say is held in memory until it is whole.
+const LARGEST: usize = 4 << 10;
 
 #[derive(serde::Deserialize)]
 pub struct After {
@@ -34,11 +39,15 @@ pub async fn run_socket(
     Path(id): Path<String>,
     Query(After { after }): Query<After>,
     State(pool): State<Pool>,
+    State(metrics): State<Arc<Metrics>>,
     session: Option<Extension<SessionEnd>>,
+    place: Option<Extension<Place>>,
 ) -> Response {
+    let socket = socket.max_message_size(LARGEST).max_frame_size(LARGEST);
     let session = session.map(|Extension(end)| end).unwrap_or_default();
     match pool.store().run(&id).await {
         Ok(_) => socket.on_upgrade(move |socket| async move {
+            let (_place, _counted) = (place, metrics.watcher());
             let mut watcher = Watcher { socket, pool, id, seen: after };
             tokio::select! {
                 left = watcher.watch() => if let Err(e) = left {
@@ -70,6 +79,7 @@ impl Watcher {
         let mut updates = self.pool.subscribe(&self.id);
         self.back_fill().await?;
         let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
+        let mut is_heard = true;
         loop {
             tokio::select! {
                 update = updates.recv() => match update {
@@ -80,9 +90,17 @@ impl Watcher {
                 },
                 message = self.socket.recv() => match message {
                     None | Some(Ok(Message::Close(_))) => return Ok(()),
-                    Some(message) => drop(message?),
+                    Some(message) => {
+                        message?;
+                        is_heard = true;
+                    }
                 },
-                _ = ping.tick() => self.socket.send(Message::Ping(Vec::new().into())).await?,
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut is_heard) {
+                        return Err("it does not answer".into());
+                    }
+                    self.socket.send(Message::Ping(Vec::new().into())).await?;
+                }
             }
         }
     }

@@ -18,16 +18,19 @@ pub use origin::{Hosts, is_loopback};
 pub use public_url::{NotAnAddress, PublicUrl};
 pub use sessions::{SessionEnd, random_word};
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 
-use sessions::{Scope, Sessions};
+use sessions::{Attempt, Scope, Sessions};
 
 /// Decides over every request.
 pub struct Gate {
@@ -62,6 +65,14 @@ impl Gate {
         Redirect::to(&format!("{}{path}", self.base()))
     }
 
+    /// A try of the password like every other, for a single request.
+    async fn admits_monitor(&self, headers: &HeaderMap, from: IpAddr) -> Option<SessionEnd> {
+        let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+        let sessions = self.sessions.as_ref()?;
+        let attempt = sessions.try_password(from, headers, self.scope(headers), token).await;
+        (attempt == Attempt::Right).then(SessionEnd::default)
+    }
+
     /// Where the cookies of an answer go. Without an address for the public a proxy's word is enough, and so is the
     /// page's own origin: whoever lies keeps nothing from anyone else.
     fn scope(&self, headers: &HeaderMap) -> Scope<'_> {
@@ -77,6 +88,9 @@ impl Gate {
     }
 }
 
+/// What monitors fetch, which keep no cookies: they may send the password as a bearer token (RFC 6750, 2.1).
+const METRICS: &str = "/metrics";
+
 /// Paths that anyone may fetch: the login page with what it looks like, and the health check.
 fn is_public(path: &str) -> bool {
     matches!(path, "/login" | "/healthz" | "/favicon.ico" | "/favicon.svg" | "/robots.txt")
@@ -85,15 +99,23 @@ fn is_public(path: &str) -> bool {
 }
 
 /// The outermost check of the router. A request that is let in carries the [`SessionEnd`] of its session.
-pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+pub async fn guard(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if let Err(why) = gate.hosts.check(&request) {
         tracing::warn!("refused {} {}: {why}", request.method(), request.uri().path());
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    let end = match &gate.sessions {
+    let mut end = match &gate.sessions {
         Some(sessions) => sessions.admits(request.headers(), gate.scope(request.headers())),
         None => Some(SessionEnd::default()),
     };
+    if end.is_none() && request.uri().path() == METRICS {
+        end = gate.admits_monitor(request.headers(), from.ip()).await;
+    }
     match end {
         Some(end) => drop(request.extensions_mut().insert(end)),
         None if is_public(request.uri().path()) => {}

@@ -262,6 +262,11 @@ impl Store {
         Ok(rows)
     }
 
+    /// How many runs are in each state that some are in.
+    pub async fn count_by_state(&self) -> Result<Vec<(String, i64)>> {
+        Ok(sqlx::query_as("SELECT state, count(*) FROM runs GROUP BY state").fetch_all(&self.db).await?)
+    }
+
     /// Runs that have, or should have, a worker.
     pub async fn live_runs(&self) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
