@@ -1,6 +1,7 @@
 //! All words of the pages, in English and Chinese. Labels of arguments come from the recipe's own table.
 
 mod en;
+mod said;
 mod zh;
 
 use leptos::prelude::use_context;
@@ -9,6 +10,7 @@ use recipe::{FinetuningType, RunState};
 
 use crate::prefs::Preferences;
 pub use en::EN;
+pub use said::said;
 pub use zh::ZH;
 
 /// Declares the table of words: a field for each, and a list of them all for tests.

@@ -5,7 +5,7 @@ use recipe::{Event, EventBody, Pace, Phase, Point, Recipe};
 
 use super::LogLine;
 use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
-use crate::i18n::{Words, words};
+use crate::i18n::{Lang, lang};
 
 /// Lines of log that a page keeps; the file has them all.
 const LOG_LINES: usize = 2000;
@@ -38,7 +38,7 @@ pub struct Fold {
     /// How many lines at the end of the log are a dead worker's last words, which are no events.
     last_words: StoredValue<usize>,
     /// Lines of the log are in the page's language.
-    words: &'static Words,
+    lang: Lang,
     /// `save_total_limit`: so many checkpoints are kept.
     kept: Option<usize>,
 }
@@ -46,10 +46,10 @@ pub struct Fold {
 impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
         let RunDetail { trainable_params, total_params, num_examples, last_words, .. } = detail;
-        let words = words();
+        let lang = lang();
         let kept = Recipe::parse_yaml(&detail.recipe, &[]).ok().and_then(|recipe| recipe.save_total_limit);
         let count = last_words.len();
-        let said = detail.log.iter().filter_map(|event| LogLine::of(event, words));
+        let said = detail.log.iter().filter_map(|event| LogLine::of(event, lang));
         let log: Vec<LogLine> = said.chain(last_words.into_iter().map(LogLine::printed)).collect();
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
@@ -63,7 +63,7 @@ impl Fold {
             seen: StoredValue::new(0),
             page_seen: StoredValue::new(detail.last_seq),
             last_words: StoredValue::new(count),
-            words,
+            lang,
             kept,
         }
     }
@@ -141,7 +141,7 @@ impl Fold {
 
     fn take(&self, event: Event, changed: &mut Changed) {
         let is_new = event.seq > self.page_seen.get_value();
-        if let Some(line) = LogLine::of(&event, self.words).filter(|_| is_new) {
+        if let Some(line) = LogLine::of(&event, self.lang).filter(|_| is_new) {
             self.log.update_untracked(|lines| push_line(lines, line));
             self.last_words.set_value(0);
             changed.log = true;

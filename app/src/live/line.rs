@@ -1,9 +1,9 @@
 //! What a run's log says of its events, a line each, in the language of the page.
 
-use recipe::{Event, EventBody, LogLevel, Outcome, Point};
+use recipe::{Event, EventBody, Lang, LogLevel, Outcome, Point};
 
 use crate::format;
-use crate::i18n::{Words, fill};
+use crate::i18n::{Words, fill, said, words_of};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogLine {
@@ -17,9 +17,10 @@ pub struct LogLine {
 
 impl LogLine {
     /// The line of an event, if it has one.
-    pub fn of(event: &Event, words: &Words) -> Option<LogLine> {
+    pub fn of(event: &Event, lang: Lang) -> Option<LogLine> {
+        let words = words_of(lang);
         let (level, text) = match &event.body {
-            EventBody::Log { level, message } => (*level, message.clone()),
+            EventBody::Log { level, message } => (*level, said(message, lang)),
             EventBody::Point(point) => (LogLevel::Info, of_point(point, words)),
             EventBody::Start { start_step, total_steps, num_examples, .. } => {
                 let values = [
@@ -46,7 +47,8 @@ impl LogLine {
                     Outcome::Stopped => (LogLevel::Info, words.log_stopped),
                     Outcome::Failed => (LogLevel::Error, words.log_failed),
                 };
-                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let reason =
+                    reason.as_ref().map(|reason| format!(": {}", said(reason, lang))).unwrap_or_default();
                 (level, format!("{ended}{reason}"))
             }
             EventBody::Phase { .. } | EventBody::Progress(_) => return None,
@@ -97,7 +99,6 @@ fn fill_all(text: &str, values: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::i18n::{EN, ZH};
 
     #[test]
     fn lines_tell_steps_evaluations_checkpoints_and_the_end() {
@@ -123,10 +124,10 @@ mod tests {
             EventBody::Checkpoint { step: 10, path: "checkpoint-10".into() },
             EventBody::End { outcome: Outcome::Failed, reason: Some("out of memory".into()) },
         ];
-        let lines = |words| {
+        let lines = |lang| {
             let events = bodies.iter().map(|body| Event { seq: 1, time: 0, body: body.clone() });
             events
-                .filter_map(|event| LogLine::of(&event, words))
+                .filter_map(|event| LogLine::of(&event, lang))
                 .map(|line| line.to_text())
                 .collect::<Vec<_>>()
         };
@@ -136,7 +137,7 @@ mod tests {
             "1970-01-01T00:00:00Z Checkpoint saved: checkpoint-10",
             "1970-01-01T00:00:00Z ERROR Failed: out of memory",
         ];
-        assert_eq!(lines(&EN), expected);
-        assert!(lines(&ZH)[0].contains("第 10 步 · loss 1.5000"));
+        assert_eq!(lines(Lang::En), expected);
+        assert!(lines(Lang::Zh)[0].contains("第 10 步 · loss 1.5000"));
     }
 }

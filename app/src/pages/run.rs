@@ -19,7 +19,7 @@ use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
 use crate::components::state_badge::StateBadge;
 use crate::components::title::PageTitle;
-use crate::i18n::words;
+use crate::i18n::{lang, said, words};
 use crate::live::{Connection, Fold};
 use crate::pages::not_found::NotFoundPage;
 use actions::Actions;
@@ -97,6 +97,7 @@ fn RunView(detail: RunDetail) -> AnyView {
 /// Why the run is where it is; an error where it did not end as it should.
 #[component]
 fn Reason(summary: RwSignal<RunSummary>) -> impl IntoView {
+    let lang = lang();
     let reason = Memo::new(move |_| summary.with(|run| run.reason.clone().map(|reason| (run.state, reason))));
     move || {
         let (state, reason) = reason.get()?;
@@ -105,7 +106,7 @@ fn Reason(summary: RwSignal<RunSummary>) -> impl IntoView {
         Some(view! {
             <div class="notice run-reason" class:error=is_bad role="status">
                 {icon}
-                <p data-test="reason">{reason}</p>
+                <p data-test="reason">{said(&reason, lang)}</p>
             </div>
         })
     }

@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use app::{i18n::Words, live::LogLine};
-use recipe::Event;
+use app::live::LogLine;
+use recipe::{Event, Lang};
 
 /// Bytes at the end of the file that a page's first lines are taken from.
 const TAIL: u64 = 192 << 10;
@@ -30,7 +30,7 @@ pub fn newest(path: &Path) -> io::Result<Vec<Event>> {
 ///
 /// # Errors
 /// The file cannot be read, or nobody takes what is written.
-pub fn write(path: &Path, words: &Words, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(path: &Path, lang: Lang, out: &mut dyn Write) -> io::Result<()> {
     /// An event is far shorter; a line that is not one is not kept in memory.
     const LONGEST_LINE: u64 = 1 << 20;
     let mut file = BufReader::new(File::open(path)?);
@@ -41,7 +41,7 @@ pub fn write(path: &Path, words: &Words, out: &mut dyn Write) -> io::Result<()> 
             return Ok(());
         }
         let event = serde_json::from_slice::<Event>(&line).ok();
-        if let Some(line) = event.and_then(|event| LogLine::of(&event, words)) {
+        if let Some(line) = event.and_then(|event| LogLine::of(&event, lang)) {
             writeln!(out, "{}", line.to_text())?;
         }
     }
@@ -49,7 +49,6 @@ pub fn write(path: &Path, words: &Words, out: &mut dyn Write) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use app::i18n::EN;
 
     use super::*;
 
@@ -67,7 +66,7 @@ mod tests {
         assert_eq!(newest.last().unwrap().seq, 4000);
         assert!((1000..4000).contains(&newest.len()), "{}", newest.len());
         let mut whole = Vec::new();
-        write(&path, &EN, &mut whole).unwrap();
+        write(&path, Lang::En, &mut whole).unwrap();
         let whole = String::from_utf8(whole).unwrap();
         assert_eq!(whole.lines().count(), 4000);
         assert!(whole.starts_with("1970-01-01T00:00:00Z line 1\n"));

@@ -1,6 +1,6 @@
 //! `GET /runs/{id}/log.txt`: a run's whole log, as a file to keep.
 
-use app::{i18n::words_of, prefs::Preferences};
+use app::prefs::Preferences;
 use axum::{
     body::Body,
     extract::{Path, State},
@@ -25,7 +25,7 @@ pub async fn log_file(State(pool): State<Pool>, Path(id): Path<String>, headers:
     let mut writer = SyncIoBridge::new(writer);
     tokio::task::spawn_blocking(move || {
         // Whoever asked may have left, and a run that was just queued has no events yet.
-        if let Err(e) = log::write(&path, words_of(lang), &mut writer) {
+        if let Err(e) = log::write(&path, lang, &mut writer) {
             tracing::debug!("log of run {id}: {e}");
         }
         let _ = writer.shutdown();

@@ -7,7 +7,11 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::{BUNDLE, Profile, prune::prune, site};
+use super::{
+    BUNDLE, Profile,
+    prune::{prune, strip},
+    site,
+};
 
 /// The script that loads the split-off modules, by the name that leptos knows it under.
 const LOADER: &str = "./__wasm_split.______________________.js";
@@ -36,7 +40,8 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
         prune(&mut raw)?;
     }
     let main = module.with_file_name("main.wasm");
-    split(&raw, &main, &package).map_err(|error| anyhow!("splitting {}: {error:#}", module.display()))?;
+    split(&raw, &main, &package, profile)
+        .map_err(|error| anyhow!("splitting {}: {error:#}", module.display()))?;
     Bindgen::new()
         .input_bytes(BUNDLE, fs::read(&main)?)
         .web(true)
@@ -56,7 +61,7 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
 }
 
 /// Splits the module where its code says so: a main one for wasm-bindgen, the others into the package as they are.
-fn split(raw: &[u8], main: &Path, package: &Path) -> anyhow::Result<()> {
+fn split(raw: &[u8], main: &Path, package: &Path, profile: Profile) -> anyhow::Result<()> {
     let main_script = format!("./{BUNDLE}.js");
     let mut options = wasm_split_cli_support::Options::new(raw);
     options.output_dir = package;
@@ -64,6 +69,11 @@ fn split(raw: &[u8], main: &Path, package: &Path) -> anyhow::Result<()> {
     options.main_module = &main_script;
     options.link_name = LOADER;
     let split = wasm_split_cli_support::transform(options).map_err(|error| anyhow!("{error:#}"))?;
+    if profile == Profile::Release {
+        for path in split.split_modules {
+            fs::write(&path, strip(&fs::read(&path)?)?)?;
+        }
+    }
     fs::write(package.join(MANIFEST), serde_json::to_vec(&split.prefetch_map)?)?;
     Ok(())
 }

@@ -39,6 +39,29 @@ pub fn prune(module: &mut Vec<u8>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A module without what only tools read: names above all.
+///
+/// # Errors
+/// It is no module.
+pub fn strip(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    const HEADER: usize = 8;
+    let (mut kept, mut end_of_last) = (module[..HEADER.min(module.len())].to_vec(), HEADER);
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Some((kind, range)) = payload.as_section() {
+            let section = end_of_last..bytes(&range).end;
+            end_of_last = section.end;
+            if kind != CUSTOM {
+                kept.extend_from_slice(&module[section]);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The kind of a section that does not bear on what a module does.
+const CUSTOM: u8 = 0;
+
 const UNREACHABLE: u8 = 0x00;
 const NOP: u8 = 0x01;
 const END: u8 = 0x0b;

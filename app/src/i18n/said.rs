@@ -1,0 +1,122 @@
+//! What a run says of itself, in the language of the page. Workers write English, into files that outlive the page;
+//! what they write is known, so it is found here by its form.
+
+use recipe::Lang;
+
+/// Sentences with `{}` for each value, and the same in Chinese; of two that fit the first counts.
+const SAID: &[(&str, &str)] = &[
+    // Setting out
+    ("training on {}", "训练设备：{}"),
+    ("the vocabulary has grown to {} rows", "词表已扩展到 {} 行"),
+    ("{} are trained, too", "{} 也参与训练"),
+    ("Dataset \"{}\": {} rows; {}.", "数据集“{}”：{} 行；{}。"),
+    ("Dataset \"{}\": {} rows.", "数据集“{}”：{} 行。"),
+    ("Dataset \"{}\": encoded before, read from {}.", "数据集“{}”：先前已编码，读取自 {}。"),
+    (
+        "Dataset \"{}\": num_samples has no effect on streamed data.",
+        "数据集“{}”：num_samples 对流式数据无效。",
+    ),
+    ("Dataset \"{}\": {}.", "数据集“{}”：{}。"),
+    ("First example:\n{}", "第一个样本：\n{}"),
+    ("What counts in its loss:\n{}", "其中计入损失的部分：\n{}"),
+    (
+        "{} examples are longer than {} tokens and were left out of packing.",
+        "{} 个样本超过 {} 个词元，未参与打包。",
+    ),
+    (
+        "Encoded data are read from {}; other settings of data have no effect.",
+        "已编码数据读取自 {}；其他数据设置无效。",
+    ),
+    ("trainable params: {} || all params: {} || trainable%: {}", "可训练参数：{}，全部参数：{}，占比：{}%"),
+    // Going on
+    ("Going on from {} after step {}.", "从 {} 继续，自第 {} 步之后。"),
+    ("Passing over a checkpoint that cannot be gone on from: {}", "跳过一个无法继续的检查点：{}"),
+    (
+        "Starting from step 0: no checkpoint in {} can be gone on from.",
+        "从第 0 步开始：{} 中没有可继续的检查点。",
+    ),
+    (
+        "Starting afresh, as overwrite_output_dir is true: the checkpoints in {} go with the first step; \
+         resume_from_checkpoint=true goes on from {} instead.",
+        "因 overwrite_output_dir 为 true 而重新开始：{} 中的检查点将在第一步后删除；设 resume_from_checkpoint=true 可从 {} 继续。",
+    ),
+    // The end
+    ("The best weights are those of {} ({} {}).", "最佳权重来自 {}（{} {}）。"),
+    ("{} was the best but is gone: the last weights stay.", "{} 最佳但已不在：保留最后的权重。"),
+    (
+        "the loss of step {} is {}: training has diverged; try a lower learning_rate",
+        "第 {} 步的损失为 {}：训练已发散；请降低 learning_rate",
+    ),
+    ("the engine broke: {}", "引擎出错：{}"),
+    ("asked to stop after the current step", "已请求在当前步后停止"),
+    ("cancelled", "已取消"),
+    ("stopped before training began", "在训练开始前停止"),
+    ("the server ends: stopping after the current step", "服务器即将关闭：当前步后停止"),
+    ("cannot start a worker: {}", "无法启动训练进程：{}"),
+    ("cannot {} {}: {}", "无法执行（{}）{}：{}"),
+    // A notice: key, value and why.
+    ("{}: {} (`max_steps` decides when training ends)", "{}：{}（训练何时结束由 `max_steps` 决定）"),
+    ("{} is in {}", "{} 位于 {}"),
+];
+
+/// A sentence of a run in a language; what is not known stays as it is.
+pub fn said(text: &str, lang: Lang) -> String {
+    let found = match lang {
+        Lang::En => None,
+        Lang::Zh => SAID.iter().find_map(|(form, zh)| Some((values(form, text)?, zh))),
+    };
+    let Some((values, form)) = found else { return text.to_owned() };
+    let mut parts = form.split("{}");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for (value, part) in values.iter().zip(parts) {
+        filled.push_str(value);
+        filled.push_str(part);
+    }
+    filled
+}
+
+/// The values that a sentence of this form has, if it is of this form.
+fn values<'a>(form: &str, text: &'a str) -> Option<Vec<&'a str>> {
+    let mut parts = form.split("{}");
+    let mut rest = text.strip_prefix(parts.next()?)?;
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty().then(Vec::new) };
+    let mut values = Vec::new();
+    for part in between {
+        let (value, after) = rest.split_once(part)?;
+        values.push(value);
+        rest = after;
+    }
+    values.push(rest.strip_suffix(last)?);
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_known_by_their_form() {
+        let cases = [
+            ("Dataset \"identity\": 90 rows.", "数据集“identity”：90 行。"),
+            (
+                "the loss of step 3 is NaN: training has diverged; try a lower learning_rate",
+                "第 3 步的损失为 NaN：训练已发散；请降低 learning_rate",
+            ),
+            ("cancelled", "已取消"),
+            ("cancelled by nobody", "cancelled by nobody"),
+            ("First example:\nDataset \"x\": 1 rows.", "第一个样本：\nDataset \"x\": 1 rows."),
+            ("", ""),
+        ];
+        for (text, zh) in cases {
+            assert_eq!((said(text, Lang::Zh), said(text, Lang::En)), (zh.to_owned(), text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn both_languages_have_the_same_holes() {
+        for (en, zh) in SAID {
+            assert_eq!(en.matches("{}").count(), zh.matches("{}").count(), "{en}");
+        }
+    }
+}
