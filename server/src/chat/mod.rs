@@ -14,6 +14,7 @@ pub use engine::load;
 pub use worker::{Answer, Model, end_with_parent, serve};
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -31,12 +32,18 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{pool::WorkerCommand, security::random_word};
+use crate::{
+    pool::{WorkerCommand, end_before_server},
+    security::random_word,
+};
 
 /// Begins the lines in which a model's process says how far a download is.
 pub const DOWNLOADING: &str = "downloading ";
 /// How often a loading model is asked whether it is ready.
 const BEAT: Duration = Duration::from_millis(50);
+
+/// How often a loaded model is asked whether it answers.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// What is to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +81,8 @@ struct State {
     status: ChatStatus,
     source: Option<Source>,
     socket: Option<Arc<SocketDir>>,
+    /// The process is there and does not answer.
+    is_still: bool,
     /// The task that holds the process; ending it ends the process.
     keeper: Option<AbortHandle>,
     /// Counts loads and unloads, so that a keeper knows whether it still speaks for the current one.
@@ -90,7 +99,13 @@ impl Chat {
     }
 
     pub fn status(&self) -> ChatStatus {
-        self.lock().status.clone()
+        let state = self.lock();
+        match &state.status {
+            ChatStatus::Ready { target, .. } if state.is_still => {
+                ChatStatus::Failed { target: target.clone(), reason: ChatError::Still.to_string() }
+            }
+            status => status.clone(),
+        }
     }
 
     /// Loads a model in place of the one that is loaded. Returns at once; [`Chat::status`] tells.
@@ -141,7 +156,10 @@ impl Chat {
         // Everyone on this machine sees the words of a command, and its user alone the environment.
         command.envs(tokens.hugging_face.as_ref().map(|token| ("HF_TOKEN", token)));
         command.envs(tokens.model_scope.as_ref().map(|token| ("MODELSCOPE_API_TOKEN", token)));
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let child = command.spawn()?;
+        child.id().map(end_before_server);
+        Ok(child)
     }
 
     /// Asks the loaded model for an answer. Dropping the stream ends the generation.
@@ -152,6 +170,7 @@ impl Chat {
         let socket = {
             let state = self.lock();
             match (&state.status, &state.socket) {
+                (ChatStatus::Ready { .. }, _) if state.is_still => return Err(ChatError::Still),
                 (ChatStatus::Ready { .. }, Some(socket)) => socket.clone(),
                 (ChatStatus::Loading { .. }, _) => return Err(ChatError::Loading),
                 _ => return Err(ChatError::Unloaded),
@@ -208,7 +227,10 @@ async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u
                 target: source.target.clone(),
                 label: source.label.clone(),
             });
-            child.wait().await
+            tokio::select! {
+                ended = child.wait() => ended,
+                never = listen(&chat, &path, turn) => match never {},
+            }
         }
     };
     let words = words.await.unwrap_or_default();
@@ -218,6 +240,18 @@ async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u
         Err(e) => format!("the model's process is lost: {e}"),
     };
     chat.settle(turn, |source| ChatStatus::Failed { target: source.target.clone(), reason });
+}
+
+/// Notes whether the process answers, again and again.
+async fn listen(chat: &Chat, socket: &Path, turn: u64) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let is_still = matches!(client::health(socket).await, Err(ChatError::Still));
+        let mut state = chat.lock();
+        if state.turn == turn {
+            state.is_still = is_still;
+        }
+    }
 }
 
 async fn ready(socket: &Path) {
