@@ -47,10 +47,12 @@ RUN install --directory --owner chandler /chandler/models /chandler/runs /chandl
 USER chandler
 WORKDIR /chandler
 # Encoded data, and what was fetched from hubs, go into the cache. Nothing of a container outlives its first
-# process: runs stop with a checkpoint when it is told to end, and go on when it is back.
+# process: runs stop with a checkpoint when it is told to end, and go on when it is back; so do those that a kill or
+# a power cut has ended.
 ENV LEPTOS_SITE_ROOT=/usr/local/share/chandler/site \
     XDG_CACHE_HOME=/chandler/cache \
-    CHANDLER_STOP_RUNS_ON_EXIT=true
+    CHANDLER_STOP_RUNS_ON_EXIT=true \
+    CHANDLER_RESUME_INTERRUPTED=true
 VOLUME ["/chandler/models", "/chandler/data", "/chandler/runs", "/chandler/cache", "/chandler/saves"]
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --start-interval=1s \

@@ -305,7 +305,14 @@ impl FromServerFnError for BoardError {
 #[cfg(feature = "ssr")]
 #[async_trait::async_trait]
 pub trait Board: Send + Sync {
-    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError>;
+    /// Newest first, from place `from` on; without a `count` as many as a list may have.
+    async fn runs(
+        &self,
+        filter: RunFilter,
+        from: u64,
+        count: Option<u64>,
+    ) -> Result<Vec<RunSummary>, BoardError>;
+    async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError>;
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError>;
     /// Validates and queues a recipe given as YAML; answers with the run's id.
     async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError>;
@@ -318,7 +325,8 @@ pub trait Board: Send + Sync {
     async fn delete(&self, id: &str) -> Result<(), BoardError>;
     async fn rename(&self, id: &str, name: String) -> Result<(), BoardError>;
     async fn choices(&self) -> Result<FormChoices, BoardError>;
-    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError>;
+    /// Models, and what the newest runs have left; what the run of `wanted` has left as well.
+    async fn chat_targets(&self, wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError>;
     async fn chat_status(&self) -> Result<ChatStatus, BoardError>;
     async fn load_chat(&self, target: String, template: Option<String>) -> Result<(), BoardError>;
     async fn unload_chat(&self) -> Result<(), BoardError>;

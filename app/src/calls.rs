@@ -20,8 +20,18 @@ fn board() -> Result<std::sync::Arc<dyn crate::api::Board>, BoardError> {
 }
 
 #[server(endpoint = "runs", input = GetUrl, output = TextJson)]
-pub async fn runs(search: String, state: Option<RunState>) -> Result<Vec<RunSummary>, BoardError> {
-    board()?.runs(crate::api::RunFilter { search, state }).await
+pub async fn runs(
+    search: String,
+    state: Option<RunState>,
+    from: Option<u64>,
+    count: Option<u64>,
+) -> Result<Vec<RunSummary>, BoardError> {
+    board()?.runs(crate::api::RunFilter { search, state }, from.unwrap_or(0), count).await
+}
+
+#[server(endpoint = "count_runs", input = GetUrl, output = TextJson)]
+pub async fn count_runs(search: String, state: Option<RunState>) -> Result<u64, BoardError> {
+    board()?.count_runs(crate::api::RunFilter { search, state }).await
 }
 
 #[server(endpoint = "run", input = GetUrl, output = TextJson)]
@@ -76,8 +86,8 @@ pub async fn choices() -> Result<FormChoices, BoardError> {
 }
 
 #[server(endpoint = "chat_targets", input = GetUrl, output = TextJson)]
-pub async fn chat_targets() -> Result<Vec<ChatTarget>, BoardError> {
-    board()?.chat_targets().await
+pub async fn chat_targets(wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
+    board()?.chat_targets(wanted).await
 }
 
 #[server(name = AskChatStatus, endpoint = "chat_status", input = GetUrl, output = TextJson)]

@@ -65,6 +65,14 @@ impl Error {
         Error::File { path: path.as_ref().to_owned(), message: message.into() }
     }
 
+    /// Whether something in this folder is what went wrong.
+    pub fn is_within(&self, folder: &Path) -> bool {
+        match self {
+            Error::Io { path, .. } | Error::File { path, .. } => path.starts_with(folder),
+            _ => false,
+        }
+    }
+
     pub fn recipe(key: &str, message: impl Into<String>) -> Self {
         Error::Recipe { key: key.to_owned(), message: message.into() }
     }

@@ -133,7 +133,10 @@ fn checkpoints_are_limited_and_a_broken_one_is_passed_over() {
 #[test]
 fn a_damaged_checkpoint_is_passed_over() {
     type Damage = (&'static str, fn(&Path));
-    let damages: [Damage; 5] = [
+    let damages: [Damage; 8] = [
+        ("optimizer.safetensors", flip),
+        ("adapter_model.safetensors", flip),
+        ("SHA256SUMS", shorten),
         ("optimizer.safetensors", shorten),
         ("adapter_model.safetensors", shorten),
         ("adapter_model.safetensors", |path| fs::remove_file(path).unwrap()),
@@ -159,6 +162,79 @@ fn a_damaged_checkpoint_is_passed_over() {
     }
 }
 
+/// Checkpoints that earlier versions wrote have no digests: what does not fit the run is passed over all the same, and
+/// one that was named is refused.
+#[test]
+fn a_checkpoint_of_another_run_is_passed_over() {
+    const EXTRA: &str = "save_steps: 1\nlora_rank: 4\n";
+    let (first, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    run(&recipe(first.path(), EXTRA), Some(3)).unwrap();
+    run(&recipe(other.path(), "save_steps: 1\nlora_rank: 2\n"), Some(3)).unwrap();
+    type Change = fn(&Path, &Path);
+    let adapter: Change = |from, to| {
+        for name in ["adapter_model.safetensors", "adapter_config.json"] {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    };
+    let optimizer: Change = |from, to| {
+        fs::copy(from.join("optimizer.safetensors"), to.join("optimizer.safetensors")).unwrap();
+    };
+    let both: Change = |from, to| {
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let step: Change = |_, to| edit_state(to, |state| state["step"] = u64::MAX.into());
+    let other_step: Change = |_, to| edit_state(to, |state| state["step"] = 2.into());
+    for change in [adapter, optimizer, both, step, other_step] {
+        let output = TempDir::new().unwrap();
+        for step in [2, 3] {
+            let name = format!("checkpoint-{step}");
+            copy(&first.path().join(&name), &output.path().join(&name));
+            fs::remove_file(output.path().join(&name).join("SHA256SUMS")).unwrap();
+        }
+        let newest = output.path().join("checkpoint-3");
+        change(&other.path().join("checkpoint-3"), &newest);
+        let _ = fs::remove_file(newest.join("SHA256SUMS"));
+        edit_state(&newest, |state| state["files"] = serde_json::json!({}));
+        let named = format!("{EXTRA}resume_from_checkpoint: {}\n", newest.display());
+        let refused = run(&recipe(output.path(), &named), None).unwrap_err().to_string();
+        assert!(refused.contains("checkpoint-3"), "{refused}");
+        let (_, points) = run(&recipe(output.path(), EXTRA), Some(3)).unwrap();
+        assert_eq!(points.first().unwrap().step, 3);
+    }
+}
+
+fn edit_state(checkpoint: &Path, change: fn(&mut serde_json::Value)) {
+    let path = checkpoint.join("chandler_state.json");
+    let mut state = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut state);
+    fs::write(path, state.to_string()).unwrap();
+}
+
+/// A run whose rows have changed is another run, though they are as many as before.
+#[test]
+fn other_rows_are_noticed() {
+    let (folder, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::write(folder.path().join("dataset_info.json"), r#"{"rows": {"file_name": "rows.json"}}"#).unwrap();
+    let write = |answer: &str| {
+        let row = |n: u32| serde_json::json!({"instruction": format!("say {n}"), "output": answer});
+        let rows: Vec<_> = (0..8).map(row).collect();
+        fs::write(folder.path().join("rows.json"), serde_json::Value::from(rows).to_string()).unwrap();
+    };
+    let mut recipe = recipe(output.path(), "");
+    recipe.dataset = vec!["rows".into()];
+    recipe.dataset_dir = folder.path().display().to_string();
+    write("one");
+    run(&recipe, Some(2)).unwrap();
+    write("two");
+    let refused = run(&recipe, None).unwrap_err().to_string();
+    assert!(refused.starts_with("dataset: the 8 examples are others"), "{refused}");
+    write("one");
+    assert_eq!(run(&recipe, Some(3)).unwrap().1.first().unwrap().step, 3);
+}
+
 /// As the board asks for it: nothing can be gone on from, and the run is to run.
 #[test]
 fn without_a_whole_checkpoint_a_run_that_may_starts_from_its_beginning() {
@@ -176,6 +252,13 @@ fn without_a_whole_checkpoint_a_run_that_may_starts_from_its_beginning() {
     let summary = train(&recipe(output.path(), "overwrite_output_dir: true\n"), &mut sink, &stop).unwrap();
     assert_eq!(summary.steps, 1);
     assert!(said.iter().any(|line| line.contains("Starting from step 0")), "{said:?}");
+}
+
+/// The last bit: a number that a checkpoint without digests would be gone on from with.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
 }
 
 fn shorten(path: &Path) {

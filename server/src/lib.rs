@@ -6,6 +6,9 @@
 //! `security` decides who may ask.
 #![recursion_limit = "512"]
 
+#[macro_use]
+mod print;
+
 pub mod board;
 pub mod chat;
 pub mod cli;

@@ -41,6 +41,8 @@ pub struct ServeConfig {
     pub slots: usize,
     /// Workers are stopped with a checkpoint when the server ends, instead of training on.
     pub stop_runs_on_exit: bool,
+    /// Runs that were cut off while no server was there go on by themselves.
+    pub resume_interrupted: bool,
     /// The largest file, in bytes, that is taken into the data folder.
     pub largest_upload: u64,
 }
@@ -75,8 +77,12 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let _lock = lock(&folders.runs_dir)?;
     let store = Store::open(&folders.runs_dir.join("chandler.db")).await?;
     let worker = WorkerCommand::this_binary();
-    let pool_config =
-        PoolConfig { runs_dir: folders.runs_dir.clone(), slots: config.slots, worker: worker.clone() };
+    let pool_config = PoolConfig {
+        runs_dir: folders.runs_dir.clone(),
+        slots: config.slots,
+        worker: worker.clone(),
+        resume_interrupted: config.resume_interrupted,
+    };
     let pool = Pool::start(store, pool_config).await?;
     chat::tidy_up(&folders.runs_dir);
     let chat = Chat::in_folders(worker, vec![folders.runs_dir.clone(), std::env::temp_dir()]);

@@ -52,7 +52,12 @@ impl Board {
         let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
         // No worker is ever started here: the program cannot be.
         let worker = WorkerCommand { program: PathBuf::from("/nonexistent"), args: Vec::new() };
-        let config = PoolConfig { runs_dir: folders.runs_dir.clone(), slots: 1, worker: worker.clone() };
+        let config = PoolConfig {
+            runs_dir: folders.runs_dir.clone(),
+            slots: 1,
+            worker: worker.clone(),
+            resume_interrupted: false,
+        };
         let pool = Pool::start(store, config).await.unwrap();
         let chat = Chat::new(worker);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -60,7 +60,12 @@ impl Place {
         let worker = WorkerCommand { program: PathBuf::from("/usr/bin/env"), args };
 
         let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
-        let config = PoolConfig { runs_dir: folders.runs_dir.clone(), slots: 1, worker: worker.clone() };
+        let config = PoolConfig {
+            runs_dir: folders.runs_dir.clone(),
+            slots: 1,
+            worker: worker.clone(),
+            resume_interrupted: false,
+        };
         let pool = Pool::start(store, config).await.unwrap();
         let board = ServerBoard::new(pool.clone(), folders, Chat::new(worker), 1 << 20);
         Place { board, pool, _dir: dir }

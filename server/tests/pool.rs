@@ -44,7 +44,8 @@ impl Script {
 fn worker_process() {
     let args: Vec<String> = std::env::args().collect();
     let Some(at) = args.iter().position(|arg| arg == "--run-dir") else { return };
-    let code = train(Path::new(&args[at + 1]));
+    let after = args.iter().position(|arg| arg == "--events-after").unwrap() + 1;
+    let code = train(Path::new(&args[at + 1]), args[after].parse().unwrap());
     std::process::exit(code);
 }
 
@@ -52,7 +53,7 @@ fn point(step: u64) -> EventBody {
     EventBody::Point(Point { step, loss: 10.0 / step as f64, tokens: step * 100, ..Point::default() })
 }
 
-fn train(dir: &Path) -> i32 {
+fn train(dir: &Path, after: u64) -> i32 {
     // Between its start and the first thing it does, a signal finds no one who would listen.
     if Script(fs::read_to_string(dir.join("recipe.yaml")).unwrap()).flag("deaf")
         && dir.join("attempted").exists()
@@ -64,7 +65,7 @@ fn train(dir: &Path) -> i32 {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, stop.clone()).unwrap();
     let script = Script(fs::read_to_string(dir.join("recipe.yaml")).unwrap());
     let _lock = RunLock::take(dir).unwrap();
-    let mut events = EventWriter::open(&dir.join(EVENTS_FILE)).unwrap();
+    let mut events = EventWriter::open(&dir.join(EVENTS_FILE), after).unwrap();
     let saved = dir.join(OUTPUT_DIR).join("step");
     let start: u64 = fs::read_to_string(&saved).ok().and_then(|step| step.parse().ok()).unwrap_or(0);
     let first_attempt = !dir.join("attempted").exists();
@@ -132,9 +133,14 @@ impl Place {
     }
 
     async fn pool(&self) -> Pool {
+        self.pool_that(false).await
+    }
+
+    /// A pool that goes on by itself with runs that were cut off, or not.
+    async fn pool_that(&self, resume_interrupted: bool) -> Pool {
         let args = ["--exact", "worker_process", "--nocapture", "--"].map(OsString::from).to_vec();
         let worker = WorkerCommand { program: std::env::current_exe().unwrap(), args };
-        let config = PoolConfig { runs_dir: self.dir.clone(), slots: 1, worker };
+        let config = PoolConfig { runs_dir: self.dir.clone(), slots: 1, worker, resume_interrupted };
         let store = Store::open(&self.dir.join("chandler.db")).await.unwrap();
         Pool::start(store, config).await.unwrap()
     }
@@ -394,10 +400,9 @@ async fn watchers_hear_every_event_once_and_in_order() {
     pool.enqueue(&run("a"), "steps=40\nsleep=3").await.unwrap();
     let (mut heard, mut last_state) = (Vec::new(), RunState::Queued);
     while !last_state.is_over() {
-        match tokio::time::timeout(PATIENCE, updates.recv()).await.unwrap().unwrap() {
-            Update::Events(events) => heard.extend(events.iter().cloned()),
-            Update::Row => last_state = pool.store().run("a").await.unwrap().state,
-        }
+        let update: Arc<Update> = tokio::time::timeout(PATIENCE, updates.recv()).await.unwrap().unwrap();
+        heard.extend(update.events.iter().cloned());
+        last_state = update.run.state;
     }
     assert_eq!(heard, place.events("a"));
     assert_eq!(pool.store().events_after("a", 0).await.unwrap(), heard);
@@ -486,13 +491,187 @@ async fn time_at_work_leaves_out_the_time_between() {
 }
 
 #[tokio::test]
-async fn runs_beyond_what_a_list_shows_are_found() {
+async fn a_long_history_comes_a_page_at_a_time() {
     let place = Place::new();
     let store = Store::open(&place.dir.join("chandler.db")).await.unwrap();
-    for number in 0..510 {
+    for number in 0..60 {
         store.insert_run(&run(&format!("r{number:03}"))).await.unwrap();
     }
-    assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 500);
-    let all = store.all_runs().await.unwrap();
-    assert_eq!((all.len(), all[509].id.as_str()), (510, "r000"));
+    let all = RunFilter::default();
+    let mut seen = Vec::new();
+    for page in 0..4 {
+        seen.extend(store.runs(&all, page * 25, 25).await.unwrap().into_iter().map(|run| run.id));
+    }
+    assert!(seen.into_iter().eq((0..60).rev().map(|number| format!("r{number:03}"))));
+    assert_eq!(store.count_runs(&all).await.unwrap(), 60);
+    let some = RunFilter { search: "r05".to_owned(), ..all };
+    assert_eq!(store.count_runs(&some).await.unwrap(), 10);
+    assert_eq!(store.runs(&some, 8, 25).await.unwrap().len(), 2);
+}
+
+/// Whatever becomes of the event file between two attempts, the curve is whole.
+#[tokio::test]
+async fn a_shortened_event_file_loses_no_point() {
+    type Change = fn(&Path);
+    let changes: [Change; 4] = [
+        |path| fs::write(path, "").unwrap(),
+        |path| {
+            let text = fs::read_to_string(path).unwrap();
+            fs::write(path, &text[..text.len() / 2]).unwrap();
+        },
+        |path| {
+            let text = fs::read_to_string(path).unwrap();
+            fs::write(path, &text[..text.len() - 10]).unwrap();
+        },
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    let place = Place::new();
+    let pool = place.pool().await;
+    for (number, change) in changes.into_iter().enumerate() {
+        let id = format!("r{number}");
+        pool.enqueue(&run(&id), "steps=40\nsleep=10").await.unwrap();
+        until_step(&pool, &id, 12).await;
+        pool.stop(&id).await.unwrap();
+        until_state(&pool, &id, RunState::Stopped).await;
+        let before = pool.store().run(&id).await.unwrap();
+        change(&place.dir.join(&id).join(EVENTS_FILE));
+        pool.resume(&id).await.unwrap();
+        until_state(&pool, &id, RunState::Finished).await;
+        let curve = pool.store().curve(&id, 1000).await.unwrap();
+        let steps: Vec<u64> = curve.iter().map(|point| point.step).collect();
+        assert_eq!(steps, (1..=40).collect::<Vec<_>>(), "{id}");
+        let row = pool.store().run(&id).await.unwrap();
+        assert!(row.point_count == 40 && row.last_seq > before.last_seq, "{id}");
+        let events = pool.store().events_after(&id, before.last_seq).await.unwrap();
+        assert!(events.iter().all(|event| event.seq > before.last_seq), "{id}");
+    }
+}
+
+/// A stopped process is told of, and let go on when it is to end.
+#[tokio::test]
+async fn a_worker_that_stands_still_is_told_of_and_can_be_stopped() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5").await.unwrap();
+    until_step(&pool, "a", 2).await;
+    let worker = pool.store().run("a").await.unwrap().worker.unwrap();
+    let signal = |name: &str| {
+        let pid = worker.pid().to_string();
+        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    let reason = async || pool.store().run("a").await.unwrap().reason;
+    signal("-STOP");
+    until("it is told of", async || reason().await.filter(|reason| reason.contains("stands still"))).await;
+    signal("-CONT");
+    until("it goes on", async || reason().await.is_none().then_some(())).await;
+    signal("-STOP");
+    let asked = Instant::now();
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    assert!(reason().await.unwrap().contains("with a checkpoint"));
+}
+
+#[tokio::test]
+async fn the_system_ends_workers_before_the_server() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("a"), "steps=100000\nsleep=5").await.unwrap();
+    until_state(&pool, "a", RunState::Running).await;
+    let worker = pool.store().run("a").await.unwrap().worker.unwrap();
+    let score = |process: &str| -> i32 {
+        fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap().trim().parse().unwrap()
+    };
+    assert_eq!(score(&worker.pid().to_string()), (score("self") + 500).min(1000));
+    pool.cancel("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+}
+
+/// As when the machine goes down: worker and server are gone together.
+#[tokio::test]
+async fn runs_that_were_cut_off_go_on_by_themselves_but_not_for_ever() {
+    let place = Place::new();
+    let cut_off = async |pool: &Pool| {
+        let worker = pool.store().run("a").await.unwrap().worker.unwrap();
+        pool.close().await;
+        worker.kill_group().unwrap();
+        until("the worker is gone", async || (!worker.is_alive()).then_some(())).await;
+    };
+    let pool = place.pool().await;
+    // The next checkpoint is far.
+    pool.enqueue(&run("a"), "steps=12\nsleep=100").await.unwrap();
+    until_step(&pool, "a", 6).await;
+    cut_off(&pool).await;
+
+    let pool = place.pool().await;
+    until_state(&pool, "a", RunState::Interrupted).await;
+    let reason = pool.store().run("a").await.unwrap().reason.unwrap();
+    assert!(reason.starts_with("cut off after step "), "{reason}");
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Running).await;
+    cut_off(&pool).await;
+
+    for _ in 0..2 {
+        let pool = place.pool_that(true).await;
+        until_state(&pool, "a", RunState::Running).await;
+        cut_off(&pool).await;
+    }
+    let pool = place.pool_that(true).await;
+    until_state(&pool, "a", RunState::Interrupted).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(pool.store().run("a").await.unwrap().state, RunState::Interrupted);
+    let by_itself = pool.store().transitions("a").await.unwrap();
+    let by_itself = by_itself
+        .iter()
+        .filter(|change| change.reason.as_ref().is_some_and(|reason| reason.contains("by itself")));
+    assert_eq!(by_itself.count(), 2);
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Finished).await;
+    assert_eq!(pool.store().curve("a", 1000).await.unwrap().len(), 12);
+}
+
+/// A server may be killed between the two steps of a launch or a deletion.
+#[tokio::test]
+async fn what_a_server_left_half_done_is_completed() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.enqueue(&run("deleted"), "steps=1").await.unwrap();
+    until_state(&pool, "deleted", RunState::Finished).await;
+    for id in ["launched", "unknown"] {
+        let dir = place.dir.join(format!(".new-{id}"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("recipe.yaml"), "steps=1").unwrap();
+    }
+    pool.close().await;
+    fs::rename(place.dir.join("deleted"), place.dir.join(".trash-deleted")).unwrap();
+    let store = Store::open(&place.dir.join("chandler.db")).await.unwrap();
+    store.insert_run(&run("launched")).await.unwrap();
+    store.close().await;
+
+    let pool = place.pool().await;
+    until_state(&pool, "launched", RunState::Finished).await;
+    assert!(pool.store().run("deleted").await.is_err());
+    let folders = || {
+        let entries = fs::read_dir(&place.dir).unwrap().map(|entry| entry.unwrap());
+        entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name()).collect::<Vec<_>>()
+    };
+    until("the trash is empty", async || (folders() == ["launched"]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_runs_folder_that_is_gone_is_told_of() {
+    let place = Place::new();
+    let pool = place.pool().await;
+    pool.check().await.unwrap();
+    let (away, gone) = (place.dir.with_extension("away"), place.dir.join("chandler.db"));
+    fs::rename(&place.dir, &away).unwrap();
+    let error = pool.check().await.unwrap_err().to_string();
+    assert!(error.contains("moved or removed"), "{error}");
+    assert!(pool.enqueue(&run("a"), "steps=1").await.is_err());
+    fs::rename(&away, &place.dir).unwrap();
+    pool.check().await.unwrap();
+    fs::copy(&gone, gone.with_extension("copy")).unwrap();
+    fs::rename(gone.with_extension("copy"), &gone).unwrap();
+    let error = pool.check().await.unwrap_err().to_string();
+    assert!(error.contains("database"), "{error}");
 }

@@ -10,6 +10,7 @@ mod talk;
 mod target;
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
 use crate::api::{BoardError, ChatStatus, ChatTarget};
 use crate::calls;
@@ -29,9 +30,9 @@ struct Start {
     templates: Vec<String>,
 }
 
-async fn start() -> Result<Start, BoardError> {
+async fn start(wanted: Option<String>) -> Result<Start, BoardError> {
     Ok(Start {
-        targets: calls::chat_targets().await?,
+        targets: calls::chat_targets(wanted).await?,
         status: calls::chat_status().await?,
         templates: calls::choices().await?.templates,
     })
@@ -40,7 +41,8 @@ async fn start() -> Result<Start, BoardError> {
 #[component]
 pub fn ChatPage() -> AnyView {
     let w = words();
-    let start = Resource::new(|| (), |()| start());
+    let wanted = use_query_map().with_untracked(|query| query.get("target"));
+    let start = Resource::new(|| (), move |()| start(wanted.clone()));
     view! {
         <PageTitle text=w.nav_chat/>
         <div class="page chat-page" data-test="page-chat">

@@ -2,6 +2,7 @@
 
 mod filter;
 mod list;
+mod pager;
 mod row;
 
 use leptos::prelude::*;
@@ -9,7 +10,6 @@ use leptos_router::hooks::use_query_map;
 use recipe::RunState;
 
 use crate::api::RunFilter;
-use crate::calls;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
@@ -28,7 +28,10 @@ pub fn RunsPage() -> AnyView {
             state: query.get("state").and_then(|name| RunState::from_name(&name)),
         })
     });
-    let runs = Resource::new(move || filter.get(), |filter| calls::runs(filter.search, filter.state));
+    let page = Memo::new(move |_| {
+        query.with(|query| query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1).max(1))
+    });
+    let runs = Resource::new(move || (filter.get(), page.get()), |(filter, page)| pager::fetch(filter, page));
     view! {
         <PageTitle text=w.nav_runs/>
         <div class="page" data-test="page-runs">
@@ -43,7 +46,10 @@ pub fn RunsPage() -> AnyView {
             <Transition fallback=Skeleton>
                 {move || Suspend::new(async move {
                     match runs.await {
-                        Ok(first) => view! { <RunsList first filter=filter.get_untracked()/> }.into_any(),
+                        Ok(first) => {
+                            let (filter, page) = (filter.get_untracked(), page.get_untracked());
+                            view! { <RunsList first filter page/> }.into_any()
+                        }
                         Err(error) => view! { <BoardFailure error retry=move |()| runs.refetch()/> }.into_any(),
                     }
                 })}

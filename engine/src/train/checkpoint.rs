@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor};
 use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
-use super::resume::checkpoints;
+use super::digests;
+use super::resume::{checkpoints, step_of};
 use super::setup::Loaded;
 use crate::optim::{AdamW, Moments};
 use crate::weights::{replace_folder, save_tensors, write_json};
@@ -28,8 +29,11 @@ pub struct Best {
 pub struct State {
     pub step: u64,
     pub seed: u64,
-    /// Examples of the training data, to notice when they have changed.
+    /// Examples of the training data and the digest of their contents, to notice when they have changed. A stream
+    /// has no digest.
     pub examples: usize,
+    #[serde(default)]
+    pub data: Option<String>,
     pub total_steps: u64,
     /// Tokens trained on.
     pub tokens: u64,
@@ -51,7 +55,8 @@ pub struct State {
 
 impl State {
     /// # Errors
-    /// If the folder is no complete checkpoint: every file must be there with the size it was written with.
+    /// If the folder is no complete checkpoint: every file must be there with the size and the contents it was written
+    /// with, and the step must be one of the run.
     pub fn read(folder: &Path) -> Result<State> {
         let path = folder.join(STATE);
         if !folder.join(OPTIMIZER).exists() {
@@ -69,16 +74,37 @@ impl State {
                 return Err(Error::file(&path, message));
             }
         }
+        digests::check(folder, state.files.keys().map(String::as_str).chain([STATE]))?;
+        let named = folder.file_name().and_then(|name| step_of(&name.to_string_lossy()));
+        if state.step == 0 || state.step > state.total_steps || named.is_some_and(|step| step != state.step) {
+            let message = format!(
+                "is not valid: step {} of {} is none that this checkpoint can be of",
+                state.step, state.total_steps
+            );
+            return Err(Error::file(&path, message));
+        }
         Ok(state)
     }
 
     /// Going on with other data or another seed would silently be another run.
-    pub fn check_unchanged(&self, recipe: &Recipe, examples: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// Names what is another than when the checkpoint was written.
+    pub fn check_unchanged(&self, recipe: &Recipe, examples: usize, data: Option<&str>) -> Result<()> {
         if self.examples != examples {
             let message = format!(
                 "the checkpoint was written when the data had {} examples, now they are {examples}; \
                  restore the data, or start afresh with overwrite_output_dir: true",
                 self.examples
+            );
+            return Err(Error::recipe("dataset", message));
+        }
+        if let (Some(written), Some(now)) = (self.data.as_deref(), data)
+            && written != now
+        {
+            let message = format!(
+                "the {examples} examples are others than when the checkpoint was written: rows, or settings that decide \
+                 how they are encoded, have changed; restore them, or start afresh with overwrite_output_dir: true"
             );
             return Err(Error::recipe("dataset", message));
         }
@@ -116,13 +142,14 @@ pub fn save(
     replace_folder(&output.join(&name), |folder| {
         loaded.save(folder, true)?;
         write_json(&folder.join("trainer_state.json"), trainer_state)?;
-        if model_only {
-            return Ok(());
+        if !model_only {
+            save_optimizer(loaded, optimizer, &folder.join(OPTIMIZER))?;
+            let state = State { files: sizes(folder)?, ..state.clone() };
+            let state =
+                serde_json::to_value(state).map_err(|error| Error::file(folder, error.to_string()))?;
+            write_json(&folder.join(STATE), &state)?;
         }
-        save_optimizer(loaded, optimizer, &folder.join(OPTIMIZER))?;
-        let state = State { files: sizes(folder)?, ..state.clone() };
-        let state = serde_json::to_value(state).map_err(|error| Error::file(folder, error.to_string()))?;
-        write_json(&folder.join(STATE), &state)
+        digests::write(folder)
     })?;
     if let Some(limit) = limit {
         // Those of later steps are left from an attempt that is void, and go first; the best one stays.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoint;
+mod digests;
 mod evaluate;
 mod pace;
 mod plan;
@@ -21,7 +22,9 @@ use std::time::Duration;
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe};
 
 use crate::hub;
+use crate::optim::{AdamW, AdamWSettings};
 use crate::text;
+use crate::weights::clear_partial;
 use crate::{Error, Result};
 
 pub use evaluate::Evaluation;
@@ -76,18 +79,25 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
         sink(EventBody::Log { level: LogLevel::Warning, message: notice.to_string() });
     }
     let output = Path::new(&recipe.output_dir);
-    let start = if recipe.do_train { resume::find(recipe, output, sink)? } else { None };
+    if recipe.do_train {
+        clear_partial(output)?;
+    }
+    let mut start = if recipe.do_train { resume::find(recipe, output, sink)? } else { None };
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
     let folder = fetch(recipe, sink, stop)?;
-    sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
-    let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let mut base = setup::open(recipe, &folder, &mut log)?;
-    base.files.stop_with(stop);
-    let template =
-        text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
-    let checkpoint = start.as_ref().map(|start| start.folder.as_path());
-    let loaded = setup::load(recipe, base, &template, checkpoint, &mut log)?;
+    let (start, model) = loop {
+        match load(recipe, &folder, start.as_ref(), sink, stop) {
+            Ok(model) => break (start, model),
+            Err(error) => match start.take() {
+                Some(tried) if error.is_within(&tried.folder) => {
+                    start = resume::before(recipe, output, tried, error, sink)?;
+                }
+                _ => return Err(error),
+            },
+        }
+    };
+    let Model { loaded, template, optimizer } = model;
 
     sink(EventBody::Phase { phase: Phase::EncodingData, detail: Some(recipe.dataset.join(", ")) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
@@ -100,7 +110,42 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
-    trainer::Trainer::new(recipe, loaded, data, start)?.run(sink, stop)
+    trainer::Trainer::new(recipe, loaded, data, optimizer, start)?.run(sink, stop)
+}
+
+/// What is trained, with what its optimiser remembers.
+struct Model {
+    loaded: setup::Loaded,
+    template: text::Template,
+    optimizer: AdamW,
+}
+
+/// Loads the recipe's model from `folder`, and what is trained as the checkpoint has it.
+fn load(
+    recipe: &Recipe,
+    folder: &Path,
+    start: Option<&resume::Start>,
+    sink: Sink,
+    stop: &Arc<AtomicBool>,
+) -> Result<Model> {
+    sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
+    let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
+    let mut base = setup::open(recipe, folder, &mut log)?;
+    base.files.stop_with(stop);
+    let template =
+        text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
+    let checkpoint = start.map(|start| start.folder.as_path());
+    let loaded = setup::load(recipe, base, &template, checkpoint, &mut log)?;
+    let mut optimizer = AdamW::new(AdamWSettings {
+        beta1: recipe.adam_beta1,
+        beta2: recipe.adam_beta2,
+        eps: recipe.adam_epsilon,
+        weight_decay: recipe.weight_decay,
+    });
+    if let Some(start) = start {
+        checkpoint::load_optimizer(&start.folder, &loaded, &mut optimizer, start.state.step)?;
+    }
+    Ok(Model { loaded, template, optimizer })
 }
 
 /// Fetches what of the recipe's model and data is on a hub and not here yet, until `stop` is set; answers with

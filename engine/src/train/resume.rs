@@ -64,6 +64,22 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
     }
 }
 
+/// The checkpoint before one that is whole by itself but does not fit the run, which `why` tells. One that was asked
+/// for by name has none before it.
+///
+/// # Errors
+/// `why`, if there is no other.
+pub fn before(recipe: &Recipe, output: &Path, start: Start, why: Error, sink: Sink) -> Result<Option<Start>> {
+    if matches!(recipe.resume(), Resume::From(_)) {
+        return Err(why);
+    }
+    pass_over(&why, sink);
+    match newest_before(output, start.state.step, sink) {
+        Some(older) => Ok(Some(announced(older, sink))),
+        None => Err(why),
+    }
+}
+
 fn announced(start: Start, sink: Sink) -> Start {
     let message = format!("Going on from {} after step {}.", start.folder.display(), start.state.step);
     sink(EventBody::Log { level: LogLevel::Info, message });
@@ -72,18 +88,24 @@ fn announced(start: Start, sink: Sink) -> Start {
 
 /// The newest whole checkpoint; broken ones are passed over with a warning.
 fn newest(output: &Path, sink: Sink) -> Option<Start> {
-    let mut folders = checkpoints(output);
-    folders.reverse();
-    for (_, folder) in folders {
+    newest_before(output, u64::MAX, sink)
+}
+
+/// The newest one of a step before `end`.
+fn newest_before(output: &Path, end: u64, sink: Sink) -> Option<Start> {
+    let folders = checkpoints(output);
+    for (_, folder) in folders.into_iter().rev().filter(|(step, _)| *step < end) {
         match State::read(&folder) {
             Ok(state) => return Some(Start { folder, state }),
-            Err(error) => {
-                let message = format!("Passing over a checkpoint that cannot be gone on from: {error}");
-                sink(EventBody::Log { level: LogLevel::Warning, message });
-            }
+            Err(error) => pass_over(&error, sink),
         }
     }
     None
+}
+
+fn pass_over(why: &Error, sink: Sink) {
+    let message = format!("Passing over a checkpoint that cannot be gone on from: {why}");
+    sink(EventBody::Log { level: LogLevel::Warning, message });
 }
 
 /// Whether an output folder holds a whole checkpoint.
@@ -96,13 +118,17 @@ pub fn checkpoints(output: &Path) -> Vec<(u64, PathBuf)> {
     let entries = std::fs::read_dir(output).into_iter().flatten().flatten();
     let mut found: Vec<(u64, PathBuf)> = entries
         .filter_map(|entry| {
-            let name = entry.file_name();
-            let step = name.to_str()?.strip_prefix("checkpoint-")?.parse().ok()?;
+            let step = step_of(entry.file_name().to_str()?)?;
             entry.path().is_dir().then(|| (step, entry.path()))
         })
         .collect();
     found.sort();
     found
+}
+
+/// The N of `checkpoint-N`.
+pub fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix("checkpoint-")?.parse().ok()
 }
 
 fn holds_results(output: &Path) -> bool {

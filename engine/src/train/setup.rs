@@ -122,7 +122,16 @@ fn load_lora(
     let given = if recipe.create_new_adapter { None } else { adapters.pop() };
     let merged = adapters;
     let trained = match checkpoint {
-        Some(folder) => Some(Adapter::open(folder)?),
+        Some(folder) => {
+            let adapter = Adapter::open(folder)?;
+            // One that was given has the rank it was made with.
+            let rank = given.map_or(recipe.lora_rank, |given| given.config.rank);
+            if adapter.config.rank != rank {
+                let message = format!("has rank {}, the run has rank {rank}", adapter.config.rank);
+                return Err(Error::file(folder, message));
+            }
+            Some(adapter)
+        }
         None => given,
     };
     let (decoder, config) = match trained {

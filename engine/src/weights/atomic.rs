@@ -6,6 +6,11 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// The end of the name of what is not complete.
+const PARTIAL: &str = ".partial";
+/// What is about to be replaced.
+const OLD: &str = "old";
+
 /// Writes a file beside its place, syncs it, and moves it there.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let beside = beside(path);
@@ -22,6 +27,50 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     })
 }
 
+/// Has `write` make a file in a folder beside its place, syncs it, and moves it there. Whoever makes it may leave what
+/// it likes in that folder when it is killed: the next one begins with an empty folder.
+pub fn write_beside(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = beside(path);
+    let file = folder.join("new");
+    let result = (|| {
+        remove(&folder)?;
+        fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+        write(&file)?;
+        sync_one(&file)?;
+        fs::rename(&file, path).map_err(|error| Error::io(path, error))
+    })();
+    let removed = remove(&folder);
+    result.and(removed)
+}
+
+/// Removes from a folder what writers left there that were killed over it, and puts back what they had taken out of
+/// the way.
+///
+/// # Errors
+/// If something cannot be removed.
+pub fn clear_partial(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let removed = if name.starts_with('.') && name.ends_with(PARTIAL) || is_temporary(&name) {
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+        } else if name.ends_with(&format!(".{OLD}")) && path.is_dir() {
+            let place = path.with_extension("");
+            if place.exists() { fs::remove_dir_all(&path) } else { fs::rename(&path, place) }
+        } else {
+            Ok(())
+        };
+        removed.map_err(|error| Error::io(path, error))?;
+    }
+    Ok(())
+}
+
+/// As the safetensors crate names a file that is not complete; earlier versions had them written in their place.
+fn is_temporary(name: &str) -> bool {
+    let random = name.strip_prefix(".tmp").unwrap_or_default();
+    random.len() == 6 && random.chars().all(char::is_alphanumeric)
+}
+
 /// Fills a folder beside its place, syncs it, and moves it there; an older one is replaced.
 pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let beside = beside(path);
@@ -30,7 +79,7 @@ pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Re
         fs::create_dir_all(&beside).map_err(|error| Error::io(&beside, error))?;
         fill(&beside)?;
         sync(&beside)?;
-        let old = path.with_extension("old");
+        let old = path.with_extension(OLD);
         if path.exists() {
             remove(&old)?;
             fs::rename(path, &old).map_err(|error| Error::io(path, error))?;
@@ -49,7 +98,7 @@ pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Re
 
 fn beside(path: &Path) -> std::path::PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.partial"))
+    path.with_file_name(format!(".{name}{PARTIAL}"))
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -88,5 +137,26 @@ mod tests {
         assert!(replace_folder(&folder, full).is_err());
         assert_eq!(fs::read(folder.join("weights")).unwrap(), b"old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something half-written stayed");
+    }
+
+    #[test]
+    fn what_killed_writers_left_goes_and_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for folder in [".model.safetensors.partial", "checkpoint-5.old", "checkpoint-8.old", "checkpoint-8"] {
+            fs::create_dir(path(folder)).unwrap();
+        }
+        for file in [".config.json.partial", ".tmpA1b2C3", ".tmp", "kept.old"] {
+            fs::write(path(file), "").unwrap();
+        }
+        clear_partial(root.path()).unwrap();
+        let entries = fs::read_dir(root.path()).unwrap();
+        let mut left: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, [".tmp", "checkpoint-5", "checkpoint-8", "kept.old"]);
+        write_beside(&path("file"), |file| write_atomic(file, b"whole")).unwrap();
+        assert_eq!(fs::read(path("file")).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 5);
     }
 }

@@ -11,7 +11,7 @@ mod save;
 mod stop;
 mod unread;
 
-pub use atomic::{replace_folder, write_atomic};
+pub use atomic::{clear_partial, replace_folder, write_atomic, write_beside};
 pub use folder::FolderSource;
 pub use gguf::{GgufFile, GgufSource, is_later_part};
 pub use initial::InitialSource;

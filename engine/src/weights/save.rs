@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use serde_json::{Value, json};
 
-use super::write_atomic;
+use super::{write_atomic, write_beside};
 use crate::autograd::Param;
 use crate::model::Decoder;
 use crate::{Error, Result};
@@ -76,9 +76,11 @@ fn write_shards(shards: &[Vec<Arc<Param>>], dtype: DType, folder: &Path) -> Resu
 pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-    safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|error| Error::file(path, format!("could not be written: {error}")))?;
-    readable(path)
+    write_beside(path, |file| {
+        safetensors::serialize_to_file(views, Some(metadata), file)
+            .map_err(|error| Error::file(path, format!("could not be written: {error}")))?;
+        readable(file)
+    })
 }
 
 /// The file comes from a temporary one, which only its owner may read; weights are for other tools too.

@@ -25,7 +25,7 @@ use crate::{
     config::Folders,
     datasets::Datasets,
     pool::{Pool, PoolError},
-    store::StoreError,
+    store::{RunRow, StoreError},
     worker::{EVENTS_FILE, OUTPUT_DIR},
 };
 use datasets::RowCounts;
@@ -35,6 +35,10 @@ const FIRST_PAINT: u64 = 250;
 /// Log lines of a page's first paint.
 const FIRST_LOG: u64 = 500;
 const LONGEST_NAME: usize = 120;
+/// A list of runs never has more.
+const LISTED: u64 = 500;
+/// Results of so many runs, the newest that have any, are offered to train on and to talk to.
+const OFFERED: u64 = 200;
 /// How long the check of a form looks at model and template for what is worth a remark.
 const REMARKS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -89,6 +93,13 @@ impl ServerBoard {
         })
     }
 
+    async fn run_if_any(&self, id: &str) -> Result<Option<RunRow>, BoardError> {
+        match self.pool.store().run(id).await {
+            Err(StoreError::NoRun(_)) => Ok(None),
+            run => run.map(Some).map_err(of_store),
+        }
+    }
+
     /// Runs file work away from the threads that answer requests.
     async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BoardError> {
         tokio::task::spawn_blocking(work).await.map_err(|e| BoardError::Internal(e.to_string()))
@@ -119,9 +130,19 @@ impl ServerBoard {
 
 #[async_trait::async_trait]
 impl Board for ServerBoard {
-    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
-        let runs = self.pool.store().runs(&filter).await.map_err(of_store)?;
+    async fn runs(
+        &self,
+        filter: RunFilter,
+        from: u64,
+        count: Option<u64>,
+    ) -> Result<Vec<RunSummary>, BoardError> {
+        let count = count.unwrap_or(LISTED).min(LISTED);
+        let runs = self.pool.store().runs(&filter, from, count).await.map_err(of_store)?;
         Ok(runs.iter().map(|run| run.summary()).collect())
+    }
+
+    async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError> {
+        self.pool.store().count_runs(&filter).await.map_err(of_store)
     }
 
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
@@ -179,13 +200,17 @@ impl Board for ServerBoard {
     }
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
-        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
+        let runs = self.pool.store().tuned_runs(OFFERED).await.map_err(of_store)?;
         let (folders, counts) = (self.folders.clone(), self.row_counts.clone());
         Self::blocking(move || choices::choices(&folders, &counts, &runs)).await
     }
 
-    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {
-        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
+    async fn chat_targets(&self, wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
+        let mut runs = self.pool.store().runs_with_results(OFFERED).await.map_err(of_store)?;
+        let wanted = wanted.as_deref().and_then(targets::run_of);
+        if let Some(id) = wanted.filter(|id| !runs.iter().any(|run| run.id == *id)) {
+            runs.extend(self.run_if_any(id).await?);
+        }
         let folders = self.folders.clone();
         Self::blocking(move || targets::targets(&folders, &runs)).await
     }
@@ -195,10 +220,14 @@ impl Board for ServerBoard {
     }
 
     async fn load_chat(&self, target: String, template: Option<String>) -> Result<(), BoardError> {
-        let runs = self.pool.store().all_runs().await.map_err(of_store)?;
+        let run = match targets::run_of(&target) {
+            Some(id) => self.run_if_any(id).await?,
+            None => None,
+        };
         let folders = self.folders.clone();
         let template = template.filter(|name| !name.trim().is_empty());
-        let source = Self::blocking(move || targets::source(&target, template, &folders, &runs)).await?;
+        let source =
+            Self::blocking(move || targets::source(&target, template, &folders, run.as_ref())).await?;
         self.chat.load(source.map_err(BoardError::Refused)?).map_err(|e| BoardError::Internal(e.to_string()))
     }
 

@@ -33,6 +33,14 @@ impl<'a> TargetId<'a> {
     }
 }
 
+/// The id of the run that a target is of.
+pub fn run_of(target: &str) -> Option<&str> {
+    match TargetId::parse(target)? {
+        TargetId::Run { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
 /// Names of the templates that prompts can be written in.
 pub fn templates() -> Vec<String> {
     let mut names: Vec<String> = engine::text::Template::names().map(str::to_owned).collect();
@@ -91,12 +99,12 @@ fn checkpoints(output: &Path) -> Vec<String> {
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Where the weights of a target are; a sentence where they are not.
+/// Where the weights of a target are; a sentence where they are not. `run` is the one of [`run_of`].
 pub fn source(
     target: &str,
     template: Option<String>,
     folders: &Folders,
-    runs: &[RunRow],
+    run: Option<&RunRow>,
 ) -> Result<Source, String> {
     let gone = || format!("there is no `{target}` to chat with any more; reload the page");
     let mut source = match TargetId::parse(target).ok_or_else(gone)? {
@@ -110,7 +118,7 @@ pub fn source(
         }
         TargetId::Hub(name) => of_hub(target, name, folders)?,
         TargetId::Run { id, folder } => {
-            let run = runs.iter().find(|run| run.id == id).ok_or_else(gone)?;
+            let run = run.filter(|run| run.id == id).ok_or_else(gone)?;
             let known =
                 targets_of(folders, run).into_iter().find(|known| known.id == target).ok_or_else(gone)?;
             let run_dir = folders.runs_dir.join(&run.id);
@@ -190,7 +198,7 @@ mod tests {
         fs::create_dir_all(folder("secret")).unwrap();
         fs::write(folder("models/wick/config.json"), "{}").unwrap();
         fs::write(folder("secret/config.json"), "{}").unwrap();
-        let source = |id: &str| source(id, None, &folders, &[]);
+        let source = |id: &str| source(id, None, &folders, None);
         assert_eq!(source("model:wick").unwrap().weights.model, folder("models/wick"));
         let hub = source("hub:owner/name").unwrap();
         assert_eq!((hub.label.as_str(), hub.weights.model), ("owner/name", "owner/name".into()));

@@ -1,6 +1,9 @@
 //! Asks the model's process over its socket.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use app::{
     api::{ChatDelta, ChatRequest},
@@ -13,7 +16,13 @@ use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::openai::{CONTEXT_FULL, Chunk, Completions, Failure};
+use super::{
+    openai::{CONTEXT_FULL, Chunk, Completions, Failure},
+    worker::KEEP_ALIVE,
+};
+
+/// How long the head of an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +33,11 @@ pub enum ChatError {
     Loading,
     #[error("{0}")]
     Refused(String),
+    #[error(
+        "the model's process stands still: it was stopped from outside, or hangs; wait until it goes on, or load the model \
+         anew"
+    )]
+    Still,
     #[error("the model's process does not answer: {0}")]
     Lost(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -54,7 +68,12 @@ pub async fn answer(
     Ok(deltas(response.into_body()))
 }
 
-async fn send(socket: &Path, mut request: Request<Body>) -> Result<Response<Incoming>, ChatError> {
+/// The process answers at once, whatever its model is at.
+async fn send(socket: &Path, request: Request<Body>) -> Result<Response<Incoming>, ChatError> {
+    tokio::time::timeout(PATIENCE, exchange(socket, request)).await.unwrap_or(Err(ChatError::Still))
+}
+
+async fn exchange(socket: &Path, mut request: Request<Body>) -> Result<Response<Incoming>, ChatError> {
     request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
     let stream = UnixStream::connect(socket).await.map_err(ChatError::lost)?;
     let (mut sender, connection) =
@@ -78,16 +97,21 @@ async fn send(socket: &Path, mut request: Request<Body>) -> Result<Response<Inco
     Err(ChatError::Refused(message))
 }
 
-/// Translates the process' events to the page's.
+/// Translates the process' events to the page's. It sends something all the time: silence means that it stands still.
 fn deltas(body: Incoming) -> impl Stream<Item = ChatDelta> {
-    let mut reading = Reading { events: Reader::default(), started: None, finish: None };
-    body.into_data_stream().flat_map(move |piece| {
-        let deltas = match piece {
-            Ok(bytes) => reading.take(&bytes),
-            Err(e) => vec![ChatDelta::Error { message: format!("the answer broke off: {e}") }],
-        };
-        futures_util::stream::iter(deltas)
-    })
+    let reading = Reading { events: Reader::default(), started: None, finish: None };
+    let begun = Some((body.into_data_stream(), reading));
+    let pieces = futures_util::stream::unfold(begun, |state| async {
+        let (mut body, mut reading) = state?;
+        let broken = |message: String| (vec![ChatDelta::Error { message }], None);
+        Some(match tokio::time::timeout(3 * KEEP_ALIVE, body.next()).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(bytes))) => (reading.take(&bytes), Some((body, reading))),
+            Ok(Some(Err(e))) => broken(format!("the answer broke off: {e}")),
+            Err(_) => broken(ChatError::Still.to_string()),
+        })
+    });
+    pieces.flat_map(futures_util::stream::iter)
 }
 
 struct Reading {

@@ -14,6 +14,7 @@ pub use engine::load;
 pub use worker::{Answer, Model, Unanswered, end_with_parent, serve};
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -31,7 +32,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{pool::WorkerCommand, security::random_word};
+use crate::{
+    pool::{WorkerCommand, end_before_server},
+    security::random_word,
+};
 
 /// Begins the lines in which a model's process says how far a download is.
 pub const DOWNLOADING: &str = "downloading ";
@@ -41,6 +45,9 @@ const SOCKETS: &str = ".chat-";
 const LONGEST_SOCKET: usize = 107;
 /// How often a loading model is asked whether it is ready.
 const BEAT: Duration = Duration::from_millis(50);
+
+/// How often a loaded model is asked whether it answers.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// What is to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ struct State {
     status: ChatStatus,
     source: Option<Source>,
     socket: Option<Arc<SocketDir>>,
+    /// The process is there and does not answer.
+    is_still: bool,
     /// The task that holds the process; ending it ends the process.
     keeper: Option<AbortHandle>,
     /// Counts loads and unloads, so that a keeper knows whether it still speaks for the current one.
@@ -102,7 +111,13 @@ impl Chat {
     }
 
     pub fn status(&self) -> ChatStatus {
-        self.lock().status.clone()
+        let state = self.lock();
+        match &state.status {
+            ChatStatus::Ready { target, .. } if state.is_still => {
+                ChatStatus::Failed { target: target.clone(), reason: ChatError::Still.to_string() }
+            }
+            status => status.clone(),
+        }
     }
 
     /// Loads a model in place of the one that is loaded. Returns at once; [`Chat::status`] tells.
@@ -158,7 +173,9 @@ impl Chat {
         let what = |e: io::Error| {
             io::Error::new(e.kind(), format!("cannot start the model's process {program}: {e}"))
         };
-        command.spawn().map_err(what)
+        let child = command.spawn().map_err(what)?;
+        child.id().map(end_before_server);
+        Ok(child)
     }
 
     /// Asks the loaded model for an answer. Dropping the stream ends the generation.
@@ -169,6 +186,7 @@ impl Chat {
         let socket = {
             let state = self.lock();
             match (&state.status, &state.socket) {
+                (ChatStatus::Ready { .. }, _) if state.is_still => return Err(ChatError::Still),
                 (ChatStatus::Ready { .. }, Some(socket)) => socket.clone(),
                 (ChatStatus::Loading { .. }, _) => return Err(ChatError::Loading),
                 _ => return Err(ChatError::Unloaded),
@@ -225,7 +243,10 @@ async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u
                 target: source.target.clone(),
                 label: source.label.clone(),
             });
-            child.wait().await
+            tokio::select! {
+                ended = child.wait() => ended,
+                never = listen(&chat, &path, turn) => match never {},
+            }
         }
     };
     let words = words.await.unwrap_or_default();
@@ -235,6 +256,18 @@ async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u
         Err(e) => format!("the model's process is lost: {e}"),
     };
     chat.settle(turn, |source| ChatStatus::Failed { target: source.target.clone(), reason });
+}
+
+/// Notes whether the process answers, again and again.
+async fn listen(chat: &Chat, socket: &Path, turn: u64) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let is_still = matches!(client::health(socket).await, Err(ChatError::Still));
+        let mut state = chat.lock();
+        if state.turn == turn {
+            state.is_still = is_still;
+        }
+    }
 }
 
 async fn ready(socket: &Path) {

@@ -9,6 +9,7 @@ use std::{
         Arc,
         mpsc::{self, SyncSender, TrySendError},
     },
+    time::Duration,
 };
 
 use app::api::{ChatMessage, Sampling};
@@ -36,6 +37,8 @@ const WAITING: usize = 8;
 /// Pieces of text that may wait for a slow reader before the generation waits for it.
 const PIECES: usize = 256;
 const LARGEST_BODY: usize = 4 << 20;
+/// While there is nothing to tell, a sign of life is sent so often.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// How an answer came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,7 +240,7 @@ fn streamed(head: Head, pieces: channel::Receiver<Piece>) -> Response {
         Ok::<_, Infallible>(sse::Event::default().data(serde_json::to_string(&chunk).unwrap_or_default()))
     });
     let events = events.chain(tokio_stream::once(Ok(sse::Event::default().data("[DONE]"))));
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
 async fn whole(head: Head, mut pieces: channel::Receiver<Piece>) -> Response {

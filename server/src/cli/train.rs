@@ -38,6 +38,9 @@ pub struct Args {
     /// Work on the folder of a run, as the dashboard's workers do
     #[arg(long, value_name = "DIR", conflicts_with = "words")]
     run_dir: Option<PathBuf>,
+    /// The number of the last event that the dashboard has of this run
+    #[arg(long, hide = true, requires = "run_dir", default_value_t = 0, value_name = "SEQ")]
+    events_after: u64,
     /// A recipe, YAML or JSON in LLaMA-Factory's words, or `-` for standard input; and arguments that win over it
     #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -65,7 +68,7 @@ fn flags() -> String {
 pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     keep_memory();
     if let Some(run_dir) = &args.run_dir {
-        return worker::work(run_dir).map(|()| ExitCode::SUCCESS).map_err(Into::into);
+        return worker::work(run_dir, args.events_after).map(|()| ExitCode::SUCCESS).map_err(Into::into);
     }
     if words::show_help("train", &args.words)? {
         return Ok(ExitCode::SUCCESS);

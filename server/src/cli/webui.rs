@@ -35,6 +35,10 @@ pub struct Args {
     /// Stop runs with a checkpoint when the server ends, and resume them when it is back; else they train on
     #[arg(long, env = "CHANDLER_STOP_RUNS_ON_EXIT", value_parser = FalseyValueParser::new())]
     stop_runs_on_exit: bool,
+    /// Go on by itself with runs that were cut off while the server was away, as when the machine went down: from
+    /// their newest checkpoint, at most twice from the same one
+    #[arg(long, env = "CHANDLER_RESUME_INTERRUPTED", value_parser = FalseyValueParser::new())]
+    resume_interrupted: bool,
     /// Largest file that is uploaded into the data folder, in MiB
     #[arg(long, env = "CHANDLER_LARGEST_UPLOAD", default_value_t = upload::LARGEST >> 20, value_name = "MIB")]
     largest_upload: u64,
@@ -60,7 +64,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
     let filter =
         EnvFilter::try_from_env("CHANDLER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,server=info"));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr);
+    // What cannot be logged is not printed either: standard error is where it could not be written.
+    log.log_internal_errors(false).init();
     let config = ServeConfig {
         password: args.password(),
         public_url: args.public_url()?,
@@ -70,6 +76,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         folders: args.folders,
         slots: args.slots.into(),
         stop_runs_on_exit: args.stop_runs_on_exit,
+        resume_interrupted: args.resume_interrupted,
         largest_upload: args.largest_upload.saturating_mul(1 << 20),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

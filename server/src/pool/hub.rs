@@ -5,38 +5,72 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use app::api::{Frame, RunSummary};
+use axum::extract::ws::Utf8Bytes;
 use recipe::Event;
 use tokio::sync::broadcast;
 
 /// Batches a slow watcher may fall behind before it has to read from the database again.
 const BEHIND: usize = 64;
 
-/// News of a run. Events are sent after they are in the database.
-#[derive(Clone, Debug)]
-pub enum Update {
-    Events(Arc<[Event]>),
-    /// The run's row is another. Whoever shows it reads it then: two that tell of one run at once may do so in
-    /// another order than they wrote.
-    Row,
+/// News of a run, put into words once for all who watch it. They are sent after they are in the database.
+#[derive(Debug)]
+pub struct Update {
+    pub events: Vec<Event>,
+    pub run: RunSummary,
+    /// The frame of the events, where there are any.
+    pub of_events: Option<Utf8Bytes>,
+    /// The frames of the row.
+    pub of_row: Vec<Utf8Bytes>,
+}
+
+impl Update {
+    /// `last_words`: of a worker that ended badly.
+    pub fn new(events: Vec<Event>, run: RunSummary, last_words: Vec<String>) -> Update {
+        let of_events = (!events.is_empty()).then(|| text(&Frame::Events { events: events.clone() }));
+        Update { of_events, of_row: of_row(&run, last_words), events, run }
+    }
+}
+
+/// What tells of a run's row.
+pub fn of_row(run: &RunSummary, last_words: Vec<String>) -> Vec<Utf8Bytes> {
+    let words = (!last_words.is_empty()).then_some(Frame::LastWords { lines: last_words });
+    let row = Frame::Run { run: Box::new(run.clone()) };
+    std::iter::once(row).chain(words).map(|frame| text(&frame)).collect()
+}
+
+/// A frame as it is sent.
+pub fn text(frame: &Frame) -> Utf8Bytes {
+    serde_json::to_string(frame).unwrap_or_default().into()
 }
 
 #[derive(Default)]
 pub struct Hub {
-    channels: Mutex<HashMap<String, broadcast::Sender<Update>>>,
+    channels: Mutex<HashMap<String, broadcast::Sender<Arc<Update>>>>,
 }
 
 impl Hub {
-    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Update> {
+    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Update>> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.entry(id.to_owned()).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
     }
 
-    /// Reaches whoever watches now; a run that nobody watches costs nothing.
-    pub fn publish(&self, id: &str, update: impl FnOnce() -> Update) {
+    /// A run that nobody watches costs nothing.
+    pub fn is_watched(&self, id: &str) -> bool {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(channel) = channels.get(id) else { return };
-        if channel.receiver_count() == 0 || channel.send(update()).is_err() {
+        let watched = channels.get(id).is_some_and(|channel| channel.receiver_count() > 0);
+        if !watched {
             channels.remove(id);
+        }
+        watched
+    }
+
+    /// Reaches whoever watches now.
+    pub fn publish(&self, id: &str, update: Update) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(id) {
+            // The last watcher may have left by now.
+            let _ = channel.send(Arc::new(update));
         }
     }
 

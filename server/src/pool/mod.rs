@@ -7,11 +7,14 @@
 mod hub;
 mod process;
 mod queue;
+mod stillness;
 mod supervise;
 pub mod tail;
+mod tidy;
+mod verdict;
 
-pub use hub::{Hub, Update};
-pub use process::{ProcessId, WorkerCommand};
+pub use hub::{Hub, Update, of_row, text};
+pub use process::{ProcessId, WorkerCommand, end_before_server};
 
 use std::{
     fs::{self, File},
@@ -25,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use recipe::RunState;
+use recipe::{Event, RunState};
 use tokio::{sync::Notify, sync::broadcast, task::JoinSet};
 
 use crate::{
@@ -54,6 +57,8 @@ pub struct PoolConfig {
     /// Runs that may train at the same time.
     pub slots: usize,
     pub worker: WorkerCommand,
+    /// Runs that were cut off while no server was there go on by themselves.
+    pub resume_interrupted: bool,
 }
 
 /// How often it is looked whether all workers are gone.
@@ -61,9 +66,6 @@ const SETTLING: Duration = Duration::from_millis(50);
 
 /// Lines of what a dead worker printed that are shown with its log.
 const LAST_WORDS: usize = 20;
-
-/// Folder name prefix of deleted runs whose files are still being removed.
-const TRASH: &str = ".trash-";
 
 /// A handle; clones share the same pool.
 #[derive(Clone)]
@@ -82,6 +84,8 @@ struct Inner {
     /// No worker is started any more.
     is_closing: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
+    /// Rows are read and told of one after the other, so that nobody hears of an older one last.
+    telling: tokio::sync::Mutex<()>,
 }
 
 impl Pool {
@@ -96,8 +100,10 @@ impl Pool {
             wake: Notify::new(),
             is_closing: AtomicBool::new(false),
             tasks: Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
         };
         let pool = Pool { inner: Arc::new(inner) };
+        tidy::complete(&pool.inner).await?;
         pool.empty_trash();
         supervise::recover(&pool.inner).await?;
         pool.inner.spawn(queue::run(pool.inner.clone()));
@@ -112,22 +118,55 @@ impl Pool {
         self.inner.run_dir(id)
     }
 
-    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Update> {
+    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Update>> {
         self.inner.hub.subscribe(id)
     }
 
+    /// Whether runs can be launched and watched: the database answers, and the runs folder is where it was.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub async fn check(&self) -> Result<()> {
+        let dir = &self.inner.config.runs_dir;
+        if !dir.is_dir() {
+            let why = format!(
+                "the runs folder {} was moved or removed while the server runs: put it back, or start the server anew",
+                dir.display()
+            );
+            return Err(PoolError::Refused(why));
+        }
+        Ok(self.inner.store.check().await?)
+    }
+
     /// Makes the run's folder with the recipe its worker will read, and queues it.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the database not be written to; nothing is left of the run then.
     pub async fn enqueue(&self, run: &NewRun, worker_recipe: &str) -> Result<()> {
-        let dir = self.run_dir(&run.id);
+        self.check().await?;
+        // The folder gets its name once there is a row: whoever dies in between leaves none without the other.
+        let (new, dir) = (self.run_dir(&format!("{}{}", tidy::NEW, run.id)), self.run_dir(&run.id));
         // It may hold tokens, which are for the worker's eyes alone.
         let write = || {
             let mut options = File::options();
-            let mut file = options.create_new(true).write(true).mode(0o600).open(dir.join(RECIPE_FILE))?;
-            file.write_all(worker_recipe.as_bytes())
+            let mut file = options.create_new(true).write(true).mode(0o600).open(new.join(RECIPE_FILE))?;
+            file.write_all(worker_recipe.as_bytes())?;
+            file.sync_all()
         };
-        let written = fs::create_dir(&dir).and_then(|()| write());
-        written.map_err(|source| PoolError::Io { what: "cannot write", path: dir, source })?;
-        self.inner.store.insert_run(run).await?;
+        let _ordered = self.inner.control.lock().await;
+        let queued = match fs::create_dir(&new).and_then(|()| write()) {
+            Ok(()) => self.inner.store.insert_run(run).await.map(drop).map_err(PoolError::from),
+            Err(source) => Err(PoolError::Io { what: "cannot write", path: dir.clone(), source }),
+        };
+        if let Err(e) = queued {
+            // Best effort: the error to report is the first one.
+            let _ = fs::remove_dir_all(&new);
+            return Err(e);
+        }
+        if let Err(source) = fs::rename(&new, &dir) {
+            self.inner.store.delete_run(&run.id).await?;
+            return Err(PoolError::Io { what: "cannot make", path: dir, source });
+        }
         self.inner.wake.notify_one();
         Ok(())
     }
@@ -174,12 +213,7 @@ impl Pool {
 
     /// The last lines that the worker printed, of a run that ended badly; none of others.
     pub fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
-        match state {
-            RunState::Failed | RunState::Interrupted => {
-                last_log_lines(&self.run_dir(id).join(LOG_FILE), LAST_WORDS)
-            }
-            _ => Vec::new(),
-        }
+        self.inner.last_words(id, state)
     }
 
     /// Ends a run at once; steps since its last checkpoint are lost.
@@ -214,7 +248,7 @@ impl Pool {
 
     pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
         self.inner.store.rename_run(id, name).await?;
-        self.inner.tell(id);
+        self.inner.tell(id, Vec::new()).await;
         Ok(())
     }
 
@@ -227,7 +261,7 @@ impl Pool {
             return Err(PoolError::Refused(why));
         }
         // Out of sight in one step, so that no half-removed run remains if anything fails from here on.
-        let trash = self.inner.config.runs_dir.join(format!("{TRASH}{id}"));
+        let trash = self.inner.config.runs_dir.join(format!("{}{id}", tidy::TRASH));
         let moved = self.move_out(&run, &trash)?;
         if let Err(e) = self.inner.store.delete_run(id).await {
             if moved {
@@ -266,7 +300,7 @@ impl Pool {
     fn empty_trash(&self) {
         let runs_dir = self.inner.config.runs_dir.clone();
         self.inner.spawn(async move {
-            let emptied = tokio::task::spawn_blocking(move || remove_trash(&runs_dir)).await;
+            let emptied = tokio::task::spawn_blocking(move || tidy::remove_trash(&runs_dir)).await;
             if let Ok(Err(e)) = emptied {
                 tracing::warn!("cannot remove the files of a deleted run: {e}");
             }
@@ -308,19 +342,40 @@ impl Inner {
     async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
         self.store.transition(id, next, reason).await?;
         note(id, next, reason);
-        self.tell(id);
+        self.tell(id, Vec::new()).await;
         Ok(())
     }
 
     async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<()> {
         self.store.begin_stopping(id, ending, reason).await?;
-        self.tell(id);
+        self.tell(id, Vec::new()).await;
         Ok(())
     }
 
-    /// Lets watchers know that the row of a run is another.
-    fn tell(&self, id: &str) {
-        self.hub.publish(id, || Update::Row);
+    fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
+        match state {
+            RunState::Failed | RunState::Interrupted => {
+                last_log_lines(&self.run_dir(id).join(LOG_FILE), LAST_WORDS)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells watchers of new events, and how the row of their run is now: read once for all of them.
+    async fn tell(&self, id: &str, events: Vec<Event>) {
+        if !self.hub.is_watched(id) {
+            return;
+        }
+        let _in_order = self.telling.lock().await;
+        match self.store.run(id).await {
+            Ok(run) => {
+                let last_words = self.last_words(id, run.state);
+                self.hub.publish(id, Update::new(events, run.summary(), last_words));
+            }
+            // Its watchers are told as they are left alone.
+            Err(StoreError::NoRun(_)) => {}
+            Err(e) => tracing::warn!("run {id}: its watchers are not told of a change: {e}"),
+        }
     }
 }
 
@@ -330,14 +385,4 @@ fn note(id: &str, state: RunState, reason: Option<&str>) {
         let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         tracing::info!("run {id} is {}{reason}", state.name());
     }
-}
-
-fn remove_trash(runs_dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(runs_dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(TRASH) {
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -51,9 +51,14 @@ impl ProcessId {
         &self.boot
     }
 
+    /// Whether it was started since the machine was.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot == boot_id()
+    }
+
     /// Whether this very process still runs.
     pub fn is_alive(&self) -> bool {
-        self.boot == boot_id() && start_time(self.pid) == Some(self.start)
+        self.is_of_this_boot() && start_time(self.pid) == Some(self.start)
     }
 
     /// Asks the process, and it alone, to end.
@@ -62,6 +67,27 @@ impl ProcessId {
             Some(pid) if self.is_alive() => Ok(rustix::process::kill_process(pid, Signal::TERM)?),
             _ => Ok(()),
         }
+    }
+
+    /// Lets a process go on that was stopped.
+    pub fn resume(&self) -> io::Result<()> {
+        match Pid::from_raw(self.pid) {
+            Some(pid) if self.is_alive() => Ok(rustix::process::kill_process(pid, Signal::CONT)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the process does; `None` where it is gone.
+    pub fn activity(&self) -> Option<Activity> {
+        let stat = Stat::read(&format!("/proc/{}/stat", self.pid)).filter(|stat| stat.start == self.start)?;
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let mut states = threads
+            .filter_map(|thread| Some(Stat::read(&thread.path().join("stat").display().to_string())?.state));
+        Some(Activity {
+            is_stopped: matches!(stat.state, 'T' | 't'),
+            is_busy: states.any(|state| matches!(state, 'R' | 'D')),
+            ticks: stat.ticks,
+        })
     }
 
     /// Ends the process and every process of its group at once. It must lead its group, as workers do.
@@ -80,17 +106,52 @@ fn kill_group(leader: Pid) -> io::Result<()> {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` for a process that is gone or a zombie.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses and may hold anything, parentheses too.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
+/// What a process does, as the system tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// By a signal, or a debugger: it stands still until it is told to go on.
+    pub is_stopped: bool,
+    /// One of its threads runs, or waits for a disk.
+    pub is_busy: bool,
+    /// Processor time used so far.
+    pub ticks: u64,
+}
+
+/// Of `/proc/PID/stat`.
+struct Stat {
+    state: char,
+    ticks: u64,
+    start: u64,
+}
+
+impl Stat {
+    fn read(path: &str) -> Option<Stat> {
+        let stat = fs::read_to_string(path).ok()?;
+        // The second field is the name in parentheses and may hold anything, parentheses too.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        // The state is the third field.
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |place: usize| field(place)?.parse::<u64>().ok();
+        let (user, system) = (number(14)?, number(15)?);
+        Some(Stat { state: field(3)?.chars().next()?, ticks: user + system, start: number(22)? })
     }
-    // `state` was the third field, the start time is the twenty-second.
-    fields.nth(22 - 4)?.parse().ok()
+}
+
+/// `None` for a process that is gone or a zombie.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = Stat::read(&format!("/proc/{pid}/stat"))?;
+    (!matches!(stat.state, 'Z' | 'X')).then_some(stat.start)
+}
+
+/// Has the system end this process before the server when memory runs out: the board stays, and says so.
+///
+/// See `proc_pid_oom_score_adj(5)`; raising the number needs no privilege.
+pub fn end_before_server(pid: u32) {
+    const MORE: i32 = 500;
+    let own = fs::read_to_string("/proc/self/oom_score_adj").ok();
+    let own = own.and_then(|text| text.trim().parse::<i32>().ok()).unwrap_or(0);
+    // Where it cannot be raised the system chooses by size, as it does without.
+    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), (own + MORE).min(1000).to_string());
 }
 
 fn boot_id() -> String {
@@ -113,7 +174,11 @@ impl WorkerCommand {
 
     /// Starts a worker on a run folder. It leads a process group of its own, so that neither Ctrl-C in
     /// the server's terminal nor the server's end reaches it; its output goes to `worker.log` there.
-    pub fn spawn(&self, run_dir: &Path) -> io::Result<Worker> {
+    /// `after` is the number of the last event that is known of the run.
+    ///
+    /// # Errors
+    /// The log cannot be opened, or the process not be started.
+    pub fn spawn(&self, run_dir: &Path, after: u64) -> io::Result<Worker> {
         let log = File::options().create(true).append(true).open(run_dir.join("worker.log"))?;
         let child = Command::new(&self.program)
             .arg0("chandler")
@@ -121,11 +186,14 @@ impl WorkerCommand {
             .arg("train")
             .arg("--run-dir")
             .arg(run_dir)
+            .arg("--events-after")
+            .arg(after.to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
             .spawn()?;
+        end_before_server(child.id());
         // A child that is dead already is a zombie until it is waited for; its id stays its own.
         let id = ProcessId::of(child.id()).or_else(|| ProcessId::from_parts(child.id().into(), 0, boot_id()));
         let id = id.ok_or_else(|| io::Error::other("the worker has no process id"))?;
@@ -148,6 +216,8 @@ pub enum Exit {
     Signal(i32),
     /// It was not our child: only its parent is told.
     Unknown,
+    /// It was gone when this server came.
+    Away,
 }
 
 impl From<ExitStatus> for Exit {
@@ -163,7 +233,8 @@ impl From<ExitStatus> for Exit {
 impl Worker {
     /// A worker that was started by an earlier server, and may have ended since.
     pub fn adopted(id: ProcessId) -> Worker {
-        Worker { id, child: None, exit: None }
+        let exit = (!id.is_alive()).then_some(Exit::Away);
+        Worker { id, child: None, exit }
     }
 
     pub fn id(&self) -> &ProcessId {

@@ -1,13 +1,16 @@
 //! Starts queued runs while there are free slots, first queued first.
 
 use std::{
+    fs::File,
+    io,
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use recipe::RunState;
 
-use super::{Inner, Result, supervise};
+use super::{Inner, PoolError, Result, supervise};
 
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -29,8 +32,12 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
     while !pool.is_closing.load(Ordering::Relaxed) && pool.store.live_runs().await?.len() < pool.config.slots
     {
         let Some(run) = pool.store.next_queued().await? else { break };
+        // What is left of an earlier attempt is known before the next one adds to it.
+        let run = supervise::take_in(pool, &run.id).await?;
+        let dir = pool.run_dir(&run.id);
+        has_descriptors(&dir)?;
         pool.transition(&run.id, RunState::Preparing, None).await?;
-        match pool.config.worker.spawn(&pool.run_dir(&run.id)) {
+        match pool.config.worker.spawn(&dir, run.last_seq) {
             Ok(worker) => {
                 pool.store.record_worker(&run.id, worker.id()).await?;
                 pool.spawn(supervise::run(pool.clone(), run.id, worker));
@@ -42,4 +49,13 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fails where too few files can be opened to start a worker: the run keeps its place in the queue.
+fn has_descriptors(dir: &Path) -> Result<()> {
+    /// Its log twice, its standard input, and what the system's own start of a process takes.
+    const TAKEN: usize = 8;
+    let opened: io::Result<Vec<_>> = (0..TAKEN).map(|_| File::open("/dev/null")).collect();
+    let failed = |source| PoolError::Io { what: "cannot start a worker in", path: dir.to_owned(), source };
+    opened.map(drop).map_err(failed)
 }

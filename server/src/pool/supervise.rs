@@ -1,18 +1,32 @@
 //! Watches over one worker: takes its events in as they come, and settles the run when it ends.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use recipe::{Outcome, RunState};
-use signal_hook::consts::SIGTERM;
+use recipe::RunState;
 
-use super::{Inner, ProcessId, Result, Update, process::Exit, process::Worker, tail};
+use super::{
+    Inner, ProcessId, Result,
+    process::{Exit, Worker},
+    stillness::{Measure, Stillness},
+    tail,
+    verdict::verdict,
+};
 use crate::{
     store::{Ending, RunRow},
-    worker::{self, EVENTS_FILE, LOG_FILE},
+    worker::{self, EVENTS_FILE},
 };
+
+/// Why a run is queued again that an earlier server stopped as it ended.
+const BACK: &str = "resumed: the server is back";
 
 /// How often new events are looked for: also the longest that watchers wait for a batch.
 const BEAT: Duration = Duration::from_millis(100);
+
+/// A run that is cut off goes on by itself so often from the same checkpoint: it may be what brings the machine down.
+const RESUMED: u64 = 2;
 
 /// A worker that has written its last event gets this long to end by itself.
 const GRACE: Duration = Duration::from_secs(30);
@@ -31,11 +45,11 @@ pub(super) async fn recover(pool: &Arc<Inner>) -> Result<()> {
         }
         match worker {
             Some(id) => pool.spawn(self::run(pool.clone(), run.id, Worker::adopted(id))),
-            None => settle(pool, &run.id, Exit::Unknown).await?,
+            None => settle(pool, &run.id, Exit::Away, false).await?,
         }
     }
     for run in pool.store.shut_down_runs().await? {
-        pool.transition(&run.id, RunState::Queued, Some("resumed: the server is back")).await?;
+        pool.transition(&run.id, RunState::Queued, Some(BACK)).await?;
     }
     Ok(())
 }
@@ -64,27 +78,44 @@ pub(super) async fn run(pool: Arc<Inner>, id: String, mut worker: Worker) {
 
 async fn watch(pool: &Arc<Inner>, id: &str, worker: &mut Worker) -> Result<()> {
     let mut ended_since = None;
+    let mut stillness = Stillness::new(Instant::now());
+    let mut stood_still = false;
     let exit = loop {
         // Looked at before reading: what is read after the end is all there will ever be.
         let exit = worker.exited().unwrap_or_else(|e| {
             tracing::warn!("run {id}: cannot ask after its worker: {e}");
             (!worker.id().is_alive()).then_some(Exit::Unknown)
         });
-        let ended = take_in(pool, id).await?;
+        let run = take_in(pool, id).await?;
         if let Some(exit) = exit {
             break exit;
         }
-        if ended && ended_since.get_or_insert_with(std::time::Instant::now).elapsed() > GRACE {
+        if run.outcome.is_some() && ended_since.get_or_insert_with(Instant::now).elapsed() > GRACE {
             tracing::warn!("run {id}: its worker is done but does not end; ending it");
             let _ = worker.id().kill_group();
         }
+        if let Some(activity) = worker.id().activity() {
+            match stillness.look(&run, worker.id(), activity, Instant::now()) {
+                Measure::Nothing => {}
+                Measure::Remark(remark) => {
+                    pool.store.remark(id, remark.as_deref()).await?;
+                    pool.tell(id, Vec::new()).await;
+                }
+                Measure::Resume => drop(worker.id().resume()),
+                Measure::Kill => {
+                    tracing::warn!("run {id}: its worker is to end and stands still; ending it");
+                    stood_still = true;
+                    let _ = worker.id().kill_group();
+                }
+            }
+        }
         tokio::time::sleep(BEAT).await;
     };
-    settle(pool, id, exit).await
+    settle(pool, id, exit, stood_still).await
 }
 
-/// Takes in all complete lines there are; says whether the worker has written its last event.
-async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<bool> {
+/// Takes in all complete lines there are; answers with the run as it is then.
+pub(super) async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<RunRow> {
     let mut run = pool.store.run(id).await?;
     loop {
         let path = pool.run_dir(id).join(EVENTS_FILE);
@@ -95,94 +126,68 @@ async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<bool> {
         };
         let stretch = reading.await.map_err(std::io::Error::other).and_then(|read| read);
         let stretch = stretch.map_err(|source| super::PoolError::Io { what: "cannot read", path, source })?;
+        if stretch.anew {
+            tracing::warn!(
+                "run {id}: its event file is not what was read up to byte {offset}, or has lost its end: reading it anew"
+            );
+        }
         for what in &stretch.garbage {
             tracing::warn!("run {id}: a line of its event file is not an event: {what}");
         }
         if stretch.offset == offset {
-            return Ok(run.outcome.is_some());
+            return Ok(run);
         }
         let ingested = pool.store.ingest(id, stretch.events, stretch.offset).await?;
         run = ingested.run;
         if !ingested.fresh.is_empty() {
-            pool.hub.publish(id, || Update::Events(ingested.fresh.into()));
-            pool.tell(id);
+            pool.tell(id, ingested.fresh).await;
         }
         if !stretch.more {
-            return Ok(run.outcome.is_some());
+            return Ok(run);
         }
     }
 }
 
 /// Gives a run whose worker is gone its last state.
-async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit) -> Result<()> {
+async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit, stood_still: bool) -> Result<()> {
     take_in(pool, id).await?;
     let _ordered = pool.control.lock().await;
     let run = pool.store.run(id).await?;
-    let (state, reason) = verdict(&run, exit, &last_words(&pool.run_dir(id).join(LOG_FILE)));
+    let (state, reason) = verdict(&run, exit, stood_still, &pool.run_dir(id));
     // A worker that ended while nobody watched was at work until it was last heard of, as far as is known.
-    let last_seen = match exit {
-        Exit::Unknown => pool.store.last_event_time(id).await?.max(run.working_since),
-        Exit::Code(_) | Exit::Signal(_) => None,
+    let time = match exit {
+        Exit::Unknown | Exit::Away => run.working_since.unwrap_or_default().max(run.last_time),
+        Exit::Code(_) | Exit::Signal(_) => crate::store::now(),
     };
-    let time = last_seen.unwrap_or_else(crate::store::now);
     pool.store.transition_at(id, state, reason.as_deref(), time).await?;
     super::note(id, state, reason.as_deref());
-    pool.tell(id);
+    match (state, exit, run.ending) {
+        (RunState::Interrupted, Exit::Away, Some(Ending::Shutdown)) => {
+            pool.store.transition(id, RunState::Queued, Some(BACK)).await?;
+        }
+        (RunState::Interrupted, Exit::Away, None) if pool.config.resume_interrupted => {
+            go_on(pool, &run).await?;
+        }
+        _ => {}
+    }
+    pool.tell(id, Vec::new()).await;
     Ok(())
 }
 
-fn verdict(run: &RunRow, exit: Exit, last_words: &str) -> (RunState, Option<String>) {
-    let stopped = |how: &str| match run.ending {
-        Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: {how}"))),
-        _ => (RunState::Stopped, Some(how.to_owned())),
-    };
-    let early =
-        if run.point_count == 0 { worker::BEFORE_TRAINING } else { "stopped before training went on" };
-    match (&run.outcome, run.ending) {
-        (Some((Outcome::Finished, reason)), _) => (RunState::Finished, reason.clone()),
-        (Some((Outcome::Stopped, Some(reason))), _) => stopped(reason),
-        (Some((Outcome::Stopped, None)), _) if run.step == 0 => stopped(early),
-        (Some((Outcome::Stopped, None)), _) => {
-            stopped(&format!("stopped after step {}, with a checkpoint", run.step))
-        }
-        (Some((Outcome::Failed, reason)), _) => (RunState::Failed, reason.clone()),
-        (None, Some(Ending::Cancel)) => {
-            (RunState::Stopped, Some("cancelled: steps after the last checkpoint are lost".to_owned()))
-        }
-        // The signal came before the worker was ready for it, which is the first thing it does.
-        (None, Some(Ending::Stop | Ending::Shutdown))
-            if exit == Exit::Signal(SIGTERM) || is_unheard(run, exit) =>
-        {
-            stopped(early)
-        }
-        (None, _) => (RunState::Interrupted, Some(obituary(exit, last_words))),
+/// Queues a run again that was cut off.
+async fn go_on(pool: &Inner, run: &RunRow) -> Result<()> {
+    let step = pool.store.checkpoint_step(&run.id).await?;
+    let (times, from) = run.resumed;
+    let times = if from == step { times + 1 } else { 1 };
+    if times > RESUMED {
+        tracing::warn!("run {}: cut off {times} times after step {step}: it waits to be resumed", run.id);
+        return Ok(());
     }
-}
-
-/// Whether a worker that ended while nobody watched has never trained.
-fn is_unheard(run: &RunRow, exit: Exit) -> bool {
-    exit == Exit::Unknown && run.point_count == 0
-}
-
-fn obituary(exit: Exit, last_words: &str) -> String {
-    let mut what = match exit {
-        Exit::Signal(9) => {
-            "the worker was killed (signal 9): by the system for want of memory, or by someone on this machine".to_owned()
-        }
-        Exit::Signal(signal) => format!("the worker was ended by signal {signal}"),
-        Exit::Code(code) => format!("the worker ended with exit code {code} and no account of its end"),
-        Exit::Unknown => "the worker ended while the server was away, without an account of its end".to_owned(),
+    pool.store.record_resumed(&run.id, times, step).await?;
+    let how = match step {
+        0 => "goes on by itself after it was cut off, from its beginning".to_owned(),
+        step => format!("goes on by itself after it was cut off, from step {step}"),
     };
-    if !last_words.is_empty() {
-        what.push_str("; its last words: ");
-        what.push_str(last_words);
-    }
-    what
-}
-
-/// The last line a worker printed, shortened.
-fn last_words(log: &Path) -> String {
-    let lines = worker::last_log_lines(log, 1);
-    let line = lines.last().map(String::as_str).unwrap_or_default();
-    line.chars().take(300).collect()
+    pool.store.transition(&run.id, RunState::Queued, Some(&how)).await?;
+    Ok(())
 }

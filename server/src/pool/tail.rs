@@ -3,16 +3,14 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
 use recipe::Event;
 
-/// One transaction takes in at most about this many bytes.
+/// One transaction takes in at most about this many bytes; the engine writes lines of some hundred.
 const STRETCH: u64 = 1 << 20;
-
-/// Longest line that is waited for; the engine writes lines of some hundred bytes.
-const LONGEST_LINE: u64 = 16 << 20;
 
 /// Events read, and the offset after the last complete line.
 #[derive(Debug, Default, PartialEq)]
@@ -21,46 +19,74 @@ pub struct Stretch {
     pub offset: u64,
     /// There may be more to read at once.
     pub more: bool,
+    /// The file is not the one that was read so far, or has lost its end: this is its beginning.
+    pub anew: bool,
     /// Complete lines that are no events: what was wrong with them.
     pub garbage: Vec<String>,
 }
 
 /// Reads complete lines from `offset` on. A last line without its newline is left for the next time:
 /// its writer is still at it, or was killed over it.
+///
+/// # Errors
+/// If the file is there and cannot be read.
 pub fn read(path: &Path, offset: u64) -> io::Result<Stretch> {
-    let mut file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Stretch { offset, ..Stretch::default() }),
+    let file = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Ok(Stretch { anew: offset > 0, ..Stretch::default() });
+        }
         other => other?,
     };
     let length = file.metadata()?.len();
+    let anew = offset > 0 && (length < offset || !ends_a_line(&file, offset)?);
+    let offset = if anew { 0 } else { offset };
+    Ok(Stretch { anew, ..read_from(&file, offset, length)? })
+}
+
+fn ends_a_line(file: &File, offset: u64) -> io::Result<bool> {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset - 1)?;
+    Ok(byte == *b"\n")
+}
+
+fn read_from(file: &File, offset: u64, length: u64) -> io::Result<Stretch> {
+    let nothing = Stretch { offset, ..Stretch::default() };
     if length <= offset {
-        return Ok(Stretch { offset, ..Stretch::default() });
+        return Ok(nothing);
     }
-    file.seek(SeekFrom::Start(offset))?;
-    let mut stretch = STRETCH;
+    let mut from = offset;
+    let mut bytes = Vec::new();
     loop {
-        let mut bytes = Vec::new();
-        (&mut file).take(stretch).read_to_end(&mut bytes)?;
-        let full = bytes.len() as u64 == stretch;
-        if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
+        bytes.clear();
+        let mut file = file;
+        file.seek(SeekFrom::Start(from))?;
+        file.take(STRETCH).read_to_end(&mut bytes)?;
+        let full = bytes.len() as u64 == STRETCH;
+        if from == offset
+            && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n')
+        {
             return Ok(parse(&bytes[..=end], offset, full));
         }
+        // A line longer than a stretch is none that the engine writes.
+        if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let end = from + end as u64 + 1;
+            let garbage = vec![format!("it has {} bytes", end - offset)];
+            return Ok(Stretch { offset: end, more: true, garbage, ..Stretch::default() });
+        }
         if !full {
-            return Ok(Stretch { offset, ..Stretch::default() });
+            return Ok(nothing);
         }
-        if stretch >= LONGEST_LINE {
-            let what = format!("byte {offset} begins a line of more than {LONGEST_LINE} bytes");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        stretch = LONGEST_LINE;
-        file.seek(SeekFrom::Start(offset))?;
+        from += STRETCH;
     }
 }
 
 fn parse(lines: &[u8], offset: u64, more: bool) -> Stretch {
     let mut stretch = Stretch { offset: offset + lines.len() as u64, more, ..Stretch::default() };
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
+        // A hole, which a power cut leaves or someone who cuts the file under its writer, reads as NULs: what was
+        // written behind it is whole.
+        let whole = line.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+        match serde_json::from_slice(whole) {
             Ok(event) => stretch.events.push(event),
             Err(e) => stretch.garbage.push(e.to_string()),
         }
@@ -129,5 +155,49 @@ mod tests {
     fn no_file_is_nothing_yet() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(&dir.path().join("events.jsonl"), 0).unwrap(), Stretch::default());
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let whole = line(1) + &line(2) + &line(3);
+        let offset = whole.len() as u64;
+        let seqs = |stretch: &Stretch| stretch.events.iter().map(|event| event.seq).collect::<Vec<_>>();
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(read(&path, offset).unwrap(), Stretch { offset, ..Stretch::default() });
+        // Shorter, and grown again before anyone looked.
+        for (text, found) in
+            [(line(1), vec![1]), (line(1) + &line(2) + &line(3)[..9] + &line(4) + &line(5), vec![1, 2, 5])]
+        {
+            fs::write(&path, text).unwrap();
+            let stretch = read(&path, offset).unwrap();
+            assert!(stretch.anew && seqs(&stretch) == found, "{stretch:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read(&path, offset).unwrap(), Stretch { anew: true, ..Stretch::default() });
+    }
+
+    #[test]
+    fn a_hole_hides_no_event_and_an_endless_line_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let hole = "\0".repeat(300);
+        let long = "x".repeat(3 << 20);
+        fs::write(&path, format!("{}{}{hole}{}{long}\n{}", line(1), &line(2)[..20], line(3), line(4)))
+            .unwrap();
+        let (mut offset, mut seqs, mut garbage) = (0, Vec::new(), 0);
+        loop {
+            let stretch = read(&path, offset).unwrap();
+            seqs.extend(stretch.events.iter().map(|event| event.seq));
+            garbage += stretch.garbage.len();
+            if stretch.offset == offset {
+                break;
+            }
+            offset = stretch.offset;
+        }
+        assert_eq!((seqs, garbage), (vec![1, 3, 4], 1));
+        fs::write(&path, long).unwrap();
+        assert_eq!(read(&path, 0).unwrap(), Stretch::default());
     }
 }

@@ -1,15 +1,15 @@
-//! `GET /healthz`: whether the server answers and its database does.
+//! `GET /healthz`: whether the server answers, its database does, and its runs folder is in its place.
 
 use axum::{extract::State, http::StatusCode};
 
 use crate::pool::Pool;
 
-pub async fn health(State(pool): State<Pool>) -> (StatusCode, &'static str) {
-    match pool.store().live_runs().await {
-        Ok(_) => (StatusCode::OK, "ok"),
+pub async fn health(State(pool): State<Pool>) -> (StatusCode, String) {
+    match pool.check().await {
+        Ok(()) => (StatusCode::OK, "ok".to_owned()),
         Err(e) => {
             tracing::error!("health check: {e}");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+            (StatusCode::SERVICE_UNAVAILABLE, e.to_string())
         }
     }
 }

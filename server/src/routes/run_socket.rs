@@ -7,16 +7,17 @@ use axum::{
     Extension,
     extract::{
         Path, Query, State,
-        ws::{Message, WebSocket, WebSocketUpgrade},
+        ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     },
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use futures_util::SinkExt;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     connections::Place,
-    pool::{Pool, Update},
+    pool::{Pool, Update, of_row, text},
     routes::Metrics,
     security::SessionEnd,
     store::StoreError,
@@ -83,8 +84,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 update = updates.recv() => match update {
-                    Ok(Update::Events(events)) => self.send_events(&events).await?,
-                    Ok(Update::Row) => self.send_run().await?,
+                    Ok(update) => self.tell(&update).await?,
                     Err(RecvError::Lagged(_)) => self.back_fill().await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
@@ -108,29 +108,35 @@ impl Watcher {
     async fn back_fill(&mut self) -> Result<(), Left> {
         let events = self.pool.store().events_after(&self.id, self.seen).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
-        self.send(&Frame::Backfill { events }).await?;
-        self.send_run().await
-    }
-
-    async fn send_run(&mut self) -> Result<(), Left> {
         let run = self.pool.store().run(&self.id).await?.summary();
-        let lines = self.pool.last_words(&run.id, run.state);
-        self.send(&Frame::Run { run: Box::new(run) }).await?;
-        if lines.is_empty() {
-            return Ok(());
+        let last_words = self.pool.last_words(&run.id, run.state);
+        let frames = std::iter::once(text(&Frame::Backfill { events })).chain(of_row(&run, last_words));
+        self.send(frames).await
+    }
+
+    async fn tell(&mut self, update: &Update) -> Result<(), Left> {
+        let news = match (update.events.first(), update.events.last(), &update.of_events) {
+            (Some(first), Some(last), Some(frame)) if last.seq > self.seen => {
+                let frame = match first.seq > self.seen {
+                    true => frame.clone(),
+                    // The back-fill has brought some of them.
+                    false => text(&Frame::Events {
+                        events: update.events.iter().filter(|event| event.seq > self.seen).cloned().collect(),
+                    }),
+                };
+                self.seen = last.seq;
+                Some(frame)
+            }
+            _ => None,
+        };
+        self.send(news.into_iter().chain(update.of_row.iter().cloned())).await
+    }
+
+    /// Sends frames in one go.
+    async fn send(&mut self, frames: impl Iterator<Item = Utf8Bytes>) -> Result<(), Left> {
+        for frame in frames {
+            self.socket.feed(Message::Text(frame)).await?;
         }
-        self.send(&Frame::LastWords { lines }).await
-    }
-
-    async fn send_events(&mut self, events: &[recipe::Event]) -> Result<(), Left> {
-        let events: Vec<_> = events.iter().filter(|event| event.seq > self.seen).cloned().collect();
-        let Some(last) = events.last() else { return Ok(()) };
-        self.seen = last.seq;
-        self.send(&Frame::Events { events }).await
-    }
-
-    async fn send(&mut self, frame: &Frame) -> Result<(), Left> {
-        let text = serde_json::to_string(frame)?;
-        Ok(self.socket.send(Message::Text(text.into())).await?)
+        Ok(self.socket.flush().await?)
     }
 }

@@ -57,21 +57,19 @@ impl Store {
             .collect())
     }
 
+    /// The step of the newest checkpoint that was written; 0 where there is none.
+    pub async fn checkpoint_step(&self, id: &str) -> Result<u64> {
+        let step: Option<i64> =
+            sqlx::query_scalar("SELECT max(step) FROM events WHERE run_id = ? AND kind = 'checkpoint'")
+                .bind(id)
+                .fetch_one(&self.db)
+                .await?;
+        Ok(step.map_or(0, from_db))
+    }
+
     /// The newest `count` log events, oldest first.
     pub async fn log(&self, id: &str, count: u64) -> Result<Vec<Event>> {
         self.events_of_kind(id, "log", count).await
-    }
-
-    /// When a run was last heard of.
-    pub async fn last_event_time(&self, id: &str) -> Result<Option<u64>> {
-        let time: Option<i64> = sqlx::query_scalar(
-            "SELECT max(time) FROM (SELECT max(time) AS time FROM events WHERE run_id = ?1
-             UNION ALL SELECT max(time) FROM points WHERE run_id = ?1)",
-        )
-        .bind(id)
-        .fetch_one(&self.db)
-        .await?;
-        Ok(time.map(from_db))
     }
 
     async fn events_of_kind(&self, id: &str, kind: &'static str, newest: u64) -> Result<Vec<Event>> {

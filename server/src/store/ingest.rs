@@ -23,6 +23,9 @@ pub struct Ingested {
 /// What a stretch of events changes in the row of the run.
 struct Progress {
     last_seq: u64,
+    last_time: u64,
+    /// Events were numbered anew.
+    renumbered: bool,
     step: u64,
     points: u64,
     voided: bool,
@@ -34,15 +37,35 @@ impl Store {
     pub async fn ingest(&self, id: &str, events: Vec<Event>, offset: u64) -> Result<Ingested> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
-        let mut progress =
-            Progress { last_seq: row.last_seq, step: row.step, points: 0, voided: false, logged: false };
+        let mut progress = Progress {
+            last_seq: row.last_seq,
+            last_time: row.last_time,
+            renumbered: false,
+            step: row.step,
+            points: 0,
+            voided: false,
+            logged: false,
+        };
         let mut fresh = Vec::with_capacity(events.len());
-        for event in events {
-            // A file that was put back (from a backup, say) may repeat what is here already.
+        for mut event in events {
             if event.seq <= progress.last_seq {
-                continue;
+                // A file that was put back (from a backup, say) or is read anew repeats what is here already.
+                if event.time <= progress.last_time && !progress.renumbered {
+                    continue;
+                }
+                // The file has lost its end, and its writer goes on from what is left of it.
+                if !progress.renumbered {
+                    tracing::warn!(
+                        "run {id}: event {} of its file comes after event {}: numbering it anew",
+                        event.seq,
+                        progress.last_seq
+                    );
+                }
+                progress.renumbered = true;
+                event.seq = progress.last_seq + 1;
             }
             progress.last_seq = event.seq;
+            progress.last_time = progress.last_time.max(event.time);
             take(&mut tx, id, &event, &mut progress).await?;
             fresh.push(event);
         }
@@ -117,9 +140,10 @@ async fn finish_row(
     offset: u64,
 ) -> Result<()> {
     let id = &before.id;
-    sqlx::query("UPDATE runs SET offset = ?, last_seq = ?, step = ? WHERE id = ?")
+    sqlx::query("UPDATE runs SET offset = ?, last_seq = ?, last_time = ?, step = ? WHERE id = ?")
         .bind(to_db(offset))
         .bind(to_db(progress.last_seq))
+        .bind(to_db(progress.last_time))
         .bind(to_db(progress.step))
         .bind(id)
         .execute(&mut *tx)

@@ -4,6 +4,7 @@
 
 mod events;
 mod ingest;
+mod lane;
 mod migrations;
 mod points;
 mod runs;
@@ -15,10 +16,12 @@ pub use runs::{Ending, NewRun, RunRow};
 pub use transitions::Transition;
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use lane::{Lane, Write};
 use recipe::RunState;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -29,6 +32,15 @@ use sqlx::sqlite::{
 pub enum StoreError {
     #[error("cannot open the database {path}: {source}. If another program made this file, move it away")]
     Open { path: PathBuf, source: sqlx::Error },
+    #[error(
+        "the database {path} is damaged ({what}). Put a copy of it back, or have `sqlite3 {path} .recover` save what \
+         can be read; moved away, it is replaced by an empty one, and the folders of runs stay as they are"
+    )]
+    Damaged { path: PathBuf, what: String },
+    #[error(
+        "the database {0} was moved or removed while the server runs: put it back, or start the server anew"
+    )]
+    Gone(PathBuf),
     #[error("the database {path} does not fit this version of Chandler: {source}")]
     Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
     #[error("there is no run {0}")]
@@ -46,11 +58,21 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// The database of one runs folder.
 #[derive(Clone)]
 pub struct Store {
+    path: PathBuf,
+    /// The file that was opened, which may be another than the one that is at `path` by now.
+    file: (u64, u64),
+    /// For reading.
     db: SqlitePool,
+    writer: Lane,
+    /// Long queries of others must not make the server look ill.
+    probe: Lane,
 }
 
 impl Store {
     /// Opens (or makes) the database at `path` and brings its tables up to date.
+    ///
+    /// # Errors
+    /// If the file is no database, is damaged, or was made by a later version.
     pub async fn open(path: &Path) -> Result<Store> {
         // NORMAL under WAL loses nothing when a process is killed. A power cut may take back the last
         // commits, whole ones: offsets and points go together, so the events are read again.
@@ -61,28 +83,57 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
+        let opening = |source| StoreError::Open { path: path.to_owned(), source };
         let db = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+            .map_err(opening)?;
+        // Pages that a disk has garbled would otherwise be met one by one, much later.
+        let checked: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&db).await.map_err(opening)?;
+        if checked != "ok" {
+            return Err(StoreError::Damaged { path: path.to_owned(), what: checked });
+        }
         migrations::migrations()
             .run(&db)
             .await
             .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
-        Ok(Store { db })
+        let file = identity(path).map_err(|e| opening(sqlx::Error::Io(e)))?;
+        let (writer, probe) = (Lane::new(options.clone()), Lane::new(options));
+        Ok(Store { path: path.to_owned(), file, db, writer, probe })
     }
 
-    /// A transaction that holds the write lock from its start, so that it never fails half-way for
-    /// another writer.
-    async fn write(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.db.begin_with("BEGIN IMMEDIATE").await?)
+    async fn write(&self) -> Result<Write> {
+        self.writer.begin().await
+    }
+
+    /// Whether the database answers, and is still the file at its path.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub async fn check(&self) -> Result<()> {
+        if identity(&self.path).ok() != Some(self.file) {
+            return Err(StoreError::Gone(self.path.clone()));
+        }
+        let mut held = self.probe.take().await?;
+        sqlx::query("SELECT id FROM runs LIMIT 1").fetch_optional(&mut held.connection).await?;
+        held.give_back();
+        Ok(())
     }
 
     /// Closes all connections; what was committed is in the files.
     pub async fn close(&self) {
+        self.writer.close().await;
+        self.probe.close().await;
         self.db.close().await;
     }
+}
+
+/// Device and number of a file, which no other has while it exists.
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let metadata = path.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// SQLite integers are signed; our counts never come near the limit.
@@ -99,3 +150,6 @@ pub fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,63 @@ use super::{Result, Store, from_db, to_db};
 /// A sparkline has about this many values.
 const SPARKLINE: i64 = 48;
 
+/// A row of `stretches` stands for so many sequence numbers; the table is kept by a trigger of the schema.
+const STRETCH: u64 = 32;
+
+/// The points of the lowest and the highest loss in each `?4` of the numbers from `?2` to `?3`, those before the first
+/// whole stretch, and the newest. With max() or min() SQLite takes the other columns from the row that holds the
+/// extreme; bucket by bucket it reads the numbers in their order, where GROUP BY would sort them.
+macro_rules! extremes {
+    ($table:literal, $number:literal, $low:literal, $low_seq:literal, $high:literal, $high_seq:literal, $scale:literal) => {
+        concat!(
+            "WITH RECURSIVE bucket(first, next) AS (
+                SELECT ?2, ?2 + ?4 UNION ALL SELECT next, next + ?4 FROM bucket WHERE next <= ?3
+             ),
+             chosen(seq) AS (
+                SELECT (SELECT seq FROM (SELECT t.",
+            $low_seq,
+            " AS seq, min(t.",
+            $low,
+            ") FROM ",
+            $table,
+            " t
+                    WHERE t.run_id = ?1 AND t.",
+            $number,
+            " >= bucket.first AND t.",
+            $number,
+            " < bucket.next)) FROM bucket
+                UNION
+                SELECT (SELECT seq FROM (SELECT t.",
+            $high_seq,
+            " AS seq, max(t.",
+            $high,
+            ") FROM ",
+            $table,
+            " t
+                    WHERE t.run_id = ?1 AND t.",
+            $number,
+            " >= bucket.first AND t.",
+            $number,
+            " < bucket.next)) FROM bucket
+                UNION
+                SELECT seq FROM points WHERE run_id = ?1 AND seq > ?5 AND seq < ?2 * ",
+            $scale,
+            "
+                UNION
+                SELECT max(seq) FROM points WHERE run_id = ?1
+             )
+             SELECT points.* FROM chosen CROSS JOIN points
+             WHERE points.run_id = ?1 AND points.seq = chosen.seq ORDER BY points.seq"
+        )
+    };
+}
+
+const OF_POINTS: &str = extremes!("points", "seq", "loss", "seq", "loss", "seq", "1");
+const OF_STRETCHES: &str = extremes!("stretches", "stretch", "low", "low_seq", "high", "high_seq", "32");
+
 /// A point with its place in the event file.
 pub(super) struct PointRow {
-    seq: u64,
+    pub seq: u64,
     time: u64,
     point: Point,
 }
@@ -49,12 +103,15 @@ impl Store {
     /// of `buckets` equal stretches is represented by its highest and its lowest loss, so that no spike
     /// is lost, and the newest point is always there.
     pub(super) async fn points_after(&self, id: &str, after: u64, buckets: u64) -> Result<Vec<PointRow>> {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM points WHERE run_id = ? AND seq > ?")
-            .bind(id)
-            .bind(to_db(after))
-            .fetch_one(&self.db)
-            .await?;
-        if from_db(count) <= 2 * buckets {
+        let many: Option<i64> = sqlx::query_scalar(
+            "SELECT seq FROM points WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?",
+        )
+        .bind(id)
+        .bind(to_db(after))
+        .bind(to_db(2 * buckets))
+        .fetch_optional(&self.db)
+        .await?;
+        if many.is_none() {
             let rows = sqlx::query_as("SELECT * FROM points WHERE run_id = ? AND seq > ? ORDER BY seq")
                 .bind(id)
                 .bind(to_db(after))
@@ -62,23 +119,25 @@ impl Store {
                 .await?;
             return Ok(rows);
         }
-        // With max() or min() SQLite takes the other columns from the row that holds the extreme.
-        let mut rows: Vec<PointRow> = sqlx::query_as(
-            "WITH mine AS (SELECT * FROM points WHERE run_id = ?1 AND seq > ?2),
-                  span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
-             SELECT mine.*, max(loss) AS extreme FROM mine, span GROUP BY (seq - low) * ?3 / width
-             UNION ALL
-             SELECT mine.*, min(loss) AS extreme FROM mine, span GROUP BY (seq - low) * ?3 / width
-             UNION ALL
-             SELECT * FROM (SELECT *, loss AS extreme FROM mine ORDER BY seq DESC LIMIT 1)",
-        )
-        .bind(id)
-        .bind(to_db(after))
-        .bind(to_db(buckets))
-        .fetch_all(&self.db)
-        .await?;
-        rows.sort_by_key(|row| row.seq);
-        rows.dedup_by_key(|row| row.seq);
+        let last: i64 = sqlx::query_scalar("SELECT max(seq) FROM points WHERE run_id = ?")
+            .bind(id)
+            .fetch_one(&self.db)
+            .await?;
+        let last = from_db(last);
+        // As fine as there are buckets: from the table of stretches where it has enough of them.
+        let (sql, first, last) = match (last - after) / STRETCH >= buckets {
+            true => (OF_STRETCHES, after / STRETCH + 1, last / STRETCH),
+            false => (OF_POINTS, after + 1, last),
+        };
+        let width = (last + 1).saturating_sub(first).div_ceil(buckets).max(1);
+        let rows = sqlx::query_as(sql)
+            .bind(id)
+            .bind(to_db(first))
+            .bind(to_db(last))
+            .bind(to_db(width))
+            .bind(to_db(after))
+            .fetch_all(&self.db)
+            .await?;
         Ok(rows)
     }
 
@@ -115,13 +174,42 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Removes what an earlier attempt wrote beyond the step that training goes on from.
+/// Removes what an earlier attempt wrote beyond the step that training goes on from: the last points, as steps grow
+/// with sequence numbers.
 pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: u64) -> Result<()> {
-    sqlx::query("DELETE FROM points WHERE run_id = ? AND step > ?")
+    let kept: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM points WHERE run_id = ? AND step <= ? ORDER BY seq DESC LIMIT 1")
+            .bind(id)
+            .bind(to_db(step))
+            .fetch_optional(&mut *tx)
+            .await?;
+    let kept = kept.map_or(0, from_db);
+    let gone = sqlx::query("DELETE FROM points WHERE run_id = ? AND seq > ?")
         .bind(id)
-        .bind(to_db(step))
-        .execute(tx)
+        .bind(to_db(kept))
+        .execute(&mut *tx)
         .await?;
+    if gone.rows_affected() == 0 {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM stretches WHERE run_id = ? AND stretch >= ?")
+        .bind(id)
+        .bind(to_db(kept / STRETCH))
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO stretches SELECT ?1, ?2, low.loss, low.seq, high.loss, high.seq, whole.total, whole.count
+         FROM (SELECT seq, min(loss) AS loss FROM points WHERE run_id = ?1 AND seq >= ?3) low,
+              (SELECT seq, max(loss) AS loss FROM points WHERE run_id = ?1 AND seq >= ?3) high,
+              (SELECT coalesce(sum(loss), 0.0) AS total, count(loss) AS count, count(*) AS points
+               FROM points WHERE run_id = ?1 AND seq >= ?3) whole
+         WHERE whole.points > 0",
+    )
+    .bind(id)
+    .bind(to_db(kept / STRETCH))
+    .bind(to_db(kept / STRETCH * STRETCH))
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -142,14 +230,17 @@ pub(super) async fn last_loss(tx: &mut sqlx::SqliteConnection, id: &str) -> Resu
 
 /// Mean loss of equal stretches of the run.
 pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Vec<f64>> {
-    let values = sqlx::query_scalar(
-        "WITH mine AS (SELECT seq, loss FROM points WHERE run_id = ?1 AND loss IS NOT NULL),
+    const FINE: &str = "WITH mine AS (SELECT seq, loss FROM points WHERE run_id = ?1 AND loss IS NOT NULL),
               span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
-         SELECT avg(loss) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)",
-    )
-    .bind(id)
-    .bind(SPARKLINE)
-    .fetch_all(tx)
-    .await?;
+         SELECT avg(loss) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";
+    const COARSE: &str = "WITH mine AS (SELECT * FROM stretches WHERE run_id = ?1 AND count > 0),
+              span AS (SELECT min(stretch) AS low, max(stretch) - min(stretch) + 1 AS width FROM mine)
+         SELECT sum(total) / sum(count) FROM mine, span GROUP BY (stretch - low) * ?2 / width ORDER BY min(stretch)";
+    let stretches: i64 = sqlx::query_scalar("SELECT count(*) FROM stretches WHERE run_id = ?")
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
+    let sql = if stretches > 8 * SPARKLINE { COARSE } else { FINE };
+    let values = sqlx::query_scalar(sql).bind(id).bind(SPARKLINE).fetch_all(tx).await?;
     Ok(values)
 }

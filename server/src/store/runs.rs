@@ -7,9 +7,6 @@ use sqlx::{FromRow, Row, sqlite::SqliteRow};
 use super::{Result, Store, StoreError, from_db, now, to_db};
 use crate::pool::ProcessId;
 
-/// A list never shows more than this many runs.
-const LISTED: i64 = 500;
-
 /// A run about to be queued.
 #[derive(Clone, Debug)]
 pub struct NewRun {
@@ -78,6 +75,10 @@ pub struct RunRow {
     pub ending: Option<Ending>,
     pub offset: u64,
     pub last_seq: u64,
+    /// When the newest event was written.
+    pub last_time: u64,
+    /// How often it was queued again by itself after it was cut off, and from which checkpoint's step.
+    pub resumed: (u64, u64),
     pub outcome: Option<(Outcome, Option<String>)>,
     pub step: u64,
     pub total_steps: u64,
@@ -172,6 +173,8 @@ impl FromRow<'_, SqliteRow> for RunRow {
                 .map_err(unknown)?,
             offset: count("offset")?,
             last_seq: count("last_seq")?,
+            last_time: count("last_time")?,
+            resumed: (count("resumed")?, count("resumed_step")?),
             outcome,
             step: count("step")?,
             total_steps: count("total_steps")?,
@@ -184,6 +187,14 @@ impl FromRow<'_, SqliteRow> for RunRow {
             sparkline_count: count("sparkline_count")?,
         })
     }
+}
+
+/// Rows that a filter lets through: `?1` is its state, `?2` the pattern of its words.
+macro_rules! matching {
+    () => {
+        r"FROM runs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL
+            OR name LIKE ?2 ESCAPE '\' OR model LIKE ?2 ESCAPE '\' OR dataset LIKE ?2 ESCAPE '\')"
+    };
 }
 
 impl Store {
@@ -225,28 +236,51 @@ impl Store {
             .ok_or_else(|| StoreError::NoRun(id.to_owned()))
     }
 
-    /// Newest first; no more than a list shows.
-    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
-        self.newest(filter, LISTED).await
-    }
-
-    /// All of them, newest first.
-    pub async fn all_runs(&self) -> Result<Vec<RunRow>> {
-        const NO_LIMIT: i64 = -1;
-        self.newest(&RunFilter::default(), NO_LIMIT).await
-    }
-
-    async fn newest(&self, filter: &RunFilter, limit: i64) -> Result<Vec<RunRow>> {
-        let words = format!("%{}%", escape_like(filter.search.trim()));
-        let rows = sqlx::query_as(
-            r"SELECT * FROM runs
-              WHERE (?1 IS NULL OR state = ?1)
-                AND (name LIKE ?2 ESCAPE '\' OR model LIKE ?2 ESCAPE '\' OR dataset LIKE ?2 ESCAPE '\')
-              ORDER BY created DESC, id DESC LIMIT ?3",
-        )
+    /// Newest first, `count` from place `from` on.
+    pub async fn runs(&self, filter: &RunFilter, from: u64, count: u64) -> Result<Vec<RunRow>> {
+        let rows = sqlx::query_as(concat!(
+            "SELECT * ",
+            matching!(),
+            " ORDER BY created DESC, id DESC LIMIT ?3 OFFSET ?4"
+        ))
         .bind(filter.state.map(RunState::name))
-        .bind(words)
-        .bind(limit)
+        .bind(pattern(filter))
+        .bind(to_db(count))
+        .bind(to_db(from))
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// How many runs there are.
+    pub async fn count_runs(&self, filter: &RunFilter) -> Result<u64> {
+        let count: i64 = sqlx::query_scalar(concat!("SELECT count(*) ", matching!()))
+            .bind(filter.state.map(RunState::name))
+            .bind(pattern(filter))
+            .fetch_one(&self.db)
+            .await?;
+        Ok(from_db(count))
+    }
+
+    /// The newest runs that have written a result or a checkpoint; whether it is still there is for the disk to say.
+    pub async fn runs_with_results(&self, count: u64) -> Result<Vec<RunRow>> {
+        let rows = sqlx::query_as(
+            "SELECT * FROM runs WHERE state = 'finished'
+                OR EXISTS (SELECT 1 FROM events WHERE run_id = runs.id AND kind = 'checkpoint')
+             ORDER BY created DESC, id DESC LIMIT ?",
+        )
+        .bind(to_db(count))
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows)
+    }
+
+    /// The newest finished runs that trained more than an adapter.
+    pub async fn tuned_runs(&self, count: u64) -> Result<Vec<RunRow>> {
+        let rows = sqlx::query_as(
+            "SELECT * FROM runs WHERE state = 'finished' AND method <> 'lora' ORDER BY created DESC, id DESC LIMIT ?",
+        )
+        .bind(to_db(count))
         .fetch_all(&self.db)
         .await?;
         Ok(rows)
@@ -286,32 +320,58 @@ impl Store {
     }
 
     pub async fn record_worker(&self, id: &str, worker: &ProcessId) -> Result<()> {
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE runs SET worker_pid = ?, worker_start = ?, worker_boot = ? WHERE id = ?")
             .bind(i64::from(worker.pid()))
             .bind(to_db(worker.start()))
             .bind(worker.boot())
             .bind(id)
-            .execute(&self.db)
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        tx.commit().await
+    }
+
+    /// Says something of a run that is at work, or takes it back.
+    pub async fn remark(&self, id: &str, remark: Option<&str>) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE runs SET reason = ? WHERE id = ? AND state IN ('preparing', 'running')")
+            .bind(remark)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Notes that a run that was cut off is queued again by itself, for the so many-eth time from this step.
+    pub async fn record_resumed(&self, id: &str, times: u64, step: u64) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE runs SET resumed = ?, resumed_step = ? WHERE id = ?")
+            .bind(to_db(times))
+            .bind(to_db(step))
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
     }
 
     pub async fn rename_run(&self, id: &str, name: &str) -> Result<()> {
+        let mut tx = self.write().await?;
         let changed = sqlx::query("UPDATE runs SET name = ? WHERE id = ?")
             .bind(name)
             .bind(id)
-            .execute(&self.db)
+            .execute(&mut *tx)
             .await?;
         if changed.rows_affected() == 0 {
             return Err(StoreError::NoRun(id.to_owned()));
         }
-        Ok(())
+        tx.commit().await
     }
 
     /// Removes the row and all that hangs on it.
     pub async fn delete_run(&self, id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM runs WHERE id = ?").bind(id).execute(&self.db).await?;
-        Ok(())
+        let mut tx = self.write().await?;
+        sqlx::query("DELETE FROM runs WHERE id = ?").bind(id).execute(&mut *tx).await?;
+        tx.commit().await
     }
 }
 
@@ -321,6 +381,11 @@ pub(super) async fn run_in(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<
         .fetch_optional(tx)
         .await?
         .ok_or_else(|| StoreError::NoRun(id.to_owned()))
+}
+
+fn pattern(filter: &RunFilter) -> Option<String> {
+    let words = filter.search.trim();
+    (!words.is_empty()).then(|| format!("%{}%", escape_like(words)))
 }
 
 /// Takes the meaning from the wildcards of `LIKE`, with `\` as the escape character.

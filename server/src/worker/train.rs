@@ -5,10 +5,7 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use engine::{kernel::on_pool, train::can_resume};
@@ -48,11 +45,12 @@ pub fn problems_text(path: &Path, problems: &[Problem]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Works on a run folder: reads its recipe, appends to its events, goes on from its newest checkpoint.
+/// Works on a run folder: reads its recipe, appends to its events, goes on from its newest checkpoint. The board has
+/// seen events up to number `after`.
 ///
 /// # Errors
-/// The run failed; its last event says the same.
-pub fn work(run_dir: &Path) -> Result<(), WorkerError> {
+/// The run failed; its last event says the same, unless it could not be written.
+pub fn work(run_dir: &Path, after: u64) -> Result<(), WorkerError> {
     // First of all, so that a request to stop never ends the process unasked.
     let stop = Arc::new(AtomicBool::new(false));
     let listen = || {
@@ -63,32 +61,36 @@ pub fn work(run_dir: &Path) -> Result<(), WorkerError> {
     listen().map_err(WorkerError::io("listen for signals in", run_dir))?;
     let _lock = RunLock::take(run_dir).map_err(WorkerError::io("lock", run_dir))?;
     let path = run_dir.join(EVENTS_FILE);
-    let mut events = EventWriter::open(&path).map_err(WorkerError::io("open", &path))?;
+    let mut events = EventWriter::open(&path, after).map_err(WorkerError::io("open", &path))?;
 
-    let mut lost = None;
     let ended = read_recipe(run_dir).map(|recipe| {
         let mut sink = |body| {
             if let Err(e) = events.write(body) {
-                // Nobody could see the run go on; what it has learned can still be saved.
-                stop.store(true, Ordering::Relaxed);
-                lost.get_or_insert(e);
+                give_up(&mut events, WorkerError::io("write", &path)(e));
             }
         };
         run(&recipe, &mut sink, &stop)
     });
-    let (outcome, reason) = match (ended, lost) {
-        (Ok((Outcome::Finished, reason)), _) => (Outcome::Finished, reason),
-        (Ok((Outcome::Failed, reason)), _) => (Outcome::Failed, reason),
-        (Ok(_), Some(e)) => (Outcome::Failed, Some(WorkerError::io("write", &path)(e).to_string())),
-        (Ok(stopped), None) => stopped,
-        (Err(e), _) => (Outcome::Failed, Some(e.to_string())),
-    };
+    let (outcome, reason) = ended.unwrap_or_else(|e| (Outcome::Failed, Some(e.to_string())));
     let end = EventBody::End { outcome, reason: reason.clone() };
-    events.write(end).map_err(WorkerError::io("write", &path))?;
+    if let Err(e) = events.write(end) {
+        let reason = reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
+        return Err(WorkerError::Failed(format!("{reason}{}", WorkerError::io("write", &path)(e))));
+    }
     match outcome {
         Outcome::Failed => Err(WorkerError::Failed(reason.unwrap_or_default())),
         Outcome::Finished | Outcome::Stopped => Ok(()),
     }
+}
+
+/// Ends the process in the middle of training, as nobody would see it go on, and a checkpoint would be ahead of the
+/// events before it: the next attempt would never tell of these steps.
+fn give_up(events: &mut EventWriter, why: WorkerError) -> ! {
+    let end = EventBody::End { outcome: Outcome::Failed, reason: Some(why.to_string()) };
+    // There is room left for this one, if a full disk is what is wrong.
+    let _ = events.write(end);
+    eprintln!("error: {why}");
+    std::process::exit(1)
 }
 
 fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {

@@ -21,7 +21,7 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> AnyView {
     let search = RwSignal::new(filter.get_untracked().search);
     let state = RwSignal::new(filter.get_untracked().state);
     let navigate = navigate();
-    let go = move || navigate.stay_at(&address(&search.get_untracked(), state.get_untracked()));
+    let go = move || navigate.stay_at(&address(&search.get_untracked(), state.get_untracked(), 1));
     let mut typed = leptos::leptos_dom::helpers::debounce(PAUSE, move |()| go());
     // The address may change otherwise: by the back button, or by a link that clears the filter.
     Effect::new(move |_| {
@@ -84,13 +84,14 @@ pub fn FilterBar(filter: Memo<RunFilter>) -> AnyView {
     .into_any()
 }
 
-fn address(search: &str, state: Option<RunState>) -> String {
-    let mut query = Vec::new();
-    if !search.trim().is_empty() {
-        query.push(format!("q={}", leptos_router::location::Url::escape(search.trim())));
-    }
-    if let Some(state) = state {
-        query.push(format!("state={}", state.name()));
-    }
+/// Where page number `page`, from 1, of what a filter lets through is.
+pub fn address(search: &str, state: Option<RunState>, page: u64) -> String {
+    let search = search.trim();
+    let parts = [
+        (!search.is_empty()).then(|| format!("q={}", leptos_router::location::Url::escape(search))),
+        state.map(|state| format!("state={}", state.name())),
+        (page > 1).then(|| format!("page={page}")),
+    ];
+    let query: Vec<String> = parts.into_iter().flatten().collect();
     if query.is_empty() { "/".into() } else { format!("/?{}", query.join("&")) }
 }

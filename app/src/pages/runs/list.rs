@@ -5,38 +5,33 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::pager::{self, Listed, Pager};
 use super::row::RunRow;
 use crate::api::{RunFilter, RunSummary};
 use crate::browser;
-use crate::calls;
 use crate::components::icon::{Flame, Icon, IconName};
 use crate::components::link::A;
-use crate::i18n::{fill, words};
+use crate::i18n::words;
 
 /// How often the list is asked for while a run in it is under way; otherwise every fifth time.
 const EVERY: Duration = Duration::from_secs(2);
-const PAGE: usize = 100;
 
 #[component]
-pub fn RunsList(first: Vec<RunSummary>, filter: RunFilter) -> impl IntoView {
+pub fn RunsList(first: Listed, filter: RunFilter, page: u64) -> impl IntoView {
     let w = words();
-    let rows = RwSignal::new(first);
-    let shown = RwSignal::new(PAGE);
+    let rows = RwSignal::new(first.runs);
+    let total = RwSignal::new(first.total);
     let lost = RwSignal::new(false);
-    keep_fresh(rows, lost, filter.clone());
+    keep_fresh(rows, total, lost, filter.clone(), page);
 
     let filtered = filter != RunFilter::default();
     let body = move || {
-        if rows.with(Vec::is_empty) {
+        if rows.with(Vec::is_empty) && page == 1 {
             return if filtered { no_match() } else { first_time() };
         }
         view! {
-            <Table rows shown/>
-            {move || (rows.with(Vec::len) > shown.get()).then(|| view! {
-                <button type="button" class="button more" on:click=move |_| shown.update(|shown| *shown += PAGE)>
-                    {fill(w.runs_more, &[("n", &(rows.with(Vec::len) - shown.get()).to_string())])}
-                </button>
-            })}
+            <Table rows/>
+            <Pager total filter=filter.clone() page/>
         }
         .into_any()
     };
@@ -45,13 +40,19 @@ pub fn RunsList(first: Vec<RunSummary>, filter: RunFilter) -> impl IntoView {
         <p class="notice" role="status" hidden=move || !lost.get()>{w.live_retrying}</p>
         {move || {
             is_empty.track();
-            untrack(body)
+            untrack(&body)
         }}
     }
 }
 
 /// Asks for the list again and again, less often when nothing goes on, not at all in a hidden tab.
-fn keep_fresh(rows: RwSignal<Vec<RunSummary>>, lost: RwSignal<bool>, filter: RunFilter) {
+fn keep_fresh(
+    rows: RwSignal<Vec<RunSummary>>,
+    total: RwSignal<u64>,
+    lost: RwSignal<bool>,
+    filter: RunFilter,
+    page: u64,
+) {
     Effect::new(move |_| {
         let filter = filter.clone();
         let turn = StoredValue::new(0u32);
@@ -65,12 +66,13 @@ fn keep_fresh(rows: RwSignal<Vec<RunSummary>>, lost: RwSignal<bool>, filter: Run
             busy.set_value(true);
             let filter = filter.clone();
             spawn_local(async move {
-                let answer = calls::runs(filter.search, filter.state).await;
+                let answer = pager::fetch(filter, page).await;
                 // The page may be gone by now, and its signals with it.
                 busy.try_update_value(|busy| *busy = false);
                 lost.try_set(answer.is_err());
                 if let Ok(fresh) = answer {
-                    rows.try_update(|rows| *rows = fresh);
+                    rows.try_set(fresh.runs);
+                    total.try_set(fresh.total);
                 }
             });
         };
@@ -81,9 +83,8 @@ fn keep_fresh(rows: RwSignal<Vec<RunSummary>>, lost: RwSignal<bool>, filter: Run
 }
 
 #[component]
-fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> AnyView {
+fn Table(rows: RwSignal<Vec<RunSummary>>) -> AnyView {
     let w = words();
-    let visible = move || rows.with(|rows| rows.iter().take(shown.get()).cloned().collect::<Vec<_>>());
     view! {
         <div class="card table-card">
             <table class="listing runs" data-test="runs">
@@ -100,7 +101,7 @@ fn Table(rows: RwSignal<Vec<RunSummary>>, shown: RwSignal<usize>) -> AnyView {
                     </tr>
                 </thead>
                 <tbody>
-                    <For each=visible key=look_of let:run>
+                    <For each=move || rows.get() key=look_of let:run>
                         <RunRow run/>
                     </For>
                 </tbody>

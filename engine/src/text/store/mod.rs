@@ -16,6 +16,7 @@ mod view;
 pub use cache::folder as cache_folder;
 pub use stream::StreamStep;
 pub(super) use stream::{Made, Pace, Stream};
+use table::write_record;
 pub(super) use table::{Table, TableWriter};
 pub(super) use view::{Blocks, Place, View};
 
@@ -23,9 +24,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 use super::encode::Example;
 use super::error::Result;
+use crate::hub;
 
 /// The sequences to train on or to evaluate with.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +106,24 @@ impl Examples {
             Source::Indexed(view) => view.largest_id(),
             Source::Streamed(stream, _) => stream.lock().largest_id(),
         }
+    }
+
+    /// SHA-256 over all sequences in order, in hexadecimal digits; `None` for a stream, which is read as it is trained
+    /// on.
+    ///
+    /// # Errors
+    /// If the file that holds them cannot be read.
+    pub fn digest(&self) -> Result<Option<String>> {
+        if let Source::Streamed(..) = self.0 {
+            return Ok(None);
+        }
+        let (mut digest, mut bytes) = (Sha256::new(), Vec::new());
+        for example in self.iter() {
+            bytes.clear();
+            write_record(&mut bytes, &example?);
+            digest.update(&bytes);
+        }
+        Ok(Some(hub::hex(&digest.finalize())))
     }
 
     /// What is to be said about the rows that a stream has read since this was asked last.

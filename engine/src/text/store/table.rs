@@ -266,7 +266,7 @@ impl Drop for Sink {
     }
 }
 
-fn write_record(bytes: &mut Vec<u8>, example: &Example) {
+pub(super) fn write_record(bytes: &mut Vec<u8>, example: &Example) {
     let (lengths, isolated) = match &example.packed {
         Some(packed) => (packed.lengths.as_slice(), if packed.isolated { ISOLATED } else { 0 }),
         None => (&[][..], 0),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe, Strategy};
 
 use super::batch::batch_of;
-use super::checkpoint::{self, State};
+use super::checkpoint::State;
 use super::pace::Stopwatch;
 use super::plan::{Plan, Step};
 use super::records::TrainerLog;
@@ -21,7 +21,7 @@ use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::model::{Batch, Noise, Pass};
 use crate::ops::Balance;
-use crate::optim::{AdamW, AdamWSettings, Schedule};
+use crate::optim::{AdamW, Schedule};
 use crate::text::{self, Example, Prepared};
 use crate::{Error, Result};
 
@@ -64,22 +64,22 @@ struct StepResult {
 }
 
 impl<'a> Trainer<'a> {
-    pub fn new(recipe: &'a Recipe, loaded: Loaded, data: Prepared, start: Option<Start>) -> Result<Self> {
+    pub fn new(
+        recipe: &'a Recipe,
+        loaded: Loaded,
+        data: Prepared,
+        optimizer: AdamW,
+        start: Option<Start>,
+    ) -> Result<Self> {
         let plan = Plan::new(recipe, data.train.len());
         let schedule = Schedule::new(recipe, plan.total_steps)?;
-        let mut optimizer = AdamW::new(AdamWSettings {
-            beta1: recipe.adam_beta1,
-            beta2: recipe.adam_beta2,
-            eps: recipe.adam_epsilon,
-            weight_decay: recipe.weight_decay,
-        });
-        let state = match &start {
-            Some(start) => {
-                checkpoint::load_optimizer(&start.folder, &loaded, &mut optimizer, start.state.step)?;
-                start.state.check_unchanged(recipe, data.train.len())?;
-                start.state.clone()
+        let (examples, digest) = (data.train.len(), data.train.digest()?);
+        let state = match start {
+            Some(Start { state, .. }) => {
+                state.check_unchanged(recipe, examples, digest.as_deref())?;
+                state
             }
-            None => State { seed: recipe.seed, examples: data.train.len(), ..State::default() },
+            None => State { seed: recipe.seed, examples, ..State::default() },
         };
         let output = PathBuf::from(&recipe.output_dir);
         Ok(Trainer {
@@ -96,7 +96,7 @@ impl<'a> Trainer<'a> {
             plan,
             schedule,
             optimizer,
-            state: State { total_steps: 0, ..state },
+            state: State { total_steps: 0, data: digest, ..state },
             output,
         })
     }

@@ -9,7 +9,7 @@ use super::{StepResult, Trainer};
 use crate::train::checkpoint::{self, Best, State};
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::records::{eval_metrics, history_point, write_results};
-use crate::train::{Sink, TrainSummary, plot};
+use crate::train::{Sink, TrainSummary, digests, plot};
 use crate::weights::write_json;
 use crate::{Error, Result};
 
@@ -101,6 +101,11 @@ impl Trainer<'_> {
         let folder = self.output.join(format!("checkpoint-{}", best.step));
         if !folder.exists() {
             let message = format!("{} was the best but is gone: the last weights stay.", folder.display());
+            sink(EventBody::Log { level: LogLevel::Warning, message });
+            return Ok(false);
+        }
+        if let Err(error) = digests::check(&folder, []) {
+            let message = format!("The best checkpoint cannot be used, the last weights stay: {error}");
             sink(EventBody::Log { level: LogLevel::Warning, message });
             return Ok(false);
         }
