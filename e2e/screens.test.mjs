@@ -82,6 +82,19 @@ test('every page on every screen', async t => {
     noComplaints(page);
   });
 
+  await t.test('a list is found where it was left', async () => {
+    const page = await pageOf(t, browser, { viewport: { width: 360, height: 240 } });
+    await page.goto(board.url);
+    await hydrated(page);
+    await page.evaluate(() => scrollTo(0, 120));
+    await until('the place to be kept', () => page.evaluate(() => Object.values(sessionStorage).includes('120')), 10);
+    await page.locator('.row-link').first().click();
+    await page.waitForURL(/\/runs\//);
+    await page.goBack();
+    await until('the place', () => page.evaluate(() => Math.abs(scrollY - 120) < 2), 10);
+    noComplaints(page);
+  });
+
   await t.test('on a slow line pages are read at once and answer in the end', async () => {
     const page = await pageOf(t, browser, { viewport: { width: 360, height: 740 } });
     const session = await page.context().newCDPSession(page);

@@ -7,6 +7,8 @@ pub use here::*;
 
 #[cfg(feature = "hydrate")]
 mod here {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use leptos::prelude::{document, window};
     use wasm_bindgen::JsCast;
     use wasm_bindgen_futures::JsFuture;
@@ -143,6 +145,20 @@ mod here {
 
     pub fn scrolled() -> f64 {
         window().scroll_y().unwrap_or_default()
+    }
+
+    /// Unix milliseconds of the last step back or forth in the tab's history.
+    static CAME_BACK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+    /// Notes steps back and forth from now on.
+    pub fn watch_history() {
+        leptos::prelude::window_event_listener_untyped("popstate", |_| CAME_BACK.store(now(), Relaxed));
+    }
+
+    /// Whether the page was come back to just now.
+    pub fn came_back() -> bool {
+        const JUST_NOW: u64 = 2000;
+        now().saturating_sub(CAME_BACK.load(Relaxed)) < JUST_NOW
     }
 
     /// Scrolls the page down to where it was, as soon as there is so much of it; gives up after some frames.
@@ -312,6 +328,10 @@ mod elsewhere {
 
     pub fn scrolled() -> f64 {
         0.0
+    }
+
+    pub fn came_back() -> bool {
+        false
     }
 
     pub fn scroll_back(_top: f64) {}

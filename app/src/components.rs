@@ -9,6 +9,7 @@ pub mod icon;
 pub mod link;
 pub mod nav;
 pub mod navigate;
+pub mod place;
 pub mod sparkline;
 pub mod state_badge;
 pub mod switches;

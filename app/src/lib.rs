@@ -31,6 +31,7 @@ pub async fn hydrate() {
     }
     leptos::mount::hydrate_body(App);
     pages::lazy::preload_ahead();
+    browser::watch_history();
     // From here on the page answers; browser tests wait for it.
     browser::set_root_attribute("data-hydrated", "true");
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::filter::address;
 use super::pager::{self, Listed, Pager};
 use super::row::RunRow;
 use crate::api::{RunFilter, RunSummary};
 use crate::browser;
 use crate::components::icon::{Flame, Icon, IconName};
 use crate::components::link::A;
+use crate::components::place::keep_place;
 use crate::i18n::words;
 
 /// How often the list is asked for while a run in it is under way; otherwise every fifth time.
@@ -23,6 +25,7 @@ pub fn RunsList(first: Listed, filter: RunFilter, page: u64) -> impl IntoView {
     let total = RwSignal::new(first.total);
     let lost = RwSignal::new(false);
     keep_fresh(rows, total, lost, filter.clone(), page);
+    keep_place(address(&filter.search, filter.state, page));
 
     let filtered = filter != RunFilter::default();
     let body = move || {

@@ -1,7 +1,7 @@
 //! Long histories come a page at a time; the page is in the address, as search and filter are.
 
+use crate::components::link::A;
 use leptos::prelude::*;
-use leptos_router::components::A;
 use serde::{Deserialize, Serialize};
 
 use super::filter::address;
