@@ -5,10 +5,10 @@ import { chromium } from 'playwright-core';
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-/** A browser that closes with test `t`. */
-export async function open(t) {
+/** A browser that closes with test `t`; `flags`: further ones for its command line. */
+export async function open(t, ...flags) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  const browser = await chromium.launch({ executablePath, args: FLAGS, headless: true });
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags], headless: true });
   t.after(() => browser.close());
   return browser;
 }

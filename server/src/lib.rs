@@ -1,9 +1,9 @@
 //! The command line, the dashboard's server and the supervision of runs.
 //!
-//! `cli` reads what was typed; `serve` puts the server together; `routes` answers requests, one route a
-//! file; `board` is what the pages ask of the server, `datasets` what those of data sets ask; `pool` runs workers and writes run state; `store`
-//! is the database; `connections` bounds what clients may take; `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
-//! `security` decides who may ask.
+//! `cli` reads what was typed; `serve` puts the server together; `connections` bounds what clients may take;
+//! `routes` answers requests, one route a file; `security` decides who may ask; `board` is what the pages ask of the
+//! server, `datasets` what those of data sets ask; `pool` runs workers and writes run state; `store` is the database;
+//! `worker` is the run folder as seen by its worker; `chat` holds the loaded model.
 #![recursion_limit = "512"]
 
 #[macro_use]

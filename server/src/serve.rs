@@ -1,7 +1,7 @@
 //! Puts the server together and runs it.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -56,8 +56,8 @@ pub enum ServeError {
     Listen { host: String, port: u16, source: io::Error },
     #[error("another Chandler works in {}; give this one a folder of its own with --runs-dir", .0.display())]
     Busy(PathBuf),
-    #[error("cannot lock {path}: {source}{}", config::remedy(.path, .source), path = .path.display())]
-    Lock { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}: {source}{}", config::remedy(.path, .source), path = .path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
@@ -75,7 +75,7 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let (listener, address) = listen(&config).await?;
     let folders = config.folders.prepare()?;
     let _lock = lock(&folders.runs_dir)?;
-    let store = Store::open(&folders.runs_dir.join("chandler.db")).await?;
+    let store = Store::open(&database(&folders.runs_dir)?).await?;
     let worker = WorkerCommand::this_binary();
     let pool_config = PoolConfig {
         runs_dir: folders.runs_dir.clone(),
@@ -155,14 +155,25 @@ fn room() -> usize {
 /// Two servers in one folder would both write its runs. The system lets go of the lock however this
 /// process ends.
 fn lock(runs_dir: &Path) -> Result<File, ServeError> {
-    let path = runs_dir.join(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|source| ServeError::Lock { path: path.clone(), source })?;
+    let file = writable(runs_dir.join(".lock"), File::options().create(true).truncate(false))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::Busy(runs_dir.to_owned())),
-        Err(e) => Err(ServeError::Lock { path, source: e.into() }),
+        Err(e) => Err(ServeError::Write { path: runs_dir.join(".lock"), source: e.into() }),
     }
+}
+
+/// The database's path. SQLite says no more of a file that it may not write than that it cannot be opened.
+fn database(runs_dir: &Path) -> Result<PathBuf, ServeError> {
+    let path = runs_dir.join("chandler.db");
+    if path.exists() {
+        writable(path.clone(), &mut File::options())?;
+    }
+    Ok(path)
+}
+
+fn writable(path: PathBuf, options: &mut OpenOptions) -> Result<File, ServeError> {
+    options.write(true).open(&path).map_err(|source| ServeError::Write { path, source })
 }
 
 /// The password given; on a network address without one, a new one that is printed once.

@@ -1,4 +1,4 @@
-//! What browser tests need: Node, Playwright's library, a Chromium of the system.
+//! What browser tests need: Node, Playwright's library, a Chromium and an nginx of the system.
 
 use std::{
     env, fs,
@@ -19,6 +19,7 @@ pub fn ensure() -> anyhow::Result<PathBuf> {
         system::install(&["nodejs", "npm"], "driving a browser")?;
     }
     playwright()?;
+    proxy()?;
     if let Some(path) = find() {
         return Ok(path);
     }
@@ -36,6 +37,16 @@ fn find() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)))
         .find(|candidate| candidate.is_file())
+}
+
+/// nginx, which a board stands behind, and what makes its certificate.
+fn proxy() -> anyhow::Result<()> {
+    // Debian puts it where root alone looks for programs.
+    let nginx = Path::new("/usr/sbin/nginx").exists() || probe(&mut command("nginx", ["-v"])).is_some();
+    if nginx && probe(&mut command("openssl", ["version"])).is_some() {
+        return Ok(());
+    }
+    system::install(&["nginx-light", "openssl"], "the tests behind a proxy")
 }
 
 /// `playwright-core` as locked; it brings no browser of its own.

@@ -98,7 +98,9 @@ type Jobs = Arc<SyncSender<Job>>;
 /// # Errors
 /// The socket cannot be made.
 pub async fn serve(model: impl Model, path: &Path) -> std::io::Result<()> {
-    let listener = UnixListener::bind(path)?;
+    let listener = UnixListener::bind(path).map_err(|e| {
+        std::io::Error::new(e.kind(), format!("cannot make the socket {}: {e}", path.display()))
+    })?;
     let router = Router::new()
         .route("/health", get(async || "ok"))
         .route("/v1/chat/completions", post(completions))

@@ -35,8 +35,8 @@ pub enum UploadError {
     TooLarge(u64),
     #[error("the connection broke before the file was whole; nothing of it was kept")]
     Broken,
-    #[error("the file cannot be stored: {0}")]
-    Io(#[from] io::Error),
+    #[error("the file cannot be stored: {path}: {1}", path = .0.display())]
+    Io(PathBuf, io::Error),
 }
 
 impl UploadError {
@@ -45,7 +45,7 @@ impl UploadError {
             UploadError::Name(_) | UploadError::Kind(_) | UploadError::Broken => StatusCode::BAD_REQUEST,
             UploadError::Exists(_) => StatusCode::CONFLICT,
             UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            UploadError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            UploadError::Io(..) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -76,9 +76,12 @@ pub async fn store(
     if announced.is_some_and(|length| length > largest) {
         return Err(UploadError::TooLarge(largest));
     }
-    let word = crate::security::random_word(16).map_err(|e| io::Error::other(e.to_string()))?;
+    let word = crate::security::random_word(16)
+        .map_err(|e| UploadError::Io(dir.to_owned(), io::Error::other(e.to_string())))?;
     let part = Part { path: dir.join(format!("{}{word}{}", PART.0, PART.1)) };
-    let mut file = tokio::fs::File::options().write(true).create_new(true).open(&part.path).await?;
+    let failed = |e| UploadError::Io(part.path.clone(), e);
+    let mut file =
+        tokio::fs::File::options().write(true).create_new(true).open(&part.path).await.map_err(failed)?;
     let mut body = body.into_data_stream();
     let mut length = 0;
     while let Some(chunk) = body.next().await {
@@ -87,16 +90,16 @@ pub async fn store(
         if length > largest {
             return Err(UploadError::TooLarge(largest));
         }
-        file.write_all(&chunk).await?;
+        file.write_all(&chunk).await.map_err(failed)?;
     }
     if announced.is_some_and(|announced| announced != length) {
         return Err(UploadError::Broken);
     }
-    file.sync_all().await?;
+    file.sync_all().await.map_err(failed)?;
     // Unlike a rename, a link never replaces a file.
     tokio::fs::hard_link(&part.path, &place).await.map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => UploadError::Exists(name.to_owned()),
-        _ => UploadError::Io(e),
+        _ => failed(e),
     })
 }
 
