@@ -216,3 +216,23 @@ async fn senseless_requests_are_refused_with_a_reason() {
     stranger.messages[0].role = "oracle".to_owned();
     assert!(refused(stranger).await.contains("oracle"));
 }
+
+#[tokio::test]
+async fn a_process_that_stands_still_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, dir.path()).await;
+    let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+    let signal = |name: &str| {
+        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let asked = Instant::now();
+    let refused = chat.answer(&say("hello", 3)).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("stands still") && asked.elapsed() < Duration::from_secs(8), "{refused}");
+    assert!(matches!(chat.status(), ChatStatus::Failed { reason, .. } if reason.contains("stands still")));
+    signal("-CONT");
+    until("it is back", || matches!(chat.status(), ChatStatus::Ready { .. })).await;
+    let deltas: Vec<ChatDelta> = chat.answer(&say("hello", 3)).await.unwrap().collect().await;
+    assert!(matches!(deltas.last(), Some(ChatDelta::Done { completion_tokens: 3, .. })), "{deltas:?}");
+}

@@ -183,16 +183,28 @@ impl Chat {
         &self,
         request: &ChatRequest,
     ) -> Result<impl Stream<Item = ChatDelta> + use<>, ChatError> {
-        let socket = {
+        let (socket, turn) = {
             let state = self.lock();
             match (&state.status, &state.socket) {
                 (ChatStatus::Ready { .. }, _) if state.is_still => return Err(ChatError::Still),
-                (ChatStatus::Ready { .. }, Some(socket)) => socket.clone(),
+                (ChatStatus::Ready { .. }, Some(socket)) => (socket.clone(), state.turn),
                 (ChatStatus::Loading { .. }, _) => return Err(ChatError::Loading),
                 _ => return Err(ChatError::Unloaded),
             }
         };
-        client::answer(&socket.socket(), request).await
+        let answer = client::answer(&socket.socket(), request).await;
+        if matches!(answer, Err(ChatError::Still)) {
+            self.note_still(turn, true);
+        }
+        answer
+    }
+
+    /// Notes whether the process stands still, if `turn` is still the current one.
+    fn note_still(&self, turn: u64, is_still: bool) {
+        let mut state = self.lock();
+        if state.turn == turn {
+            state.is_still = is_still;
+        }
     }
 
     /// Notes how far the download of the model that is loading is.
@@ -263,10 +275,7 @@ async fn listen(chat: &Chat, socket: &Path, turn: u64) -> Infallible {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let is_still = matches!(client::health(socket).await, Err(ChatError::Still));
-        let mut state = chat.lock();
-        if state.turn == turn {
-            state.is_still = is_still;
-        }
+        chat.note_still(turn, is_still);
     }
 }
 

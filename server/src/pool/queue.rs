@@ -43,7 +43,7 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
                 pool.spawn(supervise::run(pool.clone(), run.id, worker));
             }
             Err(e) => {
-                let reason = format!("cannot start a worker: {e}");
+                let reason = format!("cannot start a worker in {}: {e}", dir.display());
                 pool.transition(&run.id, RunState::Failed, Some(&reason)).await?;
             }
         }

@@ -83,7 +83,15 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let opening = |source| StoreError::Open { path: path.to_owned(), source };
+        let opening = |source: sqlx::Error| {
+            // SQLITE_CORRUPT
+            let is_corrupt = source.as_database_error().is_some_and(|e| e.code().as_deref() == Some("11"));
+            let path = path.to_owned();
+            match is_corrupt {
+                true => StoreError::Damaged { path, what: source.to_string() },
+                false => StoreError::Open { path, source },
+            }
+        };
         let db = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options.clone())
