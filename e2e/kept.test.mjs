@@ -153,6 +153,6 @@ test('what is filled in', async t => {
     await part(page, 'retry').waitFor();
     await board.restart();
     await part(page, 'retry').click();
-    await page.locator('[data-test="page-datasets"] table').waitFor();
+    await part(page, 'datasets-here').waitFor();
   });
 });

@@ -108,7 +108,7 @@ test('the page of a run', async t => {
     await part(page, 'clone').click();
     await page.waitForURL(new RegExp(`/new\\?clone=${id}$`));
     await until('its recipe', async () => await part(page, 'yaml').innerText() === config, 20);
-    assert.equal(await part(page, 'run-name').inputValue(), 'alpha & omega');
+    assert.equal(await part(page, 'run-name').inputValue(), 'alpha & omega (copy)');
   });
 
   const other = await launch(page, board, 'beta', { ...FIELDS, max_steps: 100000, save_steps: 100000 });

@@ -107,7 +107,8 @@ pub fn LineChart(
 
     let frame = NodeRef::<Div>::new();
     let measure = move || {
-        if let Some(frame) = frame.get_untracked() {
+        // The page may be gone by the time of the next frame.
+        if let Some(frame) = frame.try_get_untracked().flatten() {
             let width = browser::width_of(&frame);
             if width > 0.0 && (look.with_untracked(|look| look.width) - width).abs() > 0.5 {
                 look.update(|look| look.width = width);

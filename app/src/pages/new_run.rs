@@ -10,6 +10,7 @@ mod launch;
 mod load;
 mod pickers;
 mod preview;
+mod start;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;

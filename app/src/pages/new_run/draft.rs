@@ -28,6 +28,43 @@ pub struct Draft {
     pub without_effect: Vec<(String, String)>,
 }
 
+impl Form {
+    /// The form as it stands.
+    pub fn draft(&self) -> Draft {
+        let owned = |key: &&'static str| (*key).to_owned();
+        let fields = self
+            .fields
+            .with_value(|fields| fields.iter().map(|(key, text)| ((*key).to_owned(), text.get())).collect());
+        Draft {
+            name: self.name.get(),
+            fields,
+            touched: self.touched.with(|touched| touched.iter().map(owned).collect()),
+            is_loaded: self.is_loaded.get_value(),
+            further: self
+                .further
+                .with(|kept| kept.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect()),
+            overruled: self.overruled.with(|keys| keys.iter().map(owned).collect()),
+            without_effect: self.without_effect.get(),
+        }
+    }
+
+    /// Takes up a draft. Keys that no argument has any more are dropped.
+    pub fn take_up(&self, draft: Draft) {
+        let key_of = |key: &String| recipe::args::find(key).map(|argument| argument.key);
+        self.name.set(draft.name);
+        for (key, text) in draft.fields {
+            self.field(&key).set(text);
+        }
+        self.touched.set(draft.touched.iter().filter_map(key_of).collect());
+        self.is_loaded.set_value(draft.is_loaded);
+        self.further
+            .set(draft.further.iter().filter_map(|(key, text)| Some((key_of(key)?, text.clone()))).collect());
+        self.overruled.set(draft.overruled.iter().filter_map(key_of).collect());
+        self.without_effect.set(draft.without_effect);
+        self.from_server.set(Vec::new());
+    }
+}
+
 /// The place of a form's draft; a clone of a run has its own.
 fn place(original: Option<&str>) -> String {
     format!("draft:/new{}", original.map(|id| format!("?clone={id}")).unwrap_or_default())
@@ -130,10 +167,28 @@ fn early(form: Form) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::form::tests::form;
     use super::*;
 
     #[test]
     fn a_clone_has_a_draft_of_its_own() {
         assert_eq!((place(None), place(Some("a"))), ("draft:/new".into(), "draft:/new?clone=a".into()));
+    }
+
+    #[test]
+    fn a_draft_is_taken_up_as_it_was_left() {
+        let (_owner, form) = form();
+        form.rename("mine".into());
+        form.touch("learning_rate");
+        form.field("learning_rate").set("1,5e-4".into());
+        let draft = form.draft();
+        let text = serde_json::to_string(&draft).unwrap();
+        let (_other, fresh) = self::form();
+        fresh.take_up(serde_json::from_str(&text).unwrap());
+        assert_eq!(fresh.draft(), draft);
+        assert!(fresh.problem_at("learning_rate").is_some());
+        let foreign = Draft { fields: vec![("no_such_key".into(), "1".into())], ..Draft::default() };
+        fresh.take_up(foreign);
+        assert!(fresh.name.get_untracked().is_empty());
     }
 }

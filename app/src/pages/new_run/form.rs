@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use recipe::args::Stage;
 use recipe::{Argument, HubTokens, Notice, Problem, Recipe, arguments};
 
-use super::draft::Draft;
 use super::further::{self, Further};
-use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice, ModelFacts};
+use super::start::first_text;
+use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
@@ -27,33 +27,6 @@ const NOT_ASKED: [&str; 9] = [
 /// What the board sets itself: each run has a folder of its own.
 pub const FIXED: [(&str, &str); 2] = [("do_train", "true"), ("output_dir", "output")];
 
-/// Where the form starts, where that is not the argument's default: LLaMA Board's values, for runs small
-/// enough to be watched.
-const FIRST: [(&str, &str); 8] = [
-    ("learning_rate", "1e-4"),
-    ("per_device_train_batch_size", "2"),
-    ("gradient_accumulation_steps", "4"),
-    ("lr_scheduler_type", "cosine"),
-    ("warmup_ratio", "0.1"),
-    ("cutoff_len", "1024"),
-    ("logging_steps", "1"),
-    ("save_steps", "100"),
-];
-
-/// The same for a model of a few million parameters: it needs larger steps and more of them, and has no
-/// room for long texts.
-const FIRST_OF_SMALL: [(&str, &str); 6] = [
-    ("learning_rate", "2e-3"),
-    ("num_train_epochs", "15"),
-    ("per_device_train_batch_size", "4"),
-    ("gradient_accumulation_steps", "1"),
-    ("lora_rank", "16"),
-    ("cutoff_len", "512"),
-];
-
-/// Parameters below which a model counts as small.
-const SMALL: u64 = 20_000_000;
-
 /// Arguments with a place in the form.
 pub fn asked() -> impl Iterator<Item = &'static Argument> {
     arguments().iter().filter(|argument| has_field(argument))
@@ -66,9 +39,9 @@ pub fn has_field(argument: &Argument) -> bool {
 #[derive(Clone, Copy)]
 pub struct Form {
     pub name: RwSignal<String>,
-    fields: StoredValue<Vec<(&'static str, RwSignal<String>)>>,
+    pub(super) fields: StoredValue<Vec<(&'static str, RwSignal<String>)>>,
     /// Keys without effect of a recipe that was loaded; they are kept.
-    without_effect: RwSignal<Vec<(String, String)>>,
+    pub(super) without_effect: RwSignal<Vec<(String, String)>>,
     /// The same of tokens: they go with a launch, and nowhere else.
     tokens: RwSignal<HubTokens>,
     /// What a recipe that was loaded says of arguments without a field.
@@ -76,9 +49,9 @@ pub struct Form {
     /// Keys of a recipe that was loaded which the board sets itself.
     pub overruled: RwSignal<Vec<&'static str>>,
     /// Fields that were changed by hand: an empty one is no problem before.
-    touched: RwSignal<BTreeSet<&'static str>>,
+    pub(super) touched: RwSignal<BTreeSet<&'static str>>,
     /// The values come from a recipe, not from this form's own start.
-    is_loaded: StoredValue<bool>,
+    pub(super) is_loaded: StoredValue<bool>,
     /// Its user has changed something.
     pub changed: RwSignal<bool>,
     /// The form answers: before, what is done to it is taken in, but its buttons do nothing.
@@ -155,39 +128,6 @@ impl Form {
         }
     }
 
-    /// Starts from values that suit a model, in fields that nobody has changed.
-    pub fn suit(&self, model: ModelFacts) {
-        if self.is_loaded.get_value() {
-            return;
-        }
-        let keys = FIRST.iter().chain(&FIRST_OF_SMALL).map(|(key, _)| *key);
-        for argument in keys.filter_map(recipe::args::find) {
-            let (field, first) = (self.field(argument.key), first_text(argument, model));
-            if !self.is_touched(argument.key) && field.with_untracked(|text| *text != first) {
-                field.set(first);
-            }
-        }
-    }
-
-    /// Turns evaluation on while there is data for it, and off when there is none, as LLaMA Board does; a strategy that
-    /// was chosen by hand stays.
-    pub fn suit_evaluation(&self) {
-        let given = |key| self.field(key).with(|text| !["", "0", "0.0"].contains(&text.trim()));
-        let has_data = given("val_size") || given("eval_dataset");
-        if self.is_loaded.get_value() || self.is_touched("eval_strategy") {
-            return;
-        }
-        let fields = match has_data {
-            true => [("eval_strategy", "steps".to_owned()), ("eval_steps", self.field("save_steps").get())],
-            false => [("eval_strategy", "no".to_owned()), ("eval_steps", String::new())],
-        };
-        for (key, text) in fields {
-            if !self.is_touched(key) {
-                self.field(key).set(text);
-            }
-        }
-    }
-
     /// Takes the template that is known to fit a model; where none is, the model's own, unless one was chosen by hand.
     pub fn suit_template(&self, known: Option<String>) {
         if known.is_some() || !self.is_loaded.get_value() && !self.is_touched("template") {
@@ -195,42 +135,7 @@ impl Form {
         }
     }
 
-    /// The form as it stands.
-    pub fn draft(&self) -> Draft {
-        let owned = |key: &&'static str| (*key).to_owned();
-        let fields = self
-            .fields
-            .with_value(|fields| fields.iter().map(|(key, text)| ((*key).to_owned(), text.get())).collect());
-        Draft {
-            name: self.name.get(),
-            fields,
-            touched: self.touched.with(|touched| touched.iter().map(owned).collect()),
-            is_loaded: self.is_loaded.get_value(),
-            further: self
-                .further
-                .with(|kept| kept.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect()),
-            overruled: self.overruled.with(|keys| keys.iter().map(owned).collect()),
-            without_effect: self.without_effect.get(),
-        }
-    }
-
-    /// Takes up a draft. Keys that no argument has any more are dropped.
-    pub fn take_up(&self, draft: Draft) {
-        let key_of = |key: &String| recipe::args::find(key).map(|argument| argument.key);
-        self.name.set(draft.name);
-        for (key, text) in draft.fields {
-            self.field(&key).set(text);
-        }
-        self.touched.set(draft.touched.iter().filter_map(key_of).collect());
-        self.is_loaded.set_value(draft.is_loaded);
-        self.further
-            .set(draft.further.iter().filter_map(|(key, text)| Some((key_of(key)?, text.clone()))).collect());
-        self.overruled.set(draft.overruled.iter().filter_map(key_of).collect());
-        self.without_effect.set(draft.without_effect);
-        self.from_server.set(Vec::new());
-    }
-
-    fn is_touched(&self, key: &str) -> bool {
+    pub(super) fn is_touched(&self, key: &str) -> bool {
         self.touched.with_untracked(|touched| touched.contains(key))
     }
 
@@ -382,21 +287,6 @@ fn without(yaml: &str, problems: &[Problem]) -> String {
     kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
-/// What a field holds at first, for a model.
-fn first_text(argument: &Argument, model: ModelFacts) -> String {
-    let is_small = model.parameters.is_some_and(|count| count < SMALL);
-    let of_small: &[_] = if is_small { &FIRST_OF_SMALL } else { &[] };
-    let first = of_small.iter().chain(&FIRST).find(|(key, _)| *key == argument.key);
-    let text = first.map_or_else(|| argument.default_text(), |(_, text)| (*text).to_owned());
-    match (argument.key, model.context) {
-        // No longer than the model reads.
-        ("cutoff_len", Some(context)) if text.parse().is_ok_and(|first: usize| first > context) => {
-            context.to_string()
-        }
-        _ => text,
-    }
-}
-
 /// Reads the fields that apply. An empty field stands for the default, one that cannot be read too.
 fn read(
     fields: &[(&'static str, RwSignal<String>)],
@@ -439,10 +329,10 @@ fn read(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn form() -> (Owner, Form) {
+    pub fn form() -> (Owner, Form) {
         let owner = Owner::new();
         owner.set();
         let model = ModelChoice {
@@ -484,60 +374,6 @@ mod tests {
         assert_eq!(template(), "chatml");
         form.suit_template(Some("qwen".into()));
         assert_eq!(template(), "qwen");
-    }
-
-    #[test]
-    fn values_suit_the_model_until_they_are_changed() {
-        let (_owner, form) = form();
-        let model = |parameters, context| ModelFacts { parameters: Some(parameters), context };
-        let [rate, cutoff] =
-            ["learning_rate", "cutoff_len"].map(|key| move || form.field(key).get_untracked());
-        form.suit(model(1_000_000, None));
-        assert_eq!((rate(), cutoff()), ("2e-3".into(), "512".into()));
-        form.suit(model(1_000_000, Some(256)));
-        assert_eq!(cutoff(), "256");
-        form.suit(model(7_000_000_000, None));
-        assert_eq!((rate(), cutoff()), ("1e-4".into(), "1024".into()));
-        form.suit(ModelFacts::default());
-        assert_eq!(rate(), "1e-4", "a model of unknown size is no toy");
-        form.touch("learning_rate");
-        form.suit(model(1_000_000, None));
-        assert_eq!(rate(), "1e-4");
-        assert_eq!(form.field("lora_rank").get_untracked(), "16");
-    }
-
-    #[test]
-    fn evaluation_is_on_while_there_is_data_for_it() {
-        let (_owner, form) = form();
-        let [strategy, steps] =
-            ["eval_strategy", "eval_steps"].map(|key| move || form.field(key).get_untracked());
-        form.field("val_size").set("0.2".into());
-        form.suit_evaluation();
-        assert_eq!((strategy(), steps()), ("steps".into(), "100".into()));
-        form.field("val_size").set("0".into());
-        form.suit_evaluation();
-        assert_eq!((strategy(), steps()), ("no".into(), String::new()));
-        form.touch("eval_strategy");
-        form.field("val_size").set("0.2".into());
-        form.suit_evaluation();
-        assert_eq!(strategy(), "no");
-    }
-
-    #[test]
-    fn a_draft_is_taken_up_as_it_was_left() {
-        let (_owner, form) = form();
-        form.rename("mine".into());
-        form.touch("learning_rate");
-        form.field("learning_rate").set("1,5e-4".into());
-        let draft = form.draft();
-        let text = serde_json::to_string(&draft).unwrap();
-        let (_other, fresh) = self::form();
-        fresh.take_up(serde_json::from_str(&text).unwrap());
-        assert_eq!(fresh.draft(), draft);
-        assert!(fresh.problem_at("learning_rate").is_some());
-        let foreign = Draft { fields: vec![("no_such_key".into(), "1".into())], ..Draft::default() };
-        fresh.take_up(foreign);
-        assert!(fresh.name.get_untracked().is_empty());
     }
 
     #[test]
@@ -637,12 +473,5 @@ mod tests {
         let problem = |key: &str| FieldProblem { key: Some(key.into()), message: "from the server".into() };
         form.from_server.set(vec![problem("dataset"), problem("model_name_or_path")]);
         assert_eq!(keys(&form), ["dataset", "model_name_or_path"]);
-    }
-
-    #[test]
-    fn every_starting_value_is_an_arguments() {
-        for (key, text) in FIRST.into_iter().chain(FIRST_OF_SMALL).chain(FIXED) {
-            assert!(Recipe::default().set(key, text).is_ok(), "{key}: {text}");
-        }
     }
 }
