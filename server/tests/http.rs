@@ -395,6 +395,7 @@ async fn what_a_killed_server_left_of_uploads_is_removed() {
     std::fs::write(&part, "half").unwrap();
     std::fs::write(root.join("whole.txt"), "x").unwrap();
     let folders = Folders { models_dir: root.clone(), data_dir: root.clone(), runs_dir: root.clone() };
-    server::datasets::Datasets::new(Arc::new(folders), Arc::default(), LARGEST_UPLOAD);
+    let nothing = WorkerCommand { program: PathBuf::from("/nonexistent"), args: Vec::new() };
+    server::datasets::Datasets::new(Arc::new(folders), nothing, LARGEST_UPLOAD);
     assert!(!part.exists() && root.join("whole.txt").exists());
 }

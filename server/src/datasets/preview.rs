@@ -16,11 +16,11 @@ const PAGE: usize = 20;
 /// What is shown of a long text, in characters.
 const SHOWN: usize = 12_000;
 
-/// The page that begins with row `first`, counted from 1.
-pub fn preview(dir: &Path, counts: &RowCounts, name: &str, first: u64) -> Result<Preview, BoardError> {
+/// The page that begins with row `first`, counted from 1; how many there are in all is not known here.
+pub fn preview(dir: &Path, name: &str, first: u64) -> Result<Preview, BoardError> {
     let source = source(dir, name)?;
     let catalog = Catalog::open(dir).map_err(|e| BoardError::Refused(e.to_string()))?;
-    let entry = list::entry(&catalog, dir, name, counts);
+    let entry = list::entry(&catalog, dir, name, &RowCounts::default());
     let seen = Seen::default();
     let before = usize::try_from(first - 1).unwrap_or(usize::MAX);
     let mut numbered = source.rows().skip(before).zip(first..);

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fs, io,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -93,7 +93,8 @@ pub fn work(run_dir: &Path) -> Result<(), WorkerError> {
 
 fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {
     let path = run_dir.join(RECIPE_FILE);
-    let yaml = fs::read_to_string(&path).map_err(WorkerError::io("read", &path))?;
+    let yaml =
+        engine::files::read_text(&path, engine::files::SETTINGS).map_err(WorkerError::io("read", &path))?;
     let mut recipe = Recipe::from_yaml(&yaml).map_err(|problems| WorkerError::Recipe { path, problems })?;
     // Where the run began matters until there is a checkpoint to go on from. The folder is the run's own:
     // without one, what lies there is the rest of an attempt that came to nothing.
@@ -121,13 +122,16 @@ pub fn run(
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Whatever an attempt has left that nothing can go on from, the run starts from its beginning.

@@ -53,7 +53,9 @@ impl Pipeline {
             let shown = |token: &String| !skip_special_tokens || !added.is_special_token(token);
             let tokens: Vec<String> = ids.iter().filter_map(|id| self.id_to_token(*id)).filter(shown).collect();
             match inner.get_decoder() {
-                Some(decoder) => decoder.decode(tokens),
+                // A broken pattern of a decoder breaks the library, too.
+                Some(decoder) => std::panic::catch_unwind(AssertUnwindSafe(|| decoder.decode(tokens)))
+                    .map_err(|_| "a pattern of the tokenizer's decoder could not be matched")?,
                 None => Ok(tokens.join(" ")),
             }
         })

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::byte_level::{bos_first, byte_level, isolated};
 use super::pipeline::Pipeline;
-use super::{SpecialTokens, Tokenizer};
+use super::{SpecialTokens, Tokenizer, sound};
 use crate::text::error::{Error, Result};
 
 /// `tokenizer.ggml.*` of a GGUF file.
@@ -44,6 +44,9 @@ pub struct GgufTokenizer<'a> {
 /// Roles of tokens in a sentencepiece vocabulary that names none.
 const SENTENCEPIECE_IDS: &[(&str, u32)] = &[("unknown", 0), ("bos", 1), ("eos", 2)];
 
+/// The squares of the lengths of all tokens together; those of known vocabularies have some tens of millions.
+const MOST_COMPARED: u64 = 1 << 32;
+
 const NORMAL: i32 = 1;
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
@@ -73,6 +76,7 @@ impl Tokenizer {
         });
         let inner: tokenizers::Tokenizer =
             serde_json::from_value(description).map_err(|e| source.error(format!("cannot be built: {e}")))?;
+        sound::try_out(&inner).map_err(|why| source.error(format!("cannot be used: {why}")))?;
         let token = |role: &str| source.id(role).and_then(|id| source.token(id)).map(str::to_owned);
         let special = SpecialTokens {
             bos: token("bos"),
@@ -121,6 +125,11 @@ impl<'a> GgufTokenizer<'a> {
                     self.error(format!("tokenizer.ggml.{key} has {length} entries for {count} tokens"))
                 );
             }
+        }
+        // How long it takes to look for merges grows with the square of a token's length.
+        let square = |token: &&str| (token.len() as u64).saturating_pow(2);
+        if self.tokens.iter().map(square).fold(0, u64::saturating_add) > MOST_COMPARED {
+            return Err(self.error("tokenizer.ggml.tokens are too long to be tokens"));
         }
         for role in ["bos", "eos", "unknown", "padding"] {
             if let Some(id) = self.ids.get(role).filter(|id| **id as usize >= count) {
