@@ -13,6 +13,7 @@ use engine::text::{
     Error,
     data::{DataSource, Outcome, RawRow, Seen},
 };
+use recipe::shortened;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::AbortHandle};
 
@@ -151,7 +152,7 @@ pub fn pass(source: &DataSource, encoder: Option<&Encoder>, report: &mut dyn FnM
             Err((key, message)) => {
                 found.check.bad += 1;
                 if found.check.problems.len() < NAMED {
-                    found.check.problems.push(RowProblem { row: number, key, message });
+                    found.check.problems.push(RowProblem { row: number, key, message: shortened(message) });
                 }
             }
         }

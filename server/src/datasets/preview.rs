@@ -8,6 +8,8 @@ use engine::text::{
     data::{Catalog, DataSource, Kind, Outcome, RawRow, Record, Seen},
 };
 
+use recipe::shortened;
+
 use super::{list, source};
 use crate::board::datasets::RowCounts;
 
@@ -33,7 +35,7 @@ fn shown(source: &DataSource, row: engine::text::Result<RawRow>, number: u64, se
     let mut shown = PreviewRow { number, raw: String::new(), turns: Vec::new(), problem: None };
     let row = match row {
         Ok(row) => row,
-        Err(e) => return PreviewRow { problem: Some(e.to_string()), ..shown },
+        Err(e) => return PreviewRow { problem: Some(shortened(e.to_string())), ..shown },
     };
     shown.raw = row.text();
     match source.convert(row, seen) {
@@ -44,9 +46,9 @@ fn shown(source: &DataSource, row: engine::text::Result<RawRow>, number: u64, se
         }
         Ok(Outcome::Skipped(skipped)) => {
             shown.raw = laid_out(shown.raw);
-            shown.problem = Some(skipped.to_string());
+            shown.problem = Some(shortened(skipped.to_string()));
         }
-        Err(e) => shown.problem = Some(e.to_string()),
+        Err(e) => shown.problem = Some(shortened(e.to_string())),
     }
     shown.raw = cut(&shown.raw);
     shown

@@ -9,6 +9,7 @@ use std::{
 };
 
 use app::api::BoardError;
+use recipe::shortened;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -55,7 +56,11 @@ where
                 }
                 Err(e) => Err(BoardError::Internal(format!("a request is not understood: {e}"))),
             };
-            say(&said.map_or_else(Line::Failed, Line::Done));
+            let failed = |error| match error {
+                BoardError::Refused(why) => Line::Failed(BoardError::Refused(shortened(why))),
+                other => Line::Failed(other),
+            };
+            say(&said.map_or_else(failed, Line::Done));
         }
     };
     thread::Builder::new().name("work".to_owned()).stack_size(STACK).spawn(work)?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use engine::{kernel::on_pool, train::can_resume};
-use recipe::{EventBody, Outcome, Problem, Recipe};
+use recipe::{EventBody, Outcome, Problem, Recipe, shortened};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RECIPE_FILE, RunLock};
@@ -117,7 +117,7 @@ pub fn run(
             let early = summary.outcome == Outcome::Stopped && summary.steps == 0;
             (summary.outcome, early.then(|| BEFORE_TRAINING.to_owned()))
         }
-        Ok(Err(e)) => (Outcome::Failed, Some(e.to_string())),
+        Ok(Err(e)) => (Outcome::Failed, Some(shortened(e.to_string()))),
         Err(panic) => (Outcome::Failed, Some(format!("the engine broke: {}", panic_text(&*panic)))),
     }
 }
