@@ -1,8 +1,10 @@
 //! What rows are encoded to under a model's tokenizer and a template.
 
 use std::{
+    fs::Metadata,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use app::api::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
@@ -35,13 +37,28 @@ pub struct Encoders {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     model: PathBuf,
+    /// The model's files, as they are.
+    files: Vec<(PathBuf, u64, Option<SystemTime>)>,
     /// What the template is made from, and what counts in the loss.
     recipe: Recipe,
 }
 
 impl Asked {
     pub fn of(model: &Path, encoding: &Encoding) -> Asked {
-        Asked { model: model.to_owned(), recipe: decisive(&recipe_of(encoding)) }
+        Asked::by(model.to_owned(), decisive(&recipe_of(encoding)))
+    }
+
+    fn by(model: PathBuf, recipe: Recipe) -> Asked {
+        let there = model.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> = there.chain([model.clone()]).collect();
+        files.sort();
+        let stamp = |file: PathBuf| {
+            let metadata = file.metadata().ok();
+            let length = metadata.as_ref().map_or(0, Metadata::len);
+            (file, length, metadata.and_then(|metadata| metadata.modified().ok()))
+        };
+        let files = files.into_iter().map(stamp).collect();
+        Asked { model, files, recipe }
     }
 }
 
@@ -78,7 +95,7 @@ impl Encoders {
     pub fn of(&self, folders: &Folders, recipe: &Recipe) -> Result<Arc<Encoder>, BoardError> {
         let recipe = decisive(recipe);
         let model = model_path(folders, &recipe.model_name_or_path).map_err(BoardError::Refused)?;
-        let asked = Asked { model, recipe };
+        let asked = Asked::by(model, recipe);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(last) = last.filter(|last| last.asked == asked) {
             return Ok(last);

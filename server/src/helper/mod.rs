@@ -9,6 +9,7 @@ mod inside;
 pub use inside::serve;
 
 use std::{
+    collections::HashMap,
     io,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -28,6 +29,8 @@ use crate::{config::Folders, pool::WorkerCommand};
 
 /// Requests that are worked on at the same time; others wait.
 const AT_ONCE: usize = 4;
+/// So many of them about the same thing: one that takes long leaves room for others.
+const AT_ONCE_EACH: usize = 2;
 /// How long they wait.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What is kept of the words of a process that ended.
@@ -57,6 +60,8 @@ pub struct Helpers {
     command: WorkerCommand,
     folders: Arc<Folders>,
     at_once: Semaphore,
+    /// The same for each subject that is asked about.
+    each: Mutex<HashMap<String, Arc<Semaphore>>>,
     idle: Mutex<Option<Process>>,
 }
 
@@ -79,7 +84,13 @@ enum Lost {
 
 impl Helpers {
     pub fn new(command: WorkerCommand, folders: Arc<Folders>) -> Helpers {
-        Helpers { command, folders, at_once: Semaphore::new(AT_ONCE), idle: Mutex::default() }
+        Helpers {
+            command,
+            folders,
+            at_once: Semaphore::new(AT_ONCE),
+            each: Mutex::default(),
+            idle: Mutex::default(),
+        }
     }
 
     /// Asks, and waits for the answer for so long at most.
@@ -93,9 +104,17 @@ impl Helpers {
     ) -> Result<T, BoardError> {
         let busy =
             || BoardError::Refused("others are reading data and models; try again in a moment".to_owned());
-        let turn = timeout(PATIENCE, self.at_once.acquire()).await;
-        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let own = self.turns_of(request.subject());
+        let turns = async { Some((own.acquire().await.ok()?, self.at_once.acquire().await.ok()?)) };
+        let _turns = timeout(PATIENCE, turns).await.ok().flatten().ok_or_else(busy)?;
         self.follow(request, within, &mut |_: T| ()).await
+    }
+
+    fn turns_of(&self, subject: String) -> Arc<Semaphore> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits or works holds one.
+        each.retain(|_, turns| Arc::strong_count(turns) > 1);
+        each.entry(subject).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_EACH))).clone()
     }
 
     /// The same without waiting for others, of an answer that comes bit by bit: `take` gets what comes before its end,

@@ -10,19 +10,24 @@ use super::error::{Result, fail};
 use super::value::Value;
 
 /// Steps of a rendering: a second or two. One takes some nanoseconds.
-const STEPS: u64 = 100_000_000;
+const STEPS: u64 = 50_000_000;
 /// What each value that is handed over adds to them.
 const STEPS_PER_VALUE: u64 = 20_000;
 /// Bytes of all texts and lists that are made on the way, together.
 const BYTES: u64 = 64 << 20;
 /// What each byte that is handed over adds to them.
 const BYTES_PER_BYTE: u64 = 64;
+/// What each value adds.
+const BYTES_PER_VALUE: u64 = 16 << 10;
+/// Bytes of the text that is rendered in the end, and what each value and each byte that is handed over adds: every
+/// text goes through the tokenizer then, which takes longer.
+const TEXT: (usize, usize, usize) = (256 << 10, 1 << 10, 16);
 /// Bytes of the stack. Threads have 2 MiB at least, half of which is for what calls and for what is called.
 const STACK: usize = 1 << 20;
 /// The steps of an expression or a statement.
 pub(super) const EXPRESSION: usize = 16;
 /// The steps of comparing two small values.
-pub(super) const COMPARISON: usize = 4;
+pub(super) const COMPARISON: usize = 8;
 /// The bytes of an item of a list.
 const ITEM: u64 = 32;
 /// Bytes that are read in one step.
@@ -45,9 +50,24 @@ pub(super) fn begin(values: usize, bytes: usize) {
     let marker = 0u8;
     LEFT.set(Left {
         steps: STEPS.saturating_add(STEPS_PER_VALUE.saturating_mul(values as u64)),
-        bytes: BYTES.saturating_add(BYTES_PER_BYTE.saturating_mul(bytes as u64)),
+        bytes: BYTES
+            .saturating_add(BYTES_PER_BYTE.saturating_mul(bytes as u64))
+            .saturating_add(BYTES_PER_VALUE.saturating_mul(values as u64)),
         stack: std::ptr::from_ref(&marker).addr(),
     });
+}
+
+/// # Errors
+/// If a text of so many bytes is too long for what was handed over.
+pub(super) fn check_text(length: usize, values: usize, bytes: usize) -> Result<()> {
+    let most =
+        TEXT.0.saturating_add(TEXT.1.saturating_mul(values)).saturating_add(TEXT.2.saturating_mul(bytes));
+    match length > most {
+        true => fail(format!(
+            "it writes {length} bytes for a conversation of {bytes}; at most {most} are allowed"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Takes steps; false if they are used up. For what cannot fail itself: the next expression will.

@@ -91,6 +91,7 @@ impl Jinja {
         let rendered = catch_unwind(AssertUnwindSafe(render));
         let broke = |_| Err(JinjaError::new("the interpreter broke on it"));
         let (text, generated) = rendered.unwrap_or_else(broke)?;
+        budget::check_text(text.len(), values, bytes)?;
         Ok(Rendered { text, generated })
     }
 }

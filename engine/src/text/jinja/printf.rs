@@ -90,6 +90,8 @@ pub(super) fn format(format: &str, values: &Value) -> Result<String> {
         };
         let written = field.write(kind, &value)?;
         budget::produce(written.len())?;
+        // It is written character by character.
+        budget::spend(written.len())?;
         out.push_str(&written);
     }
     let unused = values.next < values.all.len();

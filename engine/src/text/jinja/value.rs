@@ -282,7 +282,7 @@ impl Value {
     /// If there is nothing to go through.
     pub fn items(&self) -> Result<Rc<RefCell<Items>>> {
         if !matches!(self, Self::Iterator(_)) {
-            budget::produce_items(self.length().unwrap_or_default())?;
+            budget::spend(self.length().unwrap_or_default())?;
         }
         let values = match self {
             Self::Iterator(items) => return Ok(items.clone()),
@@ -304,7 +304,7 @@ impl Value {
     /// As [`Value::items`], or the iterator's own.
     pub fn to_vec(&self) -> Result<Vec<Value>> {
         if let Some(items) = self.as_slice() {
-            budget::produce_items(items.len())?;
+            budget::spend(items.len())?;
             return Ok(items.to_vec());
         }
         let items = self.items()?;

@@ -75,6 +75,11 @@ impl ChatTemplate {
         Ok(Self { source: source.to_owned(), jinja, tokens, origin })
     }
 
+    /// As messages name it.
+    pub(in crate::text) fn name(&self) -> String {
+        format!("the chat template {}", self.origin)
+    }
+
     /// Whether the template says what of a conversation the assistant generates (`{% generation %}`).
     pub fn marks_generation(&self) -> bool {
         self.jinja.marks_generation()

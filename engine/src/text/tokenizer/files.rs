@@ -117,6 +117,8 @@ impl Source<'_> {
             // Sentencepiece never sees the added tokens: they are found in the text as it was written.
             tokens.iter_mut().for_each(|token| token.normalized = false);
         }
+        sound::check_tokens(tokens.iter().chain(inner.added_tokens().values()))
+            .map_err(|why| self.error(why))?;
         inner.add_tokens(tokens).map_err(|e| self.error(format!("added tokens: {e}")))?;
         self.surround(&mut inner)?;
         Ok(Tokenizer {

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use tokenizers::AddedToken;
 use tokenizers::utils::SysRegex;
 
 use super::sentencepiece::check_charsmap;
@@ -22,6 +23,11 @@ const GROWTH: f64 = 1024.0;
 const HIGHEST_ID: u64 = 10_000_000;
 /// Bytes of the longest piece of a Unigram vocabulary: every place of a text is compared with it.
 const LONGEST_PIECE: usize = 1024;
+
+/// Bytes of the longest added token, and of what is put before a text.
+const LONGEST_TOKEN: usize = 4096;
+/// Pieces of a template around a text.
+const PIECES: usize = 1000;
 
 /// What of the file is looked at.
 #[derive(Deserialize)]
@@ -68,6 +74,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
         if !is_shallow(part, DEEPEST) {
             return Err(format!("its {name} has parts inside of each other more than {DEEPEST} levels deep"));
         }
+        check_lengths(part).map_err(|why| format!("its {name} {why}"))?;
     }
     for (name, part) in [("normalizer", &written.normalizer), ("decoder", &written.decoder)] {
         let growth = Growth::of(part).map_err(|why| format!("its {name} {why}"))?;
@@ -127,6 +134,41 @@ fn named_tokens(part: &Value) -> Vec<String> {
     tokens
 }
 
+/// # Errors
+/// If an added token is longer than any should be.
+pub(super) fn check_tokens<'a>(tokens: impl IntoIterator<Item = &'a AddedToken>) -> Result<(), String> {
+    match tokens.into_iter().find(|token| token.content.len() > LONGEST_TOKEN) {
+        Some(token) => Err(format!(
+            "an added token has {} bytes; at most {LONGEST_TOKEN} are allowed",
+            token.content.len()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what would be put around or before every text again and again.
+fn check_lengths(part: &Value) -> Result<(), String> {
+    if let Some(prefix) =
+        part.get("prepend").and_then(Value::as_str).filter(|text| text.len() > LONGEST_TOKEN)
+    {
+        return Err(format!(
+            "puts {} bytes before a text; at most {LONGEST_TOKEN} are allowed",
+            prefix.len()
+        ));
+    }
+    for key in ["single", "pair"] {
+        let pieces = part.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+        if pieces > PIECES {
+            return Err(format!("makes a text of {pieces} pieces; at most {PIECES} are allowed"));
+        }
+    }
+    match part {
+        Value::Array(parts) => parts.iter().try_for_each(check_lengths),
+        Value::Object(parts) => parts.values().try_for_each(check_lengths),
+        _ => Ok(()),
+    }
+}
+
 fn is_shallow(part: &Value, levels: usize) -> bool {
     match part {
         Value::Array(parts) => levels > 0 && parts.iter().all(|part| is_shallow(part, levels - 1)),
@@ -165,7 +207,7 @@ impl Growth {
                 let bytes = BASE64_STANDARD
                     .decode(map)
                     .map_err(|e| format!("has a map of characters that is no Base64: {e}"))?;
-                let longest = check_charsmap(&bytes)?;
+                let longest = check_charsmap(&bytes).map_err(|why| format!("is broken: {why}"))?;
                 self.other(longest.max(1) as f64);
                 Ok(())
             }
@@ -359,6 +401,17 @@ mod tests {
             (with("normalizer", nested), "levels deep"),
             (with("pre_tokenizer", split("(a+)+$|(a|aa)+$")), ""),
             (with("pre_tokenizer", split("(?:(?:a*)*)*b")), ""),
+            (
+                with("normalizer", json!({"type": "Prepend", "prepend": "x".repeat(10_000)})),
+                "10000 bytes before a text",
+            ),
+            (
+                with(
+                    "added_tokens",
+                    json!([{"id": 2, "content": "x".repeat(10_000), "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}]),
+                ),
+                "",
+            ),
             (with("post_processor", post), "puts in the token \"X\""),
             (with("model", vocabulary(json!({}))), "vocabulary is empty"),
             (with("model", vocabulary(json!({"a": u32::MAX, "[UNK]": 0}))), "has the id 4294967295"),

@@ -233,7 +233,7 @@ fn wrap_line(line: &str, width: usize, break_words: bool, hyphens: bool) -> Resu
         }
         if let Some(long) = chunks.pop_if(|chunk| count(chunk) > width) {
             // What is left of a long word is copied for every line of it.
-            budget::spend(long.len() / 4)?;
+            budget::spend(4 * long.len())?;
             let room = width - length;
             if break_words {
                 let mut end = room;
