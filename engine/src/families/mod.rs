@@ -153,6 +153,12 @@ fn check_layers(config: &Config) -> Result<()> {
         }
     }
     let types = config.texts("layer_types")?.unwrap_or_default();
+    if types.len() > LAYERS {
+        return Err(config.error(
+            "layer_types",
+            format!("has {} entries; at most {LAYERS} layers are allowed", types.len()),
+        ));
+    }
     match types.iter().find(|kind| !LAYER_TYPES.contains(kind)) {
         Some(kind) => {
             let kind: String = kind.chars().take(60).collect();

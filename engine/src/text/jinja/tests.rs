@@ -88,7 +88,7 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         ("{{ 'a'.ljust(10**8) }}".into(), TEXT),
         ("{{ '\\t'.expandtabs(10**18) }}".into(), TEXT),
         (format!("{{{{ '{}' % (range(20000)|list|length,) }}}}", "%(a)99999d".repeat(10)), ""),
-        (format!("{{% set a = '{}' %}}{{{{ a % {{'a': 1}} }}}}", "%(a)99999d".repeat(5_000)), TEXT),
+        (format!("{{% set a = '{}' %}}{{{{ a % {{'a': 1}} }}}}", "%(a)99999d".repeat(5_000)), "more"),
         (format!("{{% set a = '{}' %}}{{{{ a.format(1) }}}}", "{0:99999}".repeat(5_000)), TEXT),
         ("{% for i in range(99999) %}{{ 'a'|center(99999) }}{% endfor %}".into(), TEXT),
         ("{{ ('a' * 10**6)|wordwrap(1)|length }}".into(), ""),
@@ -110,7 +110,7 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         let told = match &result {
             Err(message) | Ok(message) => message,
         };
-        if !told.contains(said) || told.len() > 100_000 || took > Duration::from_secs(20) {
+        if !told.contains(said) || told.len() > 200_000 || took > Duration::from_secs(20) {
             let told: String = told.chars().take(200).collect();
             failures.push(format!(
                 "{shown}: {took:?} {}: {told}",

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::byte_level::{bos_first, byte_level, isolated};
 use super::pipeline::Pipeline;
-use super::{SpecialTokens, Tokenizer, sound};
+use super::{SpecialTokens, Tokenizer};
 use crate::text::error::{Error, Result};
 
 /// `tokenizer.ggml.*` of a GGUF file.
@@ -76,7 +76,6 @@ impl Tokenizer {
         });
         let inner: tokenizers::Tokenizer =
             serde_json::from_value(description).map_err(|e| source.error(format!("cannot be built: {e}")))?;
-        sound::try_out(&inner).map_err(|why| source.error(format!("cannot be used: {why}")))?;
         let token = |role: &str| source.id(role).and_then(|id| source.token(id)).map(str::to_owned);
         let special = SpecialTokens {
             bos: token("bos"),
