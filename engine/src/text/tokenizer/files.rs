@@ -141,7 +141,7 @@ impl Source<'_> {
 
     fn pipeline(&mut self) -> Result<(Pipeline, SpecialTokens)> {
         let [json, model, qwen] = [TOKENIZER, SENTENCEPIECE, QWEN].map(|name| self.folder.join(name));
-        if json.is_file() {
+        if json.exists() {
             let (tokenizer, ids) = parts(&json)?;
             self.ids = ids;
             return Ok((Pipeline::Parts(Box::new(tokenizer)), SpecialTokens::default()));
