@@ -102,6 +102,23 @@ test('what is filled in', async t => {
     noComplaints(page);
   });
 
+  await t.test('is checked against data, modules and context before a launch', async () => {
+    const page = await at('/datasets/ultrachat_200k');
+    await part(page, 'not-downloaded').waitFor();
+    await page.goto(`${board.url}/datasets/identity`);
+    await hydrated(page);
+    await part(page, 'use-dataset').click();
+    await until('the tick', async () => await tick(page, 'identity').isChecked(), 20);
+    await part(page, 'field-lora_target').fill('nosuch');
+    await part(page, 'field-cutoff_len').fill('99999');
+    await part(page, 'field-learning_rate').fill('1');
+    const told = (list, what) => until(what, async () => (await part(page, list).innerText()).includes(what), 30);
+    await told('problems', '`nosuch`');
+    await told('warnings', 'context window of 512');
+    await told('warnings', 'training will diverge');
+    noComplaints(page);
+  });
+
   await t.test('leads to the first problem', async () => {
     const page = await at('/new', { viewport: { width: 360, height: 740 } });
     await tick(page, 'identity').check();

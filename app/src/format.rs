@@ -42,6 +42,14 @@ pub fn count(value: u64) -> String {
     text
 }
 
+/// `1 row`, `12 500 rows`.
+pub fn rows(count: u64, words: &Words) -> String {
+    match count {
+        1 => words.new_row_one.to_owned(),
+        _ => fill(words.new_rows, &[("n", &self::count(count))]),
+    }
+}
+
 /// A count of parameters or tokens: `134.5M`.
 pub fn large(value: u64) -> String {
     let value = value as f64;

@@ -234,6 +234,8 @@ words! {
     // Data sets
     data_intro,
     data_none,
+    data_use,
+    data_not_downloaded,
     data_here,
     data_on_hubs,
     data_broken_help,

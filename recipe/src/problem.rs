@@ -22,12 +22,12 @@ pub struct Problem {
 impl Problem {
     /// A problem of one argument.
     pub fn of(key: impl Into<String>, en: impl Into<String>, zh: impl Into<String>) -> Problem {
-        Problem { key: Some(key.into()), line: None, message: en.into(), message_zh: zh.into() }
+        Problem { key: Some(key.into()), ..Problem::general(en, zh) }
     }
 
     /// A problem of the text as a whole.
     pub fn general(en: impl Into<String>, zh: impl Into<String>) -> Problem {
-        Problem { key: None, line: None, message: en.into(), message_zh: zh.into() }
+        Problem { key: None, line: None, message: shortened(en.into()), message_zh: shortened(zh.into()) }
     }
 
     #[must_use]
@@ -43,6 +43,18 @@ impl Problem {
             Lang::Zh => &self.message_zh,
         }
     }
+}
+
+/// A sentence that quotes what was given, however long that is: its beginning and its end.
+pub fn shortened(text: String) -> String {
+    const BEGINNING: usize = 1000;
+    const END: usize = 500;
+    let count = text.chars().count();
+    if count <= BEGINNING + END {
+        return text;
+    }
+    let beginning = text.chars().take(BEGINNING);
+    beginning.chain([' ', '…', ' ']).chain(text.chars().skip(count - END)).collect()
 }
 
 /// English, with the line number in front: ``line 7: `use_galore` is …``.

@@ -1,14 +1,22 @@
 //! What must hold between the arguments of a training run.
 
-use crate::args::{FinetuningType, MixStrategy, Recipe, Stage, Steps, Strategy};
+use crate::args::{
+    Field, FinetuningType, Kind, MixStrategy, Recipe, Shown, Stage, Steps, Strategy, arguments,
+};
 use crate::derived::TENSORBOARD;
 use crate::problem::Problem;
 use crate::reader::offer;
+
+/// Names in a list, at most.
+const NAMES: usize = 1000;
+/// How often a data set may be named.
+const TIMES: usize = 10;
 
 impl Recipe {
     /// Everything that keeps this recipe from being trained. Values alone were checked when they were read.
     pub fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        self.check_lists(&mut problems);
         self.check_required(&mut problems);
         self.check_method(&mut problems);
         self.check_data(&mut problems);
@@ -19,6 +27,36 @@ impl Recipe {
         self.check_best(&mut problems);
         self.check_reports(&mut problems);
         problems
+    }
+
+    /// A list is not endless, and no data set is named again and again: each name is read by itself.
+    fn check_lists(&self, problems: &mut Vec<Problem>) {
+        for argument in arguments().iter().filter(|argument| argument.kind == Kind::List) {
+            let key = argument.key;
+            let names = match self.field(key).map(Field::show) {
+                Some(Shown::List(names)) => names,
+                _ => continue,
+            };
+            let count = names.len();
+            if count > NAMES {
+                problems.push(Problem::of(
+                    key,
+                    format!("`{key}` has {count} names; at most {NAMES} are allowed"),
+                    format!("`{key}` 含 {count} 个名称；最多允许 {NAMES} 个"),
+                ));
+                continue;
+            }
+            let times = |name: &String| names.iter().filter(|other| *other == name).count();
+            let is_data = ["dataset", "eval_dataset"].contains(&key);
+            if let Some(name) = names.iter().find(|name| is_data && times(name) > TIMES) {
+                let count = times(name);
+                problems.push(Problem::of(
+                    key,
+                    format!("`{key}` names `{name}` {count} times; at most {TIMES} times are allowed"),
+                    format!("`{key}` 中 `{name}` 出现 {count} 次；最多允许 {TIMES} 次"),
+                ));
+            }
+        }
     }
 
     fn check_required(&self, problems: &mut Vec<Problem>) {

@@ -1,6 +1,6 @@
 //! Reading recipes: what runs unchanged, what is refused, and how it is said.
 
-use recipe::{FinetuningType, LrScheduler, Problem, Recipe, Stage, Steps, Strategy};
+use recipe::{FinetuningType, Kind, LrScheduler, Problem, Recipe, Stage, Steps, Strategy, arguments};
 
 const SMALLEST: &str = "\
 model_name_or_path: models/wick
@@ -105,26 +105,35 @@ fn numbers_and_truth_values_read_as_people_type_them() {
 #[test]
 fn wrong_values_are_named_with_line_and_what_is_allowed() {
     let cases = [
-        ("lora_rank: 8.5", "line 6: `lora_rank` is 8.5; give a whole number, at least 1"),
-        ("lora_rank: 0", "line 6: `lora_rank` is 0; give a whole number, at least 1"),
-        ("lora_rank: -3", "line 6: `lora_rank` is -3; give a whole number, at least 1"),
-        ("lora_rank: 010", "line 6: `lora_rank` is 010; give a whole number, at least 1"),
-        ("lora_rank:", "line 6: `lora_rank` is empty; give a whole number, at least 1, or remove the line"),
-        ("lora_rank: {r: 8}", "line 6: `lora_rank` is a nested value; give a whole number, at least 1"),
-        ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number, above 0"),
-        ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number, above 0"),
-        ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number, above 0"),
+        ("lora_rank: 8.5", "line 6: `lora_rank` is 8.5; give a whole number, at least 1 and at most 8192"),
+        ("lora_rank: 0", "line 6: `lora_rank` is 0; give a whole number, at least 1 and at most 8192"),
+        ("lora_rank: -3", "line 6: `lora_rank` is -3; give a whole number, at least 1 and at most 8192"),
+        ("lora_rank: 010", "line 6: `lora_rank` is 010; give a whole number, at least 1 and at most 8192"),
+        (
+            "lora_rank:",
+            "line 6: `lora_rank` is empty; give a whole number, at least 1 and at most 8192, or remove the line",
+        ),
+        (
+            "lora_rank: {r: 8}",
+            "line 6: `lora_rank` is a nested value; give a whole number, at least 1 and at most 8192",
+        ),
+        ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number, above 0 and at most 100"),
+        ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number, above 0 and at most 100"),
+        ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number, above 0 and at most 100"),
         ("top_p: 1.5", "line 6: `top_p` is 1.5; give a number, above 0 and at most 1"),
-        ("lora_rank: [[8]]", "line 6: `lora_rank` is a nested value; give a whole number, at least 1"),
+        (
+            "lora_rank: [[8]]",
+            "line 6: `lora_rank` is a nested value; give a whole number, at least 1 and at most 8192",
+        ),
         ("bf16: maybe", "line 6: `bf16` is maybe; give true or false"),
         ("bf16: [true]", "line 6: `bf16` is [true]; give true or false"),
         (
             "save_steps: 0",
-            "line 6: `save_steps` is 0; give a whole number of steps or a share below 1, above 0",
+            "line 6: `save_steps` is 0; give a whole number of steps or a share below 1, above 0 and at most 1000000000000",
         ),
         (
             "save_steps: 1.5",
-            "line 6: `save_steps` is 1.5; give a whole number of steps or a share below 1, above 0",
+            "line 6: `save_steps` is 1.5; give a whole number of steps or a share below 1, above 0 and at most 1000000000000",
         ),
         ("rope_scaling: ntk", "line 6: `rope_scaling` is ntk; give one of linear, dynamic, yarn, llama3"),
         (
@@ -392,4 +401,58 @@ fn a_template_may_be_left_to_the_model() {
 fn a_recipe_for_talking_needs_no_data() {
     let recipe = Recipe::parse_yaml("model_name_or_path: models/wick\ntemplate: chatml\n", &[]).unwrap();
     assert_eq!(recipe.template.as_deref(), Some("chatml"));
+}
+
+/// Work grows with the text, not with its square, and what is told has an end.
+#[test]
+fn recipes_without_end_are_refused_quickly_and_briefly() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();
+    let long = "k".repeat(1_000_000);
+    let surrogates = "\\ud83d\\ude00".repeat(100_000);
+    let cases = [
+        (lines(&|n| format!("key_{n}: 1\n")), "99900 more"),
+        (lines(&|_| "seed: 1\n".to_owned()), "99899 more"),
+        (lines(&|n| format!("key_{n}: &a{n} 1\n")), "anchors"),
+        (lines(&|n| format!("- &a{n} 1\n")).replace("- &a0", "x:\n- &a0"), "anchors"),
+        (format!("{}: 1\n", &long[..1000]), "is not an argument; remove it"),
+        (format!("seed: {long}\n"), "give a whole number"),
+        (format!("{{\"seed\": \"{surrogates}\"}}"), "give a whole number"),
+        ("x: ".to_owned() + &"[".repeat(100_000), "not valid YAML"),
+        ("seed: 1\n".repeat(1_000_000), "at most 4 MiB"),
+        (format!("dataset: {}\n", "identity,".repeat(5001)), "`dataset` has 5001 names; at most 1000"),
+        (format!("dataset: {}\n", "identity,".repeat(11)), "names `identity` 11 times"),
+        (format!("eval_dataset: [{}]\n", lines(&|n| format!("d{n}, "))), "`eval_dataset` has 100000 names"),
+        (format!("report_to: {long}\n"), "is not supported; allowed are"),
+    ];
+    for (text, said) in cases {
+        let start = std::time::Instant::now();
+        let problems = Recipe::from_yaml(&text).unwrap_err();
+        let shown: String = text.chars().take(30).collect();
+        assert!(start.elapsed().as_secs() < 3, "{shown}: {:?}", start.elapsed());
+        assert!(problems.iter().any(|problem| problem.message.contains(said)), "{shown}: {problems:?}");
+        let told: usize = problems.iter().map(|problem| problem.to_string().len()).sum();
+        assert!(problems.len() <= 110 && told < 20_000, "{shown}: {} problems, {told} bytes", problems.len());
+    }
+}
+
+#[test]
+fn numbers_have_an_upper_limit() {
+    for (key, value, allowed) in [
+        ("lora_rank", "1000000000", "at most 8192"),
+        ("lora_rank", "9223372036854775808", "at most 8192"),
+        ("num_train_epochs", "1e300", "at most 100000"),
+        ("max_steps", "9007199254740992", "at most 1000000000000"),
+        ("cutoff_len", "18446744073709551615", "at most 16777216"),
+        ("per_device_train_batch_size", "1e9", "at most 65536"),
+        ("save_steps", "1e15", "at most 1000000000000"),
+    ] {
+        let problem = Recipe::default().set(key, value).unwrap_err();
+        assert!(problem.message.contains(&format!("`{key}` is {value}")), "{problem}");
+        assert!(problem.message.contains(allowed), "{problem}");
+    }
+    // Whatever is a number has limits, but for seeds and what counts down from a default of its own.
+    for argument in arguments().iter().filter(|argument| !argument.key.ends_with("seed")) {
+        let is_number = matches!(argument.kind, Kind::Integer | Kind::Real | Kind::Steps);
+        assert!(!is_number || argument.range.is_some_and(|range| range.max.is_some()), "{}", argument.key);
+    }
 }

@@ -3,7 +3,8 @@
 //! `cli` reads what was typed; `serve` puts the server together; `connections` bounds what clients may take;
 //! `routes` answers requests, one route a file; `security` decides who may ask; `board` is what the pages ask of the
 //! server, `datasets` what those of data sets ask; `pool` runs workers and writes run state; `store` is the database;
-//! `worker` is the run folder as seen by its worker; `chat` holds the loaded model.
+//! `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
+//! `helper` reads in processes of their own what others have made.
 #![recursion_limit = "512"]
 
 #[macro_use]
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod connections;
 pub mod datasets;
+pub mod helper;
 pub mod pool;
 pub mod routes;
 pub mod security;

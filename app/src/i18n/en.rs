@@ -206,6 +206,8 @@ pub const EN: Words = Words {
     // Data sets
     data_intro: "What {folder}/dataset_info.json lists.",
     data_none: "dataset_info.json lists no dataset yet.",
+    data_use: "Use in a run",
+    data_not_downloaded: "This dataset is on the Hub and was not downloaded yet. A run that uses it downloads it when it starts; its rows can be looked at then.",
     data_here: "On the server",
     data_on_hubs: "Hub",
     data_broken_help: "Correct the file and reload this page. Runs under way, chats and models are not affected.",

@@ -206,6 +206,8 @@ pub const ZH: Words = Words {
     // Data sets
     data_intro: "{folder}/dataset_info.json 中登记的数据集。",
     data_none: "dataset_info.json 中还没有数据集。",
+    data_use: "用于训练",
+    data_not_downloaded: "此数据集位于 Hub，尚未下载。使用它的训练会在开始时下载，届时可查看其内容。",
     data_here: "服务器上",
     data_on_hubs: "Hub",
     data_broken_help: "请修正该文件后刷新页面。进行中的训练、对话和模型不受影响。",

@@ -141,17 +141,11 @@ fn Unreadable(look: Memo<Look>, asked: Asked, error: BoardError) -> AnyView {
 fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
     let (name, holds) = (entry.name.clone(), entry.holds);
-    view! {
-        <PageTitle text=entry.name.clone()/>
-        <div class="page" data-test="page-dataset">
-            <Crumbs/>
-            <header class="page-head">
-                <div>
-                    <h1 class="data-title">{entry.name.clone()}</h1>
-                    <Facts entry/>
-                </div>
-                <EditLink name/>
-            </header>
+    let is_away = entry.is_on_hub() && rows.is_empty();
+    let body = if is_away {
+        view! { <p class="notice" data-test="not-downloaded">{words().data_not_downloaded}</p> }.into_any()
+    } else {
+        view! {
             <div class="columns data-columns">
                 <aside class="data-side">
                     <EncodingForm look holds offer=asked.offer/>
@@ -163,6 +157,27 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
                     <RowList rows look encoded=asked.encoded/>
                 </section>
             </div>
+        }
+        .into_any()
+    };
+    view! {
+        <PageTitle text=entry.name.clone()/>
+        <div class="page" data-test="page-dataset">
+            <Crumbs/>
+            <header class="page-head">
+                <div>
+                    <h1 class="data-title">{entry.name.clone()}</h1>
+                    <Facts entry/>
+                </div>
+                <div class="actions">
+                    <EditLink name=name.clone()/>
+                    <A href=format!("/new?dataset={}", Url::escape(&name)) attr:class="button primary" attr:data-test="use-dataset">
+                        <Icon name=IconName::Plus/>
+                        {words().data_use}
+                    </A>
+                </div>
+            </header>
+            {body}
         </div>
     }
     .into_any()
@@ -187,7 +202,7 @@ fn Facts(entry: DatasetEntry) -> impl IntoView {
         DatasetPlace::File(path) | DatasetPlace::Hub(path) => path.clone(),
         DatasetPlace::Unknown => String::new(),
     };
-    let rows = entry.rows.map(|rows| fill(w.new_rows, &[("n", &format::count(rows))]));
+    let rows = entry.rows.map(|rows| format::rows(rows, w));
     let facts = [Some(place), Some(kind_text(&entry, w)), rows, entry.bytes.map(format::bytes)];
     let facts: Vec<String> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
     view! { <p class="muted path" data-test="dataset-facts">{facts.join(" · ")}</p> }

@@ -1,4 +1,5 @@
-//! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run.
+//! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run, `?dataset=NAME`
+//! with a dataset ticked.
 
 mod datasets;
 mod draft;
@@ -80,6 +81,12 @@ fn RunForm(start: Start) -> AnyView {
     };
     let keeper = Keeper::new(form, original.as_ref().map(|original| original.summary.id.as_str()));
     Effect::new(move |_| form.suit_evaluation());
+    let wanted = use_query_map().with_untracked(|query| query.get("dataset"));
+    Effect::new(move |_| {
+        if let (true, Some(name)) = (form.ready.get(), &wanted) {
+            untrack(|| datasets::tick(form, name));
+        }
+    });
     let choices = StoredValue::new(choices);
     let loads = RwSignal::new(false);
     view! {

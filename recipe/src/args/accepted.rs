@@ -3,6 +3,9 @@
 //! They speak of machinery that Chandler does not have or of choices it has no need for: what is
 //! trained is the same with or without them. A run that uses one says so in a notice.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::problem::Problem;
 use crate::reader::{Raw, offer};
 use crate::text::Text;
@@ -274,7 +277,9 @@ pub fn all() -> impl Iterator<Item = Accepted> {
 
 /// The key without effect that has this name.
 pub fn find(key: &str) -> Option<Accepted> {
-    all().find(|accepted| accepted.key == key)
+    static KNOWN: LazyLock<HashMap<&str, Accepted>> =
+        LazyLock::new(|| all().map(|accepted| (accepted.key, accepted)).collect());
+    KNOWN.get(key).copied()
 }
 
 impl Accepted {

@@ -15,10 +15,13 @@ pub mod tokens;
 pub mod unsupported;
 
 pub use choice::{FinetuningType, LrScheduler, MixStrategy, Optim, RopeScaling, Stage, Strategy, ToolFormat};
+pub(crate) use field::{Field, real_number, show_real};
 pub use field::{Shown, Steps};
-pub(crate) use field::{real_number, show_real};
 pub use settings::Settings;
 pub use table::{Recipe, arguments};
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::reader::Raw;
 use crate::text::Text;
@@ -179,7 +182,16 @@ impl Argument {
 
 /// The argument with this key or older name.
 pub fn find(key: &str) -> Option<&'static Argument> {
-    arguments().iter().find(|argument| argument.key == key || argument.synonyms.contains(&key))
+    static KNOWN: LazyLock<HashMap<&str, &Argument>> = LazyLock::new(|| {
+        let names = |argument: &'static Argument| argument.synonyms.iter().copied().chain([argument.key]);
+        arguments().iter().flat_map(|argument| names(argument).map(move |name| (name, argument))).collect()
+    });
+    KNOWN.get(key).copied()
+}
+
+/// The key that an argument is known by here, for one of its names; a key that is no argument's is its own.
+pub(crate) fn own_key(key: &str) -> &str {
+    find(key).map_or(key, |argument| argument.key)
 }
 
 impl Recipe {

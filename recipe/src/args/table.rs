@@ -49,6 +49,11 @@ const LORA: &[FinetuningType] = &[FinetuningType::Lora];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 const SFT: &[Stage] = &[Stage::Sft];
 
+/// Steps of a run, and whatever is given in them, at most; far above what anybody waits for.
+const STEPS: f64 = 1e12;
+/// Rows that are taken, at most.
+const ROWS: f64 = 1e9;
+
 impl Entry {
     const fn path(mut self) -> Entry {
         self.is_path = true;
@@ -75,12 +80,13 @@ impl Entry {
         self
     }
 
-    const fn at_least(self, min: f64) -> Entry {
-        self.range(min, f64::INFINITY, true, true)
+    const fn from(self, min: f64, max: f64) -> Entry {
+        self.range(min, max, true, true)
     }
 
-    const fn above(self, min: f64) -> Entry {
-        self.range(min, f64::INFINITY, false, true)
+    /// Above `min`, up to `max`.
+    const fn above(self, min: f64, max: f64) -> Entry {
+        self.range(min, max, false, true)
     }
 
     /// From `min`, below `max`.
@@ -237,11 +243,11 @@ argument_table! {
     Lora {
         /// Rank of the low-rank matrices: higher learns more and costs more.
         lora_rank: usize = 8
-            => entry("LoRA rank", "LoRA 秩", "低秩矩阵的秩：越大学得越多，开销也越大。").at_least(1.0).methods(LORA);
+            => entry("LoRA rank", "LoRA 秩", "低秩矩阵的秩：越大学得越多，开销也越大。").from(1.0, 8192.0).methods(LORA);
         /// Scale of the update; alpha / rank multiplies it. Unset: twice the rank.
         lora_alpha: Option<usize> = None
             => entry("LoRA alpha", "LoRA 缩放系数", "更新量的缩放：乘以 alpha / 秩。不设则为秩的两倍。")
-                .at_least(1.0).methods(LORA).placeholder("twice the rank", "秩的两倍");
+                .from(1.0, 1e6).methods(LORA).placeholder("twice the rank", "秩的两倍");
         /// Share of a layer's input that is randomly dropped before the low-rank matrices.
         lora_dropout: f64 = 0.0
             => entry("LoRA dropout", "LoRA 随机丢弃", "进入低秩矩阵之前随机丢弃的输入比例。")
@@ -276,10 +282,10 @@ argument_table! {
                 .essential().placeholder("the model's own", "模型自带");
         /// Longest example in tokens; what is longer is cut.
         cutoff_len: usize = 2048
-            => entry("Cutoff length", "截断长度", "每条样本的最大词元数，超出部分被截断。").at_least(1.0);
+            => entry("Cutoff length", "截断长度", "每条样本的最大词元数，超出部分被截断。").from(1.0, 16_777_216.0);
         /// Takes at most so many rows of each dataset.
         max_samples: Option<usize> = None
-            => entry("Max samples", "最大样本数", "每个数据集最多取多少行。").at_least(1.0).placeholder("all rows", "全部");
+            => entry("Max samples", "最大样本数", "每个数据集最多取多少行。").from(1.0, ROWS).placeholder("all rows", "全部");
         /// How several datasets become one.
         mix_strategy: MixStrategy = MixStrategy::Concat
             => entry("Mixing strategy", "混合方式", "多个数据集的合并方式。").advanced();
@@ -292,7 +298,7 @@ argument_table! {
             => entry("Streaming", "流式读取", "边训练边读取数据，用于无法预先编码的大数据；须设置 max_steps。").advanced();
         /// Rows that streaming shuffles among themselves.
         buffer_size: usize = 16384
-            => entry("Shuffle buffer", "打乱缓冲区", "流式读取时在多少行之间打乱顺序。").at_least(1.0).advanced();
+            => entry("Shuffle buffer", "打乱缓冲区", "流式读取时在多少行之间打乱顺序。").from(1.0, ROWS).advanced();
         /// Folder for the encoded data: read if it holds some, else written.
         tokenized_path: Option<String> = None
             => entry("Tokenized dataset path", "已编码数据", "存放已编码数据的文件夹：其中已有则读取，否则写入。")
@@ -309,7 +315,7 @@ argument_table! {
             => entry("Neat packing", "无污染打包", "打包时各样本互不可见。").advanced().stages(SFT);
         /// Examples that are packed among themselves: packing fills sequences from so many at a time.
         preprocessing_batch_size: usize = 1000
-            => entry("Packing batch", "打包批量", "每次取多少条样本相互打包。").at_least(1.0).advanced();
+            => entry("Packing batch", "打包批量", "每次取多少条样本相互打包。").from(1.0, 1e6).advanced();
         /// Counts the loss on prompts too, not on answers alone.
         train_on_prompt: bool = false
             => entry("Train on prompts", "训练提示词", "损失也计入提示词，而不只是回答。").advanced().stages(SFT);
@@ -337,19 +343,19 @@ argument_table! {
     Training {
         /// Highest learning rate, reached after warm-up.
         learning_rate: f64 = 5e-5
-            => entry("Learning rate", "学习率", "预热后达到的最高学习率。").above(0.0);
+            => entry("Learning rate", "学习率", "预热后达到的最高学习率。").above(0.0, 100.0);
         /// Passes over the training data.
         num_train_epochs: f64 = 3.0
-            => entry("Epochs", "训练轮数", "遍历数据的次数。").above(0.0).step(1.0);
+            => entry("Epochs", "训练轮数", "遍历数据的次数。").above(0.0, 1e5).step(1.0);
         /// Ends after so many optimizer steps, whatever the epochs say; -1 = by epochs.
         max_steps: i64 = -1
-            => entry("Max steps", "最大步数", "达到该优化步数即结束，不论轮数；-1 表示按轮数。").at_least(-1.0).advanced();
+            => entry("Max steps", "最大步数", "达到该优化步数即结束，不论轮数；-1 表示按轮数。").from(-1.0, STEPS).advanced();
         /// Examples in one forward and backward pass.
         per_device_train_batch_size: usize = 8
-            => entry("Batch size", "批大小", "一次前向与反向所含的样本数。").at_least(1.0);
+            => entry("Batch size", "批大小", "一次前向与反向所含的样本数。").from(1.0, 65_536.0);
         /// Passes whose gradients are added up before one optimizer step.
         gradient_accumulation_steps: usize = 1
-            => entry("Gradient accumulation", "梯度累积", "累加多少次梯度后执行一次优化步。").at_least(1.0);
+            => entry("Gradient accumulation", "梯度累积", "累加多少次梯度后执行一次优化步。").from(1.0, 1e6);
         /// How the learning rate goes over the steps.
         lr_scheduler_type: LrScheduler = LrScheduler::Linear
             => entry("LR scheduler", "学习率调度", "学习率随步数的变化方式。").refused(&["reduce_lr_on_plateau", "greedy"]);
@@ -359,24 +365,24 @@ argument_table! {
                 .advanced().placeholder("scheduler default", "调度默认");
         /// Steps over which the learning rate rises from 0; below 1, a share of all steps.
         warmup_steps: Steps = Steps::Count(0)
-            => entry("Warm-up steps", "预热步数", "学习率从 0 升起的步数；小于 1 时为占总步数的比例。").at_least(0.0);
+            => entry("Warm-up steps", "预热步数", "学习率从 0 升起的步数；小于 1 时为占总步数的比例。").from(0.0, STEPS);
         /// The same as a share of all steps, unless steps are given.
         warmup_ratio: f64 = 0.0
             => entry("Warm-up ratio", "预热比例", "同上，以占总步数的比例表示；给出步数时以步数为准。").half_open(0.0, 1.0).step(0.01);
         /// Gradients are scaled down to this norm; 0 = off.
         max_grad_norm: f64 = 1.0
-            => entry("Max gradient norm", "最大梯度范数", "梯度超过该范数时按比例缩小；0 为关闭。").at_least(0.0).step(0.1);
+            => entry("Max gradient norm", "最大梯度范数", "梯度超过该范数时按比例缩小；0 为关闭。").from(0.0, 1e12).step(0.1);
         /// Weight of the loss that keeps the experts of a mixture evenly used.
         moe_aux_loss_coef: Option<f64> = None
             => entry("MoE balance loss", "专家均衡损失", "使混合专家模型各专家负载均衡的辅助损失的系数。")
-                .at_least(0.0).step(0.001).advanced().placeholder("off", "关闭");
+                .from(0.0, 1e3).step(0.001).advanced().placeholder("off", "关闭");
         /// Noise on the embeddings while training (NEFTune), which makes answers less literal; 5 is common.
         neftune_noise_alpha: Option<f64> = None
             => entry("NEFTune noise", "NEFTune 噪声", "训练时加在嵌入上的噪声强度（NEFTune），使回答不过于照搬；常用 5。")
-                .above(0.0).step(1.0).advanced().placeholder("off", "关闭");
+                .above(0.0, 1e4).step(1.0).advanced().placeholder("off", "关闭");
         /// Pull of the weights towards 0, apart from biases and norms.
         weight_decay: f64 = 0.0
-            => entry("Weight decay", "权重衰减", "使权重趋向 0 的力度（偏置与归一化层除外）。").at_least(0.0).step(0.01).advanced();
+            => entry("Weight decay", "权重衰减", "使权重趋向 0 的力度（偏置与归一化层除外）。").from(0.0, 100.0).step(0.01).advanced();
         /// The optimizer.
         optim: Optim = Optim::AdamwTorch
             => entry("Optimizer", "优化器", "优化算法。").advanced().refused(&[
@@ -391,7 +397,7 @@ argument_table! {
             => entry("Adam beta 2", "Adam β₂", "AdamW 梯度平方滑动平均的衰减率。").half_open(0.0, 1.0).step(0.001).advanced();
         /// Keeps AdamW from dividing by 0.
         adam_epsilon: f64 = 1e-8
-            => entry("Adam epsilon", "Adam ε", "防止 AdamW 除以 0。").above(0.0).advanced();
+            => entry("Adam epsilon", "Adam ε", "防止 AdamW 除以 0。").above(0.0, 1.0).advanced();
         /// Frozen weights and arithmetic in bfloat16, trained weights in float32. Off: all in float32.
         bf16: bool = false
             => entry("bfloat16", "bfloat16", "冻结权重与计算用 bfloat16，被训练的权重用 float32。关闭时全部用 float32。");
@@ -429,7 +435,7 @@ argument_table! {
                 .path().advanced().placeholder("the newest, if any", "最新的一个（如有）");
         /// Steps between two logged points; below 1, a share of all steps.
         logging_steps: Steps = Steps::Count(500)
-            => entry("Logging steps", "日志间隔", "两次记录之间的步数；小于 1 时为占总步数的比例。").above(0.0);
+            => entry("Logging steps", "日志间隔", "两次记录之间的步数；小于 1 时为占总步数的比例。").above(0.0, STEPS);
         /// Logs the first step too.
         logging_first_step: bool = false
             => entry("Log first step", "记录第一步", "同时记录第一步。").advanced();
@@ -438,11 +444,11 @@ argument_table! {
             => entry("Save", "保存策略", "何时写入检查点。").advanced().refused(&["best"]);
         /// Steps between two checkpoints; below 1, a share of all steps.
         save_steps: Steps = Steps::Count(500)
-            => entry("Save steps", "保存间隔", "两个检查点之间的步数；小于 1 时为占总步数的比例。").above(0.0);
+            => entry("Save steps", "保存间隔", "两个检查点之间的步数；小于 1 时为占总步数的比例。").above(0.0, STEPS);
         /// Keeps the newest so many checkpoints and deletes older ones.
         save_total_limit: Option<usize> = None
             => entry("Save total limit", "保留检查点数", "只保留最新的若干个检查点，删除更早的。")
-                .at_least(1.0).advanced().placeholder("all", "全部");
+                .from(1.0, 1e6).advanced().placeholder("all", "全部");
         /// Leaves the optimizer's state out of checkpoints: smaller, but the run cannot be resumed from them.
         save_only_model: bool = false
             => entry("Save model only", "仅保存模型", "检查点不含优化器状态：更小，但不能从中继续训练。").advanced();
@@ -471,7 +477,7 @@ argument_table! {
             => entry("Evaluate each by itself", "分别评估", "对各评估数据集分别评估，而不合在一起。").advanced();
         /// Part of the training data kept for evaluation: a share below 1, or a number of rows.
         val_size: f64 = 0.0
-            => entry("Validation size", "验证集大小", "从训练数据中留作评估的部分：小于 1 为比例，否则为行数。").at_least(0.0).step(0.01);
+            => entry("Validation size", "验证集大小", "从训练数据中留作评估的部分：小于 1 为比例，否则为行数。").from(0.0, ROWS).step(0.01);
         /// When the model is evaluated during training.
         eval_strategy: Strategy = Strategy::No
             => entry("Evaluate during training", "评估策略", "训练中何时评估模型。")
@@ -479,10 +485,10 @@ argument_table! {
         /// Steps between two evaluations; below 1, a share of all steps. Unset: as often as logging.
         eval_steps: Option<Steps> = None
             => entry("Eval steps", "评估间隔", "两次评估之间的步数；小于 1 时为占总步数的比例。不设则与日志间隔相同。")
-                .above(0.0).placeholder("same as logging steps", "同日志间隔");
+                .above(0.0, STEPS).placeholder("same as logging steps", "同日志间隔");
         /// Examples in one pass of evaluation.
         per_device_eval_batch_size: usize = 8
-            => entry("Evaluation batch size", "评估批大小", "评估时一次前向所含的样本数。").at_least(1.0).advanced();
+            => entry("Evaluation batch size", "评估批大小", "评估时一次前向所含的样本数。").from(1.0, 65_536.0).advanced();
         /// Ends with the weights of the best checkpoint instead of the last ones.
         load_best_model_at_end: bool = false
             => entry("Load best model at end", "保留最佳", "以评估最好的检查点的权重作为结果，而不是最后的权重。").advanced();
@@ -505,18 +511,18 @@ argument_table! {
             => entry("Sampling", "随机采样", "随机抽取词元；关闭则总取最可能的。").advanced();
         /// Flattens (above 1) or sharpens (below 1) the choice of tokens.
         temperature: f64 = 0.95
-            => entry("Temperature", "温度", "使词元的选择更平均（大于 1）或更集中（小于 1）。").at_least(0.0).step(0.05).advanced();
+            => entry("Temperature", "温度", "使词元的选择更平均（大于 1）或更集中（小于 1）。").from(0.0, 100.0).step(0.05).advanced();
         /// Draws from the likeliest tokens that together reach this probability.
         top_p: f64 = 0.7
             => entry("Top-p", "Top-p", "从概率合计达到该值的最可能词元中抽取。").range(0.0, 1.0, false, true).step(0.05).advanced();
         /// Draws from the so many likeliest tokens; 0 = all.
         top_k: usize = 50
-            => entry("Top-k", "Top-k", "从最可能的若干词元中抽取；0 表示全部。").advanced();
+            => entry("Top-k", "Top-k", "从最可能的若干词元中抽取；0 表示全部。").from(0.0, 1e6).advanced();
         /// Longest answer in tokens.
         max_new_tokens: usize = 1024
-            => entry("Max new tokens", "最大生成长度", "回答的最大词元数。").at_least(1.0).advanced();
+            => entry("Max new tokens", "最大生成长度", "回答的最大词元数。").from(1.0, 1e6).advanced();
         /// Above 1, makes tokens that occurred before less likely.
         repetition_penalty: f64 = 1.0
-            => entry("Repetition penalty", "重复惩罚", "大于 1 时降低已出现词元的概率。").above(0.0).step(0.05).advanced();
+            => entry("Repetition penalty", "重复惩罚", "大于 1 时降低已出现词元的概率。").above(0.0, 100.0).step(0.05).advanced();
     }
 }

@@ -3,6 +3,9 @@
 //! A key at its default asks for nothing and is taken, and one of a feature that is not turned on is without effect;
 //! any other value is refused by name.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::real_number;
 use crate::problem::Problem;
 use crate::reader::Raw;
@@ -165,7 +168,9 @@ fn parted(entry: &'static str) -> (&'static str, Option<&'static str>) {
 
 /// The known key of this name.
 pub fn find(key: &str) -> Option<Unsupported> {
-    all().find(|known| known.key == key)
+    static KNOWN: LazyLock<HashMap<&str, Unsupported>> =
+        LazyLock::new(|| all().map(|known| (known.key, known)).collect());
+    KNOWN.get(key).copied()
 }
 
 /// The problem of giving this key, if it is known.

@@ -1,5 +1,8 @@
 //! From text to a [`Recipe`]: YAML or JSON, and what a command line says beside it; all problems at once.
 
+use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, HashSet};
+
 mod line;
 mod suggest;
 mod yaml;
@@ -13,6 +16,9 @@ pub use suggest::closest;
 pub(crate) use suggest::offer;
 use yaml::Entry;
 pub use yaml::{NESTED, Raw};
+
+/// Problems that are told; the others are counted. Nobody reads more, and each takes a search for what was meant.
+const TOLD: usize = 100;
 
 impl Recipe {
     /// Reads and checks the recipe of a training run, written in YAML or JSON.
@@ -85,6 +91,8 @@ struct Reading {
     /// Keys that ask for a feature that is not supported.
     asked: Vec<String>,
     problems: Vec<Problem>,
+    /// Problems beside those, which are not told.
+    untold: usize,
 }
 
 impl Reading {
@@ -93,10 +101,15 @@ impl Reading {
         let mut entries = yaml::entries(text).map_err(|problem| vec![problem])?;
         let mut reading = Reading::default();
         reading.drop_duplicates(&mut entries);
-        for (key, value) in overrides {
-            entries.retain(|entry| !same_argument(&entry.key, &key));
-            entries.push(Entry { key, value, line: None });
+        // Of several for one argument the last one counts, in its place.
+        let (mut given, mut last) = (HashSet::new(), Vec::new());
+        for (key, value) in overrides.into_iter().collect::<Vec<_>>().into_iter().rev() {
+            if given.insert(args::own_key(&key).to_owned()) {
+                last.push(Entry { key, value, line: None });
+            }
         }
+        entries.retain(|entry| !given.contains(args::own_key(&entry.key)));
+        entries.extend(last.into_iter().rev());
         reading.note_features(entries.iter().map(|entry| (entry.key.as_str(), &entry.value)));
         for Entry { key, value, line } in &entries {
             reading.take(key, value, *line);
@@ -132,19 +145,32 @@ impl Reading {
     }
 
     fn drop_duplicates(&mut self, entries: &mut Vec<Entry>) {
-        let mut seen: Vec<(String, Option<usize>)> = Vec::new();
+        let mut seen: HashMap<String, Option<usize>> = HashMap::new();
         entries.retain(|entry| {
-            let earlier = seen.iter().find(|(key, _)| same_argument(key, &entry.key));
-            if let Some((_, first)) = earlier {
-                let (key, first) = (&entry.key, first.unwrap_or_default());
+            let first = match seen.entry(args::own_key(&entry.key).to_owned()) {
+                Place::Occupied(earlier) => earlier.get().unwrap_or_default(),
+                Place::Vacant(place) => {
+                    place.insert(entry.line);
+                    return true;
+                }
+            };
+            self.note(entry.line, || {
+                let key = &entry.key;
                 let en = format!("`{key}` is given twice (first on line {first}); keep one of them");
                 let zh = format!("`{key}` 出现了两次（首次在第 {first} 行），请保留其中一个");
-                self.problems.push(Problem::of(key, en, zh).at(entry.line));
-                return false;
-            }
-            seen.push((entry.key.clone(), entry.line));
-            true
+                Problem::of(key, en, zh)
+            });
+            false
         });
+    }
+
+    /// Adds a problem of a line to those that are told, or counts it.
+    fn note(&mut self, line: Option<usize>, problem: impl FnOnce() -> Problem) {
+        if self.problems.len() < TOLD {
+            self.problems.push(problem().at(line));
+        } else {
+            self.untold += 1;
+        }
     }
 
     /// Takes one key and its value.
@@ -171,10 +197,10 @@ impl Reading {
                 checked
             }
         } else {
-            Err(suggest::unknown(key, ""))
+            return self.note(line, || suggest::unknown(key, ""));
         };
         if let Err(problem) = taken {
-            self.problems.push(problem.at(line));
+            self.note(line, || problem);
         }
     }
 
@@ -202,13 +228,17 @@ impl Reading {
             return Ok(self.recipe);
         }
         self.problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        if self.untold > 0 {
+            let more = self.untold;
+            let en = format!("{more} more are not shown; mend these first");
+            self.problems.push(Problem::general(en, format!("另有 {more} 个问题未显示；请先修正以上各项")));
+        }
         Err(self.problems)
     }
 }
 
 fn same_argument(a: &str, b: &str) -> bool {
-    a == b
-        || args::find(a).is_some_and(|argument| args::find(b).is_some_and(|other| argument.key == other.key))
+    args::own_key(a) == args::own_key(b)
 }
 
 /// Reads a value into its field, and holds it against the argument's range.

@@ -26,15 +26,24 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     arguments.chain(accepted::all().map(|accepted| accepted.key)).chain(tokens::keys())
 }
 
+/// What is longer is no slip, and takes long to compare.
+const LONGEST: usize = 200;
+
 /// Of the names there are, the one that fewest edits make of `word`, if few enough to be a slip: one, and one more for
 /// every five characters. The case of letters does not count.
 pub fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word = word.trim().to_ascii_lowercase();
-    let names = names.into_iter().map(|name| (distance(&word, &name.to_ascii_lowercase()), name));
+    let length = word.chars().count();
+    if length > LONGEST {
+        return None;
+    }
+    let most = 1 + length / 5;
+    // As many edits are needed at least as one is longer than the other.
+    let near = names.into_iter().filter(|name| name.chars().count().abs_diff(length) <= most);
+    let names = near.map(|name| (distance(&word, &name.to_ascii_lowercase()), name));
     let (distance, name) = names.min_by_key(|(distance, _)| *distance)?;
     // With as many edits as letters anything is made of anything.
-    let length = word.chars().count();
-    (distance <= 1 + length / 5 && distance < length).then_some(name)
+    (distance <= most && distance < length).then_some(name)
 }
 
 /// `; did you mean …?` in both languages where a name is near, else nothing.

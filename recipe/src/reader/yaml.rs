@@ -55,8 +55,19 @@ pub struct Entry {
     pub line: Option<usize>,
 }
 
+/// Bytes of the longest recipe.
+const LONGEST: usize = 4 << 20;
+/// Anchors (`&name`) in a recipe, at most. None has a use here, and the parser takes longer over each one than over
+/// the one before.
+const ANCHORS: usize = 64;
+
 /// The keys and values of a document that is one flat mapping.
 pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
+    if text.len() > LONGEST {
+        let en = format!("a recipe has at most {} MiB, and this has {} bytes", LONGEST >> 20, text.len());
+        let zh = format!("配方最大为 {} MiB，此处有 {} 字节", LONGEST >> 20, text.len());
+        return Err(Problem::general(en, zh));
+    }
     let text = join_surrogates(text);
     let mut events = Events::of(&text);
     let mut entries = Vec::new();
@@ -80,17 +91,24 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
 /// Replaces the pairs of escapes that JSON has for characters beyond U+FFFF (RFC 8259, section 7), the one thing in
 /// it that is not YAML.
 fn join_surrogates(text: &str) -> Cow<'_, str> {
-    let mut joined = Cow::Borrowed(text);
-    // From the back, so that what is replaced moves nothing that is still to be seen.
-    for (start, _) in text.rmatch_indices("\\u") {
+    let mut joined = String::new();
+    let mut taken = 0;
+    for (start, _) in text.match_indices("\\u") {
         let before = text[..start].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        if before % 2 == 0
+        if start >= taken
+            && before % 2 == 0
             && let Some(c) = surrogates(&text[start..])
         {
-            joined.to_mut().replace_range(start..start + 12, c.encode_utf8(&mut [0; 4]));
+            joined.push_str(&text[taken..start]);
+            joined.push(c);
+            taken = start + 12;
         }
     }
-    joined
+    if taken == 0 {
+        return Cow::Borrowed(text);
+    }
+    joined.push_str(&text[taken..]);
+    Cow::Owned(joined)
 }
 
 /// The character of a text that starts with `\uD83D\uDE00` and the like.
@@ -133,7 +151,19 @@ impl<'t> Events<'t> {
     fn next(&mut self) -> Result<(Event<'t>, usize), Problem> {
         match self.parser.next_event() {
             None => Ok((Event::StreamEnd, 0)),
-            Some(Ok((event, Span { start, .. }))) => Ok((event, start.line())),
+            Some(Ok((event, Span { start, .. }))) => {
+                let line = start.line();
+                if let Event::Scalar(_, _, anchors, _)
+                | Event::SequenceStart(anchors, _)
+                | Event::MappingStart(anchors, _) = event
+                    && anchors > ANCHORS
+                {
+                    let en = format!("there are more than {ANCHORS} anchors (`&name`); a recipe needs none");
+                    let zh = format!("锚点（`&name`）超过 {ANCHORS} 个；配方不需要锚点");
+                    return Err(Problem::general(en, zh).at(Some(line)));
+                }
+                Ok((event, line))
+            }
             Some(Err(error)) => Err(syntax(&error)),
         }
     }

@@ -4,12 +4,12 @@ mod choices;
 pub(crate) mod datasets;
 mod launch;
 pub(crate) mod log;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod models;
-mod remarks;
+pub(crate) mod remarks;
 mod targets;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use app::{
     api::{
@@ -28,7 +28,6 @@ use crate::{
     store::{RunRow, StoreError},
     worker::{EVENTS_FILE, OUTPUT_DIR},
 };
-use datasets::RowCounts;
 
 /// Stretches that the curve of a page's first paint is decimated to.
 const FIRST_PAINT: u64 = 250;
@@ -39,14 +38,11 @@ const LONGEST_NAME: usize = 120;
 const LISTED: u64 = 500;
 /// Results of so many runs, the newest that have any, are offered to train on and to talk to.
 const OFFERED: u64 = 200;
-/// How long the check of a form looks at model and template for what is worth a remark.
-const REMARKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The server's side of the pages.
 pub struct ServerBoard {
     pool: Pool,
     folders: Arc<Folders>,
-    row_counts: Arc<RowCounts>,
     chat: Arc<Chat>,
     datasets: Arc<Datasets>,
 }
@@ -54,9 +50,9 @@ pub struct ServerBoard {
 impl ServerBoard {
     /// `largest_upload`: the largest file, in bytes, that is taken into the data folder.
     pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>, largest_upload: u64) -> ServerBoard {
-        let (folders, row_counts) = (Arc::new(folders), Arc::<RowCounts>::default());
-        let datasets = Arc::new(Datasets::new(folders.clone(), row_counts.clone(), largest_upload));
-        ServerBoard { pool, folders, row_counts, chat, datasets }
+        let folders = Arc::new(folders);
+        let datasets = Datasets::new(folders.clone(), chat.command().clone(), largest_upload);
+        ServerBoard { pool, folders, chat, datasets: Arc::new(datasets) }
     }
 
     /// What the pages of data sets ask.
@@ -116,18 +112,6 @@ impl ServerBoard {
     }
 }
 
-impl ServerBoard {
-    /// What to know before a run is launched that can be launched.
-    async fn warnings(&self, prepared: &launch::Prepared) -> Vec<FieldProblem> {
-        let lang = Preferences::current().lang;
-        // Where the readers of data are busy, the form does not wait for them.
-        let remarks =
-            tokio::time::timeout(REMARKS_WITHIN, self.datasets.remarks(prepared.recipe.clone())).await;
-        let remarks = remarks.unwrap_or_default();
-        remarks.iter().map(|remark| field_problem(remarks::told(remark), lang)).collect()
-    }
-}
-
 #[async_trait::async_trait]
 impl Board for ServerBoard {
     async fn runs(
@@ -162,14 +146,16 @@ impl Board for ServerBoard {
     async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         match self.prepare("new", yaml).await {
             Ok(prepared) => {
-                let warnings = self.warnings(&prepared).await;
-                let of_model = move || {
-                    let recipe = prepared.as_worked();
-                    let here = Path::new(&recipe.model_name_or_path);
-                    (memory::of(recipe), here.exists().then(|| models::facts(here)))
-                };
-                let (memory, model) = Self::blocking(of_model).await?;
-                Ok(Findings { problems: Vec::new(), warnings, memory, model })
+                let lang = Preferences::current().lang;
+                let examined = self.datasets.examine(&prepared.recipe, prepared.as_worked()).await;
+                let told =
+                    |found: Vec<Problem>| found.into_iter().map(|found| field_problem(found, lang)).collect();
+                Ok(Findings {
+                    problems: told(examined.problems),
+                    warnings: told(examined.remarks),
+                    memory: examined.memory,
+                    model: examined.model,
+                })
             }
             Err(BoardError::Invalid(problems)) => Ok(Findings { problems, ..Findings::default() }),
             Err(e) => Err(e),
@@ -201,8 +187,8 @@ impl Board for ServerBoard {
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
         let runs = self.pool.store().tuned_runs(OFFERED).await.map_err(of_store)?;
-        let (folders, counts) = (self.folders.clone(), self.row_counts.clone());
-        Self::blocking(move || choices::choices(&folders, &counts, &runs)).await
+        let (folders, datasets) = (self.folders.clone(), self.datasets.choices().await?);
+        Self::blocking(move || choices::choices(&folders, datasets, &runs)).await
     }
 
     async fn chat_targets(&self, wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {

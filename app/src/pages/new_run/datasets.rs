@@ -154,7 +154,7 @@ fn Tick(picker: Picker, entry: DatasetEntry) -> AnyView {
     let is_suited = move || stored.with_value(|entry| picker.suits(entry));
     let kind = kind_text(&entry, w);
     let DatasetEntry { name, place, rows, problem, .. } = entry;
-    let rows = rows.map(|rows| fill(w.new_rows, &[("n", &format::count(rows))]));
+    let rows = rows.map(|rows| format::rows(rows, w));
     let facts = [rows, Some(kind).filter(|kind| !kind.is_empty())];
     let facts = facts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let is_broken = problem.is_some();
@@ -197,6 +197,15 @@ fn hub_name(place: &DatasetPlace) -> Option<String> {
 fn is_found(entry: &DatasetEntry, search: &str) -> bool {
     let text = lowercase(&format!("{} {}", entry.name, hub_name(&entry.place).unwrap_or_default()));
     lowercase(search).split_whitespace().all(|word| text.contains(word))
+}
+
+/// Ticks a dataset, unless it is ticked already.
+pub fn tick(form: Form, name: &str) {
+    let text = form.field("dataset");
+    if !text.with_untracked(|text| names_in(text).any(|chosen| chosen == name)) {
+        form.touch("dataset");
+        text.update(|text| *text = with_name(text, name, true));
+    }
 }
 
 fn names_in(text: &str) -> impl Iterator<Item = &str> {
