@@ -18,7 +18,7 @@ use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
 use crate::components::title::PageTitle;
 use crate::format;
-use crate::i18n::{fill, words};
+use crate::i18n::words;
 use crate::pages::datasets::kind_text;
 use crate::pages::not_found::NotFoundPage;
 use check::CheckCard;

@@ -105,8 +105,8 @@ struct Words {
 const EN: Words = Words {
     title: "Log in",
     password: "Password",
-    enter: "Enter",
-    wrong: "This is not the password. It was given, or printed, when the server was started.",
+    enter: "Log in",
+    wrong: "Wrong password. It was given, or printed, when the server was started.",
     barred: "Too many wrong passwords at once. Try again in some seconds.",
 };
 
