@@ -65,6 +65,15 @@ impl Memory {
         self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    fn matching(&self, filter: &RunFilter) -> Vec<RunSummary> {
+        let search = filter.search.to_lowercase();
+        let matches = |run: &RunSummary| {
+            let text = format!("{} {} {}", run.name, run.model, run.dataset).to_lowercase();
+            text.contains(&search) && filter.state.is_none_or(|state| state == run.state)
+        };
+        self.runs().iter().map(|run| run.summary.clone()).filter(matches).collect()
+    }
+
     fn chat(&self) -> MutexGuard<'_, ChatStatus> {
         self.chat.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -128,13 +137,19 @@ pub async fn train(memory: Arc<Memory>) {
 
 #[async_trait::async_trait]
 impl Board for Memory {
-    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
-        let search = filter.search.to_lowercase();
-        let matches = |run: &RunSummary| {
-            let text = format!("{} {} {}", run.name, run.model, run.dataset).to_lowercase();
-            text.contains(&search) && filter.state.is_none_or(|state| state == run.state)
-        };
-        Ok(self.runs().iter().map(|run| run.summary.clone()).filter(matches).collect())
+    async fn runs(
+        &self,
+        filter: RunFilter,
+        from: u64,
+        count: Option<u64>,
+    ) -> Result<Vec<RunSummary>, BoardError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+        Ok(self.matching(&filter).into_iter().skip(from).take(count).collect())
+    }
+
+    async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError> {
+        Ok(self.matching(&filter).len() as u64)
     }
 
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
@@ -228,7 +243,7 @@ impl Board for Memory {
         Ok(sample::choices())
     }
 
-    async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {
+    async fn chat_targets(&self, _wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
         let base = sample::choices().models.into_iter().filter(|model| model.present).map(|model| {
             ChatTarget { id: model.path.clone(), label: model.label, run: None, template: model.template }
         });
@@ -249,8 +264,12 @@ impl Board for Memory {
     async fn load_chat(&self, target: String, _template: Option<String>) -> Result<(), BoardError> {
         *self.chat() = ChatStatus::Loading { target: target.clone(), progress: None };
         tokio::time::sleep(Duration::from_millis(1200)).await;
-        let label =
-            self.chat_targets().await?.into_iter().find(|known| known.id == target).map(|known| known.label);
+        let label = self
+            .chat_targets(None)
+            .await?
+            .into_iter()
+            .find(|known| known.id == target)
+            .map(|known| known.label);
         *self.chat() = match label {
             Some(label) => ChatStatus::Ready { target, label },
             None => ChatStatus::Failed { target, reason: "there is no such model".into() },

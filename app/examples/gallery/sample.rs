@@ -126,6 +126,7 @@ pub fn choices() -> FormChoices {
             label: label.into(),
             template: template.map(Into::into),
             parameters: Some(parameters),
+            context: None,
             present,
             hint: hint.map(Into::into),
         }
