@@ -352,6 +352,14 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether a change that failed is worth another try at once.
+    async fn makes_room(&self, error: &PoolError) -> bool {
+        match error {
+            PoolError::Store(error) => self.store.make_room(error).await,
+            _ => false,
+        }
+    }
+
     fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
         match state {
             RunState::Failed | RunState::Interrupted => {

@@ -13,6 +13,7 @@ use recipe::RunState;
 use super::{Inner, PoolError, Result, supervise};
 
 const RETRY: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(pool: Arc<Inner>) {
     loop {
@@ -21,7 +22,7 @@ pub(super) async fn run(pool: Arc<Inner>) {
             // A full disk, most likely: nobody would wake the queue when there is room again.
             Err(e) => {
                 tracing::error!("the queue: {e}; trying again");
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(if pool.makes_room(&e).await { SOON } else { RETRY }).await;
             }
         }
     }

@@ -71,8 +71,9 @@ pub(super) async fn run(pool: Arc<Inner>, id: String, mut worker: Worker) {
     // A full disk must not end the supervision: what could not be taken in is read again.
     while let Err(e) = watch(&pool, &id, &mut worker).await {
         tracing::error!("run {id}: {e}; trying again");
-        tokio::time::sleep(50 * BEAT).await;
+        tokio::time::sleep(if pool.makes_room(&e).await { BEAT } else { 50 * BEAT }).await;
     }
+    pool.store.keep_room();
     pool.wake.notify_one();
 }
 

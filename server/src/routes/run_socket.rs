@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::SinkExt;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, broadcast::error::RecvError};
 
 use crate::{
     connections::Place,
@@ -28,6 +28,9 @@ const PING: Duration = Duration::from_secs(20);
 
 /// The largest message that is taken in: watchers say nothing, and what they say is held in memory until it is whole.
 const LARGEST: usize = 4 << 10;
+
+/// Back-fills that are made at a time: many watchers may come at once.
+static BACK_FILLS: Semaphore = Semaphore::const_new(2);
 
 #[derive(serde::Deserialize)]
 pub struct After {
@@ -106,12 +109,15 @@ impl Watcher {
     }
 
     async fn back_fill(&mut self) -> Result<(), Left> {
+        let turn = BACK_FILLS.acquire().await?;
         let events = self.pool.store().events_after(&self.id, self.seen).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
         let run = self.pool.store().run(&self.id).await?.summary();
         let last_words = self.pool.last_words(&run.id, run.state);
-        let frames = std::iter::once(text(&Frame::Backfill { events })).chain(of_row(&run, last_words));
-        self.send(frames).await
+        // Thousands of points are put into words beside the threads that answer requests.
+        let backfill = tokio::task::spawn_blocking(move || text(&Frame::Backfill { events })).await?;
+        drop(turn);
+        self.send(std::iter::once(backfill).chain(of_row(&run, last_words))).await
     }
 
     async fn tell(&mut self, update: &Update) -> Result<(), Left> {

@@ -7,6 +7,7 @@ mod ingest;
 mod lane;
 mod migrations;
 mod points;
+mod reserve;
 mod runs;
 mod transitions;
 
@@ -23,6 +24,7 @@ use std::{
 
 use lane::{Lane, Write};
 use recipe::RunState;
+use reserve::Reserve;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -66,6 +68,7 @@ pub struct Store {
     writer: Lane,
     /// Long queries of others must not make the server look ill.
     probe: Lane,
+    reserve: Reserve,
 }
 
 impl Store {
@@ -84,10 +87,9 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         let opening = |source: sqlx::Error| {
-            // SQLITE_CORRUPT
-            let is_corrupt = source.as_database_error().is_some_and(|e| e.code().as_deref() == Some("11"));
             let path = path.to_owned();
-            match is_corrupt {
+            // SQLITE_CORRUPT
+            match has_code(&source, "11") {
                 true => StoreError::Damaged { path, what: source.to_string() },
                 false => StoreError::Open { path, source },
             }
@@ -109,7 +111,36 @@ impl Store {
             .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
         let file = identity(path).map_err(|e| opening(sqlx::Error::Io(e)))?;
         let (writer, probe) = (Lane::new(options.clone()), Lane::new(options));
-        Ok(Store { path: path.to_owned(), file, db, writer, probe })
+        let reserve = Reserve::of(path);
+        reserve.take();
+        Ok(Store { path: path.to_owned(), file, db, writer, probe, reserve })
+    }
+
+    /// Makes room after `error`, if that is a full disk and there is some to make: the reserve, and the log of changes
+    /// that are not in the database's own file yet. Then the change may be tried again.
+    pub async fn make_room(&self, error: &StoreError) -> bool {
+        // SQLITE_FULL
+        let is_full = matches!(error, StoreError::Sql(e) if has_code(e, "13"));
+        let log = self.path.with_extension("db-wal");
+        is_full
+            && (self.reserve.give()
+                | (log.metadata().is_ok_and(|log| log.len() > 0) && self.empty_log().await))
+    }
+
+    async fn empty_log(&self) -> bool {
+        let emptied = async {
+            let mut held = self.writer.take().await?;
+            let busy: i64 =
+                sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut held.connection).await?;
+            held.give_back();
+            Ok::<_, StoreError>(busy == 0)
+        };
+        emptied.await.unwrap_or(false)
+    }
+
+    /// Puts room aside again once the disk has some.
+    pub fn keep_room(&self) {
+        self.reserve.take();
     }
 
     async fn write(&self) -> Result<Write> {
@@ -136,6 +167,11 @@ impl Store {
         self.probe.close().await;
         self.db.close().await;
     }
+}
+
+/// Whether SQLite gives this error code, <https://sqlite.org/rescode.html>.
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(code))
 }
 
 /// Device and number of a file, which no other has while it exists.

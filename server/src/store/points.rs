@@ -234,8 +234,8 @@ pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Resu
               span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
          SELECT avg(loss) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";
     const COARSE: &str = "WITH mine AS (SELECT * FROM stretches WHERE run_id = ?1 AND count > 0),
-              span AS (SELECT min(stretch) AS low, max(stretch) - min(stretch) + 1 AS width FROM mine)
-         SELECT sum(total) / sum(count) FROM mine, span GROUP BY (stretch - low) * ?2 / width ORDER BY min(stretch)";
+              span AS (SELECT min(stretch) AS first, max(stretch) - min(stretch) + 1 AS width FROM mine)
+         SELECT sum(total) / sum(count) FROM mine, span GROUP BY (stretch - first) * ?2 / width ORDER BY min(stretch)";
     let stretches: i64 = sqlx::query_scalar("SELECT count(*) FROM stretches WHERE run_id = ?")
         .bind(id)
         .fetch_one(&mut *tx)

@@ -139,3 +139,29 @@ async fn a_garbled_page_is_told_of_at_the_start() {
     let error = Store::open(&path).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("chandler.db") && error.contains("damaged"), "{error}");
 }
+
+/// A change that a full disk refused is tried again with the room that was put aside for it.
+#[tokio::test]
+async fn room_is_put_aside_for_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let reserve = dir.path().join("chandler.reserve");
+    assert!(reserve.metadata().unwrap().len() > 100_000);
+    store.insert_run(&run("a")).await.unwrap();
+    // As SQLite answers on a full disk.
+    let mut tx = store.write().await.unwrap();
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *tx).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let large = "UPDATE runs SET recipe = hex(zeroblob(100000))";
+    let full = sqlx::query(large).execute(&mut *tx).await.unwrap_err().into();
+    drop(tx);
+    assert!(!store.make_room(&StoreError::NoRun("a".to_owned())).await && reserve.exists());
+    assert!(store.make_room(&full).await && !reserve.exists(), "{full}");
+    let log = dir.path().join("chandler.db-wal");
+    assert!(log.metadata().unwrap().len() == 0 && !store.make_room(&full).await);
+    store.keep_room();
+    assert!(reserve.exists());
+}
