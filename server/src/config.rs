@@ -52,9 +52,10 @@ fn prepare(what: &'static str, path: &Path) -> Result<PathBuf, FolderError> {
 pub fn remedy(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
+            // The nearest that is there: it says who may make the others.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let found = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
             let Some((path, about)) = found else { return String::new() };
-            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             denied(path, (about.uid(), about.gid()), rustix::process::geteuid().as_raw())
         }
         io::ErrorKind::ReadOnlyFilesystem => {
@@ -93,6 +94,8 @@ mod tests {
         for part in told {
             assert!(error.contains(&part), "{part} is not in: {error}");
         }
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(remedy(Path::new("nowhere/runs"), &refused).starts_with(". /"));
         let text = denied(Path::new("/chandler/runs"), (1000, 100), 10_001);
         assert!(text.contains("chown -R 10001 /chandler/runs") && text.contains("--user 1000:100"), "{text}");
         assert_eq!(remedy(mine, &io::Error::from(io::ErrorKind::NotFound)), "");
