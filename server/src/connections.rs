@@ -56,6 +56,9 @@ impl Default for Limits {
 /// Bytes in a second that keep a body's sender from being dropped.
 const PACE: f64 = 1024.0;
 
+/// Bytes that a request's head may have: all of it is held until it is whole.
+const LARGEST_HEAD: usize = 64 << 10;
+
 /// How a body that comes too slowly ends.
 pub const TOO_SLOW: &str = "the body of the request came too slowly";
 
@@ -91,6 +94,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, ending
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
+            .max_buf_size(LARGEST_HEAD)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut ended = ended.clone();
