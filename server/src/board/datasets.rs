@@ -82,8 +82,9 @@ pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, O
 impl RowCounts {
     /// Rows of a file, or of the files of a folder, as far as they are known; what is not is wanted from now on.
     pub fn of(&self, place: &Path) -> Option<u64> {
-        let counts = files_of(place).ok()?.into_iter().map(|file| self.of_file(file));
-        counts.fold(Some(0), |sum, count| Some(sum? + count?))
+        // All of them are looked at: what is not known of several files is wanted at once.
+        let counts: Vec<_> = files_of(place).ok()?.into_iter().map(|file| self.of_file(file)).collect();
+        counts.into_iter().sum()
     }
 
     fn of_file(&self, file: PathBuf) -> Option<u64> {

@@ -141,20 +141,20 @@ pub fn facts(path: &Path) -> ModelFacts {
 pub fn parameters(folder: &Path) -> Option<u64> {
     let mut sum = Some(0u64);
     for file in weight_files(folder) {
-        read_header(&file, &mut |_, shape| sum = add(sum, &shape))?;
+        read_header(&file, &mut |_, shape| sum = sum.and_then(|sum| add(sum, &shape)))?;
     }
     sum.filter(|sum| *sum > 0)
 }
 
 /// Numbers in all of them together.
 pub fn count(tensors: &[Tensor]) -> Option<u64> {
-    tensors.iter().fold(Some(0), |sum, tensor| add(sum, &tensor.shape))
+    tensors.iter().try_fold(0, |sum, tensor| add(sum, &tensor.shape))
 }
 
 /// A sum with the numbers of a tensor of that shape.
-fn add(sum: Option<u64>, shape: &[u64]) -> Option<u64> {
+fn add(sum: u64, shape: &[u64]) -> Option<u64> {
     let size = shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length))?;
-    sum?.checked_add(size)
+    sum.checked_add(size)
 }
 
 /// A tensor of a safetensors file.

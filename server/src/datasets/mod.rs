@@ -117,11 +117,11 @@ impl Datasets {
         &self,
         read: impl Fn(&Path, &RowCounts) -> T + Clone + Send + 'static,
     ) -> Result<T, BoardError> {
-        let once = |read: _, folders: Arc<Folders>, counts: Arc<RowCounts>| {
-            let read: Box<dyn FnOnce(&Path, &RowCounts) -> T + Send> = Box::new(read);
+        let look = || {
+            let (read, folders, counts) = (read.clone(), self.folders.clone(), self.counts.clone());
             blocking(move || Ok(read(&folders.data_dir, &counts)))
         };
-        let read_now = once(read.clone(), self.folders.clone(), self.counts.clone()).await?;
+        let read_now = look().await?;
         if !self.counts.are_wanted() {
             return Ok(read_now);
         }
@@ -136,7 +136,7 @@ impl Datasets {
         });
         // Whoever asks next gets what is counted after that.
         let _ = tokio::time::timeout(COUNTS_WITHIN, count).await;
-        once(read, self.folders.clone(), self.counts.clone()).await
+        look().await
     }
 
     async fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, BoardError> {

@@ -145,10 +145,11 @@ impl Form {
     /// Nothing was changed: there is no reading it even without them.
     pub fn load_what_can_be(&self, yaml: &str) -> Result<Vec<Problem>, Vec<Problem>> {
         let Err(problems) = self.load(yaml) else { return Ok(Vec::new()) };
-        match self.load(&without(yaml, &problems)) {
-            Ok(()) => Ok(problems),
-            Err(_) => Err(problems),
+        let rest = without(yaml, &problems);
+        if rest.trim().is_empty() || self.load(&rest).is_err() {
+            return Err(problems);
         }
+        Ok(problems)
     }
 
     /// Sets every field from a recipe, and keeps what else it says.

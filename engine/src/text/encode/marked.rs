@@ -35,7 +35,7 @@ pub(super) fn marked(
                 all.len(),
                 masked.len()
             );
-            return Err(record.origin.blame(Error::Template { name: own.name().into(), message }));
+            return Err(record.origin.blame(Error::Template { name: own.name(), message }));
         }
     };
     let (mut ids, mut counts) = tokenizer.encode_marked(&rendered.text, &ranges)?;

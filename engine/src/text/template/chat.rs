@@ -154,5 +154,5 @@ impl std::fmt::Debug for ChatTemplate {
 }
 
 fn refused(origin: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::Template { name: format!("the chat template {origin}").into(), message: why.to_string() }
+    Error::Template { name: format!("the chat template {origin}"), message: why.to_string() }
 }

@@ -83,7 +83,7 @@ impl<'a> Header<'a> {
         for _ in 0..tensors {
             let name = self.text()?;
             let info = self.info(&name)?;
-            if let Some(_) = infos.insert(name.clone(), info) {
+            if infos.insert(name.clone(), info).is_some() {
                 return Err(self.error(format!("it has the tensor `{name}` twice")));
             }
         }
