@@ -35,9 +35,7 @@ pub(super) fn marked(
                 all.len(),
                 masked.len()
             );
-            return Err(record
-                .origin
-                .blame(Error::Template { name: "the model's own chat template".into(), message }));
+            return Err(record.origin.blame(Error::Template { name: own.name(), message }));
         }
     };
     let (mut ids, mut counts) = tokenizer.encode_marked(&rendered.text, &ranges)?;

@@ -160,7 +160,8 @@ pub(super) fn slice(value: &Value, parts: [Option<Value>; 3]) -> Result<Value> {
         };
     }
     let [start, stop, step] = bounds;
-    let step = step.unwrap_or(1);
+    // No step leads further than out of the list.
+    let step = step.unwrap_or(1).clamp(-i128::from(i64::MAX), i128::from(i64::MAX));
     if step == 0 {
         return fail("slice step cannot be zero");
     }
@@ -181,9 +182,9 @@ pub(super) fn slice(value: &Value, parts: [Option<Value>; 3]) -> Result<Value> {
         Value::List(items) => Value::list(chosen(items)),
         Value::Tuple(items) | Value::Group(items) => Value::tuple(chosen(items)),
         Value::Range(whole) => Value::Range(super::value::Range {
-            start: whole.start + start * whole.step,
-            stop: whole.start + stop * whole.step,
-            step: whole.step * step,
+            start: whole.start.saturating_add(start.saturating_mul(whole.step)),
+            stop: whole.start.saturating_add(stop.saturating_mul(whole.step)),
+            step: whole.step.saturating_mul(step),
         }),
         other => return fail(format!("'{}' object is not subscriptable", other.kind())),
     })

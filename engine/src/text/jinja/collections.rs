@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::budget;
 use super::error::{JinjaError, Result};
 use super::operators::equal;
 use super::value::Value;
@@ -81,7 +82,8 @@ impl std::ops::Deref for Sequence {
 }
 
 pub(super) fn deepest<'a>(values: impl IntoIterator<Item = &'a Value>) -> usize {
-    values.into_iter().map(Value::depth).max().unwrap_or_default()
+    let looked_at = values.into_iter().inspect(|_| _ = budget::step(budget::COMPARISON));
+    looked_at.map(Value::depth).max().unwrap_or_default()
 }
 
 impl Dict {
@@ -94,12 +96,18 @@ impl Dict {
     /// If `key` cannot be one.
     pub fn insert(&mut self, key: Value, value: Value) -> Result<()> {
         key.check_hashable()?;
-        self.depth = self.depth.max(1 + key.depth().max(value.depth()));
+        let depth = key.depth().max(value.depth());
+        self.put(key, value, depth);
+        Ok(())
+    }
+
+    /// Puts in a key and a value of which the deeper one is so deep.
+    pub fn put(&mut self, key: Value, value: Value, depth: usize) {
+        self.depth = self.depth.max(1 + depth);
         match self.entries.iter_mut().find(|(known, _)| equal(known, &key)) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((key, value)),
         }
-        Ok(())
     }
 
     pub fn get(&self, key: &Value) -> Option<&Value> {
@@ -107,6 +115,7 @@ impl Dict {
     }
 
     pub fn get_text(&self, key: &str) -> Option<&Value> {
+        budget::step(self.entries.len() / 4);
         self.entries.iter().find(|(known, _)| known.as_text() == Some(key)).map(|(_, value)| value)
     }
 

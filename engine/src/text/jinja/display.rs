@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::budget;
 use super::error::{Result, fail};
 use super::value::{Callable, Value};
 use crate::text::{pyjson, pyrepr};
@@ -34,6 +35,7 @@ fn nested(value: &Value, depth: usize) -> Result<String> {
     if depth > DEEPEST {
         return fail("maximum recursion depth exceeded while getting the repr of an object");
     }
+    budget::spend(budget::EXPRESSION)?;
     let joined = |items: &[Value]| -> Result<String> {
         let items = items.iter().map(|item| nested(item, depth + 1));
         Ok(items.collect::<Result<Vec<_>>>()?.join(", "))
@@ -44,7 +46,7 @@ fn nested(value: &Value, depth: usize) -> Result<String> {
         };
         Ok(entries.iter().map(entry).collect::<Result<Vec<_>>>()?.join(", "))
     };
-    Ok(match value {
+    let text = match value {
         Value::Undefined(_) => "Undefined".into(),
         Value::None => "None".into(),
         Value::Bool(true) => "True".into(),
@@ -73,7 +75,9 @@ fn nested(value: &Value, depth: usize) -> Result<String> {
             _ => return address(value),
         },
         Value::Iterator(_) | Value::Loop(_) => return address(value),
-    })
+    };
+    budget::produce(text.len())?;
+    Ok(text)
 }
 
 fn address<T>(value: &Value) -> Result<T> {

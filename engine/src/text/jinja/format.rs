@@ -2,6 +2,7 @@
 
 use super::arguments::Given;
 use super::attributes::{attribute, item};
+use super::budget;
 use super::display::{display, repr};
 use super::error::{JinjaError, Result, fail};
 use super::numbers::{fixed, parse_integer, radix, shortest};
@@ -45,7 +46,9 @@ fn expand(template: &str, given: &Given, numbering: &mut Numbering, depth: usize
             return fail("Single '}' encountered in format string");
         }
         let end = closing(rest)?;
-        out.push_str(&field(&rest[..end], given, numbering, depth)?);
+        let written = field(&rest[..end], given, numbering, depth)?;
+        budget::produce(written.len() + end)?;
+        out.push_str(&written);
         rest = &rest[end + 1..];
     }
     out.push_str(rest);
@@ -73,8 +76,15 @@ fn closing(text: &str) -> Result<usize> {
 }
 
 fn field(field: &str, given: &Given, numbering: &mut Numbering, depth: usize) -> Result<String> {
-    let bracket = |at: usize| field[..at].matches('[').count() > field[..at].matches(']').count();
-    let end = field.char_indices().find(|(at, c)| matches!(c, '!' | ':') && !bracket(*at));
+    let mut brackets = 0i64;
+    let end = field.char_indices().find(|(_, c)| {
+        match c {
+            '[' => brackets += 1,
+            ']' => brackets -= 1,
+            _ => {}
+        }
+        matches!(c, '!' | ':') && brackets <= 0
+    });
     let (name, mut behind) = field.split_at(end.map_or(field.len(), |(at, _)| at));
     let value = lookup(name, given, numbering)?;
     let value = match behind.strip_prefix('!') {
@@ -309,9 +319,11 @@ impl Specification {
         let mut digits = digits.to_owned();
         if self.fill == '0' && self.align == Some('=') {
             let taken = sign.chars().count() + rest.chars().count();
-            while taken + digits.len() + (digits.len() - 1) / group < self.width {
-                digits.insert(0, '0');
+            let mut length = digits.len();
+            while taken + length + (length - 1) / group < self.width {
+                length += 1;
             }
+            digits = format!("{}{digits}", "0".repeat(length - digits.len()));
         }
         let mut grouped = String::new();
         for (place, digit) in digits.chars().enumerate() {

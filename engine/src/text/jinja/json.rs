@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::arguments::Given;
+use super::budget;
 use super::display::{float_text, repr};
 use super::error::{JinjaError, Result, fail};
 use super::operators::order;
@@ -28,7 +29,11 @@ pub(super) fn dumps(value: &Value, given: Given) -> Result<Value> {
         Value::None => None,
         Value::Text(text) => Some(text.to_string()),
         other => match other.as_integer() {
-            Some(count) => Some(" ".repeat(usize::try_from(count).unwrap_or_default())),
+            Some(count) => {
+                let count = usize::try_from(count).unwrap_or_default();
+                budget::produce(count)?;
+                Some(" ".repeat(count))
+            }
             None => return fail(format!("can't multiply sequence by non-int of type '{}'", other.kind())),
         },
     };
@@ -49,6 +54,7 @@ pub(super) fn dumps(value: &Value, given: Given) -> Result<Value> {
 
 impl Writer {
     fn value(&mut self, value: &Value, depth: usize) -> Result<()> {
+        budget::spend(budget::EXPRESSION)?;
         match value {
             Value::Text(text) | Value::Markup(text) => self.text(text)?,
             Value::List(items) | Value::Tuple(items) | Value::Group(items) => {
@@ -96,6 +102,8 @@ impl Writer {
     ) -> Result<()> {
         self.out.push(open);
         for (place, item) in items.iter().enumerate() {
+            let indented = self.indent.as_ref().map_or(0, |indent| indent.len() * (depth + 1));
+            budget::produce(indented + self.between_items.len() + self.behind_key.len())?;
             if place > 0 {
                 let between = self.between_items.clone();
                 self.out.push_str(&between);
@@ -118,6 +126,7 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) -> Result<()> {
+        budget::produce(2 * text.len())?;
         let quoted = serde_json::to_string(text).map_err(|e| JinjaError::new(e.to_string()))?;
         if !self.ascii {
             self.out.push_str(&quoted);

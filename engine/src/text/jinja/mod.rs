@@ -14,6 +14,7 @@
 mod arguments;
 mod ast;
 mod attributes;
+mod budget;
 mod checks;
 mod collections;
 mod date;
@@ -36,11 +37,15 @@ pub use error::JinjaError;
 pub(super) use strings::is_printable;
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value as Json;
 
 use self::interpreter::Interpreter;
 use self::parser::{Parsed, parse};
+
+/// Bytes of the longest template that is read; those of models have some tens of thousands at most.
+const LONGEST: usize = 1 << 20;
 
 /// A template, ready to be rendered.
 pub struct Jinja {
@@ -57,8 +62,14 @@ pub struct Rendered {
 
 impl Jinja {
     /// # Errors
-    /// If `source` is not valid Jinja.
+    /// If `source` is not valid Jinja, or has no end.
     pub fn new(source: &str) -> Result<Self, JinjaError> {
+        if source.len() > LONGEST {
+            return Err(JinjaError::new(format!(
+                "it has {} bytes; at most {LONGEST} are read",
+                source.len()
+            )));
+        }
         Ok(Self { parsed: parse(source)? })
     }
 
@@ -68,10 +79,38 @@ impl Jinja {
     }
 
     /// # Errors
-    /// Jinja2's and Python's, or what the template itself raises.
+    /// Jinja2's and Python's, what the template itself raises, or that it takes too much of time or memory.
     pub fn render(&self, variables: &[(&str, &Json)]) -> Result<Rendered, JinjaError> {
-        let context = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let (text, generated) = Interpreter::new(&self.parsed.blocks, context).render(&self.parsed.body)?;
+        let (values, bytes) = variables.iter().map(|(_, value)| weigh(value)).fold((0, 0), both);
+        budget::begin(values, bytes);
+        let render = || {
+            let context = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            Interpreter::new(&self.parsed.blocks, context).render(&self.parsed.body)
+        };
+        // Nothing is kept of a rendering that breaks off.
+        let rendered = catch_unwind(AssertUnwindSafe(render));
+        let broke = |_| Err(JinjaError::new("the interpreter broke on it"));
+        let (text, generated) = rendered.unwrap_or_else(broke)?;
+        budget::check_text(text.len(), values, bytes)?;
         Ok(Rendered { text, generated })
     }
 }
+
+/// How many values there are in one, and the bytes of their texts.
+fn weigh(json: &Json) -> (usize, usize) {
+    match json {
+        Json::String(text) => (1, text.len()),
+        Json::Array(items) => items.iter().map(weigh).fold((1, 0), both),
+        Json::Object(entries) => {
+            entries.iter().map(|(key, value)| both(weigh(value), (0, key.len()))).fold((1, 0), both)
+        }
+        _ => (1, 0),
+    }
+}
+
+fn both(one: (usize, usize), other: (usize, usize)) -> (usize, usize) {
+    (one.0 + other.0, one.1 + other.1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::ast::{Binary, Comparison};
+use super::budget;
 use super::display::display;
 use super::error::{Result, fail};
 use super::filters::escape;
@@ -15,6 +16,10 @@ const LONGEST: i128 = 100_000_000;
 
 /// `==`.
 pub(super) fn equal(a: &Value, b: &Value) -> bool {
+    // Lists that hold the same list twice, again and again, are compared without end.
+    if !budget::step(budget::COMPARISON) {
+        return false;
+    }
     match (a, b) {
         (Value::Undefined(_), Value::Undefined(_)) | (Value::None, Value::None) => true,
         (Value::List(a), Value::List(b)) => all_equal(a, b),
@@ -30,7 +35,7 @@ pub(super) fn equal(a: &Value, b: &Value) -> bool {
         (Value::Loop(a), Value::Loop(b)) => Rc::ptr_eq(a, b),
         (Value::Callable(a), Value::Callable(b)) => Rc::ptr_eq(a, b),
         _ => match (a.as_text(), b.as_text(), a.as_integer(), b.as_integer()) {
-            (Some(a), Some(b), ..) => a == b,
+            (Some(a), Some(b), ..) => a.len() == b.len() && budget::step(a.len() / 16) && a == b,
             (.., Some(a), Some(b)) => a == b,
             _ => a.as_number().zip(b.as_number()).is_some_and(|(a, b)| a == b),
         },
@@ -46,6 +51,7 @@ fn all_equal(a: &[Value], b: &[Value]) -> bool {
 /// # Errors
 /// If they have none.
 pub(super) fn order(a: &Value, b: &Value, sign: &str) -> Result<Option<Ordering>> {
+    budget::spend(budget::COMPARISON)?;
     a.check_defined()?;
     b.check_defined()?;
     if let (Some(a), Some(b)) = (a.as_integer(), b.as_integer()) {
@@ -55,6 +61,7 @@ pub(super) fn order(a: &Value, b: &Value, sign: &str) -> Result<Option<Ordering>
         return Ok(a.partial_cmp(&b));
     }
     if let (Some(a), Some(b)) = (a.as_text(), b.as_text()) {
+        budget::spend(a.len().min(b.len()) / 16)?;
         return Ok(Some(a.cmp(b)));
     }
     match (a, b) {
@@ -89,6 +96,7 @@ pub(super) fn compare(comparison: Comparison, a: &Value, b: &Value) -> Result<bo
 /// # Errors
 /// If nothing can be in `container`, or `item` not in such a one.
 pub(super) fn contains(container: &Value, item: &Value) -> Result<bool> {
+    budget::read(container)?;
     match container {
         Value::Text(text) | Value::Markup(text) => match item.as_text() {
             Some(part) => Ok(text.contains(part)),
@@ -149,6 +157,7 @@ pub(super) fn binary(operator: Binary, a: &Value, b: &Value) -> Result<Value> {
 }
 
 fn add(a: &Value, b: &Value) -> Result<Value> {
+    budget::produce(budget::size(a) + budget::size(b))?;
     match (a, b) {
         (Value::Text(x), Value::Text(y)) => Ok(Value::Text([&**x, &**y].concat().into())),
         (Value::Markup(x), y) if y.as_text().is_some() => {
@@ -184,6 +193,7 @@ fn repeat(value: &Value, count: i128) -> Result<Option<Value>> {
         return fail("what is repeated would be too long");
     }
     let count = count as usize;
+    budget::produce(budget::size(value).saturating_mul(count))?;
     Ok(Some(match value {
         Value::Text(text) => Value::text(text.repeat(count)),
         Value::Markup(text) => Value::Markup(text.repeat(count).into()),
@@ -269,7 +279,7 @@ fn modulo(a: f64, b: f64) -> f64 {
 pub(super) fn signed(value: &Value, negative: bool) -> Result<Value> {
     value.check_defined()?;
     match (value, value.as_integer()) {
-        (_, Some(integer)) => Ok(Value::Integer(if negative { -integer } else { integer })),
+        (_, Some(integer)) => Ok(Value::Integer(if negative { integer.saturating_neg() } else { integer })),
         (Value::Float(float), _) => Ok(Value::Float(if negative { -float } else { *float })),
         _ => {
             let sign = if negative { '-' } else { '+' };
@@ -285,7 +295,9 @@ pub(super) fn signed(value: &Value, negative: bool) -> Result<Value> {
 pub(super) fn concat(values: &[Value]) -> Result<Value> {
     let mut text = String::new();
     for value in values {
-        text.push_str(&display(value)?);
+        let more = display(value)?;
+        budget::produce(2 * more.len())?;
+        text.push_str(&more);
     }
     Ok(Value::Text(text.into()))
 }

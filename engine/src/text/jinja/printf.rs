@@ -1,5 +1,6 @@
 //! `'%s' % values`.
 
+use super::budget;
 use super::display::{display, repr};
 use super::error::{JinjaError, Result, fail};
 use super::numbers::{fixed, radix};
@@ -87,7 +88,11 @@ pub(super) fn format(format: &str, values: &Value) -> Result<String> {
             Some(value) => value,
             None => values.take()?,
         };
-        out.push_str(&field.write(kind, &value)?);
+        let written = field.write(kind, &value)?;
+        budget::produce(written.len())?;
+        // It is written character by character.
+        budget::spend(written.len())?;
+        out.push_str(&written);
     }
     let unused = values.next < values.all.len();
     // What can be asked for items is no single argument, so Python does not miss its use.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::ast::{For, Macro};
+use super::budget;
 pub(super) use super::collections::{Dict, Items, Range, Sequence, View, ViewKind};
 
 use super::collections::deepest;
@@ -280,6 +281,9 @@ impl Value {
     /// # Errors
     /// If there is nothing to go through.
     pub fn items(&self) -> Result<Rc<RefCell<Items>>> {
+        if !matches!(self, Self::Iterator(_)) {
+            budget::spend(self.length().unwrap_or_default())?;
+        }
         let values = match self {
             Self::Iterator(items) => return Ok(items.clone()),
             Self::Undefined(_) => VecDeque::new(),
@@ -300,6 +304,7 @@ impl Value {
     /// As [`Value::items`], or the iterator's own.
     pub fn to_vec(&self) -> Result<Vec<Value>> {
         if let Some(items) = self.as_slice() {
+            budget::spend(items.len())?;
             return Ok(items.to_vec());
         }
         let items = self.items()?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::text::Tokenizer;
 use crate::text::error::{Error, Result};
-use crate::text::jinja::{Jinja, JinjaError, Rendered};
+use crate::text::jinja::{Jinja, Rendered};
 
 /// A message as Jinja templates see it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub struct ChatTemplate {
     jinja: Jinja,
     /// `bos_token` and the like.
     tokens: Vec<(String, Value)>,
+    /// Whose it is, for messages.
+    origin: String,
 }
 
 impl ChatTemplate {
@@ -55,7 +57,8 @@ impl ChatTemplate {
     pub fn of(tokenizer: &Tokenizer) -> Result<Option<Self>> {
         let tokens =
             || tokenizer.named_tokens().into_iter().map(|(name, token)| (name, token.into())).collect();
-        tokenizer.chat_template().map(|source| Self::with_tokens(source, tokens())).transpose()
+        let origin = || format!("of {}", tokenizer.origin());
+        tokenizer.chat_template().map(|source| Self::with_tokens(source, tokens(), origin())).transpose()
     }
 
     /// Compiles `source` for a tokenizer with these two special tokens.
@@ -63,12 +66,18 @@ impl ChatTemplate {
     /// # Errors
     /// If it is not valid Jinja.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self> {
-        Self::with_tokens(source, vec![("bos_token".into(), bos.into()), ("eos_token".into(), eos.into())])
+        let tokens = vec![("bos_token".into(), bos.into()), ("eos_token".into(), eos.into())];
+        Self::with_tokens(source, tokens, "of the model".to_owned())
     }
 
-    fn with_tokens(source: &str, tokens: Vec<(String, Value)>) -> Result<Self> {
-        let jinja = Jinja::new(source).map_err(error)?;
-        Ok(Self { source: source.to_owned(), jinja, tokens })
+    fn with_tokens(source: &str, tokens: Vec<(String, Value)>, origin: String) -> Result<Self> {
+        let jinja = Jinja::new(source).map_err(|e| refused(&origin, &e))?;
+        Ok(Self { source: source.to_owned(), jinja, tokens, origin })
+    }
+
+    /// As messages name it.
+    pub(in crate::text) fn name(&self) -> String {
+        format!("the chat template {}", self.origin)
     }
 
     /// Whether the template says what of a conversation the assistant generates (`{% generation %}`).
@@ -96,7 +105,7 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         enable_thinking: Option<bool>,
     ) -> Result<String> {
-        let messages = serde_json::to_value(turns).map_err(|e| refused(e.to_string()))?;
+        let messages = serde_json::to_value(turns).map_err(|e| refused(&self.origin, &e))?;
         let mut variables = Map::new();
         variables.extend(enable_thinking.map(|thinks| ("enable_thinking".to_owned(), thinks.into())));
         let conversation = Conversation {
@@ -125,7 +134,7 @@ impl ChatTemplate {
         let others = self.tokens.iter().filter(|(name, _)| !variables.contains_key(name));
         context.extend(others.map(|(name, value)| (name.as_str(), value)));
         context.extend(variables.iter().map(|(name, value)| (name.as_str(), value)));
-        self.jinja.render(&context).map_err(error)
+        self.jinja.render(&context).map_err(|e| refused(&self.origin, &e))
     }
 }
 
@@ -144,10 +153,6 @@ impl std::fmt::Debug for ChatTemplate {
     }
 }
 
-fn error(error: JinjaError) -> Error {
-    refused(error.to_string())
-}
-
-fn refused(message: String) -> Error {
-    Error::Template { name: "the model's own chat template".into(), message }
+fn refused(origin: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::Template { name: format!("the chat template {origin}"), message: why.to_string() }
 }

@@ -35,7 +35,7 @@ impl Template {
         })?;
         if rendered.generated.iter().all(|range| range.is_empty()) {
             return Err(Error::Template {
-                name: "the model's own chat template".into(),
+                name: own.name(),
                 message: "marks nothing of this conversation as generated ({% generation %}), so that nothing would be learnt".into(),
             });
         }

@@ -6,6 +6,7 @@ mod texts;
 
 use super::arguments::{Given, required};
 use super::attributes::{item, own_attribute};
+use super::budget;
 use super::display::{display, repr};
 use super::error::{Result, fail};
 use super::json;
@@ -81,6 +82,12 @@ pub(super) fn exists(name: &str) -> bool {
 /// # Errors
 /// If there is no such filter, or in Python's words, if value or arguments do not fit.
 pub(super) fn call(name: &str, value: Value, given: Given) -> Result<Value> {
+    budget::spend(budget::EXPRESSION)?;
+    budget::read(&value)?;
+    budget::made(apply(name, value, given)?)
+}
+
+fn apply(name: &str, value: Value, given: Given) -> Result<Value> {
     match name {
         "default" | "d" => {
             let [default, boolean] = given.bind("do_default", ["default_value", "boolean"])?;
@@ -189,6 +196,7 @@ fn follow(value: &Value, path: &Value) -> Result<Value> {
     let mut value = value.clone();
     for part in path.split('.') {
         let place = part.parse().ok().filter(|_| part.bytes().all(|c| c.is_ascii_digit()));
+        budget::read(&value)?;
         value = item(&value, &place.map_or_else(|| Value::text(part), Value::Integer))?;
     }
     Ok(value)

@@ -14,7 +14,7 @@ pub(super) fn call(name: &str, value: Value, given: Given) -> Result<Value> {
             given.none("abs")?;
             value.check_defined()?;
             match (&value, value.as_integer()) {
-                (_, Some(integer)) => Ok(Value::Integer(integer.abs())),
+                (_, Some(integer)) => Ok(Value::Integer(integer.saturating_abs())),
                 (Value::Float(float), _) => Ok(Value::Float(float.abs())),
                 _ => fail(format!("bad operand type for abs(): '{}'", value.kind())),
             }

@@ -2,11 +2,11 @@
 
 use super::{follow, ignore_case, sort_by};
 use crate::text::jinja::arguments::{Given, integer, required};
-use crate::text::jinja::checks;
 use crate::text::jinja::display::display;
 use crate::text::jinja::error::{JinjaError, Result, fail};
 use crate::text::jinja::operators::{equal, order};
 use crate::text::jinja::value::{Items, Sequence, Value, ViewKind};
+use crate::text::jinja::{budget, checks};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -110,7 +110,9 @@ fn join(value: &Value, given: Given) -> Result<Value> {
             None | Some(Value::None) => item,
             Some(path) => follow(&item, path)?,
         };
-        parts.push(display(&item)?.into_owned());
+        let part = display(&item)?;
+        budget::produce(part.len() + separator.len())?;
+        parts.push(part.into_owned());
     }
     Ok(Value::text(parts.join(&separator)))
 }
@@ -121,6 +123,7 @@ fn key(item: &Value, attribute: &Option<Value>, case_sensitive: bool) -> Result<
         None | Some(Value::None) => item.clone(),
         Some(path) => follow(item, path)?,
     };
+    budget::read(&value)?;
     Ok(if case_sensitive { value } else { ignore_case(value) })
 }
 
@@ -240,6 +243,7 @@ fn batch(value: &Value, given: Given) -> Result<Value> {
     }
     if let (Some(last), Some(fill)) = (batches.last_mut(), fill) {
         let length = last.len().max(count);
+        budget::produce_items(length)?;
         last.resize(length, fill);
     }
     Ok(Value::iterator(batches.into_iter().map(Value::list)))
@@ -252,6 +256,8 @@ fn slice(value: &Value, given: Given) -> Result<Value> {
         return failing("integer division or modulo by zero");
     };
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
+    // A list each, however short.
+    budget::produce_items(count.saturating_mul(4))?;
     let items = value.to_vec()?;
     let (each, longer) = (items.len() / count, items.len() % count);
     let mut rest = items.into_iter();

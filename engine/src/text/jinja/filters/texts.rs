@@ -8,9 +8,9 @@ use regex::Regex;
 use crate::text::jinja::arguments::{Given, integer, required};
 use crate::text::jinja::display::display;
 use crate::text::jinja::error::{Result, fail};
-use crate::text::jinja::printf;
 use crate::text::jinja::strings::{capitalized, centered, lines, replace, strip};
 use crate::text::jinja::value::{Dict, Value, is_space};
+use crate::text::jinja::{budget, printf};
 
 static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]+").ok());
 
@@ -47,7 +47,7 @@ pub(super) fn call(name: &str, value: Value, given: Given) -> Result<Value> {
             let (old, new) = (required(old, "do_replace", "old")?, required(new, "do_replace", "new")?);
             let count = integer(count)?.unwrap_or(-1);
             // Where nothing is escaped by itself, the result is an ordinary text.
-            return Ok(Value::text(replace(&text, &display(&old)?, &display(&new)?, count)));
+            return Ok(Value::text(replace(&text, &display(&old)?, &display(&new)?, count)?));
         }
         "center" => {
             let [width] = given.bind("do_center", ["width"])?;
@@ -142,6 +142,7 @@ fn indent(value: &Value, given: Given) -> Result<String> {
     let text = format!("{text}\n");
     let mut out = String::new();
     for (place, line) in lines(&text, false).enumerate() {
+        budget::produce(line.len() + indentation.len())?;
         if place > 0 {
             out.push('\n');
         }
@@ -198,12 +199,13 @@ fn wrap(value: &Value, given: Given) -> Result<String> {
         if hyphens && line.contains("--") {
             return fail("the filter 'wordwrap' is not supported for texts with dashes of several hyphens");
         }
-        wrapped.push(wrap_line(line, width, break_words, hyphens).join(joiner));
+        budget::produce(line.len().saturating_mul(1 + joiner.len()))?;
+        wrapped.push(wrap_line(line, width, break_words, hyphens)?.join(joiner));
     }
     Ok(wrapped.join(joiner))
 }
 
-fn wrap_line(line: &str, width: usize, break_words: bool, hyphens: bool) -> Vec<String> {
+fn wrap_line(line: &str, width: usize, break_words: bool, hyphens: bool) -> Result<Vec<String>> {
     let blank = |c: char| "\t\n\x0b\x0c\r ".contains(c);
     let count = |text: &str| text.chars().count();
     let mut chunks: Vec<String> = Vec::new();
@@ -230,6 +232,8 @@ fn wrap_line(line: &str, width: usize, break_words: bool, hyphens: bool) -> Vec<
             current.push(chunk);
         }
         if let Some(long) = chunks.pop_if(|chunk| count(chunk) > width) {
+            // What is left of a long word is copied for every line of it.
+            budget::spend(4 * long.len())?;
             let room = width - length;
             if break_words {
                 let mut end = room;
@@ -255,7 +259,7 @@ fn wrap_line(line: &str, width: usize, break_words: bool, hyphens: bool) -> Vec<
             out.push(current.concat());
         }
     }
-    out
+    Ok(out)
 }
 
 /// A word's parts: a hyphen between letters ends one.
@@ -282,6 +286,7 @@ fn stripped(text: &str) -> Result<String> {
     for (open, close) in [("<!--", "-->"), ("<", ">")] {
         while let Some(start) = kept.find(open) {
             let Some(end) = kept[start..].find(close) else { break };
+            budget::spend((kept.len() - start) / 16 + start / 16)?;
             kept.replace_range(start..start + end + close.len(), "");
         }
     }

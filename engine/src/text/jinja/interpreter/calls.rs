@@ -8,10 +8,10 @@ use super::{Interpreter, Scope};
 use crate::text::jinja::arguments::{Given, required};
 use crate::text::jinja::ast::{Expression, ExpressionKind, Macro};
 use crate::text::jinja::attributes::call_method;
-use crate::text::jinja::date;
 use crate::text::jinja::display::display;
 use crate::text::jinja::error::{Result, fail};
 use crate::text::jinja::value::{Callable, Dict, Range, Value};
+use crate::text::jinja::{budget, date};
 
 /// Items of the longest range in Jinja2's sandbox.
 const LONGEST_RANGE: i128 = 100_000;
@@ -41,7 +41,10 @@ impl Interpreter<'_> {
         match &**callable {
             Callable::Function(name) => function(name, given),
             Callable::Method(Value::Loop(state), name) => self.loop_method(&state.clone(), name, given),
-            Callable::Method(value, name) => call_method(value, name, given),
+            Callable::Method(value, name) => {
+                budget::read(value)?;
+                budget::made(call_method(value, name, given)?)
+            }
             Callable::Macro { definition, scope } => self.call_macro(definition, scope, given),
             Callable::Joiner { separator, used } => {
                 given.none("joiner")?;
@@ -57,6 +60,7 @@ impl Interpreter<'_> {
         let scope = Scope::inside(outer);
         let parameters = &definition.parameters;
         let mut take = |wanted: &str| {
+            budget::step(named.len() / 4);
             let place = named.iter().position(|(known, _)| &**known == wanted);
             place.map(|place| named.remove(place).1)
         };

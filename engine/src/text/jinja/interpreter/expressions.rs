@@ -9,7 +9,7 @@ use crate::text::jinja::ast::{Arguments, Comparison, Expression, ExpressionKind 
 use crate::text::jinja::error::{Result, fail};
 use crate::text::jinja::operators::{binary, compare, concat, signed};
 use crate::text::jinja::value::{Dict, Missing, Value};
-use crate::text::jinja::{attributes, checks, filters};
+use crate::text::jinja::{attributes, budget, checks, filters};
 
 /// What every template can call.
 const FUNCTIONS: [&str; 8] =
@@ -47,6 +47,7 @@ impl Interpreter<'_> {
             }
             Kind::Item(value, key) => {
                 let (value, key) = (self.value(value, scope)?, self.value(key, scope)?);
+                budget::read(&value)?;
                 match (&value, key.as_text()) {
                     (Value::Loop(_), Some(name)) => self.attribute(&value, &name.into()),
                     _ => attributes::item(&value, &key),
@@ -58,7 +59,8 @@ impl Interpreter<'_> {
                 for (bound, part) in bounds.iter_mut().zip(parts.iter()) {
                     *bound = part.as_ref().map(|part| self.value(part, scope)).transpose()?;
                 }
-                attributes::slice(&value, bounds)
+                budget::read(&value)?;
+                budget::made(attributes::slice(&value, bounds)?)
             }
             Kind::Call(..) => self.call_with(expression, scope, None),
             Kind::Filter(value, name, arguments) => {
@@ -190,6 +192,7 @@ impl Interpreter<'_> {
             }
         }
         for (place, (name, _)) in given.named.iter().enumerate() {
+            budget::spend(place / 4)?;
             if given.named[..place].iter().any(|(other, _)| other == name) {
                 return fail(format!("got multiple values for keyword argument '{name}'"));
             }

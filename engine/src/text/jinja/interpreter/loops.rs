@@ -45,6 +45,8 @@ impl Interpreter<'_> {
                 Flow::Break => break,
             }
         }
+        // It may hold the loop.
+        state.borrow_mut().changed = None;
         if completed { Ok(Flow::Next) } else { self.run(&each.otherwise, &Scope::inside(scope)) }
     }
 

@@ -4,15 +4,16 @@ mod calls;
 mod expressions;
 mod loops;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ast::{Body, Macro, Statement, StatementKind as Kind, Target};
+use super::budget;
 use super::display::display;
 use super::error::{Result, fail};
-use super::value::{Callable, Value};
+use super::value::{Callable, Dict, Value};
 
 /// How deep statements, expressions and calls may be inside of each other; each level takes room on the stack.
 const DEEPEST: usize = 800;
@@ -21,12 +22,38 @@ const MOST_NESTED: usize = 200;
 
 /// Variables, and where others are looked for.
 pub(super) struct Scope {
-    variables: RefCell<Vec<(Arc<str>, Value)>>,
+    variables: RefCell<Variables>,
     parent: Option<Rc<Scope>>,
 }
 
+type Variables = Vec<(Arc<str>, Value)>;
+
+thread_local! {
+    /// The variables of scopes that are gone, and whether they are being dropped.
+    static LEFT_BEHIND: RefCell<Vec<Variables>> = const { RefCell::new(Vec::new()) };
+    static DROPPING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Scopes may hold each other, through loops and macros, in a row that is longer than the stack is deep: they are
+/// dropped one after the other, not one inside of the other.
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let variables = std::mem::take(self.variables.get_mut());
+        if variables.is_empty() {
+            return;
+        }
+        LEFT_BEHIND.with_borrow_mut(|left| left.push(variables));
+        if !DROPPING.replace(true) {
+            while let Some(variables) = LEFT_BEHIND.with_borrow_mut(Vec::pop) {
+                drop(variables);
+            }
+            DROPPING.set(false);
+        }
+    }
+}
+
 impl Scope {
-    pub fn of(variables: Vec<(Arc<str>, Value)>, parent: Option<Rc<Scope>>) -> Rc<Self> {
+    pub fn of(variables: Variables, parent: Option<Rc<Scope>>) -> Rc<Self> {
         Rc::new(Self { variables: RefCell::new(variables), parent })
     }
 
@@ -36,6 +63,7 @@ impl Scope {
 
     fn set(&self, name: &Arc<str>, value: Value) {
         let mut variables = self.variables.borrow_mut();
+        budget::step(variables.len() / 4);
         match variables.iter_mut().find(|(known, _)| known == name) {
             Some(variable) => variable.1 = value,
             None => variables.push((name.clone(), value)),
@@ -45,6 +73,7 @@ impl Scope {
     fn get(&self, name: &str) -> Option<Value> {
         let mut scope = Some(self);
         while let Some(here) = scope {
+            budget::step(1 + here.variables.borrow().len() / 4);
             if let Some((_, value)) = here.variables.borrow().iter().find(|(known, _)| &**known == name) {
                 return Some(value.clone());
             }
@@ -75,19 +104,31 @@ pub(super) struct Interpreter<'a> {
     depth: usize,
     /// Scopes that hold macros, which hold those scopes.
     closures: Vec<Rc<Scope>>,
+    /// Namespaces that were assigned to: they may hold themselves, and each other in a long row.
+    namespaces: Vec<Rc<RefCell<Dict>>>,
+    /// Bytes and characters of the whole text that are counted.
+    counted: (usize, usize),
 }
 
+/// What holds itself is taken apart, while nothing in it is the last to be held.
 impl Drop for Interpreter<'_> {
     fn drop(&mut self) {
         for scope in &self.closures {
-            scope.variables.borrow_mut().clear();
+            if let Ok(mut variables) = scope.variables.try_borrow_mut() {
+                variables.clear();
+            }
+        }
+        for namespace in &self.namespaces {
+            if let Ok(mut namespace) = namespace.try_borrow_mut() {
+                *namespace = Dict::default();
+            }
         }
     }
 }
 
 impl<'a> Interpreter<'a> {
     /// With `context` as the variables that the caller gives.
-    pub fn new(blocks: &'a HashMap<Arc<str>, Body>, context: Vec<(Arc<str>, Value)>) -> Self {
+    pub fn new(blocks: &'a HashMap<Arc<str>, Body>, context: Variables) -> Self {
         let root = Scope::inside(&Scope::of(context, None));
         Self {
             blocks,
@@ -97,6 +138,8 @@ impl<'a> Interpreter<'a> {
             input: None,
             depth: 0,
             closures: Vec::new(),
+            namespaces: Vec::new(),
+            counted: (0, 0),
         }
     }
 
@@ -123,10 +166,12 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&mut self, text: &str) -> Result<()> {
+        budget::produce(text.len())?;
         if let Some(out) = self.out.last_mut() {
             out.push_str(text);
         }
+        Ok(())
     }
 
     /// What `body` writes, apart from everything else.
@@ -139,11 +184,11 @@ impl<'a> Interpreter<'a> {
 
     fn statement(&mut self, statement: &Kind, scope: &Rc<Scope>) -> Result<Flow> {
         match statement {
-            Kind::Text(text) => self.write(text),
+            Kind::Text(text) => self.write(text)?,
             Kind::Output(expression) => {
                 let value = self.value(expression, scope)?;
                 let text = display(&value)?;
-                self.write(&text);
+                self.write(&text)?;
             }
             Kind::Set(target, expression) => {
                 let value = self.value(expression, scope)?;
@@ -172,7 +217,7 @@ impl<'a> Interpreter<'a> {
                 let iterable = self.value(&each.iterable, scope)?;
                 if each.recursive {
                     let text = self.recursion(each, scope, &iterable, 0)?;
-                    self.write(&text);
+                    self.write(&text)?;
                 } else {
                     return self.for_each(each, scope, &iterable, 0);
                 }
@@ -180,7 +225,6 @@ impl<'a> Interpreter<'a> {
             Kind::Macro(definition) => {
                 let value = self.macro_value(definition, scope);
                 if let Some(name) = &definition.name {
-                    self.closures.push(scope.clone());
                     scope.set(name, value);
                 }
             }
@@ -188,7 +232,7 @@ impl<'a> Interpreter<'a> {
                 let caller = self.macro_value(body, scope);
                 let value = self.call_with(call, scope, Some(caller))?;
                 let text = display(&value)?;
-                self.write(&text);
+                self.write(&text)?;
             }
             Kind::Filter(filters, body) => {
                 let (text, flow) = self.captured(body, &Scope::inside(scope))?;
@@ -197,7 +241,7 @@ impl<'a> Interpreter<'a> {
                 }
                 let value = self.filtered(filters, Value::text(text), scope)?;
                 let text = display(&value)?;
-                self.write(&text);
+                self.write(&text)?;
             }
             Kind::With(values, body) => {
                 let inner = Scope::inside(scope);
@@ -226,7 +270,12 @@ impl<'a> Interpreter<'a> {
                 let Some(Value::Namespace(namespace)) = scope.get(name) else {
                     return fail("cannot assign attribute on non-namespace object");
                 };
-                namespace.borrow_mut().insert(Value::Text(attribute.clone()), value)?;
+                if self.namespaces.last().is_none_or(|last| !Rc::ptr_eq(last, &namespace)) {
+                    self.namespaces.push(namespace.clone());
+                }
+                // It may hold the namespace.
+                let depth = value.depth();
+                namespace.borrow_mut().put(Value::Text(attribute.clone()), value, depth);
             }
             Target::Tuple(targets) => {
                 if !value.is_iterable() {
@@ -248,7 +297,10 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    fn macro_value(&self, definition: &Arc<Macro>, scope: &Rc<Scope>) -> Value {
+    fn macro_value(&mut self, definition: &Arc<Macro>, scope: &Rc<Scope>) -> Value {
+        if self.closures.last().is_none_or(|last| !Rc::ptr_eq(last, scope)) {
+            self.closures.push(scope.clone());
+        }
         Value::callable(Callable::Macro { definition: definition.clone(), scope: scope.clone() })
     }
 
@@ -257,6 +309,8 @@ impl<'a> Interpreter<'a> {
         if self.depth >= DEEPEST {
             return fail("maximum recursion depth exceeded");
         }
+        budget::check_stack()?;
+        budget::spend(budget::EXPRESSION)?;
         self.depth += 1;
         let result = call(self);
         self.depth -= 1;
@@ -277,9 +331,11 @@ impl<'a> Interpreter<'a> {
     /// text by now. Inside of macros that is the place of their call.
     fn generation(&mut self, body: &Arc<Macro>, scope: &Rc<Scope>) -> Result<()> {
         let (text, _) = self.captured(&body.body, &Scope::inside(scope))?;
-        let start = self.out.first().map_or(0, |whole| whole.chars().count());
+        let whole = self.out.first().map_or("", String::as_str);
+        let (bytes, characters) = self.counted;
+        let start = characters + whole[bytes..].chars().count();
+        self.counted = (whole.len(), start);
         self.generated.push(start..start + text.chars().count());
-        self.write(&text);
-        Ok(())
+        self.write(&text)
     }
 }

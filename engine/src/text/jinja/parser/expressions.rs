@@ -9,7 +9,7 @@ use crate::text::jinja::lexer::Token;
 const DEEPEST: usize = 60;
 
 /// How many operators, filters and attributes a statement may have in a row, each of which is inside of the next.
-const LONGEST: usize = 2000;
+const LONGEST: usize = 1000;
 
 impl Parser {
     pub(super) fn link(&mut self) -> Result<()> {
@@ -51,10 +51,21 @@ impl Parser {
     }
 
     pub(super) fn expression(&mut self, conditional: bool) -> Result<Expression> {
+        self.deeper(|parser| parser.conditional(conditional))
+    }
+
+    /// A level deeper.
+    pub(super) fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return self.fail(format!("expressions are nested more than {DEEPEST} levels deep"));
         }
+        let read = read(self)?;
+        self.depth -= 1;
+        Ok(read)
+    }
+
+    fn conditional(&mut self, conditional: bool) -> Result<Expression> {
         let known = self.unknown.len();
         let mut value = self.or()?;
         while conditional && self.skip_name("if") {
@@ -66,7 +77,6 @@ impl Parser {
             value = Expression { line, kind: Kind::Conditional(condition, Box::new(value), otherwise) };
             self.unknown.truncate(known);
         }
-        self.depth -= 1;
         Ok(value)
     }
 
@@ -190,14 +200,9 @@ impl Parser {
     fn unary(&mut self, filters: bool) -> Result<Expression> {
         let line = self.line();
         let value = if self.is_operator("-") || self.is_operator("+") {
-            self.depth += 1;
-            if self.depth > DEEPEST {
-                return self.fail(format!("expressions are nested more than {DEEPEST} levels deep"));
-            }
             let negative = self.is_operator("-");
             self.next();
-            let value = Box::new(self.unary(false)?);
-            self.depth -= 1;
+            let value = Box::new(self.deeper(|parser| parser.unary(false))?);
             Expression { line, kind: if negative { Kind::Negative(value) } else { Kind::Positive(value) } }
         } else {
             self.primary()?

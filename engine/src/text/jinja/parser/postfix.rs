@@ -131,11 +131,16 @@ impl Parser {
     }
 
     fn dotted_name(&mut self) -> Result<Arc<str>> {
-        let mut name = self.expect_name()?;
-        while self.skip_operator(".") {
-            name = format!("{name}.{}", self.expect_name()?).into();
+        let first = self.expect_name()?;
+        if !self.is_operator(".") {
+            return Ok(first);
         }
-        Ok(name)
+        let mut name = first.to_string();
+        while self.skip_operator(".") {
+            name.push('.');
+            name.push_str(&self.expect_name()?);
+        }
+        Ok(name.into())
     }
 
     /// A filter's name and arguments, applied to `value`.

@@ -33,6 +33,7 @@ impl Parser {
                 let input = Expression { line, kind: ExpressionKind::Input };
                 let mut value = self.filter(input)?;
                 while self.skip_operator("|") {
+                    self.link()?;
                     value = self.filter(value)?;
                 }
                 Kind::Filter(value, self.body_until(&["endfilter"])?)
@@ -84,7 +85,7 @@ impl Parser {
     fn target_part(&mut self, attributes: bool) -> Result<Target> {
         if self.is_operator("(") {
             self.next();
-            let target = self.target(attributes)?;
+            let target = self.deeper(|parser| parser.target(attributes))?;
             self.expect_operator(")")?;
             return Ok(target);
         }
@@ -124,6 +125,7 @@ impl Parser {
         }
         let mut filters = None;
         while self.skip_operator("|") {
+            self.link()?;
             let input = filters.take().unwrap_or(Expression { line, kind: ExpressionKind::Input });
             filters = Some(self.filter(input)?);
         }

@@ -4,6 +4,7 @@ mod characters;
 mod search;
 
 use super::arguments::{Given, integer, required};
+use super::budget;
 use super::error::{Result, fail};
 use super::format;
 use super::value::{Value, is_space};
@@ -105,7 +106,7 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
         "replace" => {
             let [old, new, count] = given.bind(method, ["old", "new", "count"])?;
             let (old, new) = (text_argument(old, method)?, text_argument(new, method)?);
-            Value::text(replace(text, &old, &new, integer(count)?.unwrap_or(-1)))
+            Value::text(replace(text, &old, &new, integer(count)?.unwrap_or(-1))?)
         }
         "find" | "rfind" | "index" | "rindex" | "count" => search(text, method, given)?,
         "partition" | "rpartition" => {
@@ -131,7 +132,10 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
             let mut parts = Vec::with_capacity(items.len());
             for (place, item) in items.iter().enumerate() {
                 match item.as_text() {
-                    Some(part) => parts.push(part),
+                    Some(part) => {
+                        budget::produce(part.len() + text.len())?;
+                        parts.push(part);
+                    }
                     None => {
                         let kind = item.kind();
                         return fail(format!("sequence item {place}: expected str instance, {kind} found"));
@@ -143,7 +147,10 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
         "center" | "ljust" | "rjust" | "zfill" => pad(text, method, given)?,
         "expandtabs" => {
             let [size] = given.bind(method, ["tabsize"])?;
-            Value::text(expand_tabs(text, integer(size)?.unwrap_or(8).max(0) as usize))
+            let size = usize::try_from(integer(size)?.unwrap_or(8).max(0)).unwrap_or(usize::MAX);
+            let tabs = text.matches('\t').count();
+            budget::produce(text.len().saturating_add(tabs.saturating_mul(size)))?;
+            Value::text(expand_tabs(text, size))
         }
         _ => {
             given.none(&format!("str.{method}"))?;
@@ -202,11 +209,18 @@ pub(super) fn strip(text: &str, chars: Option<Value>, start: bool, end: bool) ->
 }
 
 /// `text.replace(old, new, count)`; all of them if `count` is negative.
-pub(super) fn replace(text: &str, old: &str, new: &str, count: i128) -> String {
-    match usize::try_from(count) {
+///
+/// # Errors
+/// If the result is longer than is allowed.
+pub(super) fn replace(text: &str, old: &str, new: &str, count: i128) -> Result<String> {
+    // What is replaced at most: nothing stands between all characters, and at the ends.
+    let places = if old.is_empty() { text.len() + 1 } else { text.matches(old).count() };
+    let places = usize::try_from(count).map_or(places, |count| places.min(count));
+    budget::produce(text.len().saturating_add(places.saturating_mul(new.len())))?;
+    Ok(match usize::try_from(count) {
         Ok(count) => text.replacen(old, new, count),
         Err(_) => text.replace(old, new),
-    }
+    })
 }
 
 /// The text between blanks, so that it is `width` wide; Python gives the odd one to the left if `width` is odd.
@@ -224,6 +238,7 @@ fn pad(text: &str, method: &str, given: Given) -> Result<Value> {
         return fail("what is padded would be too long");
     }
     let width = width.max(0) as usize;
+    budget::produce(4 * width)?;
     let fill = match fill {
         None => ' ',
         Some(fill) => match fill.as_text().map(|fill| (fill.chars().next(), fill.chars().count())) {
