@@ -8,6 +8,7 @@ pub mod chat;
 pub mod device;
 mod error;
 pub mod families;
+pub mod files;
 pub mod generate;
 pub mod hub;
 pub mod kernel;

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
+
+/// The largest number of anything in a model: products of two still are numbers.
+pub(crate) const LARGEST: u64 = 1 << 30;
 
 /// A model's configuration and where it came from.
 #[derive(Clone, Debug)]
@@ -16,7 +19,7 @@ pub struct Config {
 impl Config {
     /// Reads a JSON object from a file.
     pub fn read(path: &Path) -> Result<Config> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let text = files::read_text(path, files::SETTINGS).map_err(|error| Error::io(path, error))?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|error| Error::file(path, format!("is not valid JSON: {error}")))?;
         match value {
@@ -55,9 +58,9 @@ impl Config {
 
     pub fn size(&self, key: &str) -> Result<usize> {
         let value = self.required(key)?;
-        let size = value.as_u64().filter(|size| (1..=1 << 32).contains(size));
-        size.map(|size| size as usize)
-            .ok_or_else(|| self.error(key, format!("must be a positive whole number, found {value}")))
+        let size = value.as_u64().filter(|size| (1..=LARGEST).contains(size));
+        let wanted = || format!("must be a positive whole number, at most {LARGEST}, found {value}");
+        size.map(|size| size as usize).ok_or_else(|| self.error(key, wanted()))
     }
 
     pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {

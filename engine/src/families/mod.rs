@@ -29,6 +29,7 @@ mod tests;
 mod yuan;
 
 pub use config::Config;
+pub(crate) use config::LARGEST;
 pub use rope::{RopeScaling, RopeSpec};
 pub use spec::DecoderSpec;
 
@@ -111,6 +112,7 @@ pub fn read(config: &Config) -> Result<DecoderSpec> {
     let model_type = config.text("model_type")?;
     match FAMILIES.iter().find(|(name, _)| *name == model_type) {
         Some((_, family)) => {
+            check_layers(config)?;
             let spec = family(config)?;
             spec.check(config)?;
             Ok(spec)
@@ -120,5 +122,48 @@ pub fn read(config: &Config) -> Result<DecoderSpec> {
             let known: Vec<&str> = known.chain(WITH_TEXT_PART.iter().copied()).collect();
             Err(config.error("model_type", format!("is `{model_type}`; supported are {}", known.join(", "))))
         }
+    }
+}
+
+/// Layers of a model, at most.
+pub(crate) const LAYERS: usize = 10_000;
+
+/// The kinds of layers that transformers 5.6 knows (`ALLOWED_LAYER_TYPES`).
+const LAYER_TYPES: [&str; 11] = [
+    "full_attention",
+    "sliding_attention",
+    "chunked_attention",
+    "linear_attention",
+    "conv",
+    "mamba",
+    "attention",
+    "sparse",
+    "dense",
+    "hybrid",
+    "moe",
+];
+
+/// Refuses layers without number, and kinds of them that nobody knows, also where a family has no use for them.
+fn check_layers(config: &Config) -> Result<()> {
+    for key in ["num_hidden_layers", "n_layer", "num_layers", "n_layers"] {
+        if let Some(layers) =
+            config.get(key).and_then(serde_json::Value::as_u64).filter(|n| *n > LAYERS as u64)
+        {
+            return Err(config.error(key, format!("is {layers}; at most {LAYERS} layers are allowed")));
+        }
+    }
+    let types = config.texts("layer_types")?.unwrap_or_default();
+    if types.len() > LAYERS {
+        return Err(config.error(
+            "layer_types",
+            format!("has {} entries; at most {LAYERS} layers are allowed", types.len()),
+        ));
+    }
+    match types.iter().find(|kind| !LAYER_TYPES.contains(kind)) {
+        Some(kind) => {
+            let kind: String = kind.chars().take(60).collect();
+            Err(config.error("layer_types", format!("has `{kind}`; known are {}", LAYER_TYPES.join(", "))))
+        }
+        None => Ok(()),
     }
 }

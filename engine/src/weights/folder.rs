@@ -1,17 +1,19 @@
 //! A model folder in Hugging Face layout: one safetensors file, or shards with an index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::check_shape;
 use super::names::Names;
 use super::unread::first_unread;
 use crate::model::{Decoder, WeightSource};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Tensors of a folder, memory-mapped.
 pub struct FolderSource {
@@ -57,6 +59,7 @@ impl FolderSource {
 
     fn add(&mut self, path: PathBuf) -> Result<()> {
         refuse_pickle(&path)?;
+        refuse_twice(&path)?;
         // SAFETY: the file is only read; changing it underneath would give wrong numbers, as with any reader.
         let mapped = unsafe { MmapedSafetensors::new(&path) }
             .map_err(|error| Error::file(&path, format!("is not a readable safetensors file: {error}")))?;
@@ -150,13 +153,16 @@ impl WeightSource for FolderSource {
 const PICKLE: &str = "is a pickle, which can run any code when it is read; convert the model to safetensors first \
                       (transformers: `model.save_pretrained(folder)`)";
 
+/// Bytes of the longest header that the format allows.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// Endings of torch's own files.
 const PICKLED: [&str; 4] = ["bin", "pt", "pth", "ckpt"];
 
 /// Torch's files are recognised under any name: a zip archive, or a bare pickle of protocol 2 and later.
 pub(super) fn refuse_pickle(path: &Path) -> Result<()> {
     let mut start = [0; 9];
-    let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut file = files::open(path).map_err(|error| Error::io(path, error))?;
     let read = std::io::Read::read(&mut file, &mut start).map_err(|error| Error::io(path, error))?;
     match &start[..read] {
         // A safetensors file: eight bytes of length, then JSON.
@@ -164,6 +170,44 @@ pub(super) fn refuse_pickle(path: &Path) -> Result<()> {
         [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Err(Error::file(path, PICKLE)),
         _ if is_pickled(path) => Err(Error::file(path, PICKLE)),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a file that has a name twice in its header, of which the reader would take either.
+fn refuse_twice(path: &Path) -> Result<()> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of tensors")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Self::Value, A::Error> {
+            let (mut names, mut twice) = (HashSet::new(), None);
+            while let Some((name, _)) = entries.next_entry::<String, IgnoredAny>()? {
+                if names.contains(&name) {
+                    twice = Some(name);
+                } else {
+                    names.insert(name);
+                }
+            }
+            Ok(twice)
+        }
+    }
+    let io = |error| Error::io(path, error);
+    let mut file = files::open(path).map_err(io)?;
+    let (mut length, mut header) = ([0; 8], Vec::new());
+    // What is no such file at all is refused by its reader.
+    if file.read_exact(&mut length).is_err() {
+        return Ok(());
+    }
+    let length = u64::from_le_bytes(length).min(LONGEST_HEADER);
+    file.take(length).read_to_end(&mut header).map_err(io)?;
+    let names = serde_json::Deserializer::from_slice(&header).deserialize_map(Names);
+    match names.ok().flatten() {
+        Some(name) => Err(Error::file(path, format!("has the tensor `{name}` twice"))),
+        None => Ok(()),
     }
 }
 
@@ -202,7 +246,7 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
-    let text = std::fs::read_to_string(index).map_err(|error| Error::io(index, error))?;
+    let text = files::read_text(index, files::SETTINGS).map_err(|error| Error::io(index, error))?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Error::file(index, format!("is not valid JSON: {error}")))?;
     let map = value.get("weight_map").and_then(Value::as_object);

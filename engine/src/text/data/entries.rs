@@ -10,6 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::files::{UniqueKeys, has_twice};
+use crate::files;
 use crate::text::error::{Error, Result};
 
 /// The entries of a file.
@@ -27,7 +28,7 @@ impl Entries {
     /// # Errors
     /// If it is missing, is not JSON, or is not an object.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+        let bytes = files::read(path, files::SETTINGS).map_err(|e| Error::read(path, e))?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let json = |e: serde_json::Error| Error::json(path, &e, 0);
         if !bytes.trim_ascii_start().starts_with(b"{") {

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use super::wrong;
 
+/// Rows that an entry may ask for.
+const MOST_SAMPLES: usize = 100_000_000;
+
 /// How the rows of a data set are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -154,9 +157,10 @@ impl DatasetInfo {
         let num_samples = match entry.get("num_samples") {
             None | Some(Value::Null) => None,
             Some(value) => {
-                let number =
-                    value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0);
-                Some(number.ok_or_else(|| format!("\"num_samples\" {}", wrong("a number above 0", value)))?)
+                let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+                let number = number.filter(|number| (1..=MOST_SAMPLES).contains(number));
+                let wanted = format!("a number above 0 and at most {MOST_SAMPLES}");
+                Some(number.ok_or_else(|| format!("\"num_samples\" {}", wrong(&wanted, value)))?)
             }
         };
         let unknown = entry.keys().filter(|key| !KNOWN.contains(&key.as_str()) && !key.starts_with('_'));

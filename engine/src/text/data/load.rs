@@ -173,7 +173,7 @@ impl Catalog {
 }
 
 fn sha1(path: &Path) -> Result<String> {
-    let file = std::fs::File::open(path).map_err(|e| Error::read(path, e))?;
+    let file = crate::files::open(path).map_err(|e| Error::read(path, e))?;
     crate::hub::hash(file, Sha1::new()).map_err(|e| Error::read(path, e))
 }
 

@@ -55,7 +55,10 @@ fn a_broken_dataset_info_names_the_place() {
             r#"{"d": {"file_name": "d.json", "ranking": "yes"}}"#,
             "\"ranking\" should be true or false, not a text",
         ),
-        (r#"{"d": {"file_name": "d.json", "num_samples": 0}}"#, "\"num_samples\" should be a number above 0"),
+        (
+            r#"{"d": {"file_name": "d.json", "num_samples": 0}}"#,
+            "\"num_samples\" should be a number above 0 and at most 100000000",
+        ),
         (
             r#"{"d": {"file_name": "d.json", "columns": {"promt": "q"}}}"#,
             "\"columns\" does not name \"prompt\"; key \"promt\" of \"columns\" is unknown",

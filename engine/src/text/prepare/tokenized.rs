@@ -69,7 +69,7 @@ fn stored_names(folder: &Path) -> Result<Vec<Option<String>>> {
     if !path.exists() {
         return Ok(vec![None]);
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    let text = crate::files::read_text(&path, crate::files::SETTINGS).map_err(|e| Error::read(&path, e))?;
     serde_json::from_str(&text).map_err(|e| Error::Setting {
         key: "tokenized_path",
         message: format!("{} is no list of names: {e}", path.display()),

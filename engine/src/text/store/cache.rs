@@ -42,7 +42,7 @@ pub(in crate::text) fn place(
     key.update(VERSION);
     key.update(settings()?);
     for path in files {
-        let file = File::open(path).map_err(|e| Error::read(path, e))?;
+        let file = crate::files::open(path).map_err(|e| Error::read(path, e))?;
         // The kind of a file is read off its name.
         key.update(path.extension().unwrap_or_default().as_encoded_bytes());
         key.update(hub::hash(file, Sha256::new()).map_err(|e| Error::read(path, e))?);

@@ -107,7 +107,7 @@ impl Table {
             message: "is not a complete file of encoded data; delete it, and it will be made again".into(),
         };
         let io = |e| Error::read(path, e);
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = crate::files::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let mut mark = [0; 8];
         file.read_exact(&mut mark).map_err(|_| broken())?;

@@ -2,6 +2,7 @@
 //! `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `chat_template.jinja`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -16,7 +17,8 @@ use super::named::Named;
 use super::pipeline::Pipeline;
 use super::sentencepiece::{Prefix, SentencePiece};
 use super::tiktoken::{self, Family};
-use super::{SpecialTokens, Tokenizer, vocabulary};
+use super::{SpecialTokens, Tokenizer, sound, vocabulary};
+use crate::files;
 use crate::text::error::{Error, Result};
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
@@ -29,6 +31,9 @@ pub(super) const SPECIAL_MAP: &str = "special_tokens_map.json";
 pub(super) const ADDED: &str = "added_tokens.json";
 pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 const MODEL_CONFIG: &str = "config.json";
+
+/// Bytes of the largest vocabulary that is read; the largest known has some tens of megabytes.
+const LARGEST: u64 = 512 << 20;
 
 /// Files of tokenizers that cannot be read, and what they hold.
 const FOREIGN: [(&str, &str); 4] = [
@@ -112,6 +117,8 @@ impl Source<'_> {
             // Sentencepiece never sees the added tokens: they are found in the text as it was written.
             tokens.iter_mut().for_each(|token| token.normalized = false);
         }
+        sound::check_tokens(tokens.iter().chain(inner.added_tokens().values()))
+            .map_err(|why| self.error(why))?;
         inner.add_tokens(tokens).map_err(|e| self.error(format!("added tokens: {e}")))?;
         self.surround(&mut inner)?;
         Ok(Tokenizer {
@@ -134,7 +141,7 @@ impl Source<'_> {
 
     fn pipeline(&mut self) -> Result<(Pipeline, SpecialTokens)> {
         let [json, model, qwen] = [TOKENIZER, SENTENCEPIECE, QWEN].map(|name| self.folder.join(name));
-        if json.is_file() {
+        if json.exists() {
             let (tokenizer, ids) = parts(&json)?;
             self.ids = ids;
             return Ok((Pipeline::Parts(Box::new(tokenizer)), SpecialTokens::default()));
@@ -255,9 +262,15 @@ fn parts(path: &Path) -> Result<(tokenizers::Tokenizer, HashMap<String, u64>)> {
         let pattern = pattern.unwrap_or_default();
         broken(path, format!("is JSON, but not a tokenizer that can be used: {e}{pattern}"))
     };
-    let mut tokenizer = tokenizers::Tokenizer::from_bytes(&bytes).map_err(unusable)?;
+    let unsound = |why: String| broken(path, format!("cannot be used: {why}"));
+    sound::check(&bytes).map_err(unsound)?;
+    let read = || tokenizers::Tokenizer::from_bytes(&bytes);
+    let read =
+        catch_unwind(AssertUnwindSafe(read)).map_err(|_| unsound("it breaks what reads it".to_owned()))?;
+    let mut tokenizer = read.map_err(unusable)?;
     tokenizer.with_truncation(None).map_err(unusable)?;
     tokenizer.with_padding(None);
+    sound::check_post_processor(&tokenizer).map_err(unsound)?;
     let added = serde_json::from_slice::<Added>(&bytes).map(|added| added.added_tokens).unwrap_or_default();
     Ok((tokenizer, added.into_iter().map(|token| (token.content, token.id)).collect()))
 }
@@ -288,7 +301,7 @@ pub(super) fn broken(path: &Path, message: String) -> Error {
 
 /// A file's bytes; a pointer that Git LFS left in its place is none.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    let bytes = files::read(path, LARGEST).map_err(|e| Error::read(path, e))?;
     if bytes.starts_with(b"version https://git-lfs") {
         let message = "is a pointer to the file, which was not downloaded; fetch it with `git lfs pull`";
         return Err(broken(path, message.to_owned()));
@@ -298,7 +311,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// A JSON object, or `None` if there is no such file.
 fn read_object(path: &Path) -> Result<Option<Map<String, Value>>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read(path, files::SETTINGS) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::read(path, e)),
@@ -309,7 +322,7 @@ fn read_object(path: &Path) -> Result<Option<Map<String, Value>>> {
 /// The file wins over the entry in the configuration; of several named templates the one called `default` counts.
 fn chat_template(folder: &Path, config: &Map<String, Value>) -> Result<Option<String>> {
     let path = folder.join(CHAT_TEMPLATE);
-    match std::fs::read_to_string(&path) {
+    match files::read_text(&path, files::SETTINGS) {
         Ok(text) => return Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::read(&path, e)),

@@ -14,6 +14,7 @@ mod named;
 mod pipeline;
 mod save;
 mod sentencepiece;
+mod sound;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -33,10 +33,11 @@ impl Pipeline {
     /// Ids of a text; with `add_special_tokens` with what a `tokenizer.json` puts around it.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Outcome<Vec<u32>> {
         let encode = || either!(self, inner => inner.encode_fast(text, add_special_tokens));
-        // The library breaks off with a panic where a pattern needs more steps than Oniguruma takes, and where one that
-        // matches nothing is replaced.
+        // The library breaks off with a panic where a pattern needs more steps than Oniguruma takes, where one that
+        // matches nothing is replaced, and where a map of characters leads nowhere.
         let encoding = std::panic::catch_unwind(AssertUnwindSafe(encode));
-        let encoding = encoding.map_err(|_| "a pattern of the tokenizer could not be matched")?;
+        let encoding =
+            encoding.map_err(|_| "a pattern or a map of characters of the tokenizer breaks what runs it")?;
         Ok(encoding?.get_ids().to_vec())
     }
 
@@ -53,7 +54,9 @@ impl Pipeline {
             let shown = |token: &String| !skip_special_tokens || !added.is_special_token(token);
             let tokens: Vec<String> = ids.iter().filter_map(|id| self.id_to_token(*id)).filter(shown).collect();
             match inner.get_decoder() {
-                Some(decoder) => decoder.decode(tokens),
+                // A broken pattern of a decoder breaks the library, too.
+                Some(decoder) => std::panic::catch_unwind(AssertUnwindSafe(|| decoder.decode(tokens)))
+                    .map_err(|_| "a pattern of the tokenizer's decoder breaks what runs it")?,
                 None => Ok(tokens.join(" ")),
             }
         })

@@ -130,7 +130,7 @@ impl GgufFile {
 
 impl Part {
     pub fn open(path: &Path) -> Result<Part> {
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let file = crate::files::open(path).map_err(|error| Error::io(path, error))?;
         let size = file.metadata().map_err(|error| Error::io(path, error))?.len();
         let mut header = Header::new(path, &file, size);
         let (metadata, tensors) = header.read()?;

@@ -24,6 +24,12 @@ pub struct Info {
 /// More dimensions than any tensor has: the file is broken.
 const MAX_DIMS: u32 = 8;
 
+/// Values in all lists of the metadata together; vocabularies have some hundred thousand tokens, with a type and a
+/// merge each.
+const MOST_VALUES: u64 = 8 << 20;
+/// Bytes of the longest text.
+const LONGEST_TEXT: u64 = 64 << 20;
+
 /// Reads the header front to back; `left` bytes of the file are not read yet.
 pub struct Header<'a> {
     path: &'a Path,
@@ -32,12 +38,14 @@ pub struct Header<'a> {
     wide: bool,
     size: u64,
     left: u64,
+    /// Values in lists so far.
+    values: u64,
 }
 
 impl<'a> Header<'a> {
     /// Of a file that has `size` bytes.
     pub fn new(path: &'a Path, file: &'a File, size: u64) -> Header<'a> {
-        Header { path, input: BufReader::new(file), wide: true, size, left: size }
+        Header { path, input: BufReader::new(file), wide: true, size, left: size, values: 0 }
     }
 
     /// Where the header ends, once it is read.
@@ -75,7 +83,9 @@ impl<'a> Header<'a> {
         for _ in 0..tensors {
             let name = self.text()?;
             let info = self.info(&name)?;
-            infos.insert(name, info);
+            if infos.insert(name.clone(), info).is_some() {
+                return Err(self.error(format!("it has the tensor `{name}` twice")));
+            }
         }
         Ok((metadata, infos))
     }
@@ -122,13 +132,19 @@ impl<'a> Header<'a> {
         if count > self.left {
             return Err(self.error(format!("a metadata list claims {count} entries")));
         }
+        self.values = self.values.saturating_add(count);
+        if self.values > MOST_VALUES {
+            return Err(
+                self.error(format!("its metadata lists have more than {MOST_VALUES} entries together"))
+            );
+        }
         let values: Result<Vec<Value>> = (0..count).map(|_| self.value(kind)).collect();
         values.map(Value::Array)
     }
 
     fn text(&mut self) -> Result<String> {
         let length = self.count()?;
-        if length > self.left {
+        if length > self.left.min(LONGEST_TEXT) {
             return Err(self.error(format!("a text claims {length} bytes")));
         }
         let mut bytes = vec![0; length as usize];

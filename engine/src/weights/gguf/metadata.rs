@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::file::GgufFile;
+use crate::families::{LARGEST, LAYERS};
 use crate::{Error, Result};
 
 /// The keys that begin with the architecture's name.
@@ -67,7 +68,12 @@ impl<'a> Metadata<'a> {
         let Some(value) = self.uniform(key)? else { return Ok(None) };
         let size =
             value.as_u64().ok_or_else(|| self.error(key, format!("must be a whole number, found {value}")));
-        size.map(|size| Some(size as usize))
+        let size = size?;
+        if size > LARGEST || key == "block_count" && size > LAYERS as u64 {
+            let most = if key == "block_count" { LAYERS as u64 } else { LARGEST };
+            return Err(self.error(key, format!("is {size}; at most {most} is allowed")));
+        }
+        Ok(Some(size as usize))
     }
 
     pub fn size(&self, key: &str) -> Result<usize> {

@@ -29,7 +29,8 @@ impl GgufSource {
         })?;
         let ids = metadata.iter().filter_map(|(key, id)| {
             let role = key.strip_prefix("tokenizer.ggml.")?.strip_suffix("_token_id")?;
-            Some((role, id.as_u64()? as u32))
+            // A number that is no id is higher than any token's.
+            Some((role, u32::try_from(id.as_u64()?).unwrap_or(u32::MAX)))
         });
         Ok(GgufTokenizer {
             origin: self.file.path().display().to_string(),

@@ -43,7 +43,7 @@ pub(super) fn parquet(path: &Path, file: File) -> Result<Box<dyn Source>> {
 /// The number of rows that a Parquet file says it has.
 pub fn parquet_rows(path: &Path) -> Option<u64> {
     let open = || -> std::result::Result<i64, parquet::errors::ParquetError> {
-        let file = File::open(path)?;
+        let file = crate::files::open(path)?;
         Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.metadata().file_metadata().num_rows())
     };
     guarded(path, "Parquet", open).ok().and_then(|rows| u64::try_from(rows).ok())

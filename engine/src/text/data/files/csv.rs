@@ -1,9 +1,14 @@
 //! Comma-separated values: a header, then records, with quotes around cells that hold commas, quotes or line ends.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{Body, Source, TextFile};
 use crate::text::error::{Error, Result};
+
+/// Columns of a file, at most: each is in every row.
+const COLUMNS: usize = 10_000;
 
 pub(super) struct CsvSource {
     text: TextFile,
@@ -22,9 +27,12 @@ impl CsvSource {
                 *name = format!("Unnamed: {place}");
             }
         }
-        if let Some((_, name)) =
-            header.iter().enumerate().find(|(place, name)| header[..*place].contains(name))
-        {
+        if header.len() > COLUMNS {
+            let message = format!("the header has {} columns; at most {COLUMNS} are read", header.len());
+            return Err(super::broken(&text.path, line, message));
+        }
+        let mut seen = HashSet::new();
+        if let Some(name) = header.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(super::broken(
                 &text.path,
                 line,

@@ -21,7 +21,6 @@ mod object;
 pub use columnar::parquet_rows;
 pub(super) use object::{NULLS, UniqueKeys, has_twice};
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -186,7 +185,7 @@ impl Iterator for Rows {
 /// If nothing is there, or a folder's files are of several kinds.
 pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
-        std::fs::metadata(path).map_err(|e| Error::read(path, e))?;
+        crate::files::check(path).map_err(|e| Error::read(path, e))?;
         kind_of(path)?;
         return Ok(vec![path.to_owned()]);
     }
@@ -258,7 +257,7 @@ fn kind_of(path: &Path) -> Result<(Kind, bool)> {
 
 fn open(path: &Path) -> Result<Box<dyn Source>> {
     let (kind, gzip) = kind_of(path)?;
-    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let file = crate::files::open(path).map_err(|e| Error::read(path, e))?;
     match kind {
         Kind::Parquet => return columnar::parquet(path, file),
         Kind::Arrow => return columnar::arrow(path, file),

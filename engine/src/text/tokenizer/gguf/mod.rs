@@ -44,6 +44,9 @@ pub struct GgufTokenizer<'a> {
 /// Roles of tokens in a sentencepiece vocabulary that names none.
 const SENTENCEPIECE_IDS: &[(&str, u32)] = &[("unknown", 0), ("bos", 1), ("eos", 2)];
 
+/// The squares of the lengths of all tokens together; those of known vocabularies have some tens of millions.
+const MOST_COMPARED: u64 = 1 << 32;
+
 const NORMAL: i32 = 1;
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
@@ -121,6 +124,11 @@ impl<'a> GgufTokenizer<'a> {
                     self.error(format!("tokenizer.ggml.{key} has {length} entries for {count} tokens"))
                 );
             }
+        }
+        // How long it takes to look for merges grows with the square of a token's length.
+        let square = |token: &&str| (token.len() as u64).saturating_pow(2);
+        if self.tokens.iter().map(square).fold(0, u64::saturating_add) > MOST_COMPARED {
+            return Err(self.error("tokenizer.ggml.tokens are too long to be tokens"));
         }
         for role in ["bos", "eos", "unknown", "padding"] {
             if let Some(id) = self.ids.get(role).filter(|id| **id as usize >= count) {

@@ -26,7 +26,7 @@ use model::Model;
 use normalizer::Normalizer;
 use proto::{Kind, ModelProto};
 
-pub(super) use normalizer::Prefix;
+pub(super) use normalizer::{Prefix, check_charsmap};
 
 /// The pipeline around a sentencepiece model.
 pub(super) type Pipeline =

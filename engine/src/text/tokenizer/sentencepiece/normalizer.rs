@@ -32,7 +32,13 @@ pub(in super::super) struct Normalizer {
 impl Normalizer {
     pub(super) fn new(proto: &ModelProto, prefix: Prefix) -> Result<Normalizer, String> {
         Ok(Normalizer {
-            rules: if proto.charsmap.is_empty() { None } else { Some(Rules::new(&proto.charsmap)?) },
+            rules: match proto.charsmap.as_slice() {
+                [] => None,
+                charsmap => {
+                    check_charsmap(charsmap)?;
+                    Some(Rules::new(charsmap)?)
+                }
+            },
             user_defined: user_defined(proto),
             prefix: proto.add_dummy_prefix.then_some(prefix),
             remove_extra_whitespaces: proto.remove_extra_whitespaces,
@@ -99,6 +105,24 @@ impl tokenizers::Normalizer for Normalizer {
 pub(super) fn user_defined(proto: &ModelProto) -> Trie {
     let pieces = proto.pieces.iter().enumerate().filter(|(_, piece)| piece.kind == Kind::UserDefined);
     Trie::new(pieces.map(|(id, piece)| (piece.text.as_str(), id as u32)))
+}
+
+/// Bytes of the longest replacement of a character; those of Unicode have some tens.
+const LONGEST: usize = 1024;
+
+/// Whether replacement rules hold together; the bytes of the longest replacement.
+///
+/// # Errors
+/// Says what is wrong with them.
+pub(in super::super) fn check_charsmap(charsmap: &[u8]) -> Result<usize, String> {
+    let rules = Rules::new(charsmap)?;
+    let longest = rules.replacements.split('\0').map(str::len).max().unwrap_or_default();
+    if longest > LONGEST {
+        return Err(format!(
+            "its replacement rules (precompiled_charsmap) write {longest} bytes for one character; at most {LONGEST} are allowed"
+        ));
+    }
+    Ok(longest)
 }
 
 /// `precompiled_charsmap`: the size of a double-array trie, the trie, and the replacements, each ended by a zero byte.

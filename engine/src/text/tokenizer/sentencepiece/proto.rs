@@ -27,6 +27,9 @@ pub(super) enum Algorithm {
     Char,
 }
 
+/// Bytes of the longest piece that is read: every place of a text is compared with it.
+const LONGEST: usize = 1024;
+
 /// What of a model matters for using it.
 #[derive(Clone, Debug)]
 pub(super) struct ModelProto {
@@ -138,6 +141,16 @@ impl ModelProto {
         }
         if self.denormalizes {
             return Err("it has rules for decoding (denormalizer_spec), which are not supported".into());
+        }
+        for piece in &self.pieces {
+            let shown: String = piece.text.chars().take(60).collect();
+            if piece.score.is_nan() {
+                return Err(format!("the score of the piece \"{shown}\" is not a number"));
+            }
+            if piece.text.len() > LONGEST {
+                let length = piece.text.len();
+                return Err(format!("the piece \"{shown}…\" has {length} bytes; at most {LONGEST} are read"));
+            }
         }
         let unknown = self.pieces.iter().filter(|piece| piece.kind == Kind::Unknown).count();
         if unknown != 1 {
