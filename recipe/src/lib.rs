@@ -25,7 +25,7 @@ pub use args::{
 pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;
-pub use problem::Problem;
+pub use problem::{Problem, shortened};
 pub use reader::{CommandLine, closest};
 pub use run::RunState;
 pub use schedule::{Curve, Slope};

@@ -46,7 +46,7 @@ impl Problem {
 }
 
 /// A sentence that quotes what was given, however long that is: its beginning and its end.
-fn shortened(text: String) -> String {
+pub fn shortened(text: String) -> String {
     const BEGINNING: usize = 1000;
     const END: usize = 500;
     let count = text.chars().count();

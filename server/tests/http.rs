@@ -395,6 +395,22 @@ async fn what_a_killed_server_left_of_uploads_is_removed() {
     std::fs::write(&part, "half").unwrap();
     std::fs::write(root.join("whole.txt"), "x").unwrap();
     let folders = Folders { models_dir: root.clone(), data_dir: root.clone(), runs_dir: root.clone() };
-    server::datasets::Datasets::new(Arc::new(folders), Arc::default(), LARGEST_UPLOAD);
+    let nothing = WorkerCommand { program: PathBuf::from("/nonexistent"), args: Vec::new() };
+    server::datasets::Datasets::new(Arc::new(folders), nothing, LARGEST_UPLOAD);
     assert!(!part.exists() && root.join("whole.txt").exists());
+}
+
+/// A recipe of a body's length is checked in no time, and what is said of it is short.
+#[tokio::test]
+async fn a_recipe_without_end_is_checked_quickly() {
+    let board = Board::start(None).await;
+    let keys: String = (0..100_000).map(|n| format!("k{n}%3A+1%0A")).collect();
+    let anchors: String = (0..20_000).map(|n| format!("k{n}%3A+%26a{n}+1%0A")).collect();
+    let form = ["Content-Type: application/x-www-form-urlencoded"];
+    for (recipe, said) in [(keys, "99900 more"), (anchors, "more than 64 anchors")] {
+        let start = std::time::Instant::now();
+        let answer = board.ask("POST /api/check", &form, &format!("yaml={recipe}")).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(said), "{answer}");
+        assert!(answer.len() < 30_000 && start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
 }

@@ -1,12 +1,12 @@
 //! What the form of a new run offers.
 
-use app::api::{FormChoices, ModelChoice};
+use app::api::{DatasetEntry, FormChoices, ModelChoice};
 use recipe::{RunState, registry};
 
-use super::{datasets::RowCounts, models};
-use crate::{config::Folders, datasets, store::RunRow, worker::OUTPUT_DIR};
+use super::models;
+use crate::{config::Folders, store::RunRow, worker::OUTPUT_DIR};
 
-pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormChoices {
+pub fn choices(folders: &Folders, datasets: Vec<DatasetEntry>, runs: &[RunRow]) -> FormChoices {
     let present = models::scan(&folders.models_dir);
     let absent = registry::OFFERED
         .iter()
@@ -21,11 +21,7 @@ pub fn choices(folders: &Folders, counts: &RowCounts, runs: &[RunRow]) -> FormCh
         present: false,
         hint: offered.command.map(str::to_owned),
     }));
-    FormChoices {
-        models,
-        datasets: datasets::choices(&folders.data_dir, counts),
-        templates: super::targets::templates(),
-    }
+    FormChoices { models, datasets, templates: super::targets::templates() }
 }
 
 /// The model that a finished run of full tuning left.

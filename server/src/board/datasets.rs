@@ -1,17 +1,20 @@
 //! The datasets that `dataset_info.json` lists: whether a name can be trained on, and how many rows there are.
 
 use std::{
-    collections::HashMap,
-    fs::{self, File},
+    collections::{BTreeSet, HashMap},
+    fs,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
-use engine::text::data::{
-    Catalog, DatasetInfo, Format,
-    files::{Rows, files_of, parquet_rows},
+use engine::{
+    files,
+    text::data::{
+        Catalog, DatasetInfo, Format,
+        files::{Rows, files_of, parquet_rows},
+    },
 };
 use serde::{Deserialize, Deserializer, de};
 
@@ -26,14 +29,29 @@ const READ_BYTES: u64 = 16 << 20;
 #[derive(Default)]
 pub struct RowCounts {
     known: Mutex<HashMap<PathBuf, Count>>,
+    /// Files that were asked for and are not known.
+    wanted: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What was counted in a file as it then was.
 #[derive(Clone, Copy)]
 struct Count {
-    modified: SystemTime,
-    length: u64,
+    stamp: Stamp,
     rows: Option<u64>,
+}
+
+/// When a file was changed last, and its length.
+type Stamp = (SystemTime, u64);
+
+/// A file whose rows are to be counted, as it is.
+pub struct Wanted {
+    pub file: PathBuf,
+    stamp: Stamp,
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 pub fn format_name(format: Format) -> &'static str {
@@ -53,32 +71,65 @@ pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, O
     let Some(file) = info.file() else { return Ok((info, None)) };
     let file = paths::resolve(&file.display().to_string(), &[dir]);
     let file = file.map_err(|e| format!("{}: \"{name}\": {e}", catalog.path().display()))?;
+    // A folder's files are looked at when they are listed.
+    if !file.is_dir() {
+        files::check(&file)
+            .map_err(|e| format!("{}: \"{name}\": {}: {e}", catalog.path().display(), file.display()))?;
+    }
     Ok((info, Some(file)))
 }
 
 impl RowCounts {
-    /// Rows of a file, or of the files of a folder; `None` where they are not counted.
+    /// Rows of a file, or of the files of a folder, as far as they are known; what is not is wanted from now on.
     pub fn of(&self, place: &Path) -> Option<u64> {
-        files_of(place).ok()?.iter().map(|file| self.of_file(file)).sum()
+        // All of them are looked at: what is not known of several files is wanted at once.
+        let counts: Vec<_> = files_of(place).ok()?.into_iter().map(|file| self.of_file(file)).collect();
+        counts.into_iter().sum()
     }
 
-    fn of_file(&self, file: &Path) -> Option<u64> {
-        let metadata = fs::metadata(file).ok()?;
-        let (modified, length) = (metadata.modified().ok()?, metadata.len());
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
-        if let Some(count) = known.filter(|count| count.modified == modified && count.length == length) {
-            return count.rows;
+    fn of_file(&self, file: PathBuf) -> Option<u64> {
+        let stamp = stamp(&file)?;
+        match self.known(&file, stamp) {
+            Some(count) => count.rows,
+            None => {
+                self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
+                None
+            }
         }
-        let rows = count_rows(file, length);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(file.to_owned(), Count { modified, length, rows });
-        rows
+    }
+
+    fn known(&self, file: &Path, stamp: Stamp) -> Option<Count> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
+        known.filter(|count| count.stamp == stamp)
+    }
+
+    pub fn are_wanted(&self) -> bool {
+        !self.wanted.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The next file to count; it is no longer wanted then.
+    pub fn next_wanted(&self) -> Option<Wanted> {
+        loop {
+            let file = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).pop_first()?;
+            if let Some(stamp) = stamp(&file)
+                && self.known(&file, stamp).is_none()
+            {
+                return Some(Wanted { file, stamp });
+            }
+        }
+    }
+
+    /// Remembers what was counted; `None` where it cannot be.
+    pub fn note(&self, wanted: Wanted, rows: Option<u64>) {
+        let Wanted { file, stamp } = wanted;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(file, Count { stamp, rows });
     }
 }
 
-/// Rows of a file of `length` bytes, as they are read; `None` where that would take too long, or the file is broken.
-fn count_rows(file: &Path, length: u64) -> Option<u64> {
-    let open = || File::open(file).map(BufReader::new);
+/// Rows of a file as they are read; `None` where that would take too long, or the file is broken.
+pub fn count_rows(file: &Path) -> Option<u64> {
+    let length = fs::metadata(file).ok()?.len();
+    let open = || files::open(file).map(BufReader::new);
     let is_text = |line: &[u8]| !line.trim_ascii().is_empty();
     match file.extension()?.to_str()? {
         "parquet" => parquet_rows(file),
@@ -128,6 +179,16 @@ fn count_elements(file: impl BufRead) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Counts what is wanted, as helpers do.
+    fn counted(counts: &RowCounts, place: &Path) -> Option<u64> {
+        counts.of(place);
+        while let Some(wanted) = counts.next_wanted() {
+            let rows = count_rows(&wanted.file);
+            counts.note(wanted, rows);
+        }
+        counts.of(place)
+    }
+
     #[test]
     fn rows_are_counted_anew_in_a_changed_file() {
         let dir = tempfile::tempdir().unwrap();
@@ -135,10 +196,12 @@ mod tests {
         fs::write(file("a.json"), r#"[{"x": [1, 2]}, {}, {}]"#).unwrap();
         fs::write(file("b.jsonl"), "{}\n\n{}\n").unwrap();
         let counts = RowCounts::default();
-        assert_eq!((counts.of(&file("a.json")), counts.of(&file("b.jsonl"))), (Some(3), Some(2)));
+        assert_eq!((counts.of(&file("a.json")), counts.are_wanted()), (None, true));
+        assert_eq!(counted(&counts, &file("a.json")), Some(3));
+        assert_eq!(counted(&counts, &file("b.jsonl")), Some(2));
         fs::write(file("a.json"), "[1]").unwrap();
-        assert_eq!(counts.of(&file("a.json")), Some(1));
-        assert_eq!(counts.of(&file("gone.json")), None);
+        assert_eq!((counts.of(&file("a.json")), counted(&counts, &file("a.json"))), (None, Some(1)));
+        assert_eq!((counted(&counts, &file("gone.json")), counts.are_wanted()), (None, false));
     }
 
     #[test]
@@ -153,15 +216,15 @@ mod tests {
             let file = dir.path().join(name);
             fs::write(&file, text).unwrap();
             let read = Rows::of(vec![file.clone()]).count() as u64;
-            assert_eq!(counts.of(&file), Some(read), "{name}");
+            assert_eq!(counted(&counts, &file), Some(read), "{name}");
         }
         fs::write(dir.path().join("broken.csv"), "q,a\nA\n").unwrap();
-        assert_eq!(counts.of(&dir.path().join("broken.csv")), None);
+        assert_eq!(counted(&counts, &dir.path().join("broken.csv")), None);
         let parts = dir.path().join("parts");
         fs::create_dir(&parts).unwrap();
         for name in ["a.txt", "b.txt"] {
             fs::write(parts.join(name), "one\ntwo\n").unwrap();
         }
-        assert_eq!(counts.of(&parts), Some(4));
+        assert_eq!(counted(&counts, &parts), Some(4));
     }
 }

@@ -21,6 +21,9 @@ use crate::{
     store::{self, NewRun},
 };
 
+/// Data sets of a list that are told to be wrong.
+const TOLD: usize = 20;
+
 /// A recipe that can be run.
 pub struct Prepared {
     /// As the user gave it, and as pages show it.
@@ -149,7 +152,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
         unfit.map_err(|why| format!("{}: \"{name}\" {why}", catalog.path().display()))
     };
     for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
-        let wrong = names.iter().filter_map(|name| usable(name).err());
+        let wrong = names.iter().filter_map(|name| usable(name).err()).take(TOLD);
         problems.extend(wrong.map(|problem| Problem::of(key, problem.clone(), problem)));
     }
 }

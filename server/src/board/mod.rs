@@ -3,12 +3,12 @@
 mod choices;
 pub(crate) mod datasets;
 mod launch;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod models;
-mod remarks;
+pub(crate) mod remarks;
 mod targets;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use app::{
     api::{
@@ -27,21 +27,17 @@ use crate::{
     store::StoreError,
     worker::OUTPUT_DIR,
 };
-use datasets::RowCounts;
 
 /// Stretches that the curve of a page's first paint is decimated to.
 const FIRST_PAINT: u64 = 250;
 /// Log lines of a page's first paint.
 const FIRST_LOG: u64 = 500;
 const LONGEST_NAME: usize = 120;
-/// How long the check of a form looks at model and template for what is worth a remark.
-const REMARKS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The server's side of the pages.
 pub struct ServerBoard {
     pool: Pool,
     folders: Arc<Folders>,
-    row_counts: Arc<RowCounts>,
     chat: Arc<Chat>,
     datasets: Arc<Datasets>,
 }
@@ -49,9 +45,9 @@ pub struct ServerBoard {
 impl ServerBoard {
     /// `largest_upload`: the largest file, in bytes, that is taken into the data folder.
     pub fn new(pool: Pool, folders: Folders, chat: Arc<Chat>, largest_upload: u64) -> ServerBoard {
-        let (folders, row_counts) = (Arc::new(folders), Arc::<RowCounts>::default());
-        let datasets = Arc::new(Datasets::new(folders.clone(), row_counts.clone(), largest_upload));
-        ServerBoard { pool, folders, row_counts, chat, datasets }
+        let folders = Arc::new(folders);
+        let datasets = Datasets::new(folders.clone(), chat.command().clone(), largest_upload);
+        ServerBoard { pool, folders, chat, datasets: Arc::new(datasets) }
     }
 
     /// What the pages of data sets ask.
@@ -99,18 +95,6 @@ impl ServerBoard {
     }
 }
 
-impl ServerBoard {
-    /// What to know before a run is launched that can be launched.
-    async fn warnings(&self, prepared: &launch::Prepared) -> Vec<FieldProblem> {
-        let lang = Preferences::current().lang;
-        // Where the readers of data are busy, the form does not wait for them.
-        let remarks =
-            tokio::time::timeout(REMARKS_WITHIN, self.datasets.remarks(prepared.recipe.clone())).await;
-        let remarks = remarks.unwrap_or_default();
-        remarks.iter().map(|remark| field_problem(remarks::told(remark), lang)).collect()
-    }
-}
-
 #[async_trait::async_trait]
 impl Board for ServerBoard {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>, BoardError> {
@@ -133,9 +117,11 @@ impl Board for ServerBoard {
     async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
         match self.prepare("new", yaml).await {
             Ok(prepared) => {
-                let warnings = self.warnings(&prepared).await;
-                let memory = Self::blocking(move || memory::of(prepared.as_worked())).await?;
-                Ok(Findings { problems: Vec::new(), warnings, memory })
+                let lang = Preferences::current().lang;
+                let examined = self.datasets.examine(&prepared.recipe, prepared.as_worked()).await;
+                let told = |remark| field_problem(remark, lang);
+                let warnings = examined.remarks.into_iter().map(told).collect();
+                Ok(Findings { problems: Vec::new(), warnings, memory: examined.memory })
             }
             Err(BoardError::Invalid(problems)) => Ok(Findings { problems, ..Findings::default() }),
             Err(e) => Err(e),
@@ -167,8 +153,8 @@ impl Board for ServerBoard {
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
         let runs = self.pool.store().all_runs().await.map_err(of_store)?;
-        let (folders, counts) = (self.folders.clone(), self.row_counts.clone());
-        Self::blocking(move || choices::choices(&folders, &counts, &runs)).await
+        let (folders, datasets) = (self.folders.clone(), self.datasets.choices().await?);
+        Self::blocking(move || choices::choices(&folders, datasets, &runs)).await
     }
 
     async fn chat_targets(&self) -> Result<Vec<ChatTarget>, BoardError> {

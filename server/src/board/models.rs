@@ -1,15 +1,17 @@
 //! The models in the models folder.
 
 use std::{
-    fs::{self, File},
-    io::Read,
+    fs,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use app::api::ModelChoice;
+use engine::files;
 use engine::hub::is_model_id;
 use engine::weights::is_later_part;
 use recipe::registry;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::{
     config::Folders,
@@ -120,13 +122,22 @@ impl Model {
 
 /// Parameters in the safetensors files of a folder.
 pub fn parameters(folder: &Path) -> Option<u64> {
-    count(&tensors(folder)?).filter(|count| *count > 0)
+    let mut sum = Some(0u64);
+    for file in weight_files(folder) {
+        read_header(&file, &mut |_, shape| sum = sum.and_then(|sum| add(sum, &shape)))?;
+    }
+    sum.filter(|sum| *sum > 0)
 }
 
 /// Numbers in all of them together.
 pub fn count(tensors: &[Tensor]) -> Option<u64> {
-    let size = |tensor: &Tensor| tensor.shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length));
-    tensors.iter().map(size).try_fold(0u64, |sum, size| sum.checked_add(size?))
+    tensors.iter().try_fold(0, |sum, tensor| add(sum, &tensor.shape))
+}
+
+/// A sum with the numbers of a tensor of that shape.
+fn add(sum: u64, shape: &[u64]) -> Option<u64> {
+    let size = shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length))?;
+    sum.checked_add(size)
 }
 
 /// A tensor of a safetensors file.
@@ -137,35 +148,55 @@ pub struct Tensor {
 
 /// The tensors in the safetensors files of a folder, from their headers alone.
 pub fn tensors(folder: &Path) -> Option<Vec<Tensor>> {
-    let files =
-        children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
-    let files: Vec<Vec<Tensor>> = files.map(|file| tensors_of(&file)).collect::<Option<_>>()?;
-    Some(files.into_iter().flatten().collect())
+    let mut tensors = Vec::new();
+    for file in weight_files(folder) {
+        read_header(&file, &mut |name, shape| tensors.push(Tensor { name, shape }))?;
+    }
+    Some(tensors)
 }
 
-fn tensors_of(file: &Path) -> Option<Vec<Tensor>> {
-    #[derive(serde::Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        shape: Vec<u64>,
-    }
+fn weight_files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+}
+
+/// Gives `take` name and shape of every tensor of a file as they are read; a header as large as the format allows takes
+/// no memory.
+fn read_header(file: &Path, take: &mut dyn FnMut(String, Vec<u64>)) -> Option<()> {
     const LONGEST_HEADER: u64 = 100 << 20;
-    let mut file = File::open(file).ok()?;
+    let mut file = files::open(file).ok()?;
     let mut length = [0; 8];
     file.read_exact(&mut length).ok()?;
     let length = u64::from_le_bytes(length);
     if length > LONGEST_HEADER {
         return None;
     }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).ok()?;
-    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&header).ok()?;
-    let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__");
-    let read = |(name, entry)| {
-        let Entry { shape } = serde_json::from_value(entry).ok()?;
-        Some(Tensor { name, shape })
-    };
-    tensors.map(read).collect()
+    let header = BufReader::new(file.take(length));
+    serde_json::Deserializer::from_reader(header).deserialize_map(Header(take)).ok()
+}
+
+struct Header<'a>(&'a mut dyn FnMut(String, Vec<u64>));
+
+impl<'de> Visitor<'de> for Header<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            shape: Vec<u64>,
+        }
+        while let Some(name) = entries.next_key::<String>()? {
+            match name.as_str() {
+                "__metadata__" => drop(entries.next_value::<IgnoredAny>()?),
+                _ => (self.0)(name, entries.next_value::<Entry>()?.shape),
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

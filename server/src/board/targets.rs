@@ -150,7 +150,8 @@ fn of_hub(target: &str, name: &str, folders: &Folders) -> Result<Source, String>
 /// What a run's adapter stands on, from the recipe its worker read: the model, and adapters below it.
 fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
     let path = run_dir.join(RECIPE_FILE);
-    let yaml = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let yaml = engine::files::read_text(&path, engine::files::SETTINGS)
+        .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let recipe = Recipe::parse_yaml(&yaml, &[]).map_err(|problems| problems_text(&path, &problems))?;
     let resolve = |named: &str| {
         paths::resolve(named, &[&folders.models_dir, &folders.runs_dir]).map_err(|e| e.to_string())

@@ -85,6 +85,11 @@ impl Chat {
         Arc::new(Chat { command, state: Mutex::default() })
     }
 
+    /// How processes of this program are started.
+    pub fn command(&self) -> &WorkerCommand {
+        &self.command
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

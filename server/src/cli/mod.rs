@@ -5,6 +5,7 @@ mod env;
 mod health;
 mod not_yet;
 mod progress;
+mod serve_data;
 mod serve_model;
 mod train;
 mod version;
@@ -45,6 +46,9 @@ enum Command {
     /// The process behind the dashboard's chat
     #[command(hide = true)]
     ServeModel(serve_model::Args),
+    /// The processes behind the dashboard's pages of data sets
+    #[command(hide = true)]
+    ServeData(serve_data::Args),
     /// Ask the dashboard on this machine how it is; fails unless it is well
     Health(health::Args),
     /// Show the version, the commit and what of this CPU is used
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Chat(args) => chat::run(&args).map(done),
         Command::ServeModel(args) => serve_model::run(args).map(done),
+        Command::ServeData(args) => serve_data::run(args).map(done),
         Command::Health(args) => health::run(&args).map(done),
         Command::Version => version::run().map(done),
         Command::Env(args) => env::run(&args).map(done),

@@ -1,11 +1,18 @@
 //! What is typed after `train` and `chat`: a recipe, and arguments that win over it.
 
-use std::{fs, io};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use clap::CommandFactory;
+use engine::files;
 use recipe::{Argument, CommandLine, Lang, Problem};
 
 use super::{Cli, CliError};
+
+/// Bytes of the largest recipe that is read; a smaller one may be too large, which its reader says.
+const LARGEST: u64 = 16 << 20;
 
 /// A command line that asks for nothing that could be done.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +37,11 @@ impl Words {
         })?;
         let text = match &line.recipe {
             None => String::new(),
-            Some(_) if line.reads_stdin() => io::read_to_string(io::stdin())
+            Some(_) if line.reads_stdin() => io::read_to_string(io::stdin().take(LARGEST))
                 .map_err(|e| format!("cannot read a recipe from standard input: {e}"))?,
-            Some(path) => fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"))?,
+            Some(path) => {
+                files::read_text(Path::new(path), LARGEST).map_err(|e| format!("cannot read {path}: {e}"))?
+            }
         };
         Ok(Words { line, text })
     }

@@ -232,7 +232,11 @@ fn write(dir: &Path, entries: &Entries) -> Result<(), BoardError> {
         file.sync_all()?;
         fs::rename(&beside, dir.join(FILE))
     };
-    store().map_err(|e| BoardError::Internal(format!("cannot write {}: {e}", dir.join(FILE).display())))
+    let stored = store();
+    if stored.is_err() {
+        let _ = fs::remove_file(dir.join(format!(".{FILE}.new")));
+    }
+    stored.map_err(|e| BoardError::Internal(format!("cannot write {}: {e}", dir.join(FILE).display())))
 }
 
 fn refused(why: impl Into<String>) -> BoardError {

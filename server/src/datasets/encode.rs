@@ -1,8 +1,10 @@
 //! What rows are encoded to under a model's tokenizer and a template.
 
 use std::{
+    fs::Metadata,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use app::api::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
@@ -31,11 +33,38 @@ pub struct Encoders {
     last: Mutex<Option<Arc<Encoder>>>,
 }
 
+/// What decides how rows are encoded, but for the cutoff.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    model: PathBuf,
+    /// The model's files, as they are.
+    files: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    /// What the template is made from, and what counts in the loss.
+    recipe: Recipe,
+}
+
+impl Asked {
+    pub fn of(model: &Path, encoding: &Encoding) -> Asked {
+        Asked::by(model.to_owned(), decisive(&recipe_of(encoding)))
+    }
+
+    fn by(model: PathBuf, recipe: Recipe) -> Asked {
+        let there = model.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> = there.chain([model.clone()]).collect();
+        files.sort();
+        let stamp = |file: PathBuf| {
+            let metadata = file.metadata().ok();
+            let length = metadata.as_ref().map_or(0, Metadata::len);
+            (file, length, metadata.and_then(|metadata| metadata.modified().ok()))
+        };
+        let files = files.into_iter().map(stamp).collect();
+        Asked { model, files, recipe }
+    }
+}
+
 /// Encodes rows as a run would.
 pub struct Encoder {
-    pub model: PathBuf,
-    /// What the template is made from, and what counts in the loss; the cutoff is given row by row.
-    asked: Recipe,
+    asked: Asked,
     /// What is to be known about the two together.
     pub remarks: Vec<Remark>,
     tokenizer: Tokenizer,
@@ -64,13 +93,14 @@ impl Encoders {
 
     /// The encoder for a recipe's model and template.
     pub fn of(&self, folders: &Folders, recipe: &Recipe) -> Result<Arc<Encoder>, BoardError> {
-        let asked = decisive(recipe);
-        let model = model_path(folders, &asked.model_name_or_path).map_err(BoardError::Refused)?;
+        let recipe = decisive(recipe);
+        let model = model_path(folders, &recipe.model_name_or_path).map_err(BoardError::Refused)?;
+        let asked = Asked::by(model, recipe);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| last.model == model && last.asked == asked) {
+        if let Some(last) = last.filter(|last| last.asked == asked) {
             return Ok(last);
         }
-        let encoder = Arc::new(Encoder::open(model, asked).map_err(BoardError::Refused)?);
+        let encoder = Arc::new(Encoder::open(asked).map_err(BoardError::Refused)?);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(encoder.clone());
         Ok(encoder)
     }
@@ -106,18 +136,13 @@ fn decisive(recipe: &Recipe) -> Recipe {
 }
 
 impl Encoder {
-    fn open(model: PathBuf, asked: Recipe) -> Result<Encoder, String> {
-        let files = engine::weights::open(&model, None).map_err(|e| e.to_string())?;
+    fn open(asked: Asked) -> Result<Encoder, String> {
+        let files = engine::weights::open(&asked.model, None).map_err(|e| e.to_string())?;
         let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
         let mut remarks = Vec::new();
-        let fitted = prepare_tokenizer(&asked, &mut tokenizer, &mut |remark| remarks.push(remark));
+        let fitted = prepare_tokenizer(&asked.recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
         let template = fitted.map_err(|e| e.to_string())?;
-        Ok(Encoder { model, asked, remarks, tokenizer, template })
-    }
-
-    /// Whether it encodes so, but for the cutoff.
-    pub fn is_for(&self, model: &Path, encoding: &Encoding) -> bool {
-        self.model == model && self.asked == decisive(&recipe_of(encoding))
+        Ok(Encoder { asked, remarks, tokenizer, template })
     }
 
     /// Row number `row` (counted from 1) with its tokens.
@@ -156,6 +181,7 @@ impl Encoder {
         cutoff_len: usize,
     ) -> engine::text::Result<Vec<Example>> {
         let Encoder { tokenizer, template, asked, .. } = self;
+        let asked = &asked.recipe;
         let masking = Masking { train_on_prompt: asked.train_on_prompt, mask_history: asked.mask_history };
         Ok(match kind {
             Kind::Text => {

@@ -7,6 +7,7 @@ use std::{
 
 use app::api::LengthHistogram;
 use engine::text::data::{DataSource, Outcome, Seen};
+use serde::{Deserialize, Serialize};
 
 use super::encode::Encoder;
 
@@ -17,7 +18,7 @@ const FIRST_TIME: Duration = Duration::from_millis(150);
 const BINS: u64 = 40;
 
 /// Rows by length.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Lengths {
     counts: BTreeMap<u64, u64>,
     pub whole: bool,

@@ -30,10 +30,15 @@ pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList 
 }
 
 /// The same for a form that picks from them. A list that cannot be read is one entry that says so.
-pub fn choices(dir: &Path, counts: &RowCounts) -> Vec<DatasetEntry> {
-    let DatasetList { entries, broken, .. } = list(dir, counts, 0);
+pub fn choices(list: DatasetList) -> Vec<DatasetEntry> {
+    let DatasetList { entries, broken, .. } = list;
     let broken = broken.map(|broken| unknown("dataset_info.json", broken.message));
     entries.into_iter().chain(broken).collect()
+}
+
+/// The entry called `name`, if the list can be read.
+pub fn named(dir: &Path, counts: &RowCounts, name: &str) -> Option<DatasetEntry> {
+    Some(entry(&Catalog::open(dir).ok()?, dir, name, counts))
 }
 
 /// An entry of which nothing but its problem is known.
@@ -106,7 +111,9 @@ fn broken(error: &Error) -> BrokenList {
     let Error::Parse { path, line: line @ 1.., .. } = error else {
         return BrokenList { message, lines: Vec::new(), line: None };
     };
-    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = engine::files::read(path, engine::files::SETTINGS)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
     let shown = |(place, text): (usize, &str)| (place + 1, text.chars().take(LINE_SHOWN).collect());
     let lines = text.lines().enumerate().map(shown);
     let near = lines.skip(line.saturating_sub(AROUND + 1)).take(2 * AROUND + 1).collect();

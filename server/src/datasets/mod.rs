@@ -1,8 +1,10 @@
 //! What the pages of data sets show: the list, rows, what they are encoded to, how long they are, and what is wrong
 //! with them.
 //!
-//! All of it reads files, some of it for minutes: it runs on threads of its own, a few at a time, row by row.
+//! What reads files of data, or a model's tokenizer and chat template, runs in helper processes with limits of time and
+//! memory, row by row; the rest on threads of its own.
 
+mod ask;
 mod check;
 mod edit;
 mod encode;
@@ -12,58 +14,65 @@ mod list;
 mod preview;
 pub mod upload;
 
-pub use list::choices;
+pub use ask::Reader;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use app::api::{
-    BoardError, Check, DataBoard, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm, LengthHistogram,
-    Preview,
+    BoardError, Check, DataBoard, DatasetEntry, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm,
+    LengthHistogram, Preview,
 };
 use axum::body::Body;
-use engine::text::{
-    Remark,
-    data::{Catalog, DataSource, Kind},
-};
+use engine::text::data::{Catalog, DataSource, Kind};
 use recipe::Recipe;
-use tokio::sync::Semaphore;
+use serde::de::DeserializeOwned;
 
 use crate::{
     board::datasets::{self, RowCounts},
     config::Folders,
+    helper::{self, Helpers},
+    pool::WorkerCommand,
     security::paths,
 };
+use ask::{Ask, Examined};
 use check::Checks;
-use encode::Encoders;
+use encode::Asked;
 use upload::UploadError;
 
-/// Requests that read data at the same time; others wait.
-const READERS: usize = 4;
+/// How long rows may take to be read and encoded while a page waits.
+const READ_WITHIN: Duration = Duration::from_secs(20);
+/// How long the check of a form looks at model and template for what is worth a remark.
+const EXAMINED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a page waits for numbers of rows; it comes without those that take longer.
+const COUNTS_WITHIN: Duration = Duration::from_millis(500);
 
 /// The server's side of the pages of data sets.
 pub struct Datasets {
     folders: Arc<Folders>,
     counts: Arc<RowCounts>,
-    encoders: Arc<Encoders>,
     checks: Arc<Checks>,
-    readers: Arc<Semaphore>,
+    helpers: Arc<Helpers>,
+    /// Held while rows are counted, one file after the other.
+    counting: Arc<tokio::sync::Mutex<()>>,
     /// Held while `dataset_info.json` is changed.
     editor: Arc<Mutex<()>>,
     largest_upload: u64,
 }
 
 impl Datasets {
-    pub fn new(folders: Arc<Folders>, counts: Arc<RowCounts>, largest_upload: u64) -> Datasets {
+    /// `command` starts helpers; `largest_upload` is the largest file, in bytes, that is taken in.
+    pub fn new(folders: Arc<Folders>, command: WorkerCommand, largest_upload: u64) -> Datasets {
         upload::tidy_up(&folders.data_dir);
         Datasets {
+            helpers: Arc::new(Helpers::new(command, folders.clone())),
             folders,
-            counts,
-            encoders: Arc::default(),
+            counts: Arc::default(),
             checks: Arc::default(),
-            readers: Arc::new(Semaphore::new(READERS)),
+            counting: Arc::default(),
             editor: Arc::default(),
             largest_upload,
         }
@@ -77,11 +86,60 @@ impl Datasets {
         upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
     }
 
-    /// What is to be known about a recipe's model with its template; nothing where the model cannot be looked at.
-    pub async fn remarks(&self, recipe: Recipe) -> Vec<Remark> {
-        let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
-        let found = self.blocking(move || Ok(encoders.of(&folders, &recipe)?.remarks.clone())).await;
-        found.unwrap_or_default()
+    /// What there is to know about a recipe's model, its template and the memory that a run takes. `worked` is the
+    /// recipe as its worker will read it.
+    pub async fn examine(&self, recipe: &Recipe, worked: &Recipe) -> Examined {
+        let model = recipe.model_name_or_path.clone();
+        let ask = Ask::Examine { model, recipe: recipe.to_yaml(), worked: worked.to_yaml() };
+        match self.helpers.ask(&ask, EXAMINED_WITHIN).await {
+            Ok(examined) => examined,
+            Err(e @ BoardError::Refused(_)) => {
+                Examined { remarks: vec![ask::unreadable(&e)], ..Examined::default() }
+            }
+            Err(e) => {
+                tracing::warn!("a model is not examined: {}", helper::words(&e));
+                Examined::default()
+            }
+        }
+    }
+
+    /// The data sets to choose from. A list that cannot be read is one entry that says so.
+    ///
+    /// # Errors
+    /// The server is at its end.
+    pub async fn choices(&self) -> Result<Vec<DatasetEntry>, BoardError> {
+        Ok(list::choices(self.list().await?))
+    }
+
+    /// What `read` gives once the rows are counted that it asks the number of, if they are soon.
+    async fn counted<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Path, &RowCounts) -> T + Clone + Send + 'static,
+    ) -> Result<T, BoardError> {
+        let look = || {
+            let (read, folders, counts) = (read.clone(), self.folders.clone(), self.counts.clone());
+            blocking(move || Ok(read(&folders.data_dir, &counts)))
+        };
+        let read_now = look().await?;
+        if !self.counts.are_wanted() {
+            return Ok(read_now);
+        }
+        let (counts, helpers, counting) = (self.counts.clone(), self.helpers.clone(), self.counting.clone());
+        let count = tokio::spawn(async move {
+            let _alone = counting.lock().await;
+            while let Some(wanted) = counts.next_wanted() {
+                let ask = Ask::Count { file: wanted.file.clone() };
+                let rows: Result<Option<u64>, _> = helpers.follow(&ask, READ_WITHIN, &mut |_| ()).await;
+                counts.note(wanted, rows.ok().flatten());
+            }
+        });
+        // Whoever asks next gets what is counted after that.
+        let _ = tokio::time::timeout(COUNTS_WITHIN, count).await;
+        look().await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, BoardError> {
+        self.helpers.ask(&ask, READ_WITHIN).await
     }
 
     /// Changes `dataset_info.json`, while nobody else does.
@@ -90,69 +148,55 @@ impl Datasets {
         change: impl FnOnce(&Path) -> Result<(), BoardError> + Send + 'static,
     ) -> Result<(), BoardError> {
         let (folders, editor) = (self.folders.clone(), self.editor.clone());
-        self.blocking(move || {
+        blocking(move || {
             let _alone = editor.lock().unwrap_or_else(PoisonError::into_inner);
             change(&folders.data_dir)
         })
         .await
     }
+}
 
-    /// Runs file work on a thread for it, when there is room.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, BoardError> + Send + 'static,
-    ) -> Result<T, BoardError> {
-        let internal = |e: &dyn std::fmt::Display| BoardError::Internal(e.to_string());
-        let permit = self.readers.clone().acquire_owned().await.map_err(|e| internal(&e))?;
-        let work = move || {
-            let _permit = permit;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|e| internal(&e))?
-    }
+/// Runs file work on a thread for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BoardError> + Send + 'static,
+) -> Result<T, BoardError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| BoardError::Internal(e.to_string()))?
 }
 
 #[async_trait::async_trait]
 impl DataBoard for Datasets {
     async fn list(&self) -> Result<DatasetList, BoardError> {
-        let (folders, counts) = (self.folders.clone(), self.counts.clone());
         let largest_upload = self.largest_upload;
-        self.blocking(move || Ok(list::list(&folders.data_dir, &counts, largest_upload))).await
+        self.counted(move |dir, counts| list::list(dir, counts, largest_upload)).await
     }
 
     async fn preview(&self, name: String, first: u64) -> Result<Preview, BoardError> {
-        let (folders, counts) = (self.folders.clone(), self.counts.clone());
-        self.blocking(move || preview::preview(&folders.data_dir, &counts, &name, first.max(1))).await
+        let preview: Preview = self.ask(Ask::Preview { name: name.clone(), first }).await?;
+        let entry = self.counted(move |dir, counts| list::named(dir, counts, &name)).await?;
+        Ok(Preview { entry: entry.unwrap_or(preview.entry), ..preview })
     }
 
     async fn encode(&self, name: String, row: u64, encoding: Encoding) -> Result<EncodedRow, BoardError> {
-        let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
-        self.blocking(move || {
-            let source = taken(&folders.data_dir, &name, &encoding)?;
-            encoders.get(&folders, &encoding)?.row(&source, row, encoding.cutoff_len)
-        })
-        .await
+        self.ask(Ask::Encode { name, row, encoding }).await
     }
 
     async fn lengths(&self, name: String, encoding: Encoding) -> Result<LengthHistogram, BoardError> {
-        let (folders, encoders) = (self.folders.clone(), self.encoders.clone());
-        self.blocking(move || {
-            let source = taken(&folders.data_dir, &name, &encoding)?;
-            let encoder = encoders.get(&folders, &encoding)?;
-            Ok(lengths::of_first_rows(&source, &encoder).histogram(encoding.cutoff_len))
-        })
-        .await
+        self.ask(Ask::Lengths { name, encoding }).await
     }
 
     async fn start_check(&self, name: String, encoding: Option<Encoding>) -> Result<(), BoardError> {
-        let (folders, encoders, checks) = (self.folders.clone(), self.encoders.clone(), self.checks.clone());
-        self.blocking(move || {
+        let folders = self.folders.clone();
+        let (source, encoding) = blocking(move || {
             let source = taken(&folders.data_dir, &name, &encoding.clone().unwrap_or_default())?;
-            let encoder = encoding.as_ref().map(|encoding| encoders.get(&folders, encoding)).transpose()?;
-            checks.start(source, encoder);
-            Ok(())
+            let asked = |encoding: Encoding| {
+                let model = encode::model_path(&folders, &encoding.model).map_err(BoardError::Refused)?;
+                Ok((Asked::of(&model, &encoding), encoding))
+            };
+            Ok((source, encoding.map(asked).transpose()?))
         })
-        .await
+        .await?;
+        self.checks.start(source, encoding, self.helpers.clone());
+        Ok(())
     }
 
     async fn stop_check(&self, name: String) -> Result<(), BoardError> {
@@ -161,8 +205,7 @@ impl DataBoard for Datasets {
     }
 
     async fn entry_form(&self, name: String, file: String) -> Result<EntryForm, BoardError> {
-        let folders = self.folders.clone();
-        self.blocking(move || edit::form(&folders.data_dir, &name, &file)).await
+        self.ask(Ask::Form { name, file }).await
     }
 
     async fn save_entry(&self, original: Option<String>, draft: EntryDraft) -> Result<(), BoardError> {
@@ -176,7 +219,7 @@ impl DataBoard for Datasets {
 
     async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError> {
         let (folders, checks) = (self.folders.clone(), self.checks.clone());
-        self.blocking(move || {
+        blocking(move || {
             let source = taken(&folders.data_dir, &name, &encoding)?;
             let model = encode::model_path(&folders, &encoding.model).ok();
             Ok(checks.of(&source, model.as_deref(), &encoding))
@@ -217,6 +260,3 @@ fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,8 @@ use engine::text::{
     data::{Catalog, DataSource, Kind, Outcome, RawRow, Record, Seen},
 };
 
+use recipe::shortened;
+
 use super::{list, source};
 use crate::board::datasets::RowCounts;
 
@@ -16,11 +18,11 @@ const PAGE: usize = 20;
 /// What is shown of a long text, in characters.
 const SHOWN: usize = 12_000;
 
-/// The page that begins with row `first`, counted from 1.
-pub fn preview(dir: &Path, counts: &RowCounts, name: &str, first: u64) -> Result<Preview, BoardError> {
+/// The page that begins with row `first`, counted from 1; how many there are in all is not known here.
+pub fn preview(dir: &Path, name: &str, first: u64) -> Result<Preview, BoardError> {
     let source = source(dir, name)?;
     let catalog = Catalog::open(dir).map_err(|e| BoardError::Refused(e.to_string()))?;
-    let entry = list::entry(&catalog, dir, name, counts);
+    let entry = list::entry(&catalog, dir, name, &RowCounts::default());
     let seen = Seen::default();
     let before = usize::try_from(first - 1).unwrap_or(usize::MAX);
     let mut numbered = source.rows().skip(before).zip(first..);
@@ -33,7 +35,7 @@ fn shown(source: &DataSource, row: engine::text::Result<RawRow>, number: u64, se
     let mut shown = PreviewRow { number, raw: String::new(), turns: Vec::new(), problem: None };
     let row = match row {
         Ok(row) => row,
-        Err(e) => return PreviewRow { problem: Some(e.to_string()), ..shown },
+        Err(e) => return PreviewRow { problem: Some(shortened(e.to_string())), ..shown },
     };
     shown.raw = row.text();
     match source.convert(row, seen) {
@@ -44,9 +46,9 @@ fn shown(source: &DataSource, row: engine::text::Result<RawRow>, number: u64, se
         }
         Ok(Outcome::Skipped(skipped)) => {
             shown.raw = laid_out(shown.raw);
-            shown.problem = Some(skipped.to_string());
+            shown.problem = Some(shortened(skipped.to_string()));
         }
-        Err(e) => shown.problem = Some(e.to_string()),
+        Err(e) => shown.problem = Some(shortened(e.to_string())),
     }
     shown.raw = cut(&shown.raw);
     shown

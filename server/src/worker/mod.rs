@@ -6,6 +6,7 @@ mod train;
 
 pub use events::EventWriter;
 pub use lock::{RunLock, holder};
+pub(crate) use train::panic_text;
 pub use train::{BEFORE_TRAINING, problems_text, run, work};
 
 use std::{

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fs, io,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use engine::{kernel::on_pool, train::can_resume};
-use recipe::{EventBody, Outcome, Problem, Recipe};
+use recipe::{EventBody, Outcome, Problem, Recipe, shortened};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RECIPE_FILE, RunLock};
@@ -93,7 +93,8 @@ pub fn work(run_dir: &Path) -> Result<(), WorkerError> {
 
 fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {
     let path = run_dir.join(RECIPE_FILE);
-    let yaml = fs::read_to_string(&path).map_err(WorkerError::io("read", &path))?;
+    let yaml =
+        engine::files::read_text(&path, engine::files::SETTINGS).map_err(WorkerError::io("read", &path))?;
     let mut recipe = Recipe::from_yaml(&yaml).map_err(|problems| WorkerError::Recipe { path, problems })?;
     // Where the run began matters until there is a checkpoint to go on from. The folder is the run's own:
     // without one, what lies there is the rest of an attempt that came to nothing.
@@ -116,18 +117,21 @@ pub fn run(
             let early = summary.outcome == Outcome::Stopped && summary.steps == 0;
             (summary.outcome, early.then(|| BEFORE_TRAINING.to_owned()))
         }
-        Ok(Err(e)) => (Outcome::Failed, Some(e.to_string())),
+        Ok(Err(e)) => (Outcome::Failed, Some(shortened(e.to_string()))),
         Err(panic) => (Outcome::Failed, Some(format!("the engine broke: {}", panic_text(&*panic)))),
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Whatever an attempt has left that nothing can go on from, the run starts from its beginning.
