@@ -158,7 +158,9 @@ impl Chat {
         command.envs(tokens.model_scope.as_ref().map(|token| ("MODELSCOPE_API_TOKEN", token)));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let child = command.spawn()?;
-        child.id().map(end_before_server);
+        if let Some(pid) = child.id() {
+            end_before_server(pid);
+        }
         Ok(child)
     }
 
