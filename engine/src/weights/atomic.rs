@@ -53,7 +53,7 @@ pub fn clear_partial(folder: &Path) -> Result<()> {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let removed = if name.starts_with('.') && name.ends_with(PARTIAL) || is_temporary(&name) {
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+            delete(&path)
         } else if name.ends_with(&format!(".{OLD}")) && path.is_dir() {
             let place = path.with_extension("");
             if place.exists() { fs::remove_dir_all(&path) } else { fs::rename(&path, place) }
@@ -101,11 +101,16 @@ fn beside(path: &Path) -> std::path::PathBuf {
     path.with_file_name(format!(".{name}{PARTIAL}"))
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, error)),
+/// Removes a folder, or what is there in its place.
+fn remove(path: &Path) -> Result<()> {
+    match delete(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, error)),
         _ => Ok(()),
     }
+}
+
+fn delete(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 fn sync(folder: &Path) -> Result<()> {
@@ -137,6 +142,15 @@ mod tests {
         assert!(replace_folder(&folder, full).is_err());
         assert_eq!(fs::read(folder.join("weights")).unwrap(), b"old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "something half-written stayed");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("checkpoint-5");
+        fs::write(&folder, "").unwrap();
+        replace_folder(&folder, |folder| write_atomic(&folder.join("weights"), b"new")).unwrap();
+        assert!(folder.join("weights").exists() && !folder.with_extension("old").exists());
     }
 
     #[test]

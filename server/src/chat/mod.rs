@@ -179,7 +179,9 @@ impl Chat {
             io::Error::new(e.kind(), format!("cannot start the model's process {program}: {e}"))
         };
         let child = command.spawn().map_err(what)?;
-        child.id().map(end_before_server);
+        if let Some(pid) = child.id() {
+            end_before_server(pid);
+        }
         Ok(child)
     }
 

@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -21,12 +22,13 @@ pub struct RunLock {
 impl RunLock {
     /// Takes the folder, and notes down who did; fails with `WouldBlock` where another worker has it.
     pub fn take(run_dir: &Path) -> io::Result<RunLock> {
-        let mut file =
-            File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
+        let file = File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         if let Some(me) = ProcessId::current() {
-            file.set_len(0)?;
-            writeln!(file, "{} {} {}", me.pid(), me.start(), me.boot())?;
+            // An earlier note is written over before it is cut: on a full disk there is no room for another.
+            let note = format!("{} {} {}\n", me.pid(), me.start(), me.boot());
+            file.write_all_at(note.as_bytes(), 0)?;
+            file.set_len(note.len() as u64)?;
         }
         Ok(RunLock { _file: file })
     }

@@ -37,7 +37,8 @@ pub fn Pager(#[prop(into)] total: Signal<u64>, filter: RunFilter, page: u64) -> 
     let w = words();
     let link = move |page: u64, label: &'static str, test: &'static str| {
         let href = address(&filter.search, filter.state, page);
-        view! { <A href attr:class="button" attr:data-test=test>{label}</A> }
+        // Not the router's link: it would call each page the current one, as their paths are alike.
+        view! { <a href=href class="button" data-test=test>{label}</a> }
     };
     let body = move || {
         let total = total.get();
@@ -46,10 +47,10 @@ pub fn Pager(#[prop(into)] total: Signal<u64>, filter: RunFilter, page: u64) -> 
         }
         let last = total.div_ceil(PAGE).max(1);
         let (from, to) = ((page - 1).saturating_mul(PAGE), page.saturating_mul(PAGE).min(total));
-        let place = fill(
-            w.runs_place,
-            &[("from", &(from + 1).min(to).to_string()), ("to", &to.to_string()), ("n", &total.to_string())],
-        );
+        let place = (from < total).then(|| {
+            let [from, to, n] = [from + 1, to, total].map(|number| number.to_string());
+            fill(w.runs_place, &[("from", &from), ("to", &to), ("n", &n)])
+        });
         Some(view! {
             <nav class="pager" aria-label=w.runs_pages data-test="pager">
                 {(page > 1).then(|| link((page - 1).min(last), w.runs_newer, "newer"))}
