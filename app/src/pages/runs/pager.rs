@@ -1,11 +1,11 @@
 //! Long histories come a page at a time; the page is in the address, as search and filter are.
 
-use crate::components::link::A;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::filter::address;
 use crate::api::{BoardError, RunFilter, RunSummary};
+use crate::base::at;
 use crate::calls;
 use crate::i18n::{fill, words};
 
@@ -38,7 +38,7 @@ pub fn Pager(#[prop(into)] total: Signal<u64>, filter: RunFilter, page: u64) -> 
     let link = move |page: u64, label: &'static str, test: &'static str| {
         let href = address(&filter.search, filter.state, page);
         // Not the router's link: it would call each page the current one, as their paths are alike.
-        view! { <a href=href class="button" data-test=test>{label}</a> }
+        view! { <a href=at(&href) class="button" data-test=test>{label}</a> }
     };
     let body = move || {
         let total = total.get();
