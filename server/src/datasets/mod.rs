@@ -48,6 +48,8 @@ use upload::UploadError;
 const READ_WITHIN: Duration = Duration::from_secs(20);
 /// How long the check of a form looks at model and template for what is worth a remark.
 const EXAMINED_WITHIN: Duration = Duration::from_secs(5);
+/// How long it waits for others.
+const BUSY_WITHIN: Duration = Duration::from_secs(2);
 /// How long a page waits for numbers of rows; it comes without those that take longer.
 const COUNTS_WITHIN: Duration = Duration::from_millis(500);
 
@@ -92,7 +94,10 @@ impl Datasets {
     pub async fn examine(&self, recipe: &Recipe, worked: &Recipe) -> Examined {
         let model = recipe.model_name_or_path.clone();
         let ask = Ask::Examine { model, recipe: recipe.to_yaml(), worked: worked.to_yaml() };
-        match self.helpers.ask(&ask, EXAMINED_WITHIN).await {
+        // Where the helpers are busy, the form does not wait for them.
+        let asked = self.helpers.ask(&ask, EXAMINED_WITHIN);
+        let examined = tokio::time::timeout(EXAMINED_WITHIN + BUSY_WITHIN, asked).await;
+        match examined.unwrap_or_else(|_| Ok(Examined::default())) {
             Ok(examined) => examined,
             Err(e @ BoardError::Refused(_)) => {
                 Examined { remarks: vec![ask::unreadable(&e)], ..Examined::default() }
