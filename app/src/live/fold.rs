@@ -1,5 +1,7 @@
 //! Folds a run's events, in order and each once, into what the page shows.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use recipe::{Event, EventBody, Pace, Phase, Point, Recipe};
 
@@ -8,7 +10,9 @@ use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 use crate::i18n::{Lang, lang};
 
 /// Lines of log that a page keeps; the file has them all.
-const LOG_LINES: usize = 2000;
+const LOG_LINES: usize = 1000;
+/// Lines of a batch that are shown: more come in a moment than anyone reads, or a browser draws in it.
+const LINES_OF_BATCH: usize = 100;
 
 /// How large the training is; known once it has started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +31,7 @@ pub struct Fold {
     pub pace: RwSignal<Option<Pace>>,
     pub evals: RwSignal<Vec<EvalPoint>>,
     pub checkpoints: RwSignal<Vec<Checkpoint>>,
-    pub log: RwSignal<Vec<LogLine>>,
+    pub log: RwSignal<Vec<Arc<LogLine>>>,
     pub phase: RwSignal<Option<(Phase, Option<String>)>>,
     pub sizes: RwSignal<Sizes>,
     /// Number of the newest event folded in; 0 until the first back-fill has replaced the decimated
@@ -50,7 +54,7 @@ impl Fold {
         let kept = Recipe::parse_yaml(&detail.recipe, &[]).ok().and_then(|recipe| recipe.save_total_limit);
         let count = last_words.len();
         let said = detail.log.iter().filter_map(|event| LogLine::of(event, lang));
-        let log: Vec<LogLine> = said.chain(last_words.into_iter().map(LogLine::printed)).collect();
+        let log = said.chain(last_words.into_iter().map(LogLine::printed)).map(Arc::new).collect();
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
@@ -94,7 +98,7 @@ impl Fold {
                 self.last_words.set_value(lines.len());
                 self.log.update(|log| {
                     log.truncate(log.len().saturating_sub(before));
-                    log.extend(lines.into_iter().map(LogLine::printed));
+                    log.extend(lines.into_iter().map(LogLine::printed).map(Arc::new));
                 });
             }
         }
@@ -127,7 +131,10 @@ impl Fold {
         changed.metrics.then(|| self.points.notify());
         changed.evals.then(|| self.evals.notify());
         changed.checkpoints.then(|| self.checkpoints.notify());
-        changed.log.then(|| self.log.notify());
+        if !changed.lines.is_empty() {
+            self.last_words.set_value(0);
+            self.log.update(|lines| push_lines(lines, changed.lines));
+        }
         changed.phase.then(|| self.phase.notify());
         changed.summary.then(|| self.summary.notify());
     }
@@ -142,9 +149,7 @@ impl Fold {
     fn take(&self, event: Event, changed: &mut Changed) {
         let is_new = event.seq > self.page_seen.get_value();
         if let Some(line) = LogLine::of(&event, self.lang).filter(|_| is_new) {
-            self.log.update_untracked(|lines| push_line(lines, line));
-            self.last_words.set_value(0);
-            changed.log = true;
+            changed.lines.push(line);
         }
         match event.body {
             EventBody::Phase { phase, detail } => {
@@ -212,16 +217,22 @@ struct Changed {
     metrics: bool,
     evals: bool,
     checkpoints: bool,
-    log: bool,
+    lines: Vec<LogLine>,
     phase: bool,
     summary: bool,
 }
 
-fn push_line(lines: &mut Vec<LogLine>, line: LogLine) {
-    if lines.len() >= LOG_LINES {
-        lines.drain(..LOG_LINES / 4);
-    }
-    lines.push(line);
+/// Adds the last lines of a batch, and of steps no more than can be looked at.
+fn push_lines(lines: &mut Vec<Arc<LogLine>>, new: Vec<LogLine>) {
+    let mut too_many = new.len().saturating_sub(LINES_OF_BATCH);
+    let new = new.into_iter().filter(|line| {
+        let is_left_out = too_many > 0 && line.is_step;
+        too_many -= usize::from(is_left_out);
+        !is_left_out
+    });
+    lines.extend(new.map(Arc::new));
+    let over = lines.len().saturating_sub(LOG_LINES);
+    lines.drain(..over);
 }
 
 #[cfg(test)]
@@ -350,6 +361,16 @@ mod tests {
         let (_owner, fold) = fold();
         fold.apply(Frame::Backfill { events: vec![log(1, "first"), log(3, "second")] });
         assert_eq!(lines(&fold), ["first", "second"]);
+    }
+
+    #[test]
+    fn of_many_steps_in_a_moment_the_last_are_told() {
+        let (_owner, fold) = fold();
+        let steps = (3..1003).map(|seq| point(seq, seq));
+        fold.apply(Frame::Backfill { events: steps.chain([log(1003, "second")]).collect() });
+        let lines = lines(&fold);
+        assert_eq!((lines.len(), lines[0].as_str(), lines[100].as_str()), (101, "first", "second"));
+        assert!(lines[99].starts_with("Step 1\u{202f}002"), "{}", lines[99]);
     }
 
     #[test]

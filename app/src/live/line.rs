@@ -13,6 +13,8 @@ pub struct LogLine {
     pub time: Option<u64>,
     pub level: LogLevel,
     pub text: String,
+    /// One of the many that tell of a logged step.
+    pub is_step: bool,
 }
 
 impl LogLine {
@@ -53,12 +55,13 @@ impl LogLine {
             }
             EventBody::Phase { .. } | EventBody::Progress(_) => return None,
         };
-        Some(LogLine { seq: event.seq, time: Some(event.time), level, text })
+        let is_step = matches!(event.body, EventBody::Point(_));
+        Some(LogLine { seq: event.seq, time: Some(event.time), level, text, is_step })
     }
 
     /// A line that a worker printed and that is no event.
     pub fn printed(text: String) -> LogLine {
-        LogLine { seq: 0, time: None, level: LogLevel::Error, text }
+        LogLine { seq: 0, time: None, level: LogLevel::Error, text, is_step: false }
     }
 
     /// The line in a file: `2026-03-01T14:05:09Z WARNING …`.

@@ -1,5 +1,7 @@
 //! The run's log: searched, followed, and saved whole.
 
+use std::sync::Arc;
+
 use leptos::html::Div;
 use leptos::prelude::*;
 use recipe::LogLevel;
@@ -12,7 +14,7 @@ use crate::i18n::words;
 use crate::live::LogLine;
 
 #[component]
-pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
+pub fn LogView(log: RwSignal<Vec<Arc<LogLine>>>, id: String) -> AnyView {
     let w = words();
     let follow = RwSignal::new(true);
     let search = RwSignal::new(String::new());
@@ -35,20 +37,22 @@ pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
     };
     // A line keeps its place in the page for as long as it is shown: new ones are added to them. What is no event has
     // no number of its own.
-    let shown = Memo::new(move |_| {
+    let found = move |line: &LogLine| {
         let wanted = lowercase(search.read().trim());
-        let found = |line: &&LogLine| wanted.is_empty() || lowercase(&line.text).contains(&wanted);
+        wanted.is_empty() || lowercase(&line.text).contains(&wanted)
+    };
+    let shown = move || {
         log.with(|lines| {
-            let lines = lines.iter().filter(found);
+            let lines = lines.iter().filter(|line| found(line)).cloned().enumerate();
             lines
-                .enumerate()
-                .map(|(place, line)| (if line.seq == 0 { (0, place) } else { (line.seq, 0) }, line.clone()))
+                .map(|(place, line)| (if line.seq == 0 { (0, place) } else { (line.seq, 0) }, line))
                 .collect::<Vec<_>>()
         })
-    });
-    let nothing = move || match (log.with(Vec::is_empty), shown.with(Vec::is_empty)) {
+    };
+    let is_found = Memo::new(move |_| log.with(|lines| lines.iter().any(|line| found(line))));
+    let nothing = move || match (log.with(Vec::is_empty), is_found.get()) {
         (true, _) => w.run_log_empty,
-        (false, true) => w.run_log_none,
+        (false, false) => w.run_log_none,
         _ => "",
     };
     view! {
@@ -87,7 +91,7 @@ pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
         </div>
         <div class="log" node_ref=view tabindex="0" role="log" aria-live="off" aria-label=w.run_log data-test="log" on:scroll=on_scroll>
             <p class="muted" hidden=move || nothing().is_empty()>{nothing}</p>
-            <For each=move || shown.get() key=|(key, _)| *key let((_, line))>
+            <For each=shown key=|(key, _)| *key let((_, line))>
                 <Line line/>
             </For>
         </div>
@@ -96,7 +100,7 @@ pub fn LogView(log: RwSignal<Vec<LogLine>>, id: String) -> AnyView {
 }
 
 #[component]
-fn Line(line: LogLine) -> impl IntoView {
+fn Line(line: Arc<LogLine>) -> impl IntoView {
     let level = match line.level {
         LogLevel::Info => "info",
         LogLevel::Warning => "warning",

@@ -1,5 +1,7 @@
 //! Log and configuration, one at a time.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 
 use super::log::LogView;
@@ -8,7 +10,7 @@ use crate::i18n::words;
 use crate::live::LogLine;
 
 #[component]
-pub fn Panels(log: RwSignal<Vec<LogLine>>, recipe: String, id: String) -> AnyView {
+pub fn Panels(log: RwSignal<Vec<Arc<LogLine>>>, recipe: String, id: String) -> AnyView {
     let w = words();
     let shows_config = RwSignal::new(false);
     let recipe = Signal::stored(recipe);
