@@ -100,7 +100,6 @@ test('launch, watch, reload, stop, resume, finish, chat', async t => {
   await isLive(page);
   await part(page, 'chat-with').click();
   await page.waitForURL(/\/chat/);
-  await part(page, 'load').click();
   const status = part(page, 'chat-status');
   await until('the model to be loaded', async () => {
     const now = await status.getAttribute('data-state');
