@@ -3,6 +3,7 @@
 use std::{collections::HashSet, ops::Range};
 
 use anyhow::Context;
+use rustc_demangle::demangle;
 use wasmparser::{
     KnownCustom, Name, NameSectionReader, Parser, Payload, RelocAddendKind, RelocationEntry, TypeRef,
 };
@@ -136,14 +137,20 @@ fn idle_functions(names: NameSectionReader<'_>) -> anyhow::Result<HashSet<usize>
         let Name::Function(functions) = part? else { continue };
         for function in functions {
             let function = function?;
-            let rest = function.name.split_once(NEVER_CALLED).map(|(_, rest)| rest);
-            let of_future = rest.is_some_and(|rest| rest.contains("closure"));
-            if of_future && !function.name.contains("drop_in_place") {
+            if is_body_of_future(function.name) {
                 idle.insert(function.index as usize);
             }
         }
     }
     Ok(idle)
+}
+
+/// Whether a function is such a method's future itself: functions within it may be merged with equal ones that run.
+fn is_body_of_future(symbol: &str) -> bool {
+    let name = format!("{:#}", demangle(symbol));
+    let Some((before, within)) = name.split_once(NEVER_CALLED) else { return false };
+    let mut parts = within.split("::").filter(|part| !part.is_empty()).peekable();
+    parts.peek().is_some() && parts.all(|part| part.contains("closure")) && !before.contains("drop_in_place")
 }
 
 /// The section with these entries, as the linking convention of WebAssembly's tools lays it out.
@@ -194,6 +201,22 @@ mod tests {
     use wasmparser::BinaryReader;
 
     use super::*;
+
+    #[test]
+    fn a_future_is_told_from_what_is_within_it() {
+        let future = "_ZN6tachys13hydrate_async28_$u7b$$u7b$closure$u7d$$u7d$17hf5d0be49db5556f3E";
+        let within = "_ZN6tachys13hydrate_async28_$u7b$$u7b$closure$u7d$$u7d$7inner_117hf5d0be49db5556f3E";
+        let method = "_ZN6tachys13hydrate_async17hf5d0be49db5556f3E";
+        assert!(is_body_of_future(future));
+        for other in [
+            within,
+            method,
+            "tachys::hydrate",
+            "core::ptr::drop_in_place<tachys::hydrate_async::{{closure}}>",
+        ] {
+            assert!(!is_body_of_future(other), "{other}");
+        }
+    }
 
     #[test]
     fn numbers_are_read_back() {
