@@ -22,7 +22,7 @@ export async function pageOf(t, browser, options = {}) {
   page.on('console', message => {
     // The browser reports by itself that a connection was cut or left, and that the server refused something; some
     // tests see to that.
-    const cut = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|loading was aborted|status of 4\d\d/;
+    const cut = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|loading was aborted|Failed to fetch|status of 4\d\d/;
     if (['error', 'warning'].includes(message.type()) && !cut.test(message.text())) complaints.push(message.text());
   });
   page.on('pageerror', error => complaints.push(error.message));

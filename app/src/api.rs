@@ -66,6 +66,8 @@ pub struct RunDetail {
     pub evals: Vec<EvalPoint>,
     /// Those that are there, oldest first.
     pub checkpoints: Vec<Checkpoint>,
+    /// So many of them are kept, where the recipe says so.
+    pub save_total_limit: Option<usize>,
     /// The last events that the log has a line of, oldest first.
     pub log: Vec<Event>,
     /// What a worker that ended badly printed last.

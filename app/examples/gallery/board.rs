@@ -170,6 +170,7 @@ impl Board for Memory {
             checkpoints: vec![],
             log: sample::log(),
             last_words: vec![],
+            save_total_limit: None,
             last_seq: run.events.last().map_or(0, |event| event.seq),
         })
     }

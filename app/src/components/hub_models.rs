@@ -5,8 +5,13 @@ use leptos::prelude::*;
 /// The list's identifier, for the `list` of an input.
 pub const ID: &str = "hub-models";
 
+/// The browser knows the names: the page need not carry them.
 #[component]
 pub fn HubModels() -> impl IntoView {
-    let names = recipe::registry::models().map(|model| view! { <option value=model.hub_id></option> });
-    view! { <datalist id=ID>{names.collect_view()}</datalist> }
+    let names = || {
+        recipe::registry::models().map(|model| view! { <option value=model.hub_id></option> }).collect_view()
+    };
+    let is_here = RwSignal::new(false);
+    Effect::new(move |_| is_here.set(true));
+    view! { <datalist id=ID>{move || is_here.get().then(names)}</datalist> }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use recipe::{Event, EventBody, Pace, Phase, Point, Recipe};
+use recipe::{Event, EventBody, Pace, Phase, Point};
 
 use super::LogLine;
 use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
@@ -51,7 +51,6 @@ impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
         let RunDetail { trainable_params, total_params, num_examples, last_words, .. } = detail;
         let lang = lang();
-        let kept = Recipe::parse_yaml(&detail.recipe, &[]).ok().and_then(|recipe| recipe.save_total_limit);
         let count = last_words.len();
         let said = detail.log.iter().filter_map(|event| LogLine::of(event, lang));
         let log = said.chain(last_words.into_iter().map(LogLine::printed)).map(Arc::new).collect();
@@ -68,7 +67,7 @@ impl Fold {
             page_seen: StoredValue::new(detail.last_seq),
             last_words: StoredValue::new(count),
             lang,
-            kept,
+            kept: detail.save_total_limit,
         }
     }
 
@@ -241,10 +240,10 @@ mod tests {
     use recipe::{LogLevel, RunState};
 
     fn fold() -> (Owner, Fold) {
-        fold_of("")
+        fold_of(None)
     }
 
-    fn fold_of(recipe: &str) -> (Owner, Fold) {
+    fn fold_of(save_total_limit: Option<usize>) -> (Owner, Fold) {
         let owner = Owner::new();
         owner.set();
         let summary = RunSummary {
@@ -267,7 +266,8 @@ mod tests {
         };
         let fold = Fold::new(RunDetail {
             summary,
-            recipe: recipe.into(),
+            recipe: String::new(),
+            save_total_limit,
             output_dir: String::new(),
             trainable_params: None,
             total_params: None,
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn checkpoints_are_those_that_are_there() {
-        let (_owner, fold) = fold_of("save_total_limit: 2\n");
+        let (_owner, fold) = fold_of(Some(2));
         let checkpoint = |seq, step| {
             let body = EventBody::Checkpoint { step, path: format!("checkpoint-{step}") };
             Event { seq, time: 0, body }

@@ -18,7 +18,7 @@ use app::{
     },
     prefs::Preferences,
 };
-use recipe::Problem;
+use recipe::{Problem, Recipe};
 
 use crate::{
     chat::Chat,
@@ -73,6 +73,7 @@ impl ServerBoard {
         let mut checkpoints = store.checkpoints(id).await.map_err(of_store)?;
         // `save_total_limit`, or someone on this machine, may have removed some.
         checkpoints.retain(|checkpoint| output.join(&checkpoint.path).is_dir());
+        let recipe = Recipe::parse_yaml(&run.recipe, &[]);
         Ok(RunDetail {
             summary: run.summary(),
             output_dir: output.display().to_string(),
@@ -84,6 +85,7 @@ impl ServerBoard {
             checkpoints,
             log,
             last_words: self.pool.last_words(id, run.state),
+            save_total_limit: recipe.ok().and_then(|recipe| recipe.save_total_limit),
             last_seq: run.last_seq,
             recipe: run.recipe,
         })

@@ -130,7 +130,7 @@ fn Search(picker: Picker) -> impl IntoView {
 #[component]
 fn HubSets(picker: Picker, entries: Vec<DatasetEntry>) -> impl IntoView {
     let w = words();
-    let stored = StoredValue::new(entries.clone());
+    let stored = StoredValue::new(entries);
     let shown =
         move || stored.with_value(|entries| entries.iter().filter(|entry| picker.shows(entry)).count());
     let is_wanted = Memo::new(move |_| {
@@ -140,7 +140,11 @@ fn HubSets(picker: Picker, entries: Vec<DatasetEntry>) -> impl IntoView {
     view! {
         <details class="hub-sets" open=move || is_wanted.get() hidden=move || shown() == 0>
             <summary>{move || fill(w.new_data_on_hubs, &[("n", &shown().to_string())])}</summary>
-            <ul class="ticks">{entries.into_iter().map(|entry| view! { <Tick picker entry/> }).collect_view()}</ul>
+            // The page does not carry what is folded away.
+            {move || picker.form.ready.get().then(|| {
+                let ticks = stored.with_value(|entries| entries.iter().cloned().map(|entry| view! { <Tick picker entry/> }).collect_view());
+                view! { <ul class="ticks">{ticks}</ul> }
+            })}
         </details>
     }
 }
