@@ -50,7 +50,32 @@ const SAID: &[(&str, &str)] = &[
     ("the engine broke: {}", "引擎出错：{}"),
     ("asked to stop after the current step", "已请求在当前步后停止"),
     ("cancelled", "已取消"),
+    ("cancelled: steps after the last checkpoint are lost", "已取消：上一个检查点之后的步骤已丢失"),
+    ("stopped after step {}, with a checkpoint", "在第 {} 步后停止，已保存检查点"),
     ("stopped before training began", "在训练开始前停止"),
+    ("stopped before training went on", "在继续训练前停止"),
+    (
+        "its worker stood still and was ended: steps after the last checkpoint are lost",
+        "训练进程停滞，已被结束：上一个检查点之后的步骤已丢失",
+    ),
+    ("the server ended: {}", "服务器已关闭：{}"),
+    ("resumed: the server is back", "服务器已恢复，继续训练"),
+    ("goes on by itself after it was cut off, from its beginning", "中断后自动继续，从头开始"),
+    ("goes on by itself after it was cut off, from step {}", "中断后自动继续，从第 {} 步开始"),
+    ("cut off after step {}: the machine went down", "在第 {} 步后中断：机器已关闭"),
+    (
+        "cut off after step {}: the worker was gone when the server came back, as when a container or both of them are \
+         killed",
+        "在第 {} 步后中断：服务器恢复时训练进程已不在，例如容器或两者被终止",
+    ),
+    (
+        "the worker was killed (signal 9): by the system for want of memory, or by someone on this machine{}",
+        "训练进程被终止（信号 9）：系统因内存不足，或由本机用户终止{}",
+    ),
+    (
+        "the worker ended with exit code {} and no account of its end{}",
+        "训练进程以退出码 {} 结束，未说明原因{}",
+    ),
     ("the server ends: stopping after the current step", "服务器即将关闭：当前步后停止"),
     ("cannot start a worker: {}", "无法启动训练进程：{}"),
     ("cannot {} {}: {}", "无法执行（{}）{}：{}"),
@@ -105,6 +130,11 @@ mod tests {
             ),
             ("cancelled", "已取消"),
             ("cancelled by nobody", "cancelled by nobody"),
+            ("stopped after step 12, with a checkpoint", "在第 12 步后停止，已保存检查点"),
+            (
+                "the worker ended with exit code 1 and no account of its end; its last words: no",
+                "训练进程以退出码 1 结束，未说明原因; its last words: no",
+            ),
             ("First example:\nDataset \"x\": 1 rows.", "第一个样本：\nDataset \"x\": 1 rows."),
             ("", ""),
         ];
