@@ -45,19 +45,18 @@ pub fn keep(talk: Talk) {
         ready.set(true);
     });
     Effect::new(move |_| {
-        // While an answer comes its text changes all the time; it is kept when it is complete.
-        if !ready.get() || talk.answering.get() && talk.turns.with(Vec::len).is_multiple_of(2) {
-            return;
-        }
-        if let Ok(text) = serde_json::to_string(&kept(talk)) {
+        let kept = kept(talk);
+        if let (true, Ok(text)) = (ready.get(), serde_json::to_string(&kept)) {
             browser::keep(PLACE, &text);
         }
     });
 }
 
+/// The talk as it stands. An answer that comes changes all the time: it is kept when it is complete, its question before.
 fn kept(talk: Talk) -> Kept {
+    let coming = usize::from(talk.answering.get());
     let turns = talk.turns.with(|turns| {
-        let kept = turns.iter().map(|turn| KeptTurn {
+        let kept = turns.iter().take(turns.len().saturating_sub(coming)).map(|turn| KeptTurn {
             role: turn.role,
             text: turn.text.get(),
             note: turn.note.get(),
@@ -93,6 +92,8 @@ mod tests {
         talk.system.set("Be brief.".into());
         talk.sampling.update(|sampling| sampling.top_k = 7);
         let left = kept(talk);
+        talk.answering.set(true);
+        assert_eq!(kept(talk).turns, left.turns[..1], "the question alone while its answer comes");
         let fresh = Talk::new();
         take_up(fresh, serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap());
         assert_eq!(kept(fresh), left);
