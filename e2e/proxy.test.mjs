@@ -77,6 +77,12 @@ for (const { title, host = '', folder = '', takesOff } of WAYS) {
     await hydrated(page);
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-CN');
 
+    const kept = () => page.evaluate(() => [sessionStorage, localStorage].flatMap(Object.keys));
+    assert.notDeepEqual(await kept(), [], 'the talk is kept');
+    await part(page, 'log-out').click();
+    await page.waitForURL(`${url}/login`);
+    assert.deepEqual(await kept(), [], 'and goes with who held it');
+
     const astray = asked.filter(address => address.startsWith('http') && !address.startsWith(`${url}/`));
     assert.deepEqual(astray, [], 'all of the board lies in its folder');
     // On a busy machine Chromium wonders why what is loaded ahead is not used yet.

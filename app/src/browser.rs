@@ -91,22 +91,36 @@ mod here {
         (is_hydrating() && !text.is_empty()).then_some(text)
     }
 
+    /// Begins the names that texts are kept under: other programs of this origin have theirs.
+    const OURS: &str = "chandler:";
+
     /// Keeps a text under a name, for this tab and for those that are opened later.
     pub fn keep(name: &str, text: &str) {
         for storage in storages() {
             // A full or forbidden storage keeps nothing; the page works without.
-            let _ = storage.set_item(name, text);
+            let _ = storage.set_item(&format!("{OURS}{name}"), text);
         }
     }
 
     /// The text that this tab, or else the last one to do so, has kept.
     pub fn kept(name: &str) -> Option<String> {
-        storages().find_map(|storage| storage.get_item(name).ok()?)
+        storages().find_map(|storage| storage.get_item(&format!("{OURS}{name}")).ok()?)
     }
 
     pub fn forget(name: &str) {
         for storage in storages() {
-            let _ = storage.remove_item(name);
+            let _ = storage.remove_item(&format!("{OURS}{name}"));
+        }
+    }
+
+    /// Forgets all that this tab and those before it have kept.
+    pub fn forget_all() {
+        for storage in storages() {
+            let count = storage.length().unwrap_or(0);
+            let names: Vec<String> = (0..count).filter_map(|index| storage.key(index).ok()?).collect();
+            for name in names.iter().filter(|name| name.starts_with(OURS)) {
+                let _ = storage.remove_item(name);
+            }
         }
     }
 
@@ -319,6 +333,8 @@ mod elsewhere {
     }
 
     pub fn forget(_name: &str) {}
+
+    pub fn forget_all() {}
 
     pub fn focus(_selector: &str) {}
 

@@ -85,6 +85,18 @@ pub async fn choices() -> Result<FormChoices, BoardError> {
     board()?.choices().await
 }
 
+/// Repositories of the models that Chandler knows by name.
+#[server(endpoint = "hub_models", input = GetUrl, output = TextJson)]
+pub async fn hub_models() -> Result<Vec<String>, BoardError> {
+    Ok(recipe::registry::models().map(|model| model.hub_id.to_owned()).collect())
+}
+
+/// The template that is known to fit a model, by its name.
+#[server(endpoint = "known_template", input = GetUrl, output = TextJson)]
+pub async fn known_template(model: String) -> Result<Option<String>, BoardError> {
+    Ok(recipe::registry::template_for(&model).map(str::to_owned))
+}
+
 #[server(endpoint = "chat_targets", input = GetUrl, output = TextJson)]
 pub async fn chat_targets(wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
     board()?.chat_targets(wanted).await

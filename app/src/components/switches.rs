@@ -86,12 +86,12 @@ pub fn ThemeSwitch() -> impl IntoView {
     }
 }
 
-/// Ends the session; the password is asked for again.
+/// Ends the session; the password is asked for again. What the browser kept for the pages goes with it.
 #[component]
 pub fn LogOut() -> impl IntoView {
     let w = words();
     view! {
-        <form method="post" action=at("/logout")>
+        <form method="post" action=at("/logout") on:submit=move |_| browser::forget_all()>
             <button type="submit" class="nav-switch" data-test="log-out" title=w.nav_log_out aria-label=w.nav_log_out>
                 <Icon name=IconName::LogOut/>
             </button>

@@ -173,7 +173,7 @@ pub fn TargetPanel(
                     prop:value=move || hub_name().unwrap_or_default()
                     on:input:target=move |event| chosen.set(format!("{ON_HUB}{}", event.target().value().trim()))
                 />
-                <HubModels/>
+                <HubModels wanted=Signal::derive(move || hub_name().is_some())/>
             </label>
             {move || {
                 let siblings = siblings();

@@ -1,11 +1,16 @@
 //! The fields with something to pick from: model and template.
 
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use recipe::Argument;
 
 use super::field::{Labelled, field_id};
 use super::form::Form;
 use crate::api::{FormChoices, ModelChoice, ModelFacts};
+use crate::calls;
 use crate::components::hub_models::{self, HubModels};
 use crate::format;
 use crate::i18n::{fill, words};
@@ -16,20 +21,33 @@ pub const OTHER: &str = "\u{2026}";
 /// The name of the control that such a path is typed into.
 pub const TYPED: &str = "typed-model";
 
+/// The server is asked for the template of a name when nothing was typed for so long.
+const PAUSE: Duration = Duration::from_millis(200);
+
 #[component]
 pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
     let w = words();
     let path = form.field(argument.key);
-    let is_listed =
-        move |path: &str| choices.with_value(|choices| choices.models.iter().any(|model| model.path == path));
-    let other = RwSignal::new(path.with_untracked(|path| !path.is_empty() && !is_listed(path)));
+    let listed = move |path: &str| {
+        choices.with_value(|choices| choices.models.iter().find(|model| model.path == path).cloned())
+    };
+    let other = RwSignal::new(path.with_untracked(|path| !path.is_empty() && listed(path).is_none()));
     // A recipe that is loaded may name a model that is not in the list.
     Effect::new(move |_| {
         let path = path.get();
         if !path.is_empty() {
-            other.set(!is_listed(&path));
+            other.set(listed(&path).is_none());
         }
     });
+    // Fills in what suits a model of the list: its template, and values for its size.
+    let suit = move |path: &str| {
+        let model = listed(path);
+        if let Some(model) = &model {
+            form.suit_template(model.template.clone());
+            form.suit(model.facts());
+        }
+        model.is_some()
+    };
     let choose = move |chosen: String| {
         form.touch(argument.key);
         other.set(chosen == OTHER);
@@ -37,8 +55,30 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
             path.set(String::new());
             return;
         }
-        suit(form, choices, &chosen);
+        suit(&chosen);
         path.set(chosen);
+    };
+    let mut suit_template = debounce(PAUSE, move |typed: String| {
+        spawn_local(async move {
+            // Where the server does not answer, the template is chosen by hand.
+            let known = calls::known_template(typed.clone()).await;
+            if let Ok(known) = known
+                && path.try_with_untracked(|path| *path == typed) == Some(true)
+            {
+                form.suit_template(known);
+            }
+        });
+    });
+    // Of a model that is not in the list only its name is known; the server may know more, and says so when it
+    // checks the recipe.
+    let mut type_in = move |typed: String| {
+        form.touch(argument.key);
+        if !suit(&typed) {
+            form.suit(ModelFacts { parameters: recipe::registry::size_in_name(&typed), context: None });
+            suit_template(typed.clone());
+        }
+        path.set(typed);
+        other.set(true);
     };
     let option = move |model: ModelChoice| {
         let size = model.parameters.map(|count| format!(" · {}", format::large(count))).unwrap_or_default();
@@ -92,29 +132,12 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
                 list=hub_models::ID
                 hidden=move || !other.get()
                 prop:value=move || path.get()
-                on:input:target=move |event| {
-                    form.touch(argument.key);
-                    let typed = event.target().value();
-                    suit(form, choices, &typed);
-                    path.set(typed);
-                    other.set(true);
-                }
+                on:input:target=move |event| type_in(event.target().value())
             />
-            <HubModels/>
+            <HubModels wanted=other/>
         </Labelled>
     }
     .into_any()
-}
-
-/// Fills in what suits a model: its template, and values for its size. Of a model that is not in the list only its name
-/// is known; the server may know more, and says so when it checks the recipe.
-fn suit(form: Form, choices: StoredValue<FormChoices>, path: &str) {
-    let listed =
-        choices.with_value(|choices| choices.models.iter().find(|model| model.path == path).cloned());
-    let template = listed.as_ref().and_then(|model| model.template.clone());
-    form.suit_template(template.or_else(|| recipe::registry::template_for(path).map(str::to_owned)));
-    let named = || ModelFacts { parameters: recipe::registry::size_in_name(path), context: None };
-    form.suit(listed.map_or_else(named, |model| model.facts()));
 }
 
 #[component]
