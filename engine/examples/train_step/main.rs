@@ -13,7 +13,7 @@ use std::time::Instant;
 use engine::autograd::ParamGradients;
 use engine::families::{self, Config};
 use engine::model::{Batch, Decoder, LoraSettings, Pass, Tuning};
-use engine::optim::{AdamW, AdamWSettings};
+use engine::optim::{AdamW, Group, Optimizer};
 use engine::rng::Rng;
 use engine::weights::InitialSource;
 use serde_json::{Value, json};
@@ -124,8 +124,8 @@ fn steps() -> Result<(), Box<dyn Error>> {
         let labels: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
         batch.push(&ids, &labels);
     }
-    let settings = AdamWSettings { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
-    let mut optimizer = AdamW::new(settings);
+    let mut optimizer = Optimizer::new(Box::new(AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 }));
+    let groups = Group::of(&trainable, 0.0);
     let mut grads = ParamGradients::default();
     let (mut times, mut losses) = (Vec::new(), Vec::new());
     for _ in 0..arguments.steps {
@@ -135,7 +135,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         let scale = 1.0 / batch.labels.len() as f32;
         losses.push(decoder.accumulate(&batch, &pass, scale, &mut grads)?);
         let clip = (1.0 / (grads.global_norm()? + 1e-6)).min(1.0);
-        optimizer.step(&trainable, &grads, 1e-4, clip)?;
+        optimizer.step(&groups, &grads, 1e-4, clip)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let peak_mb = engine::memory::peak().map(|bytes| bytes as f64 / (1 << 20) as f64);

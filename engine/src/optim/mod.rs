@@ -1,7 +1,56 @@
 //! Optimisers and learning-rate schedules.
+//!
+//! An optimiser is a [`Rule`] by which one parameter moves; what it remembers of each, and how that is saved, is the
+//! [`Optimizer`]'s.
 
 mod adamw;
+mod optimizer;
 mod schedule;
 
-pub use adamw::{AdamW, AdamWSettings, Moments};
+use candle_core::Tensor;
+
+use crate::Result;
+use crate::autograd::Param;
+
+pub use adamw::AdamW;
+pub use optimizer::{Group, Optimizer};
 pub use schedule::Schedule;
+
+/// How one parameter moves in a step.
+pub trait Rule: Send + Sync {
+    /// What is remembered of a parameter before its first step.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    fn start(&self, param: &Param) -> Result<Memory>;
+
+    /// Moves a parameter by its gradient, in place: the model's parts share its tensor.
+    ///
+    /// # Errors
+    /// If an operation fails on the parameter's device.
+    fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()>;
+}
+
+/// What a rule remembers of a parameter between steps: tensors, by their names in checkpoints.
+pub type Memory = Vec<(&'static str, Tensor)>;
+
+/// What a step is made with, for one parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Counts from 1.
+    pub number: u64,
+    /// The learning rate.
+    pub rate: f64,
+    /// The weight decay.
+    pub decay: f64,
+    /// What gradients are multiplied by, so that their norm keeps to its limit.
+    pub clip: f64,
+}
+
+/// Writes a parameter's new values in place: the model's parts share its tensor.
+fn assign(param: &Param, values: &Tensor) -> Result<()> {
+    Ok(param.tensor.slice_set(values, 0, 0)?)
+}
+
+#[cfg(test)]
+mod tests;

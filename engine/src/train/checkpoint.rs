@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use super::digests;
 use super::resume::{checkpoints, step_of};
 use super::setup::Loaded;
-use crate::optim::{AdamW, Moments};
-use crate::weights::{replace_folder, save_tensors, write_json};
+use crate::optim::Optimizer;
+use crate::weights::{replace_folder, write_json};
 use crate::{Error, Result};
 
 const STATE: &str = "chandler_state.json";
-const OPTIMIZER: &str = "optimizer.safetensors";
+pub const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// The checkpoint whose evaluation was the best so far.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -133,7 +132,7 @@ fn sizes(folder: &Path) -> Result<BTreeMap<String, u64>> {
 pub fn save(
     output: &Path,
     loaded: &Loaded,
-    optimizer: &AdamW,
+    optimizer: &Optimizer,
     state: &State,
     trainer_state: &serde_json::Value,
     (limit, model_only): (Option<usize>, bool),
@@ -143,7 +142,7 @@ pub fn save(
         loaded.save(folder, true)?;
         write_json(&folder.join("trainer_state.json"), trainer_state)?;
         if !model_only {
-            save_optimizer(loaded, optimizer, &folder.join(OPTIMIZER))?;
+            optimizer.save(&loaded.decoder.trainable(), &folder.join(OPTIMIZER))?;
             let state = State { files: sizes(folder)?, ..state.clone() };
             let state =
                 serde_json::to_value(state).map_err(|error| Error::file(folder, error.to_string()))?;
@@ -163,36 +162,4 @@ pub fn save(
         }
     }
     Ok(name)
-}
-
-fn save_optimizer(loaded: &Loaded, optimizer: &AdamW, path: &Path) -> Result<()> {
-    let mut tensors: Vec<(String, Tensor)> = Vec::new();
-    for param in loaded.decoder.trainable() {
-        if let Some(moments) = optimizer.moments(&param) {
-            tensors.push((format!("{}.first", param.name), moments.first.clone()));
-            tensors.push((format!("{}.second", param.name), moments.second.clone()));
-        }
-    }
-    save_tensors(&tensors, path)
-}
-
-/// Gives the optimiser back the state of a checkpoint.
-pub fn load_optimizer(folder: &Path, loaded: &Loaded, optimizer: &mut AdamW, step: u64) -> Result<()> {
-    let path = folder.join(OPTIMIZER);
-    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu)
-        .map_err(|error| Error::file(&path, format!("is not a readable safetensors file: {error}")))?;
-    for param in loaded.decoder.trainable() {
-        let mut take = |part: &str| {
-            let name = format!("{}.{part}", param.name);
-            let tensor = tensors.remove(&name).filter(|tensor| tensor.dims() == param.tensor.dims());
-            let tensor = tensor.ok_or_else(|| {
-                Error::file(&path, format!("has no tensor `{name}` of shape {:?}", param.tensor.dims()))
-            })?;
-            Ok::<_, Error>(tensor.to_device(param.tensor.device())?)
-        };
-        let moments = Moments { first: take("first")?, second: take("second")? };
-        optimizer.set_moments(&param, moments);
-    }
-    optimizer.steps = step;
-    Ok(())
 }

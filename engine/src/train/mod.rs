@@ -22,10 +22,11 @@ use std::time::Duration;
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe};
 
 use crate::hub;
-use crate::optim::{AdamW, AdamWSettings};
+use crate::optim::Optimizer;
 use crate::text;
 use crate::weights::clear_partial;
 use crate::{Error, Result};
+use resume::Start;
 
 pub use evaluate::Evaluation;
 pub use plan::Plan;
@@ -117,14 +118,14 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
 struct Model {
     loaded: setup::Loaded,
     template: text::Template,
-    optimizer: AdamW,
+    optimizer: Optimizer,
 }
 
 /// Loads the recipe's model from `folder`, and what is trained as the checkpoint has it.
 fn load(
     recipe: &Recipe,
     folder: &Path,
-    start: Option<&resume::Start>,
+    start: Option<&Start>,
     sink: Sink,
     stop: &Arc<AtomicBool>,
 ) -> Result<Model> {
@@ -136,14 +137,9 @@ fn load(
         text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.map(|start| start.folder.as_path());
     let loaded = setup::load(recipe, base, &template, checkpoint, &mut log)?;
-    let mut optimizer = AdamW::new(AdamWSettings {
-        beta1: recipe.adam_beta1,
-        beta2: recipe.adam_beta2,
-        eps: recipe.adam_epsilon,
-        weight_decay: recipe.weight_decay,
-    });
-    if let Some(start) = start {
-        checkpoint::load_optimizer(&start.folder, &loaded, &mut optimizer, start.state.step)?;
+    let mut optimizer = Optimizer::of(recipe);
+    if let Some(Start { folder, state }) = start {
+        optimizer.load(&loaded.decoder.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
     }
     Ok(Model { loaded, template, optimizer })
 }

@@ -21,7 +21,7 @@ use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::model::{Batch, Noise, Pass};
 use crate::ops::Balance;
-use crate::optim::{AdamW, Schedule};
+use crate::optim::{Group, Optimizer, Schedule};
 use crate::text::{self, Example, Prepared};
 use crate::{Error, Result};
 
@@ -31,9 +31,11 @@ pub struct Trainer<'a> {
     loaded: Loaded,
     data: Prepared,
     trainable: Vec<Arc<Param>>,
+    /// The trainable parameters as the optimiser moves them.
+    groups: Vec<Group>,
     plan: Plan,
     schedule: Schedule,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     grads: ParamGradients,
     state: State,
     /// Epochs done after the last step of this attempt.
@@ -68,7 +70,7 @@ impl<'a> Trainer<'a> {
         recipe: &'a Recipe,
         loaded: Loaded,
         data: Prepared,
-        optimizer: AdamW,
+        optimizer: Optimizer,
         start: Option<Start>,
     ) -> Result<Self> {
         let plan = Plan::new(recipe, data.train.len());
@@ -82,8 +84,10 @@ impl<'a> Trainer<'a> {
             None => State { seed: recipe.seed, examples, ..State::default() },
         };
         let output = PathBuf::from(&recipe.output_dir);
+        let trainable = loaded.decoder.trainable();
         Ok(Trainer {
-            trainable: loaded.decoder.trainable(),
+            groups: Group::of(&trainable, recipe.weight_decay),
+            trainable,
             log: TrainerLog::open(&output, state.step)?,
             board: TensorBoard::open(recipe, &output, state.step)?,
             stopwatch: Stopwatch::start(&state),
@@ -200,7 +204,7 @@ impl<'a> Trainer<'a> {
         self.epoch.unwrap_or_else(|| self.plan.step(self.state.step.saturating_sub(1)).epoch)
     }
 
-    /// One optimiser step: forward and backward of its micro-batches, clipping, AdamW.
+    /// One optimiser step: forward and backward of its micro-batches, clipping, the optimiser's move.
     fn step(&mut self, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
         // transformers divides by all labels of the accumulated batch, a sequence's first token included
         // although nothing predicts it.
@@ -250,7 +254,7 @@ impl<'a> Trainer<'a> {
         let limit = self.recipe.max_grad_norm;
         let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
         let rate = self.schedule.rate(done);
-        self.optimizer.step(&self.trainable, &self.grads, rate, clip)?;
+        self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
         Ok(StepResult { loss, grad_norm, rate })
     }
 

@@ -1,0 +1,130 @@
+//! A rule with what it remembers of each parameter, and the groups that parameters are moved in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use recipe::Recipe;
+
+use super::{AdamW, Memory, Rule, Step};
+use crate::autograd::{Param, ParamGradients, ParamId};
+use crate::weights::save_tensors;
+use crate::{Error, Result};
+
+/// Parameters that move alike.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub params: Vec<Arc<Param>>,
+    /// Factor on the schedule's learning rate.
+    pub rate_scale: f64,
+    /// The weight decay.
+    pub decay: f64,
+}
+
+impl Group {
+    /// The groups of a model's parameters: matrices decay; norms and biases do not, as in transformers.
+    pub fn of(params: &[Arc<Param>], decay: f64) -> Vec<Group> {
+        let decays = |param: &Arc<Param>| param.tensor.dims().len() > 1 && !param.name.contains("norm");
+        let (matrices, rest) = params.iter().cloned().partition(decays);
+        let group = |params, decay| Group { params, rate_scale: 1.0, decay };
+        vec![group(matrices, decay), group(rest, 0.0)]
+    }
+}
+
+/// An optimiser and its state.
+pub struct Optimizer {
+    rule: Box<dyn Rule>,
+    /// Steps taken so far.
+    steps: u64,
+    memory: BTreeMap<ParamId, Memory>,
+}
+
+impl Optimizer {
+    pub fn new(rule: Box<dyn Rule>) -> Optimizer {
+        Optimizer { rule, steps: 0, memory: BTreeMap::new() }
+    }
+
+    /// The one that a recipe asks for.
+    pub fn of(recipe: &Recipe) -> Optimizer {
+        Optimizer::new(Box::new(AdamW {
+            beta1: recipe.adam_beta1,
+            beta2: recipe.adam_beta2,
+            eps: recipe.adam_epsilon,
+        }))
+    }
+
+    /// Moves each parameter that has a gradient; `clip` multiplies the gradients.
+    ///
+    /// # Errors
+    /// If an operation fails on a parameter's device.
+    pub fn step(&mut self, groups: &[Group], grads: &ParamGradients, rate: f64, clip: f64) -> Result<()> {
+        self.steps += 1;
+        for group in groups {
+            let step = Step { number: self.steps, rate: rate * group.rate_scale, decay: group.decay, clip };
+            for param in &group.params {
+                let Some(gradient) = grads.get(param.id) else { continue };
+                let mut memory = match self.memory.remove(&param.id) {
+                    Some(memory) => memory,
+                    None => self.rule.start(param)?,
+                };
+                self.rule.update(param, gradient, &mut memory, &step)?;
+                self.memory.insert(param.id, memory);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is remembered of parameters.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, params: &[Arc<Param>], path: &Path) -> Result<()> {
+        let memories = params.iter().filter_map(|param| Some((param, self.memory.get(&param.id)?)));
+        let tensors = memories.flat_map(|(param, memory)| {
+            memory.iter().map(|(name, tensor)| (state_name(param, name), tensor.clone()))
+        });
+        save_tensors(&tensors.collect::<Vec<_>>(), path)
+    }
+
+    /// Takes up what was remembered after so many steps. A parameter that had no gradient by then starts afresh.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or another optimiser or another model's has written it.
+    pub fn load(&mut self, params: &[Arc<Param>], path: &Path, steps: u64) -> Result<()> {
+        let mut saved = candle_core::safetensors::load(path, &Device::Cpu)
+            .map_err(|error| Error::file(path, format!("is not a readable safetensors file: {error}")))?;
+        let mut is_empty = true;
+        for param in params {
+            let mut memory = self.rule.start(param)?;
+            is_empty &= memory.is_empty();
+            let is_saved = |(name, _): &(&str, Tensor)| saved.contains_key(&state_name(param, name));
+            if !memory.iter().any(is_saved) {
+                continue;
+            }
+            for (name, tensor) in &mut memory {
+                let name = state_name(param, name);
+                let found = saved.remove(&name).filter(|saved| saved.dims() == tensor.dims());
+                let found = found.ok_or_else(|| {
+                    Error::file(path, format!("has no tensor `{name}` of shape {:?}", tensor.dims()))
+                })?;
+                *tensor = found.to_device(param.tensor.device())?;
+            }
+            self.memory.insert(param.id, memory);
+        }
+        if let Some(name) = saved.keys().min() {
+            let message = format!("has a tensor `{name}`, which this run's optimizer does not keep");
+            return Err(Error::file(path, message));
+        }
+        if self.memory.is_empty() && !is_empty {
+            return Err(Error::file(path, "has nothing of what this run's optimizer keeps"));
+        }
+        self.steps = steps;
+        Ok(())
+    }
+}
+
+/// The name of a tensor that is remembered of a parameter.
+fn state_name(param: &Param, name: &str) -> String {
+    format!("{}.{name}", param.name)
+}

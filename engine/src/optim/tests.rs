@@ -1,0 +1,37 @@
+//! Rules beside their definitions.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::autograd::ParamGradients;
+use crate::tensor::from_vec;
+
+/// Checks three steps of two numbers against a definition in f64: `moved(step, p, gradient)`, which is asked for one
+/// number after the other and remembers what it needs of one.
+pub fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
+    rule: impl Rule + 'static,
+    rate: f64,
+    decay: f64,
+    moved: M,
+) {
+    const START: [f64; 2] = [1.0, -2.0];
+    const GRADIENTS: [[f64; 2]; 3] = [[0.5, -1.5], [-0.25, 2.0], [0.75, 0.125]];
+    let start = from_vec(START.map(|x| x as f32).to_vec(), (1, 2)).unwrap();
+    let param = Arc::new(Param::new("w", start, true).unwrap());
+    let mut optimizer = Optimizer::new(Box::new(rule));
+    let groups = [Group { params: vec![param.clone()], rate_scale: 1.0, decay }];
+    let (mut want, mut definitions) = (START, [moved.clone(), moved]);
+    for (gradient, number) in GRADIENTS.iter().zip(1..) {
+        let mut grads = ParamGradients::default();
+        // Halved by clipping.
+        let doubled = gradient.map(|g| 2.0 * g as f32).to_vec();
+        grads.add(&param, from_vec(doubled, (1, 2)).unwrap()).unwrap();
+        optimizer.step(&groups, &grads, rate, 0.5).unwrap();
+        for i in 0..2 {
+            want[i] = definitions[i](number, want[i], gradient[i]);
+        }
+        let got = param.to_f32().unwrap();
+        let near = |i: usize| (f64::from(got[i]) - want[i]).abs() < 1e-6;
+        assert!(near(0) && near(1), "step {number}: {got:?}, by definition {want:?}");
+    }
+}
