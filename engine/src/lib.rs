@@ -14,6 +14,7 @@ pub mod hub;
 pub mod kernel;
 pub mod limits;
 pub mod memory;
+mod method;
 pub mod model;
 pub mod ops;
 pub mod optim;

@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use engine::adapter::{Adapter, save_adapter};
 use engine::autograd::Tape;
 use engine::families::Config;
-use engine::model::{Batch, Decoder, Pass, Tuning};
+use engine::model::{Batch, Decoder, Pass, Selection, Tuning};
 use engine::train::train;
 use engine::weights::{self, ModelFiles, save_model};
 use recipe::{EventBody, FinetuningType, Recipe};
@@ -53,7 +53,7 @@ fn write_model(case: &str, tied: bool, folder: &Path) -> ModelFiles {
         fs::copy(goldens().join("data/base").join(name), folder.join(name)).unwrap();
     }
     let drawn = weights::open(folder, Some(3)).unwrap();
-    let decoder = drawn.build(&Tuning { full: true, ..Tuning::default() }).unwrap();
+    let decoder = drawn.build(&Tuning { selection: Selection::All, ..Tuning::default() }).unwrap();
     save_model(&decoder, &config, candle_core::DType::F32, folder).unwrap();
     weights::open(folder, None).unwrap()
 }
@@ -187,7 +187,8 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
 
     // Talked to, it says what it learnt.
     let open = || [Adapter::open(whole.path()).unwrap()];
-    let tuning = Tuning { additional: open()[0].config.saved_modules.clone(), ..Tuning::default() };
+    let tuning =
+        Tuning { selection: Selection::Modules(open()[0].config.saved_modules.clone()), ..Tuning::default() };
     let trained = logits(&files.adapted(&tuning, &open()).unwrap());
     let plain = logits(&files.build(&Tuning::default()).unwrap());
     assert!(trained.iter().zip(&plain).any(|(a, b)| (a - b).abs() > 1e-2), "{what} has learnt nothing");
@@ -246,7 +247,8 @@ fn adapters_are_written_as_peft_writes_them() {
         let files = weights::open(&model, None).unwrap();
         let adapter = Adapter::open(&folder).unwrap();
         let config = adapter.config.clone();
-        let tuning = Tuning { additional: config.saved_modules.clone(), ..Tuning::default() };
+        let tuning =
+            Tuning { selection: Selection::Modules(config.saved_modules.clone()), ..Tuning::default() };
         let decoder = files.adapted(&tuning, &[adapter]).unwrap();
         let output = TempDir::new().unwrap();
         save_adapter(&decoder, &config, output.path()).unwrap();

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::{GradientGuard, ParamGradients, Tape};
-use engine::model::{Batch, Cache, Decoder, LoraSettings, Pass, RouterLogits, Tuning, linear_names};
+use engine::model::{
+    Batch, Cache, Decoder, LoraSettings, Pass, RouterLogits, Selection, Tuning, linear_names,
+};
 use engine::ops::Balance;
 use engine::weights;
 
@@ -80,7 +82,7 @@ fn check(case: &Path) -> Check {
     let golden =
         Golden(candle_core::safetensors::load(case.join("golden.safetensors"), &Device::Cpu).map_err(say)?);
     let files = weights::open(case, None).map_err(say)?;
-    let decoder = files.build(&Tuning { full: true, ..Tuning::default() }).map_err(say)?;
+    let decoder = files.build(&Tuning { selection: Selection::All, ..Tuning::default() }).map_err(say)?;
     for prefix in ["", "left_"] {
         forward(&decoder, &golden, prefix)?;
     }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use engine::autograd::ParamGradients;
 use engine::families::{self, Config};
-use engine::model::{Batch, Decoder, LoraSettings, Pass, Tuning};
+use engine::model::{Batch, Decoder, LoraSettings, Pass, Selection, Tuning};
 use engine::optim::{AdamW, Group, Optimizer};
 use engine::rng::Rng;
 use engine::weights::InitialSource;
@@ -100,7 +100,8 @@ fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
         return Err("no configuration".into());
     };
     let spec = families::read(&Config { path: PathBuf::from(&arguments.shape), values })?;
-    let tuning = Tuning { full: arguments.full, bf16: arguments.bf16, ..Tuning::default() };
+    let selection = if arguments.full { Selection::All } else { Selection::Nothing };
+    let tuning = Tuning { selection, bf16: arguments.bf16, ..Tuning::default() };
     let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;
     if !arguments.full {
         let targets = vec!["all".to_owned()];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use super::decoder::Decoder;
-use crate::autograd::Param;
+use crate::autograd::{Param, ParamId};
 use crate::ops::linear::Adaptable;
 use crate::ops::{Linear, Lora};
 use crate::rng::Rng;
@@ -131,6 +131,13 @@ impl Decoder {
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
         let projections = self.blocks.iter().flat_map(|block| block.projections());
         projections.flat_map(|projection| projection.linears.iter()).chain([&self.head.linear])
+    }
+
+    /// Parameters whose gradient is zero for now: each A that is multiplied by a B of zeros.
+    pub fn without_effect(&self) -> impl Iterator<Item = ParamId> {
+        let loras = self.linears().filter_map(|linear| linear.lora.as_ref());
+        let still = loras.filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
+        still.map(|lora| lora.a.id)
     }
 
     /// Adds s·B·A to each weight that `weights` has an update for, and keeps the weight's type.

@@ -12,7 +12,7 @@ mod lora;
 mod noise;
 
 pub use batch::{Batch, Context};
-pub use build::{Tuning, WeightSource};
+pub use build::{Selection, Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digests;
 use super::resume::{checkpoints, step_of};
-use super::setup::Loaded;
+use crate::method::Loaded;
 use crate::optim::Optimizer;
 use crate::weights::{replace_folder, write_json};
 use crate::{Error, Result};

@@ -22,6 +22,7 @@ use std::time::Duration;
 use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe};
 
 use crate::hub;
+use crate::method::Loaded;
 use crate::optim::Optimizer;
 use crate::text;
 use crate::weights::clear_partial;
@@ -116,7 +117,7 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
 
 /// What is trained, with what its optimiser remembers.
 struct Model {
-    loaded: setup::Loaded,
+    loaded: Loaded,
     template: text::Template,
     optimizer: Optimizer,
 }

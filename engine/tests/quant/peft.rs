@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::Tensor;
 use engine::adapter::Adapter;
 use engine::autograd::Tape;
-use engine::model::{Batch, Decoder, Pass, Tuning};
+use engine::model::{Batch, Decoder, Pass, Selection, Tuning};
 use engine::tensor::from_vec;
 use engine::weights;
 
@@ -23,7 +23,8 @@ pub fn check(folder: &Path) -> Check {
     let plain = base.build(&Tuning::default()).map_err(say)?;
     close("logits of the base", &logits(&plain, &ids)?, get("logits_base")?, LOGITS)?;
 
-    let tuning = Tuning { additional: adapter.config.saved_modules.clone(), ..Tuning::default() };
+    let tuning =
+        Tuning { selection: Selection::Modules(adapter.config.saved_modules.clone()), ..Tuning::default() };
     let adapters = [adapter];
     let [adapter] = &adapters;
     let mut beside = base.build_with(&tuning, &adapters).map_err(say)?;

@@ -46,13 +46,39 @@ pub trait WeightSource {
     fn check_read(&self, decoder: &Decoder) -> Result<()>;
 }
 
+/// Which of a model's own weights are trained.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    #[default]
+    Nothing,
+    All,
+    /// Modules that are trained whole beside an adapter, with all that is within them, by the ends of their names.
+    Modules(Vec<String>),
+}
+
+impl Selection {
+    fn is_all(&self) -> bool {
+        *self == Selection::All
+    }
+
+    fn trains(&self, module: &str) -> bool {
+        self.is_all() || self.names(module)
+    }
+
+    /// Whether a module, or one that it is within, is named. As in PEFT the end of a name needs no dot before it: `norm`
+    /// means `input_layernorm`, too.
+    pub fn names(&self, module: &str) -> bool {
+        let Selection::Modules(names) = self else { return false };
+        let dots = module.match_indices('.').map(|(dot, _)| dot);
+        let mut around = dots.chain([module.len()]).map(|end| &module[..end]);
+        around.any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
+    }
+}
+
 /// What is trained, in which arithmetic, and where.
 #[derive(Clone, Debug)]
 pub struct Tuning {
-    /// Every weight is trained.
-    pub full: bool,
-    /// Modules that are trained whole beside an adapter, with all that is within them, by the ends of their names.
-    pub additional: Vec<String>,
+    pub selection: Selection,
     /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
     pub bf16: bool,
     /// Where weights are kept and computed with.
@@ -62,21 +88,7 @@ pub struct Tuning {
 impl Default for Tuning {
     /// Nothing is trained; on the CPU, in the types that weights are stored in.
     fn default() -> Self {
-        Tuning { full: false, additional: Vec::new(), bf16: false, device: Device::Cpu }
-    }
-}
-
-impl Tuning {
-    fn trains(&self, module: &str) -> bool {
-        self.full || self.is_additional(module)
-    }
-
-    /// Whether a module, or one that it is within, is named by `additional`. As in PEFT the end of a name needs no
-    /// dot before it: `norm` means `input_layernorm`, too.
-    pub fn is_additional(&self, module: &str) -> bool {
-        let dots = module.match_indices('.').map(|(dot, _)| dot);
-        let mut around = dots.chain([module.len()]).map(|end| &module[..end]);
-        around.any(|module| self.additional.iter().any(|name| module.ends_with(name.as_str())))
+        Tuning { selection: Selection::Nothing, bf16: false, device: Device::Cpu }
     }
 }
 
@@ -125,7 +137,7 @@ impl Builder<'_> {
     }
 
     fn param(&self, module: &str, part: &str, shape: &[usize]) -> Result<Arc<Param>> {
-        let trainable = self.tuning.trains(module);
+        let trainable = self.tuning.selection.trains(module);
         self.load(format!("{module}.{part}"), trainable, |name| self.source.tensor(name, shape))
     }
 
@@ -139,7 +151,7 @@ impl Builder<'_> {
 
     /// A norm whose parameters have the given shape.
     fn norm(&self, module: &str, spec: NormSpec, shape: &[usize]) -> Result<Norm> {
-        let trainable = self.tuning.trains(module);
+        let trainable = self.tuning.selection.trains(module);
         let weight = spec.weight.then(|| {
             let load = |name: &str| self.source.norm_weight(name, shape, spec.one_plus);
             self.load(format!("{module}.weight"), trainable, load)
@@ -232,10 +244,12 @@ impl Builder<'_> {
             return self.param(spec.head.name, "weight", &shape);
         }
         let table = format!("{}.weight", spec.embedding.table);
-        let additional = tuning.is_additional(spec.head.name);
+        let additional = tuning.selection.names(spec.head.name);
         match self.source.untied_head(&name, &table, &shape)? {
-            Some(head) => self.load(name, tuning.full || additional, |_| Ok(head)),
-            None if !tuning.full && (additional || tuning.is_additional(spec.embedding.table)) => {
+            Some(head) => self.load(name, tuning.selection.is_all() || additional, |_| Ok(head)),
+            None if !tuning.selection.is_all()
+                && (additional || tuning.selection.names(spec.embedding.table)) =>
+            {
                 self.load(name, additional, |_| Ok(tokens.tensor.copy()?))
             }
             None => Ok(tokens.clone()),

@@ -7,7 +7,7 @@ use super::{Batch, Cache, Context, Decoder, Lengths, Pass};
 use crate::Result;
 use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
-use crate::model::Tuning;
+use crate::model::{Selection, Tuning};
 use crate::weights::InitialSource;
 
 /// A tiny model of a family, its configuration completed by `more`.
@@ -20,7 +20,12 @@ pub fn decoder(model_type: &str, more: Value) -> Decoder {
     let values = more.as_object().cloned().unwrap();
     let config = Config { path: "config.json".into(), values }.with_defaults(common);
     let spec = read(&config).unwrap();
-    Decoder::build(spec, &InitialSource::new(3, 0.4), &Tuning { full: true, ..Tuning::default() }).unwrap()
+    Decoder::build(
+        spec,
+        &InitialSource::new(3, 0.4),
+        &Tuning { selection: Selection::All, ..Tuning::default() },
+    )
+    .unwrap()
 }
 
 /// Rotations are those of the whole prompt, although it is computed in parts.

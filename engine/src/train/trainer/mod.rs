@@ -14,11 +14,11 @@ use super::pace::Stopwatch;
 use super::plan::{Plan, Step};
 use super::records::TrainerLog;
 use super::resume::{self, Start};
-use super::setup::Loaded;
 use super::tensorboard::TensorBoard;
 use super::{Sink, TrainSummary};
 use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
+use crate::method::Loaded;
 use crate::model::{Batch, Noise, Pass};
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
@@ -279,11 +279,10 @@ impl<'a> Trainer<'a> {
 
     /// Refuses to go on if something that claims to train gets no gradient.
     fn guard(&self) -> Result<()> {
-        let loras = self.loaded.decoder.linears().filter_map(|linear| linear.lora.as_ref());
-        let zero = loras.filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
+        let decoder = &self.loaded.decoder;
         // An expert that no token has chosen gets no gradient.
-        let experts = self.loaded.decoder.expert_params().map(|param| param.id);
-        let guard = GradientGuard::default().allow_zero(zero.map(|lora| lora.a.id)).allow_none(experts);
+        let experts = decoder.expert_params().map(|param| param.id);
+        let guard = GradientGuard::default().allow_zero(decoder.without_effect()).allow_none(experts);
         guard.check(&self.trainable, &self.grads)
     }
 

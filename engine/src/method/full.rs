@@ -1,0 +1,36 @@
+//! Full tuning: every weight trains.
+
+use candle_core::DType;
+
+use super::{Loaded, Method, Product, Setup};
+use crate::Result;
+use crate::model::{Selection, Tuning};
+use crate::weights;
+
+pub struct Full;
+
+impl Method for Full {
+    fn load(&self, setup: Setup, _log: &mut dyn FnMut(String)) -> Result<Loaded> {
+        load_whole(setup, Selection::All)
+    }
+}
+
+/// Loads a model that is written as a whole, whichever of its weights train.
+pub(super) fn load_whole(setup: Setup, selection: Selection) -> Result<Loaded> {
+    let tuning = Tuning { selection, ..setup.tuning() };
+    let Setup { base, template, checkpoint, .. } = setup;
+    let files = base.files;
+    let decoder = match checkpoint {
+        Some(folder) => weights::open(folder, None)?.build(&tuning)?,
+        None => files.build(&tuning)?,
+    };
+    let dtype = match files.config.get("torch_dtype").or(files.config.get("dtype")).and_then(|d| d.as_str()) {
+        Some("bfloat16") => DType::BF16,
+        Some("float16") => DType::F16,
+        _ => DType::F32,
+    };
+    let config = files.config.values.clone();
+    // What it is taught to end with are the template's tokens.
+    let generation = files.generation_config(&template.stop_ids(&base.tokenizer));
+    Ok(Loaded { decoder, tokenizer: base.tokenizer, product: Product::Model { config, generation, dtype } })
+}

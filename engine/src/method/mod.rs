@@ -1,0 +1,76 @@
+//! Tuning methods: which weights of a model train, what is attached to it, and how the result is written and read.
+//!
+//! A method is a file here and an entry in [`METHODS`].
+
+mod full;
+mod lora;
+mod product;
+
+use std::path::Path;
+
+use candle_core::Device;
+use recipe::{FinetuningType, Recipe};
+
+use crate::model::{Decoder, Tuning};
+use crate::text::{Template, Tokenizer};
+use crate::weights::ModelFiles;
+use crate::{Error, Result};
+
+pub use product::Product;
+
+/// A way to tune a model.
+pub trait Method: Sync {
+    /// Loads what is trained: the base model and what the method adds, or both as a checkpoint has them.
+    ///
+    /// # Errors
+    /// If weights cannot be read, or settings do not fit the model.
+    fn load(&self, setup: Setup, log: &mut dyn FnMut(String)) -> Result<Loaded>;
+}
+
+const METHODS: &[(FinetuningType, &dyn Method)] =
+    &[(FinetuningType::Full, &full::Full), (FinetuningType::Lora, &lora::Lora)];
+
+/// The method that a recipe asks for.
+///
+/// # Errors
+/// If there is no such method.
+pub fn of(recipe: &Recipe) -> Result<&'static dyn Method> {
+    let wanted = recipe.finetuning_type;
+    let found = METHODS.iter().find(|(kind, _)| *kind == wanted);
+    found.map(|(_, method)| *method).ok_or_else(|| {
+        Error::recipe("finetuning_type", format!("`{}` is not a method of this engine", wanted.name()))
+    })
+}
+
+/// A recipe's model, not yet in memory.
+pub struct Base {
+    pub files: ModelFiles,
+    pub tokenizer: Tokenizer,
+    pub device: Device,
+}
+
+/// What a method loads a model by.
+pub struct Setup<'a> {
+    pub recipe: &'a Recipe,
+    pub base: Base,
+    pub template: &'a Template,
+    /// Where trained weights come from when a run goes on.
+    pub checkpoint: Option<&'a Path>,
+    /// The vocabulary has rows that the base model never had.
+    pub has_grown: bool,
+}
+
+impl Setup<'_> {
+    /// Where weights are kept and in which arithmetic, with nothing to train yet. `pure_bf16` and `bf16` both mean: frozen
+    /// weights in bf16, products in bf16, sums and what is trained in f32.
+    fn tuning(&self) -> Tuning {
+        Tuning { bf16: self.recipe.uses_bf16(), device: self.base.device.clone(), ..Tuning::default() }
+    }
+}
+
+/// A model in memory, and how it is written back.
+pub struct Loaded {
+    pub decoder: Decoder,
+    pub tokenizer: Tokenizer,
+    pub product: Product,
+}
