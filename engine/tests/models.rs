@@ -12,8 +12,9 @@ use std::sync::Arc;
 use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::{GradientGuard, ParamGradients, Tape};
+use engine::kernel::cross_entropy::RowWeights;
 use engine::model::{
-    Batch, Cache, Decoder, LoraSettings, Pass, RouterLogits, Selection, Tuning, linear_names,
+    Batch, Cache, Decoder, LoraSettings, Objective, Pass, RouterLogits, Selection, Tuning, linear_names,
 };
 use engine::ops::Balance;
 use engine::weights;
@@ -119,7 +120,7 @@ fn forward(decoder: &Decoder, golden: &Golden, prefix: &str) -> Check {
     if worst.is_nan() || worst > LOGITS {
         return Err(format!("{prefix}logits differ by {worst:e}"));
     }
-    let output = decoder.head.loss(&hidden, &rows.batch.labels).map_err(say)?;
+    let output = decoder.head.loss(&hidden, &rows.batch.labels, None).map_err(say)?;
     let loss = output.total() / rows.batch.labels.len() as f64;
     // The left-padded reference also predicts the first real token from padding; that loss is left out.
     let mut expected = 0.0;
@@ -158,7 +159,7 @@ fn compare_gradients(decoder: &Decoder, golden: &Golden, rows: &Rows, pass: Pass
     let scale = 1.0 / rows.batch.labels.len() as f32;
     let output = decoder
         .head
-        .loss_and_gradient(&hidden.tensor, &rows.batch.labels, scale, &mut grads, None)
+        .loss_and_gradient(&hidden.tensor, &rows.batch.labels, RowWeights::Same(scale), &mut grads, None)
         .map_err(say)?;
     close("training loss", output.total() * scale as f64, golden.get("loss")?)?;
     let seed = output.d_hidden.ok_or("no gradient of the hidden states")?;
@@ -273,7 +274,7 @@ fn add_adapters(decoder: &mut Decoder) -> Check {
 fn guarded(decoder: &Decoder, golden: &Golden) -> Check {
     let rows = rows(golden, "", false)?;
     let mut grads = ParamGradients::default();
-    decoder.accumulate(&rows.batch, &Pass::default(), 1.0, &mut grads).map_err(say)?;
+    decoder.accumulate(&rows.batch, &Pass::default(), Objective::Sum(1.0), &mut grads).map_err(say)?;
     // B is zero at first, so A has no gradient yet.
     let first = decoder.linears().filter_map(|linear| linear.lora.as_ref()).map(|lora| lora.a.id);
     let experts = decoder.expert_params().map(|param| param.id);

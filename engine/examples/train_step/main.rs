@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use engine::autograd::ParamGradients;
 use engine::families::{self, Config};
-use engine::model::{Batch, Decoder, LoraSettings, Pass, Selection, Tuning};
+use engine::model::{Batch, Decoder, LoraSettings, Objective, Pass, Selection, Tuning};
 use engine::optim::{AdamW, Group, Optimizer};
 use engine::rng::Rng;
 use engine::weights::InitialSource;
@@ -134,7 +134,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         grads.clear();
         let pass = Pass { checkpointing: arguments.checkpointing, training: true, ..Pass::default() };
         let scale = 1.0 / batch.labels.len() as f32;
-        losses.push(decoder.accumulate(&batch, &pass, scale, &mut grads)?);
+        losses.push(decoder.accumulate(&batch, &pass, Objective::Sum(scale), &mut grads)?.loss);
         let clip = (1.0 / (grads.global_norm()? + 1e-6)).min(1.0);
         optimizer.step(&groups, &grads, 1e-4, clip)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);

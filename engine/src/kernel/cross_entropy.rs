@@ -1,5 +1,7 @@
 //! Cross entropy over a block of logits, and its gradient in place.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::lanes::{exp, max};
@@ -14,12 +16,51 @@ pub struct RowLoss {
     pub correct: bool,
 }
 
-/// For each row of `vocab` logits: its loss; the row becomes (softmax − one-hot) · `scale`.
-pub fn loss_and_gradient(logits: &mut [f32], vocab: usize, targets: &[u32], scale: f32) -> Vec<RowLoss> {
+/// What the losses of rows are multiplied by in the loss of all of them.
+#[derive(Clone, Copy, Debug)]
+pub enum RowWeights<'a> {
+    /// The same for each.
+    Same(f32),
+    /// One a row.
+    Each(&'a [f32]),
+}
+
+impl<'a> RowWeights<'a> {
+    #[inline]
+    fn of(&self, row: usize) -> f32 {
+        match self {
+            RowWeights::Same(weight) => *weight,
+            RowWeights::Each(weights) => weights[row],
+        }
+    }
+
+    /// Those of some of the rows.
+    pub fn part(&self, rows: Range<usize>) -> RowWeights<'a> {
+        match *self {
+            RowWeights::Same(weight) => RowWeights::Same(weight),
+            RowWeights::Each(weights) => RowWeights::Each(&weights[rows]),
+        }
+    }
+
+    /// All of them, of so many rows.
+    pub fn to_vec(&self, rows: usize) -> Vec<f32> {
+        (0..rows).map(|row| self.of(row)).collect()
+    }
+}
+
+/// For each row of `vocab` logits: its loss; the row becomes (softmax − one-hot) · its weight.
+pub fn loss_and_gradient(
+    logits: &mut [f32],
+    vocab: usize,
+    targets: &[u32],
+    weights: RowWeights,
+) -> Vec<RowLoss> {
     logits
         .par_chunks_mut(vocab)
         .zip(targets.par_iter())
-        .map(|(row, target)| {
+        .enumerate()
+        .map(|(index, (row, target))| {
+            let scale = weights.of(index);
             simd(
                 #[inline(always)]
                 || {

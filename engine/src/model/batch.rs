@@ -1,5 +1,6 @@
 //! Ragged batches: sequences end to end, without padding.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::feed_forward::RouterLogits;
@@ -18,6 +19,10 @@ pub struct Batch {
     pub spans: Arc<Vec<Span>>,
     /// Where the next token counts in the loss, in order of rows.
     pub labels: Vec<Label>,
+    /// So many sequences, one after the other, belong together and are never divided; 0 says the same as 1.
+    pub together: usize,
+    /// Of a part of a batch: how many of the batch's sequences are before it.
+    pub first: usize,
 }
 
 impl Batch {
@@ -52,7 +57,7 @@ impl Batch {
     pub fn parts(&self, count: usize) -> Vec<Batch> {
         let mut parts = Vec::with_capacity(count);
         let mut first = 0;
-        for (index, span) in self.spans.iter().enumerate().skip(1) {
+        for (index, span) in self.spans.iter().enumerate().step_by(self.together.max(1)).skip(1) {
             // Whether this part ends nearer to where it should without this sequence than with it.
             let target = self.tokens() * (parts.len() + 1);
             if 2 * target <= (2 * span.start + span.len) * count {
@@ -78,7 +83,15 @@ impl Batch {
             positions: self.positions[rows].to_vec(),
             spans: Arc::new(spans),
             labels,
+            together: self.together,
+            first: self.first + first,
         }
+    }
+
+    /// The labels of each sequence, as ranges of [`Batch::labels`].
+    pub fn labels_by_sequence(&self) -> impl Iterator<Item = Range<usize>> {
+        let before = |row: usize| self.labels.partition_point(|label| (label.row as usize) < row);
+        self.spans.iter().map(move |span| before(span.start)..before(span.start + span.len))
     }
 
     pub fn tokens(&self) -> usize {

@@ -13,6 +13,7 @@ use super::decoder::{Decoder, Pass};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
 use crate::device::{is_plain, with_kernels};
+use crate::kernel::cross_entropy::{RowLoss, RowWeights};
 
 /// Tokens of a part, at least: reading a block's weights is then little beside multiplying by them.
 const TOKENS: usize = 256;
@@ -21,20 +22,61 @@ const TOKENS_OF_SMALL: usize = 64;
 /// Weights of such a block, at most.
 const SMALL: usize = 256 * 1024;
 
+/// What the losses of a batch's labels, each the negative log-probability of its token, come to.
+#[derive(Clone, Copy)]
+pub enum Objective<'a> {
+    /// Their sum, times a factor.
+    Sum(f32),
+    /// Whatever is made of them, for a part of the batch at a time. The logits are computed twice.
+    Of(&'a (dyn Fn(&Batch, &[RowLoss]) -> Seeds + Sync)),
+}
+
+/// The loss that an [`Objective`] makes of a part of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Seeds {
+    pub loss: f64,
+    /// Its derivative by the loss of each label.
+    pub weights: Vec<f32>,
+    /// What else is measured of the part.
+    pub measured: Sums,
+}
+
+/// What a batch comes to: its loss, and what else was measured, both summed over its parts.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    pub loss: f64,
+    pub metrics: Sums,
+}
+
+/// Sums by name.
+pub type Sums = BTreeMap<&'static str, f64>;
+
+impl Measured {
+    pub fn add(&mut self, other: Measured) {
+        self.loss += other.loss;
+        for (name, value) in other.metrics {
+            *self.metrics.entry(name).or_default() += value;
+        }
+    }
+}
+
 impl Decoder {
-    /// Adds the gradients of scale · Σ of the losses of a batch's labels, and answers with that sum.
+    /// Adds the gradients of a batch's loss, and answers with that loss.
     ///
     /// How a batch is divided depends on it and on the model, not on the number of threads, and so do results.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn accumulate(
         &self,
         batch: &Batch,
         pass: &Pass,
-        scale: f32,
+        objective: Objective,
         grads: &mut ParamGradients,
-    ) -> Result<f64> {
+    ) -> Result<Measured> {
         let parts = self.parts(batch, pass);
         if parts.len() < 2 {
-            return self.accumulate_part(batch, pass.clone(), scale, grads);
+            return self.accumulate_part(batch, pass.clone(), objective, grads);
         }
         let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
         let work = || {
@@ -42,7 +84,7 @@ impl Decoder {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(part) = parts.get(index) else { break };
                 let mut grads = ParamGradients::default();
-                let loss = self.accumulate_part(part, pass.of_part(index), scale, &mut grads);
+                let loss = self.accumulate_part(part, pass.of_part(index), objective, &mut grads);
                 done.lock().insert(index, loss.map(|loss| (loss, grads)));
             }
         };
@@ -53,31 +95,46 @@ impl Decoder {
             let jobs = rayon::current_num_threads().min(parts.len());
             rayon::scope(|scope| (0..jobs).for_each(|_| scope.spawn(|_| with_kernels(work))));
         }
-        let mut loss = 0.0;
+        let mut all = Measured::default();
         for part in done.into_inner().into_values() {
-            let (part_loss, part_grads) = part?;
-            loss += part_loss;
+            let (measured, part_grads) = part?;
+            all.add(measured);
             grads.merge(part_grads)?;
         }
-        Ok(loss)
+        Ok(all)
     }
 
     fn accumulate_part(
         &self,
         batch: &Batch,
         pass: Pass,
-        scale: f32,
+        objective: Objective,
         grads: &mut ParamGradients,
-    ) -> Result<f64> {
+    ) -> Result<Measured> {
         let tape = Tape::new();
         let dropout = pass.dropout;
         let hidden = self.hidden(&tape, batch, pass)?;
-        let output = self.head.loss_and_gradient(&hidden.tensor, &batch.labels, scale, grads, dropout)?;
-        let loss = output.total() * f64::from(scale);
-        if let Some(seed) = output.d_hidden {
-            tape.backward(&hidden, seed, grads, None)?;
+        let backward = |weights: RowWeights| -> Result<f64> {
+            let output =
+                self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, dropout)?;
+            let total = output.total();
+            if let Some(seed) = output.d_hidden {
+                tape.backward(&hidden, seed, grads, None)?;
+            }
+            Ok(total)
+        };
+        match objective {
+            Objective::Sum(scale) => {
+                let loss = backward(RowWeights::Same(scale))? * f64::from(scale);
+                Ok(Measured { loss, metrics: Sums::new() })
+            }
+            Objective::Of(make) => {
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, dropout)?.rows;
+                let Seeds { loss, weights, measured } = make(batch, &rows);
+                backward(RowWeights::Each(&weights))?;
+                Ok(Measured { loss, metrics: measured })
+            }
         }
-        Ok(loss)
     }
 
     /// A batch's parts; none if it is better, or has to be, computed as a whole.
@@ -124,9 +181,9 @@ mod tests {
     }
 
     /// Loss, and gradients by parameter.
-    fn found(run: impl FnOnce(&mut ParamGradients) -> Result<f64>) -> (f64, Vec<Vec<f32>>) {
+    fn found(run: impl FnOnce(&mut ParamGradients) -> Result<Measured>) -> (f64, Vec<Vec<f32>>) {
         let mut grads = ParamGradients::default();
-        let loss = run(&mut grads).unwrap();
+        let loss = run(&mut grads).unwrap().loss;
         (loss, grads.iter().map(|(_, grad)| grad.flatten_all().unwrap().to_vec1().unwrap()).collect())
     }
 
@@ -137,8 +194,9 @@ mod tests {
         let pass = Pass { training: true, ..Pass::default() };
         let sizes: Vec<usize> = decoder.parts(&batch, &pass).iter().map(Batch::tokens).collect();
         assert_eq!(sizes, [70, 94, 90, 40]);
-        let (loss, grads) = found(|grads| decoder.accumulate(&batch, &pass, 0.1, grads));
-        let (want, all) = found(|grads| decoder.accumulate_part(&batch, pass.clone(), 0.1, grads));
+        let (loss, grads) = found(|grads| decoder.accumulate(&batch, &pass, Objective::Sum(0.1), grads));
+        let (want, all) =
+            found(|grads| decoder.accumulate_part(&batch, pass.clone(), Objective::Sum(0.1), grads));
         assert!((loss - want).abs() < 1e-6 * want, "{loss} != {want}");
         assert_eq!(grads.len(), all.len());
         for (grad, all) in grads.iter().zip(&all) {
@@ -161,7 +219,7 @@ mod tests {
         assert_eq!(decoder.parts(&batch, &pass).len(), 3);
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| found(|grads| decoder.accumulate(&batch, &pass, 0.1, grads)))
+            pool.install(|| found(|grads| decoder.accumulate(&batch, &pass, Objective::Sum(0.1), grads)))
         };
         assert!(run(1) == run(3));
         let [first, second] = [0, 1].map(|index| pass.of_part(index));

@@ -16,5 +16,6 @@ pub use build::{Selection, Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
+pub use gradients::{Measured, Objective, Seeds, Sums};
 pub use lora::{LoraSettings, is_target, linear_names};
 pub use noise::Noise;

@@ -14,7 +14,7 @@ use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Weights};
 use crate::device::has_kernels;
-use crate::kernel::cross_entropy::{RowLoss, loss, loss_and_gradient};
+use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient};
 use crate::kernel::lanes::{dot, tanh};
 use crate::kernel::{simd, uninit};
 use crate::ops::Dropout;
@@ -55,7 +55,7 @@ pub struct Label {
 pub struct HeadOutput {
     /// Of each label, in order.
     pub rows: Vec<RowLoss>,
-    /// Gradient of Σ scale · loss by the hidden states [rows, hidden].
+    /// Gradient of Σ weight · loss by the hidden states [rows, hidden].
     pub d_hidden: Option<Tensor>,
 }
 
@@ -102,30 +102,30 @@ impl Head {
     }
 
     /// Losses of the labels, without gradients.
-    pub fn loss(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+    pub fn loss(&self, hidden: &Tensor, labels: &[Label], dropout: Dropout) -> Result<HeadOutput> {
         if !has_kernels(hidden) {
-            return self.plain_loss(hidden, labels);
+            return self.plain_loss(hidden, labels, dropout);
         }
         let factors = self.factors()?;
         let mut rows = Vec::with_capacity(labels.len());
         for block in self.blocks(labels) {
-            let block_rows = self.run(hidden, block, factors.as_deref(), None)?;
+            let block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
             rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block)));
         }
         Ok(HeadOutput { rows, d_hidden: None })
     }
 
-    /// Losses of the labels; gradients of Σ `scale` · loss go to `grads` and to the hidden states.
+    /// Losses of the labels; gradients of Σ weight · loss go to `grads` and to the hidden states.
     pub fn loss_and_gradient(
         &self,
         hidden: &Tensor,
         labels: &[Label],
-        scale: f32,
+        weights: RowWeights,
         grads: &mut ParamGradients,
         dropout: Dropout,
     ) -> Result<HeadOutput> {
         if !has_kernels(hidden) {
-            return self.plain_loss_and_gradient(hidden, labels, scale, grads, dropout);
+            return self.plain_loss_and_gradient(hidden, labels, weights, grads, dropout);
         }
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
         let factors = self.factors()?;
@@ -134,7 +134,8 @@ impl Head {
         for block in self.blocks(labels) {
             let mut block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
             let kept = (self.cap.is_some() || self.unit_rows).then(|| block_rows.logits.clone());
-            rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), scale));
+            let weights = weights.part(rows.len()..rows.len() + block.len());
+            rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), weights));
             let d_logits = &mut block_rows.logits;
             self.shape_gradient(d_logits, kept.as_deref(), factors.as_deref());
             if let (Some(logits), Some(factors)) = (&kept, &factors) {

@@ -84,7 +84,7 @@ pub fn evaluate(decoder: &Decoder, set: &EvalSet, recipe: &Recipe, stop: &Atomic
             (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
         let batch = batch_of(examples.iter());
         let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default())?.tensor;
-        let output = decoder.head.loss(&hidden, &batch.labels)?;
+        let output = decoder.head.loss(&hidden, &batch.labels, None)?;
         batches += 1;
         if !output.rows.is_empty() {
             loss += output.total() / output.rows.len() as f64 * examples.len() as f64;

@@ -7,6 +7,7 @@ use super::{Batch, Cache, Context, Decoder, Lengths, Pass};
 use crate::Result;
 use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
+use crate::kernel::cross_entropy::RowWeights;
 use crate::model::{Selection, Tuning};
 use crate::weights::InitialSource;
 
@@ -90,7 +91,13 @@ fn guarded(decoder: &Decoder, between: impl Fn(Var) -> Var) -> Result<()> {
         }
     }
     let mut grads = ParamGradients::default();
-    let output = decoder.head.loss_and_gradient(&hidden.tensor, &batch.labels, 1.0, &mut grads, None)?;
+    let output = decoder.head.loss_and_gradient(
+        &hidden.tensor,
+        &batch.labels,
+        RowWeights::Same(1.0),
+        &mut grads,
+        None,
+    )?;
     tape.backward(&hidden, output.d_hidden.unwrap(), &mut grads, None)?;
     GradientGuard::default().check(&decoder.trainable(), &grads)
 }

@@ -5,7 +5,7 @@ use candle_core::{D, Tensor};
 use super::select;
 use crate::Result;
 use crate::autograd::{ParamGradients, Weights, gradients};
-use crate::kernel::cross_entropy::RowLoss;
+use crate::kernel::cross_entropy::{RowLoss, RowWeights};
 use crate::ops::{Dropout, Head, HeadOutput, Label};
 
 /// Floats of logits in a block; few in tests, so that they see several blocks.
@@ -41,10 +41,15 @@ impl Head {
         labels.chunks((BLOCK_FLOATS / self.vocab()).max(16))
     }
 
-    pub(in crate::ops) fn plain_loss(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+    pub(in crate::ops) fn plain_loss(
+        &self,
+        hidden: &Tensor,
+        labels: &[Label],
+        dropout: Dropout,
+    ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
         for block in self.plain_blocks(labels) {
-            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), None)?;
+            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), dropout)?;
             rows.extend(row_losses(&losses(&logits, block)?, &logits, block)?);
         }
         Ok(HeadOutput { rows, d_hidden: None })
@@ -54,7 +59,7 @@ impl Head {
         &self,
         hidden: &Tensor,
         labels: &[Label],
-        scale: f32,
+        weights: RowWeights,
         grads: &mut ParamGradients,
         dropout: Dropout,
     ) -> Result<HeadOutput> {
@@ -66,7 +71,8 @@ impl Head {
             let normed = self.plain_normed(&x, &fixed)?;
             let raw = self.linear.plain(&normed, &fixed, dropout, self.bf16)?;
             let mut block_rows = Vec::new();
-            let seed = Tensor::full(scale, block.len(), x.device())?;
+            let weights = weights.part(rows.len()..rows.len() + block.len());
+            let seed = Tensor::new(weights.to_vec(block.len()), x.device())?;
             let d_raw = one(gradients(&[(&raw, true)], &[seed], grads, |inputs, weights| {
                 let logits = self.plain_shape(&inputs[0], weights)?;
                 let losses = losses(&logits, block)?;

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor, Var as CandleVar};
 
 use super::{assert_close, linear, param, variable, with_both};
 use crate::autograd::{Param, ParamGradients, Weights};
+use crate::kernel::cross_entropy::RowWeights;
 use crate::ops::{Head, Label, Linear, Norm, plain};
 
 fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
@@ -14,6 +15,12 @@ fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
 }
 
 fn check_head(head: &Head, params: &[(Arc<Param>, CandleVar)]) {
+    check_weighted(head, params, RowWeights::Same(0.25));
+    let each: Vec<f32> = (0..60).map(|row| 0.1 * (row % 7) as f32 - 0.2).collect();
+    check_weighted(head, params, RowWeights::Each(&each));
+}
+
+fn check_weighted(head: &Head, params: &[(Arc<Param>, CandleVar)], weights: RowWeights) {
     let (rows, vocab) = (90, head.vocab());
     let x = variable(&[rows, head.linear.in_dim()], 3);
     let labels: Vec<Label> = (0..rows as u32)
@@ -23,14 +30,15 @@ fn check_head(head: &Head, params: &[(Arc<Param>, CandleVar)]) {
     let rows: Vec<u32> = labels.iter().map(|label| label.row).collect();
     let hidden = x.as_tensor().index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0).unwrap();
     let logits = head.plain_logits(&hidden, &Weights::fixed(), None).unwrap();
-    let want = (plain::losses(&logits, &labels).unwrap().sum_all().unwrap() * 0.25).unwrap();
-    let grads = want.backward().unwrap();
-    let want = f64::from(want.to_scalar::<f32>().unwrap());
+    let losses = plain::losses(&logits, &labels).unwrap();
+    let factors = Tensor::new(weights.to_vec(labels.len()), &Device::Cpu).unwrap();
+    let grads = (&losses * factors).unwrap().sum_all().unwrap().backward().unwrap();
+    let want = f64::from(losses.sum_all().unwrap().to_scalar::<f32>().unwrap());
     with_both(|| {
         let mut param_grads = ParamGradients::default();
-        let got = head.loss_and_gradient(x.as_tensor(), &labels, 0.25, &mut param_grads, None).unwrap();
-        assert!((got.total() * 0.25 - want).abs() < 1e-4 * want);
-        assert!((head.loss(x.as_tensor(), &labels).unwrap().total() * 0.25 - want).abs() < 1e-4 * want);
+        let got = head.loss_and_gradient(x.as_tensor(), &labels, weights, &mut param_grads, None).unwrap();
+        assert!((got.total() - want).abs() < 1e-4 * want);
+        assert!((head.loss(x.as_tensor(), &labels, None).unwrap().total() - want).abs() < 1e-4 * want);
         assert_close("hidden", &got.d_hidden.unwrap(), grads.get(&x).unwrap());
         for (param, var) in params {
             assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());

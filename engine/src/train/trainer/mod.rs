@@ -19,7 +19,7 @@ use super::{Sink, TrainSummary};
 use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::method::Loaded;
-use crate::model::{Batch, Noise, Pass};
+use crate::model::{Batch, Noise, Objective, Pass};
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
 use crate::text::{self, Example, Prepared};
@@ -234,7 +234,11 @@ impl<'a> Trainer<'a> {
                 }),
                 ..Pass::default()
             };
-            loss += self.loaded.decoder.accumulate(&batch, &pass, scale as f32, &mut self.grads)?;
+            loss += self
+                .loaded
+                .decoder
+                .accumulate(&batch, &pass, Objective::Sum(scale as f32), &mut self.grads)?
+                .loss;
             if let Some((balance, true)) = &balance {
                 loss += balance.coefficient() as f64 * balance.loss();
             }
