@@ -18,20 +18,6 @@ pub enum Resume<'a> {
 }
 
 impl Recipe {
-    /// What the form of a new run starts from: LLaMA-Factory's board rather than its command line,
-    /// with a point for every step.
-    pub fn new_run() -> Recipe {
-        Recipe {
-            do_train: true,
-            per_device_train_batch_size: 2,
-            gradient_accumulation_steps: 8,
-            lr_scheduler_type: LrScheduler::Cosine,
-            logging_steps: Steps::Count(1),
-            save_steps: Steps::Count(100),
-            ..Recipe::default()
-        }
-    }
-
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
         self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt)

@@ -3,17 +3,22 @@
 //! Pure data and functions without I/O; the crate compiles to wasm, so that the form in the browser,
 //! the command line and the engine validate by the same code.
 
+// First, for its macros.
+#[macro_use]
+pub mod text;
 pub mod args;
 mod derived;
 pub mod event;
 pub mod memory;
 mod notices;
 mod problem;
+mod raw;
 mod reader;
 pub mod registry;
 pub mod run;
+mod scalar;
 mod schedule;
-pub mod text;
+mod suggest;
 mod validate;
 mod write;
 
@@ -26,7 +31,8 @@ pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;
 pub use problem::{Problem, shortened};
-pub use reader::{CommandLine, closest};
+pub use reader::CommandLine;
 pub use run::RunState;
 pub use schedule::{Curve, Slope};
-pub use text::{Lang, Text};
+pub use suggest::closest;
+pub use text::{Lang, Sentence, Text, Words};

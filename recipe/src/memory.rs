@@ -6,7 +6,7 @@
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
 
-use crate::args::{FinetuningType, Recipe};
+use crate::args::Recipe;
 
 /// What of a model decides how much memory its training takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,10 +43,12 @@ impl MemoryEstimate {
 }
 
 /// Floats of logits that the cross-entropy holds at a time, about; their gradient takes their place.
-const LOGITS: u64 = 24 << 20;
+pub const LOGIT_FLOATS: u64 = 24 << 20;
 
-/// Part of the free memory that activations may fill before they are computed again instead of kept.
-const ACTIVATION_SHARE: u64 = 3;
+/// Bytes of free memory that activations may fill before they are computed again instead of kept: a third.
+pub fn activation_budget(free: u64) -> u64 {
+    free / 3
+}
 
 impl ModelShape {
     /// Parameters that a recipe adds as low-rank matrices: rank × (inputs + outputs) per target.
@@ -81,18 +83,17 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
     let parameters = shape.parameters;
-    let (trained, added) = match recipe.finetuning_type {
-        FinetuningType::Full => (parameters, if half { parameters } else { 0 }),
-        FinetuningType::Lora => {
-            let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
-            (added, added)
-        }
+    let (trained, added) = if recipe.is_lora() {
+        let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
+        (added, added)
+    } else {
+        (parameters, if half { parameters } else { 0 })
     };
     let weights = parameters * width;
 
     let tokens = (recipe.per_device_train_batch_size as u64).saturating_mul(recipe.cutoff_len as u64);
     let whole = tokens.saturating_mul(shape.activation_floats);
-    let budget = free.saturating_sub(weights) / ACTIVATION_SHARE;
+    let budget = activation_budget(free.saturating_sub(weights));
     let kept = if recipe.disable_gradient_checkpointing || whole.saturating_mul(4) <= budget {
         whole
     } else {
@@ -103,13 +104,14 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         weights,
         training: (trained * 3 + added) * 4,
         activations: kept.saturating_mul(width),
-        logits: 4 * LOGITS.min(tokens.saturating_mul(shape.vocab)),
+        logits: 4 * LOGIT_FLOATS.min(tokens.saturating_mul(shape.vocab)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::FinetuningType;
 
     /// SmolLM2-135M.
     fn smollm2() -> ModelShape {

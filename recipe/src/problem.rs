@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::Lang;
+use crate::text::{Lang, Sentence};
 
 /// One thing wrong with a recipe: where, and in words what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,23 +13,21 @@ pub struct Problem {
     pub key: Option<String>,
     /// Line in the YAML, from 1, where one is to blame.
     pub line: Option<usize>,
-    /// The sentence, in English.
-    pub message: String,
-    /// The same in Chinese.
-    pub message_zh: String,
+    pub message: Sentence,
 }
 
 impl Problem {
     /// A problem of one argument.
-    pub fn of(key: impl Into<String>, en: impl Into<String>, zh: impl Into<String>) -> Problem {
-        Problem { key: Some(key.into()), ..Problem::general(en, zh) }
+    pub fn of(key: impl Into<String>, message: impl Into<Sentence>) -> Problem {
+        Problem { key: Some(key.into()), ..Problem::general(message) }
     }
 
     /// A problem of the text as a whole.
-    pub fn general(en: impl Into<String>, zh: impl Into<String>) -> Problem {
-        Problem { key: None, line: None, message: shortened(en.into()), message_zh: shortened(zh.into()) }
+    pub fn general(message: impl Into<Sentence>) -> Problem {
+        Problem { key: None, line: None, message: message.into().map(shortened) }
     }
 
+    /// The same problem at a line of the YAML.
     #[must_use]
     pub fn at(mut self, line: Option<usize>) -> Problem {
         self.line = line;
@@ -38,10 +36,7 @@ impl Problem {
 
     /// The sentence in a language, without the line number.
     pub fn text(&self, lang: Lang) -> &str {
-        match lang {
-            Lang::En => &self.message,
-            Lang::Zh => &self.message_zh,
-        }
+        self.message.get(lang)
     }
 }
 
@@ -61,8 +56,8 @@ pub fn shortened(text: String) -> String {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.message),
-            None => f.write_str(&self.message),
+            Some(line) => write!(f, "line {line}: {}", self.message.en),
+            None => f.write_str(&self.message.en),
         }
     }
 }

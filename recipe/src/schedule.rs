@@ -2,8 +2,9 @@
 //!
 //! Names and defaults are those of transformers' `optimization.py`.
 
-use crate::args::{LrScheduler, Recipe, real_number, show_real};
+use crate::args::{LrScheduler, Recipe};
 use crate::problem::Problem;
+use crate::scalar::{real_number, show_real};
 
 /// A schedule behind (or, where it says so, with) its warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,15 +159,11 @@ impl Recipe {
             (None, Some(rate)) => Ok(rate / self.learning_rate),
             _ => {
                 let kind = self.lr_scheduler_type.name();
-                Err(Problem::of(
-                    KEY,
-                    format!(
-                        "`{kind}` needs one of `min_lr` (a rate) and `min_lr_rate` (a share of the learning rate); give it in `{KEY}`"
-                    ),
-                    format!(
-                        "`{kind}` 需要 `min_lr`（学习率）或 `min_lr_rate`（占学习率的比例）之一；请在 `{KEY}` 中给出"
-                    ),
-                ))
+                let words = sentence! {
+                    en: "`{kind}` needs one of `min_lr` (a rate) and `min_lr_rate` (a share of the learning rate); give it in `{KEY}`",
+                    zh: "`{kind}` 需要 `min_lr`（学习率）或 `min_lr_rate`（占学习率的比例）之一；请在 `{KEY}` 中给出",
+                };
+                Err(Problem::of(KEY, words))
             }
         }
     }
@@ -182,34 +179,41 @@ fn is_count(number: f64) -> bool {
 
 fn unknown(name: &str, kind: LrScheduler) -> Problem {
     let (kind, taken) = (kind.name(), kind.settings().join(", "));
-    if taken.is_empty() {
-        return Problem::of(
-            KEY,
-            format!("`{KEY}` has `{name}`, but `{kind}` takes no settings; remove it"),
-            format!("`{KEY}` 中有 `{name}`，但 `{kind}` 没有参数；请删除"),
-        );
-    }
-    Problem::of(
-        KEY,
-        format!("`{KEY}` has `{name}`, which `{kind}` does not take; it takes {taken}"),
-        format!("`{KEY}` 中有 `{name}`，但 `{kind}` 没有该参数；可用参数：{taken}"),
-    )
+    let words = match taken.as_str() {
+        "" => sentence! {
+            en: "`{KEY}` has `{name}`, but `{kind}` takes no settings; remove it",
+            zh: "`{KEY}` 中有 `{name}`，但 `{kind}` 没有参数；请删除",
+        },
+        taken => sentence! {
+            en: "`{KEY}` has `{name}`, which `{kind}` does not take; it takes {taken}",
+            zh: "`{KEY}` 中有 `{name}`，但 `{kind}` 没有该参数；可用参数：{taken}",
+        },
+    };
+    Problem::of(KEY, words)
 }
 
 fn refused(name: &str, typed: &str) -> Problem {
-    let (en, zh) = match name {
-        "num_cycles" | "power" | "timescale" => ("a number above 0", "大于 0 的数值"),
-        "lr_end" => ("a rate from 0 on, below the learning rate", "不小于 0 且小于学习率的数值"),
-        "min_lr" => ("a rate from 0 to the learning rate", "0 到学习率之间的数值"),
-        "num_stable_steps" | "num_decay_steps" => ("a whole number of steps", "步数（整数）"),
-        "warmup_type" | "decay_type" => ("linear, cosine or 1-sqrt", "linear、cosine 或 1-sqrt"),
-        _ => ("a share from 0 to 1", "0 到 1 之间的比例"),
+    let wanted = match name {
+        "num_cycles" | "power" | "timescale" => words! { en: "a number above 0", zh: "大于 0 的数值" },
+        "lr_end" => words! {
+            en: "a rate from 0 on, below the learning rate",
+            zh: "不小于 0 且小于学习率的数值",
+        },
+        "min_lr" => words! { en: "a rate from 0 to the learning rate", zh: "0 到学习率之间的数值" },
+        "num_stable_steps" | "num_decay_steps" => {
+            words! { en: "a whole number of steps", zh: "步数（整数）" }
+        }
+        "warmup_type" | "decay_type" => {
+            words! { en: "linear, cosine or 1-sqrt", zh: "linear、cosine 或 1-sqrt" }
+        }
+        _ => words! { en: "a share from 0 to 1", zh: "0 到 1 之间的比例" },
     };
-    Problem::of(
-        KEY,
-        format!("`{KEY}` sets `{name}` to {typed}; give {en}"),
-        format!("`{KEY}` 将 `{name}` 设为 {typed}；请给出{zh}"),
-    )
+    let words = sentence! {
+        [wanted]
+        en: "`{KEY}` sets `{name}` to {typed}; give {wanted}",
+        zh: "`{KEY}` 将 `{name}` 设为 {typed}；请给出{wanted}",
+    };
+    Problem::of(KEY, words)
 }
 
 #[cfg(test)]
@@ -218,7 +222,7 @@ mod tests {
 
     fn curve(lines: &str) -> Result<Curve, String> {
         let recipe = Recipe::parse_yaml(&format!("learning_rate: 1.0e-3\n{lines}"), &[]).expect(lines);
-        recipe.curve().map_err(|problem| problem.message)
+        recipe.curve().map_err(|problem| problem.message.en)
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! From a [`Recipe`] to YAML, in the order of the table.
 
-use crate::args::{Argument, Group, Recipe, Shown, Tier, arguments, real_number};
-use crate::reader::NESTED;
+use crate::args::{Argument, Group, Recipe, Shown, Tier, arguments};
+use crate::raw::NESTED;
+use crate::scalar::{is_misread, quoted, yaml_text};
 
 impl Recipe {
     /// Writes what differs from the defaults, and the essentials, under a heading for each group.
@@ -64,51 +65,4 @@ fn yaml_value(value: &Shown) -> String {
         }
         Shown::List(items) => yaml_text(&items.join(",")),
     }
-}
-
-/// Text as a YAML scalar, in quotes where it needs them.
-pub(crate) fn yaml_text(text: &str) -> String {
-    if is_misread(text) || is_other_type(text) { quoted(text) } else { text.to_owned() }
-}
-
-/// Whether a plain scalar with this text would end early or be no scalar.
-fn is_misread(text: &str) -> bool {
-    text.is_empty()
-        || text.trim() != text
-        || text.starts_with(|c| "-?:,[]{}#&*!|>'\"%@`=<".contains(c))
-        || text.ends_with(':')
-        || text.contains(": ")
-        || text.contains(" #")
-        || text.contains(char::is_control)
-}
-
-/// Whether YAML 1.1 or 1.2 would read the text as a number, truth value, date or null.
-fn is_other_type(text: &str) -> bool {
-    let word = text.to_ascii_lowercase();
-    let reserved =
-        ["null", "~", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan", "+.inf"];
-    let numeric = |c: char| c.is_ascii_hexdigit() || "_.:+-xo".contains(c);
-    reserved.contains(&word.as_str())
-        || real_number(text).is_some()
-        || (word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(numeric))
-}
-
-/// Single quotes, or double ones with escapes where there are control characters.
-fn quoted(text: &str) -> String {
-    if !text.contains(char::is_control) {
-        return format!("'{}'", text.replace('\'', "''"));
-    }
-    let mut escaped = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => escaped.extend(['\\', c]),
-            '\n' => escaped += "\\n",
-            '\t' => escaped += "\\t",
-            '\r' => escaped += "\\r",
-            c if c.is_control() => escaped += &format!("\\u{:04X}", c as u32),
-            c => escaped.push(c),
-        }
-    }
-    escaped.push('"');
-    escaped
 }

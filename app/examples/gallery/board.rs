@@ -191,7 +191,7 @@ impl Board for Memory {
         let problems = recipe::Recipe::from_yaml(&yaml).err().unwrap_or_default();
         let problems = problems
             .into_iter()
-            .map(|problem| FieldProblem { message: problem.message, key: problem.key })
+            .map(|problem| FieldProblem { message: problem.message.en, key: problem.key })
             .collect();
         Ok(Findings { problems, ..Findings::default() })
     }

@@ -21,7 +21,8 @@ use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
 
 /// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
-const BLOCK_FLOATS: usize = 24 << 20;
+/// The estimate of memory counts on as many.
+const BLOCK_FLOATS: usize = recipe::memory::LOGIT_FLOATS as usize;
 /// Rows of a block, at least and at most.
 const BLOCK_ROWS: (usize, usize) = (64, 1024);
 

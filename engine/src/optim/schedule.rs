@@ -22,7 +22,7 @@ impl Schedule {
     /// If its settings do not fit it.
     pub fn new(recipe: &Recipe, total: u64) -> Result<Self> {
         let curve =
-            recipe.curve().map_err(|problem| Error::recipe("lr_scheduler_kwargs", problem.message))?;
+            recipe.curve().map_err(|problem| Error::recipe("lr_scheduler_kwargs", problem.message.en))?;
         Ok(Self { curve, peak: recipe.learning_rate, warmup: recipe.warmup(total), total })
     }
 

@@ -80,7 +80,7 @@ fn recipe(case: &Value) -> Result<Recipe, String> {
             "enable_thinking" => recipe.enable_thinking = value.as_bool(),
             "preserve_thinking" => recipe.preserve_thinking = on,
             "tool_format" => {
-                recipe.set("tool_format", value.as_str().unwrap_or_default()).map_err(|e| e.message)?
+                recipe.set("tool_format", value.as_str().unwrap_or_default()).map_err(|e| e.message.en)?
             }
             "default_system" => recipe.default_system = value.as_str().map(str::to_owned),
             "mix_strategy" => {

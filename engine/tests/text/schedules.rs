@@ -18,7 +18,7 @@ fn check(case: &Value) -> Outcome {
     let mut recipe = Recipe { warmup_steps: Steps::Count(warmup), ..Recipe::default() };
     for key in ["lr_scheduler_type", "lr_scheduler_kwargs", "learning_rate"] {
         let value = case[key].as_str().map_or_else(|| case[key].to_string(), str::to_owned);
-        recipe.set(key, &value).map_err(|problem| problem.message)?;
+        recipe.set(key, &value).map_err(|problem| problem.message.en)?;
     }
     let total = case["max_steps"].as_u64().ok_or("no max_steps")?;
     let schedule = Schedule::new(&recipe, total).map_err(|e| e.to_string())?;

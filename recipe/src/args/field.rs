@@ -1,7 +1,8 @@
 //! How a field of the recipe is read from what was typed, and shown again.
 
-use super::Kind;
-use crate::reader::Raw;
+use super::kind::Kind;
+use crate::raw::Raw;
+use crate::scalar::{real_number, show_real, whole_number};
 
 /// The given value is not of the field's type. The reader makes the sentence, from the argument's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub trait Typed {
     const KIND: Kind;
     /// Whether it may be left unset (`null`).
     const OPTIONAL: bool = false;
+    /// Values that LLaMA-Factory knows and Chandler does not support yet.
+    const REFUSED: &'static [&'static str] = &[];
 }
 
 /// A field, whatever its type.
@@ -98,40 +101,6 @@ impl Field for bool {
 
     fn show(&self) -> Shown {
         Shown::Plain(self.to_string())
-    }
-}
-
-/// Reads a whole number: `500`, `1_000`, `+3`, `1e3`, `10.0`.
-fn whole_number(text: &str) -> Option<i64> {
-    let digits = text.replace('_', "");
-    let unsigned = digits.trim_start_matches(['+', '-']);
-    // `010` is eight to YAML 1.1 and ten to everyone else.
-    if unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok().or_else(|| {
-        let number = real_number(&digits)?;
-        // Beyond 2^53 a float no longer holds every whole number.
-        (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
-    })
-}
-
-/// Reads a finite number: `0.1`, `1e-4` (text to YAML 1.1), `1.0e-4`, `.5`, `1_000.0`.
-pub(crate) fn real_number(text: &str) -> Option<f64> {
-    let number: f64 = text.replace('_', "").parse().ok()?;
-    number.is_finite().then_some(number)
-}
-
-/// A number as YAML 1.1 reads it too: small ones as `1.0e-4`, where `1e-4` would be text.
-pub(crate) fn show_real(number: f64) -> String {
-    if number != 0.0 && (number.abs() < 1e-3 || number.abs() >= 1e16) {
-        let text = format!("{number:e}");
-        match text.split_once('e') {
-            Some((digits, power)) if !digits.contains('.') => format!("{digits}.0e{power}"),
-            _ => text,
-        }
-    } else {
-        format!("{number:?}")
     }
 }
 
@@ -245,6 +214,7 @@ impl Field for Vec<String> {
 impl<T: Typed> Typed for Option<T> {
     const KIND: Kind = T::KIND;
     const OPTIONAL: bool = true;
+    const REFUSED: &'static [&'static str] = T::REFUSED;
 }
 
 impl<T: Field + Initial> Field for Option<T> {
@@ -291,6 +261,4 @@ initial! {
     u64 = 0,
     f64 = 0.0,
     Steps = Steps::Count(0),
-    super::RopeScaling = super::RopeScaling::Linear,
-    super::ToolFormat = super::ToolFormat::Default,
 }

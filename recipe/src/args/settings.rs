@@ -1,8 +1,8 @@
 //! Names with a value each, such as a schedule's own settings.
 
-use super::Kind;
 use super::field::{Field, Shown, Typed, WrongType};
-use crate::reader::Raw;
+use super::kind::Kind;
+use crate::raw::Raw;
 
 /// Names with their values as typed, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-use crate::reader::Raw;
-use crate::write::yaml_text;
+use crate::raw::Raw;
+use crate::scalar::yaml_text;
 
 /// The keys, and the hub each is for. The trainer's own `hub_token` is the Hugging Face hub's.
 const KEYS: &[(&str, Hub)] = &[

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::real_number;
 use crate::problem::Problem;
-use crate::reader::Raw;
+use crate::raw::Raw;
+use crate::scalar::real_number;
 
 /// A key that is known, with its default; no default = unset.
 #[derive(Clone, Copy, Debug)]
@@ -196,10 +196,10 @@ impl Unsupported {
         let Unsupported { key, feature, .. } = self;
         Problem::of(
             *key,
-            format!(
-                "`{key}` ({feature}) is known from LLaMA-Factory but not supported by Chandler yet; remove it"
-            ),
-            format!("`{key}`（{feature}）是 LLaMA-Factory 的参数，Chandler 尚不支持；请删除"),
+            sentence! {
+                en: "`{key}` ({feature}) is known from LLaMA-Factory but not supported by Chandler yet; remove it",
+                zh: "`{key}`（{feature}）是 LLaMA-Factory 的参数，Chandler 尚不支持；请删除",
+            },
         )
     }
 }

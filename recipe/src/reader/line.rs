@@ -5,11 +5,13 @@
 //! beginning of a name will do where it is the only one. `KEY=VALUE` means what it means to OmegaConf: the value is
 //! YAML. The last of two wins, and both win over the recipe.
 
-use super::yaml::Raw;
-use super::{Reading, same_argument, suggest, typed, yaml};
+use super::unknown::unknown;
+use super::{Reading, same_argument, typed, yaml};
 use crate::args::{self, Argument, Kind, Recipe, accepted, tokens, unsupported};
 use crate::problem::Problem;
-use crate::text::Lang;
+use crate::raw::Raw;
+use crate::scalar::real_number;
+use crate::text::Sentence;
 
 /// Standard input, where a recipe's path is expected.
 const STDIN: &str = "-";
@@ -196,14 +198,17 @@ impl Flag {
         }
         let longer: Vec<&str> = flags().filter(|known| known.starts_with(&name)).collect();
         match longer.as_slice() {
-            [] => Err(suggest::unknown(&name, "--")),
+            [] => Err(unknown(&name, "--")),
             [only] => Ok(flag(only, false)),
             several => {
                 let shown = several.iter().take(SHOWN).map(|name| format!("--{name}"));
                 let more = several.get(SHOWN).map(|_| "…".to_owned());
                 let names = shown.chain(more).collect::<Vec<_>>().join(", ");
-                let en = format!("`--{name}` is short for several: {names}; write one of them out");
-                Err(Problem::of(&name, en, format!("`--{name}` 是多个参数的缩写：{names}；请写出全名")))
+                let words = sentence! {
+                    en: "`--{name}` is short for several: {names}; write one of them out",
+                    zh: "`--{name}` 是多个参数的缩写：{names}；请写出全名",
+                };
+                Err(Problem::of(&name, words))
             }
         }
     }
@@ -223,13 +228,15 @@ impl Flag {
     /// Its value, and how many of the words that follow belong to it.
     fn value(&self, inline: Option<&str>, after: &[String]) -> Result<(Raw, usize), Problem> {
         if self.negated {
-            return match inline {
-                None => Ok((Raw::Scalar("false".to_owned()), 0)),
-                Some(value) => Err(self.problem(
-                    &format!("takes no value, but has `{value}`; write `--{} {value}`", self.key),
-                    &format!("不带取值，却给出了 `{value}`；请写 `--{} {value}`", self.key),
-                )),
-            };
+            let Some(value) = inline else { return Ok((Raw::Scalar("false".to_owned()), 0)) };
+            let (name, key) = (&self.name, &self.key);
+            return Err(Problem::of(
+                key,
+                sentence! {
+                    en: "`{name}` takes no value, but has `{value}`; write `--{key} {value}`",
+                    zh: "`{name}` 不带取值，却给出了 `{value}`；请写 `--{key} {value}`",
+                },
+            ));
         }
         if let Some(value) = inline {
             return Ok((self.read(&[value.to_owned()]), 0));
@@ -250,12 +257,9 @@ impl Flag {
             return Ok((self.read(&after[..taken]), taken));
         }
         match self.argument {
-            Some(argument) if argument.kind != Kind::Bool => Err(self.problem(
-                &format!("lacks its value; give {}", argument.takes(Lang::En)),
-                &format!("缺少取值；请给出：{}", argument.takes(Lang::Zh)),
-            )),
+            Some(argument) if argument.kind != Kind::Bool => Err(self.lacking(argument.wanted())),
             _ if tokens::is_token(&self.key) => {
-                Err(self.problem("lacks its value; give a token", "缺少取值；请给出令牌"))
+                Err(self.lacking(words! { en: "a token", zh: "令牌" }.into()))
             }
             _ => Ok((Raw::Scalar("true".to_owned()), 0)),
         }
@@ -271,9 +275,15 @@ impl Flag {
         }
     }
 
-    fn problem(&self, en: &str, zh: &str) -> Problem {
+    /// The problem of a flag without the value that is wanted.
+    fn lacking(&self, wanted: Sentence) -> Problem {
         let name = &self.name;
-        Problem::of(&self.key, format!("`{name}` {en}"), format!("`{name}` {zh}"))
+        let words = sentence! {
+            [wanted]
+            en: "`{name}` lacks its value; give {wanted}",
+            zh: "`{name}` 缺少取值；请给出：{wanted}",
+        };
+        Problem::of(&self.key, words)
     }
 }
 
@@ -319,7 +329,7 @@ fn is_name(text: &str) -> bool {
 /// Whether a word behind a flag can be its value. Numbers below 0 are values, and so are texts with blanks.
 fn is_value(word: &str) -> bool {
     let dashed = word.starts_with('-') && word.len() > 1 && !word.contains(' ');
-    !dashed || args::real_number(word).is_some()
+    !dashed || real_number(word).is_some()
 }
 
 /// Whether a word looks like a recipe's path.
@@ -328,16 +338,14 @@ fn is_recipe(word: &str) -> bool {
 }
 
 fn stray(word: &str, recipe: Option<&str>) -> Problem {
-    let allowed = "write KEY=VALUE or --key value";
-    let (en, zh) = match recipe {
-        Some(recipe) if !word.starts_with(DASHES) => (
-            format!("`{word}` stands alone, and the recipe is `{recipe}` already; {allowed}"),
-            format!("`{word}` 单独出现，而配方已是 `{recipe}`；请写 KEY=VALUE 或 --key value"),
-        ),
-        _ => (
-            format!("`{word}` is no flag; {allowed}"),
-            format!("`{word}` 不是参数；请写 KEY=VALUE 或 --key value"),
-        ),
-    };
-    Problem::general(en, zh)
+    Problem::general(match recipe {
+        Some(recipe) if !word.starts_with(DASHES) => sentence! {
+            en: "`{word}` stands alone, and the recipe is `{recipe}` already; write KEY=VALUE or --key value",
+            zh: "`{word}` 单独出现，而配方已是 `{recipe}`；请写 KEY=VALUE 或 --key value",
+        },
+        _ => sentence! {
+            en: "`{word}` is no flag; write KEY=VALUE or --key value",
+            zh: "`{word}` 不是参数；请写 KEY=VALUE 或 --key value",
+        },
+    })
 }

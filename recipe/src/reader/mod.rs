@@ -4,18 +4,18 @@ use std::collections::hash_map::Entry as Place;
 use std::collections::{HashMap, HashSet};
 
 mod line;
-mod suggest;
+mod unknown;
 mod yaml;
 
 use crate::args::unsupported::Unsupported;
 use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};
 use crate::problem::Problem;
-use crate::text::Lang;
+use crate::raw::Raw;
+use crate::suggest::offer;
+use crate::text::Sentence;
 pub use line::CommandLine;
-pub use suggest::closest;
-pub(crate) use suggest::offer;
+use unknown::unknown;
 use yaml::Entry;
-pub use yaml::{NESTED, Raw};
 
 /// Problems that are told; the others are counted. Nobody reads more, and each takes a search for what was meant.
 const TOLD: usize = 100;
@@ -23,13 +23,31 @@ const TOLD: usize = 100;
 impl Recipe {
     /// Reads and checks the recipe of a training run, written in YAML or JSON.
     ///
+    /// ```
+    /// use recipe::{Lang, Recipe};
+    ///
+    /// let recipe = Recipe::from_yaml(
+    ///     "model_name_or_path: models/wick
+    /// do_train: true
+    /// dataset: identity
+    /// lora_rank: 16
+    /// output_dir: out",
+    /// );
+    /// assert_eq!(recipe.map(|recipe| recipe.alpha()), Ok(32));
+    ///
+    /// let problems = Recipe::from_yaml("lora_rnak: 16").unwrap_err();
+    /// assert_eq!(problems[0].to_string(), "line 1: `lora_rnak` is not an argument; did you mean `lora_rank`?");
+    /// assert_eq!(problems[0].text(Lang::Zh), "没有名为 `lora_rnak` 的参数；是否想写 `lora_rank`？");
+    /// ```
+    ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the text.
     pub fn from_yaml(text: &str) -> Result<Recipe, Vec<Problem>> {
         Recipe::from_yaml_with(text, &[])
     }
 
-    /// The same, with `key=value` pairs from a command line that win over the text.
+    /// Reads and checks the recipe of a training run, with `key=value` pairs from a command line that win over the
+    /// text.
     ///
     /// # Errors
     /// Everything that is wrong with text and overrides.
@@ -38,6 +56,14 @@ impl Recipe {
     }
 
     /// Reads a recipe without asking for what only a training run needs (data, an output folder, …).
+    ///
+    /// ```
+    /// use recipe::Recipe;
+    ///
+    /// let pairs = [("temperature".to_owned(), "0.2".to_owned())];
+    /// let recipe = Recipe::parse_yaml("model_name_or_path: models/wick", &pairs);
+    /// assert_eq!(recipe.map(|recipe| recipe.temperature), Ok(0.2));
+    /// ```
     ///
     /// # Errors
     /// Unknown keys, values of the wrong type or out of range.
@@ -65,8 +91,8 @@ impl Recipe {
     /// # Errors
     /// The value is of the wrong type or out of range, or the key is not an argument's.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Problem> {
-        let argument = args::find(key)
-            .ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| suggest::unknown(key, "")))?;
+        let argument =
+            args::find(key).ok_or_else(|| unsupported::problem(key).unwrap_or_else(|| unknown(key, "")))?;
         read_value(self, argument, &typed(key, text))
     }
 }
@@ -156,9 +182,11 @@ impl Reading {
             };
             self.note(entry.line, || {
                 let key = &entry.key;
-                let en = format!("`{key}` is given twice (first on line {first}); keep one of them");
-                let zh = format!("`{key}` 出现了两次（首次在第 {first} 行），请保留其中一个");
-                Problem::of(key, en, zh)
+                let words = sentence! {
+                    en: "`{key}` is given twice (first on line {first}); keep one of them",
+                    zh: "`{key}` 出现了两次（首次在第 {first} 行），请保留其中一个",
+                };
+                Problem::of(key, words)
             });
             false
         });
@@ -197,7 +225,7 @@ impl Reading {
                 checked
             }
         } else {
-            return self.note(line, || suggest::unknown(key, ""));
+            return self.note(line, || unknown(key, ""));
         };
         if let Err(problem) = taken {
             self.note(line, || problem);
@@ -230,8 +258,10 @@ impl Reading {
         self.problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
         if self.untold > 0 {
             let more = self.untold;
-            let en = format!("{more} more are not shown; mend these first");
-            self.problems.push(Problem::general(en, format!("另有 {more} 个问题未显示；请先修正以上各项")));
+            self.problems.push(Problem::general(sentence! {
+                en: "{more} more are not shown; mend these first",
+                zh: "另有 {more} 个问题未显示；请先修正以上各项",
+            }));
         }
         Err(self.problems)
     }
@@ -265,35 +295,31 @@ fn read_value(recipe: &mut Recipe, argument: &Argument, value: &Raw) -> Result<(
 
 /// The sentence about a value that an argument does not take.
 fn refusal(argument: &Argument, value: &Raw) -> Problem {
-    let key = argument.key;
-    let (wanted_en, wanted_zh) = (argument.takes(Lang::En), argument.takes(Lang::Zh));
-    let is_refused =
-        |given: &&str| argument.refused.iter().any(|refused| refused.eq_ignore_ascii_case(given));
-    if let Some(given) = value.scalar().filter(is_refused) {
-        return Problem::of(
-            key,
-            format!(
-                "`{key}: {given}` is known from LLaMA-Factory but not supported by Chandler yet; give {wanted_en}"
-            ),
-            format!("`{key}: {given}` 是 LLaMA-Factory 的取值，Chandler 尚不支持；请给出：{wanted_zh}"),
-        );
-    }
-    if *value == Raw::Null {
-        return Problem::of(
-            key,
-            format!("`{key}` is empty; give {wanted_en}, or remove the line"),
-            format!("`{key}` 为空；请给出：{wanted_zh}，或删除该行"),
-        );
-    }
-    let (meant_en, meant_zh) = match (argument.kind, value.scalar()) {
-        (Kind::Choice(choices), Some(given)) => {
-            suggest::offer(given, choices.iter().map(|choice| choice.value))
+    let (key, wanted) = (argument.key, argument.wanted());
+    let words = match (argument.kind, value) {
+        (_, Raw::Scalar(given)) if argument.refuses(value) => sentence! {
+            [wanted]
+            en: "`{key}: {given}` is known from LLaMA-Factory but not supported by Chandler yet; give {wanted}",
+            zh: "`{key}: {given}` 是 LLaMA-Factory 的取值，Chandler 尚不支持；请给出：{wanted}",
+        },
+        (_, Raw::Null) => sentence! {
+            [wanted]
+            en: "`{key}` is empty; give {wanted}, or remove the line",
+            zh: "`{key}` 为空；请给出：{wanted}，或删除该行",
+        },
+        (kind, value) => {
+            let meant = match (kind, value) {
+                (Kind::Choice(choices), Raw::Scalar(given)) => {
+                    offer(given, choices.iter().map(|choice| choice.value))
+                }
+                _ => Sentence::default(),
+            };
+            sentence! {
+                [wanted, meant]
+                en: "`{key}` is {value}; give {wanted}{meant}",
+                zh: "`{key}` 的值为 {value}；请给出：{wanted}{meant}",
+            }
         }
-        _ => Default::default(),
     };
-    Problem::of(
-        key,
-        format!("`{key}` is {value}; give {wanted_en}{meant_en}"),
-        format!("`{key}` 的值为 {value}；请给出：{wanted_zh}{meant_zh}"),
-    )
+    Problem::of(key, words)
 }

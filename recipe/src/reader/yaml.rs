@@ -4,49 +4,12 @@
 //! text of numbers as it was typed.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use crate::problem::Problem;
-
-/// A value before its type is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Raw {
-    /// `null`, `~` or nothing.
-    Null,
-    Scalar(String),
-    List(Vec<String>),
-    /// A mapping of names to plain values.
-    Mapping(Vec<(String, String)>),
-    /// A mapping or a list with further ones in it. No supported argument takes one.
-    Nested,
-}
-
-impl Raw {
-    pub fn scalar(&self) -> Option<&str> {
-        match self {
-            Raw::Scalar(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-/// How a value that holds further values is shown.
-pub const NESTED: &str = "a nested value";
-
-/// As it would be typed.
-impl fmt::Display for Raw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Raw::Null => f.write_str("null"),
-            Raw::Scalar(text) if text.is_empty() => f.write_str("\"\""),
-            Raw::Scalar(text) => f.write_str(text),
-            Raw::List(items) => write!(f, "[{}]", items.join(", ")),
-            Raw::Mapping(_) | Raw::Nested => f.write_str(NESTED),
-        }
-    }
-}
+use crate::raw::Raw;
+use crate::text::{Sentence, Text};
 
 /// One line of the recipe.
 pub struct Entry {
@@ -64,9 +27,11 @@ const ANCHORS: usize = 64;
 /// The keys and values of a document that is one flat mapping.
 pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
     if text.len() > LONGEST {
-        let en = format!("a recipe has at most {} MiB, and this has {} bytes", LONGEST >> 20, text.len());
-        let zh = format!("配方最大为 {} MiB，此处有 {} 字节", LONGEST >> 20, text.len());
-        return Err(Problem::general(en, zh));
+        let (most, bytes) = (LONGEST >> 20, text.len());
+        return Err(Problem::general(sentence! {
+            en: "a recipe has at most {most} MiB, and this has {bytes} bytes",
+            zh: "配方最大为 {most} MiB，此处有 {bytes} 字节",
+        }));
     }
     let text = join_surrogates(text);
     let mut events = Events::of(&text);
@@ -158,9 +123,11 @@ impl<'t> Events<'t> {
                 | Event::MappingStart(anchors, _) = event
                     && anchors > ANCHORS
                 {
-                    let en = format!("there are more than {ANCHORS} anchors (`&name`); a recipe needs none");
-                    let zh = format!("锚点（`&name`）超过 {ANCHORS} 个；配方不需要锚点");
-                    return Err(Problem::general(en, zh).at(Some(line)));
+                    let words = sentence! {
+                        en: "there are more than {ANCHORS} anchors (`&name`); a recipe needs none",
+                        zh: "锚点（`&name`）超过 {ANCHORS} 个；配方不需要锚点",
+                    };
+                    return Err(Problem::general(words).at(Some(line)));
                 }
                 Ok((event, line))
             }
@@ -190,9 +157,11 @@ impl<'t> Events<'t> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(_), line) => {
-                    let en = "a second document starts here; a recipe is one document, so remove the `---`";
-                    let zh = "此处开始了第二个文档；配方只能是一个文档，请删除 `---`";
-                    return Err(Problem::general(en, zh).at(Some(line)));
+                    let words = words! {
+                        en: "a second document starts here; a recipe is one document, so remove the `---`",
+                        zh: "此处开始了第二个文档；配方只能是一个文档，请删除 `---`",
+                    };
+                    return Err(Problem::general(words).at(Some(line)));
                 }
                 _ => {}
             }
@@ -210,8 +179,11 @@ impl<'t> Events<'t> {
             Event::SequenceStart(..) => self.list(),
             Event::MappingStart(..) => self.mapping(),
             Event::Alias(_) => {
-                let en = "aliases (`*name`) are not understood here; write the value out";
-                Err(Problem::general(en, "此处不支持别名（`*name`）；请直接写出取值").at(Some(line)))
+                let words = words! {
+                    en: "aliases (`*name`) are not understood here; write the value out",
+                    zh: "此处不支持别名（`*name`）；请直接写出取值",
+                };
+                Err(Problem::general(words).at(Some(line)))
             }
             _ => Ok(Raw::Null),
         }
@@ -284,28 +256,38 @@ fn scalar(text: &str, style: ScalarStyle) -> Raw {
 }
 
 fn not_a_mapping(line: usize) -> Problem {
-    let en = "a recipe is a list of `key: value` lines, and this is something else";
-    Problem::general(en, "配方由若干行 `key: value` 组成，此处不是").at(Some(line))
+    let words = words! {
+        en: "a recipe is a list of `key: value` lines, and this is something else",
+        zh: "配方由若干行 `key: value` 组成，此处不是",
+    };
+    Problem::general(words).at(Some(line))
 }
 
 /// What the parser says of the commonest slips, and what to do about them.
-const SLIPS: &[(&str, &str, &str)] = &[
-    ("simple key expect", "a key, here or just above, has no `: ` after it", "此处或上一行的键后缺少 `: `"),
+const SLIPS: &[(&str, Text)] = &[
+    (
+        "simple key expect",
+        words! { en: "a key, here or just above, has no `: ` after it", zh: "此处或上一行的键后缺少 `: `" },
+    ),
     (
         "found a tab",
-        "there is a tab; indent with blanks, or not at all",
-        "出现了制表符；请用空格缩进或不缩进",
+        words! {
+            en: "there is a tab; indent with blanks, or not at all",
+            zh: "出现了制表符；请用空格缩进或不缩进",
+        },
     ),
     (
         "mapping values are not allowed",
-        "there is a second `: ` in the line; put the value in quotes",
-        "一行中出现了第二个 `: `；请给取值加引号",
+        words! {
+            en: "there is a second `: ` in the line; put the value in quotes",
+            zh: "一行中出现了第二个 `: `；请给取值加引号",
+        },
     ),
 ];
 
 fn syntax(error: &ScanError) -> Problem {
-    let slip = SLIPS.iter().find(|(said, ..)| error.info().contains(said));
-    let (en, zh) = slip.map_or((error.info(), error.info()), |&(_, en, zh)| (en, zh));
-    let problem = Problem::general(format!("this is not valid YAML: {en}"), format!("YAML 语法错误：{zh}"));
-    problem.at(Some(error.marker().line()))
+    let slip = SLIPS.iter().find(|(said, _)| error.info().contains(said));
+    let why = slip.map_or_else(|| Sentence::english(error.info().to_owned()), |(_, words)| (*words).into());
+    let words = sentence! { [why] en: "this is not valid YAML: {why}", zh: "YAML 语法错误：{why}" };
+    Problem::general(words).at(Some(error.marker().line()))
 }

@@ -1,8 +1,9 @@
 //! What Chandler knows by name: models and the template each one speaks.
 
-mod models;
+use std::sync::LazyLock;
 
-use models::FAMILIES;
+/// Families of models and their members, as `models.txt` says at its top.
+const TABLE: &str = include_str!("models.txt");
 
 /// The template for models that were never taught a conversation.
 pub const BASE_TEMPLATE: &str = "default";
@@ -42,14 +43,23 @@ pub const OFFERED: &[Offered] = &[
 
 /// Every model with a name.
 pub fn models() -> impl Iterator<Item = Model> {
-    FAMILIES.iter().flat_map(|family| {
-        family.models.iter().map(move |&(name, hub_id)| Model {
-            name,
-            family: family.name,
-            hub_id,
-            template: family.template.filter(|_| is_chat(name)).unwrap_or(BASE_TEMPLATE),
-        })
-    })
+    static MODELS: LazyLock<Vec<Model>> = LazyLock::new(read_table);
+    MODELS.iter().copied()
+}
+
+fn read_table() -> Vec<Model> {
+    let mut models = Vec::new();
+    let (mut family, mut chat_template) = ("", BASE_TEMPLATE);
+    for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((name, template)) = line.strip_prefix('[').and_then(|head| head.split_once(']')) {
+            family = name;
+            chat_template = Some(template.trim()).filter(|name| !name.is_empty()).unwrap_or(BASE_TEMPLATE);
+        } else if let Some((name, hub_id)) = line.split_once(' ') {
+            let template = if is_chat(name) { chat_template } else { BASE_TEMPLATE };
+            models.push(Model { name, family, hub_id, template });
+        }
+    }
+    models
 }
 
 /// LLaMA-Factory's rule for which names get their family's template.
@@ -161,6 +171,13 @@ mod tests {
         for (name, size) in cases {
             assert_eq!(size_in_name(name), size, "{name}");
         }
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
+        assert_eq!(models().count(), lines.count());
+        assert!(models().all(|model| !model.family.is_empty() && model.hub_id.contains('/')));
     }
 
     #[test]

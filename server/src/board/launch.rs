@@ -6,7 +6,7 @@ use engine::text::{
     Template,
     data::{Catalog, Place},
 };
-use recipe::{Kind, Problem, Recipe};
+use recipe::{Kind, Problem, Recipe, Sentence, sentence};
 
 use super::{
     datasets,
@@ -111,17 +111,23 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
 fn resolve_model(recipe: &mut Recipe, folders: &Folders) -> Result<(), Problem> {
     const KEY: &str = "model_name_or_path";
     let named = models::named(&recipe.model_name_or_path, folders).map_err(|error| {
-        let Problem { message, message_zh, .. } = explain(KEY, &error);
-        let en = format!("{message}; a model on a hub is named owner/name");
-        Problem::of(KEY, en, format!("{message_zh}；模型站点上的模型写作 owner/name"))
+        let why = explain(KEY, &error).message;
+        let words = sentence! {
+            [why]
+            en: "{why}; a model on a hub is named owner/name",
+            zh: "{why}；模型站点上的模型写作 owner/name",
+        };
+        Problem::of(KEY, words)
     })?;
     if let Named::Here(path) = &named
         && !models::is_model(path)
     {
         let path = path.display();
-        let en = format!("`{path}` is neither a model folder (it has no config.json) nor a .gguf file");
-        let zh = format!("`{path}` 既不是模型文件夹（没有 config.json），也不是 .gguf 文件");
-        return Err(Problem::of(KEY, en, zh));
+        let words = sentence! {
+            en: "`{path}` is neither a model folder (it has no config.json) nor a .gguf file",
+            zh: "`{path}` 既不是模型文件夹（没有 config.json），也不是 .gguf 文件",
+        };
+        return Err(Problem::of(KEY, words));
     }
     recipe.model_name_or_path = named.into_path().display().to_string();
     Ok(())
@@ -131,7 +137,7 @@ fn resolve_model(recipe: &mut Recipe, folders: &Folders) -> Result<(), Problem> 
 fn check_template(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let name = recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty());
     if let Some(Err(error)) = name.map(Template::named) {
-        problems.push(Problem::of("template", error.to_string(), error.to_string()));
+        problems.push(Problem::of("template", Sentence::english(error.to_string())));
     }
 }
 
@@ -144,7 +150,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let dir = Path::new(&recipe.dataset_dir);
     let catalog = match Catalog::at(&recipe.dataset_dir) {
         Ok(catalog) => catalog,
-        Err(e) => return problems.push(Problem::of("dataset", e.to_string(), e.to_string())),
+        Err(e) => return problems.push(Problem::of("dataset", Sentence::english(e.to_string()))),
     };
     let usable = |name: &str| {
         let (info, _) = datasets::find(&catalog, dir, name)?;
@@ -153,7 +159,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
     };
     for (key, names) in [("dataset", &recipe.dataset), ("eval_dataset", &recipe.eval_dataset)] {
         let wrong = names.iter().filter_map(|name| usable(name).err()).take(TOLD);
-        problems.extend(wrong.map(|problem| Problem::of(key, problem.clone(), problem)));
+        problems.extend(wrong.map(|problem| Problem::of(key, Sentence::english(problem))));
     }
 }
 
@@ -210,9 +216,11 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
         other => {
             let default = Recipe::default().get(other);
             if recipe.get(other) != default {
-                let en = format!("`{other}` cannot be given here; use the command line");
-                let zh = format!("此处不能指定 `{other}`，请使用命令行");
-                problems.push(Problem::of(other, en, zh));
+                let words = sentence! {
+                    en: "`{other}` cannot be given here; use the command line",
+                    zh: "此处不能指定 `{other}`，请使用命令行",
+                };
+                problems.push(Problem::of(other, words));
             }
         }
     }
@@ -224,7 +232,7 @@ fn explain(key: &str, error: &PathError) -> Problem {
         PathError::Missing(named, places) => format!("在 {places} 中找不到 `{named}`"),
         PathError::Outside(named, places) => format!("`{named}` 指向 {places} 之外"),
     };
-    Problem::of(key, format!("`{key}`: {error}"), format!("`{key}`：{zh}"))
+    Problem::of(key, sentence! { en: "`{key}`: {error}", zh: "`{key}`：{zh}" })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the engine remarks on a model and a template, in both languages.
 
 use engine::text::Remark;
-use recipe::Problem;
+use recipe::{Problem, Sentence};
 
 /// The remark at the argument that it is about.
 pub fn told(remark: &Remark) -> Problem {
@@ -31,5 +31,5 @@ pub fn told(remark: &Remark) -> Problem {
             format!("词表中没有 {}；请开启 resize_vocab，使模型为其增加词向量。", tokens.join("、")),
         ),
     };
-    Problem::of(key, remark.to_string(), zh)
+    Problem::of(key, Sentence::english(remark.to_string()).zh(zh))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use app::api::{BoardError, Encoding, Memory, ModelFacts};
-use recipe::{Problem, Recipe};
+use recipe::{Problem, Recipe, sentence};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -154,7 +154,7 @@ impl Reader {
 /// The remark that a model's tokenizer or template cannot be used.
 pub fn unreadable(error: &BoardError) -> Problem {
     let why = helper::words(error);
-    Problem::of("model_name_or_path", why.clone(), format!("无法读取模型的分词器或对话模板：{why}"))
+    Problem::of("model_name_or_path", sentence! { en: "{why}", zh: "无法读取模型的分词器或对话模板：{why}" })
 }
 
 fn json(answer: &impl Serialize) -> Result<Value, BoardError> {

@@ -5,15 +5,13 @@ use std::path::Path;
 
 use app::api::ModelFacts;
 use engine::text::data::{DataSource, Outcome, Seen};
-use recipe::{FinetuningType, Problem, Recipe};
+use recipe::{Problem, Recipe, sentence};
 
 use super::source;
 use crate::board::models::{self, Tensor};
 
 /// Rows that are looked at of each dataset.
 const LOOKED_AT: usize = 20;
-/// From this learning rate on hardly anything is learned any more.
-const FAST: f64 = 0.05;
 
 /// What keeps a recipe from being run: `recipe` as it was given, `worked` as its worker will read it.
 pub fn problems(recipe: &Recipe, worked: &Recipe, data: &Path) -> Vec<Problem> {
@@ -24,7 +22,7 @@ pub fn problems(recipe: &Recipe, worked: &Recipe, data: &Path) -> Vec<Problem> {
     let unusable = sets.filter(|_| is_here).filter_map(|(key, name)| {
         let source = source(data, name).ok().filter(|source| source.info.file().is_some())?;
         let why = unusable(&source)?;
-        Some(Problem::of(key, format!("\"{name}\": {why}"), format!("“{name}”：{why}")))
+        Some(Problem::of(key, sentence! { en: "\"{name}\": {why}", zh: "“{name}”：{why}" }))
     });
     let unknown = unknown_target(worked);
     unusable.chain(unknown).collect()
@@ -51,7 +49,7 @@ fn unusable(source: &DataSource) -> Option<String> {
 /// A module to adapt that the model does not have, where the names of its tensors are known.
 fn unknown_target(recipe: &Recipe) -> Option<Problem> {
     let names = recipe.lora_target.iter().filter(|name| *name != "all");
-    if recipe.finetuning_type != FinetuningType::Lora {
+    if !recipe.is_lora() {
         return None;
     }
     let tensors =
@@ -69,8 +67,10 @@ fn unknown_target(recipe: &Recipe) -> Option<Problem> {
     let there = there.join(", ");
     Some(Problem::of(
         "lora_target",
-        format!("the model has no module called `{unknown}`; it has {there}"),
-        format!("模型没有名为 `{unknown}` 的模块；其模块有 {there}"),
+        sentence! {
+            en: "the model has no module called `{unknown}`; it has {there}",
+            zh: "模型没有名为 `{unknown}` 的模块；其模块有 {there}",
+        },
     ))
 }
 
@@ -81,27 +81,16 @@ fn matrix(tensor: &Tensor) -> Option<&str> {
 
 /// What is worth a word.
 pub fn remarks(recipe: &Recipe, model: Option<ModelFacts>) -> Vec<Problem> {
-    let mut remarks = Vec::new();
-    if let Some(context) =
-        model.and_then(|model| model.context).filter(|context| recipe.cutoff_len > *context)
-    {
-        remarks.push(Problem::of(
-            "cutoff_len",
-            format!("{} tokens are more than the model's context window of {context}", recipe.cutoff_len),
-            format!("{} 个词元超过模型的上下文窗口 {context}", recipe.cutoff_len),
-        ));
-    }
-    if recipe.learning_rate >= FAST {
-        remarks.push(Problem::of(
-            "learning_rate",
-            format!(
-                "{} is far above what models are tuned with (1e-6 to 1e-2): training will diverge",
-                recipe.learning_rate
-            ),
-            format!("{} 远高于常用范围（1e-6 至 1e-2）：训练会发散", recipe.learning_rate),
-        ));
-    }
-    remarks
+    let length = recipe.cutoff_len;
+    let context = model.and_then(|model| model.context).filter(|context| length > *context);
+    let beyond = context.map(|context| {
+        let words = sentence! {
+            en: "{length} tokens are more than the model's context window of {context}",
+            zh: "{length} 个词元超过模型的上下文窗口 {context}",
+        };
+        Problem::of("cutoff_len", words)
+    });
+    beyond.into_iter().chain(recipe.doubts()).collect()
 }
 
 #[cfg(test)]
@@ -115,7 +104,7 @@ mod tests {
             model_name_or_path: concat!(env!("CARGO_MANIFEST_DIR"), "/../models/wick").into(),
             dataset: dataset.iter().map(ToString::to_string).collect(),
             lora_target: vec![target.into()],
-            ..Recipe::new_run()
+            ..Recipe::default()
         }
     }
 
@@ -137,7 +126,7 @@ mod tests {
             let worked = Recipe { dataset_dir: dataset_dir.clone(), ..given.clone() };
             problems(&given, &worked, dir.path())
                 .into_iter()
-                .map(|problem| problem.message)
+                .map(|problem| problem.message.en)
                 .collect::<Vec<_>>()
         };
         assert_eq!(found(&["good"], "all"), Vec::<String>::new());
@@ -151,12 +140,12 @@ mod tests {
 
     #[test]
     fn what_hardly_ever_goes_well_is_remarked() {
-        let fast = Recipe { learning_rate: 1.0, cutoff_len: 99_999, ..Recipe::new_run() };
+        let fast = Recipe { learning_rate: 1.0, cutoff_len: 99_999, ..Recipe::default() };
         let keys = |recipe: &Recipe, context| {
             let told = remarks(recipe, Some(ModelFacts { parameters: None, context }));
             told.into_iter().filter_map(|remark| remark.key).collect::<Vec<_>>()
         };
         assert_eq!(keys(&fast, Some(512)), ["cutoff_len", "learning_rate"]);
-        assert_eq!(keys(&Recipe::new_run(), None), Vec::<String>::new());
+        assert_eq!(keys(&Recipe::default(), None), Vec::<String>::new());
     }
 }

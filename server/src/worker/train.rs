@@ -145,7 +145,8 @@ mod tests {
             dataset: vec!["d".to_owned()],
             template: Some("default".to_owned()),
             output_dir: dir.path().join(OUTPUT_DIR).display().to_string(),
-            ..Recipe::new_run()
+            do_train: true,
+            ..Recipe::default()
         };
         fs::write(dir.path().join(RECIPE_FILE), recipe.to_yaml()).unwrap();
         let broken = dir.path().join(OUTPUT_DIR).join("checkpoint-3");

@@ -44,7 +44,7 @@ fn Notices(form: Form) -> impl IntoView {
     let notices = Memo::new(move |_| form.notices());
     let item = move |notice: Notice| {
         let keys = notice.keys().collect::<Vec<_>>().join(", ");
-        view! { <li><code>{keys}</code> ": " {notice.reason.get(lang)}</li> }
+        view! { <li><code>{keys}</code> ": " {notice.reason.get(lang).to_owned()}</li> }
     };
     view! {
         <div class="preview-note" data-test="without-effect" hidden=move || notices.with(Vec::is_empty)>

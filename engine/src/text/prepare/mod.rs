@@ -177,7 +177,7 @@ fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Re
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
     let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;
-    let mut order = sets.order(recipe, "dataset")?;
+    let mut order = sets.order(recipe);
     let held_out = split(recipe, &mut order)?;
     let eval = if recipe.eval_dataset.is_empty() {
         let examples = match held_out.is_empty() {
@@ -204,16 +204,15 @@ fn evaluation(
     rng: &mut LegacyRng,
     log: &mut dyn FnMut(String),
 ) -> Result<Vec<EvalSet>> {
-    const KEY: &str = "eval_dataset";
     let sets = Sets::load(recipe, encoder, catalog, &recipe.eval_dataset, rng, log)?;
     if !recipe.eval_on_each_dataset {
-        let examples = encoder.sequences(&sets, &sets.order(recipe, KEY)?, "evaluation", log)?;
+        let examples = encoder.sequences(&sets, &sets.order(recipe), "evaluation", log)?;
         return Ok(EvalSet::whole(examples));
     }
     let each = recipe.eval_dataset.iter().zip(sets.each());
     each.map(|(name, set)| {
         let what = format!("evaluation on {name}");
-        let examples = encoder.sequences(&set, &set.order(recipe, KEY)?, &what, log)?;
+        let examples = encoder.sequences(&set, &set.order(recipe), &what, log)?;
         Ok(EvalSet { name: Some(name.clone()), examples })
     })
     .collect()

@@ -71,32 +71,28 @@ impl Sets {
         Some((set as u32, record))
     }
 
-    /// All rows in the order of the recipe's mixing; `key` names the data sets in the recipe.
-    pub fn order(&self, recipe: &Recipe, key: &'static str) -> Result<Vec<Row>> {
+    /// All rows in the order of the recipe's mixing.
+    pub fn order(&self, recipe: &Recipe) -> Vec<Row> {
         let lengths: Vec<usize> = self.0.iter().map(|set| set.length).collect();
-        let order = mix(recipe, lengths.len(), key)?.order(&lengths, recipe.seed);
+        let order = mix(recipe, lengths.len()).order(&lengths, recipe.seed);
         let row = |(set, place): (usize, usize)| match &self.0[set].drawn {
             Some(drawn) => (set, drawn[place]),
             None => (set, place),
         };
-        Ok(order.into_iter().map(row).collect())
+        order.into_iter().map(row).collect()
     }
 }
 
-/// How `sets` data sets are mixed; `key` names them in the recipe.
-pub(super) fn mix(recipe: &Recipe, sets: usize, key: &'static str) -> Result<Mix> {
+/// How `sets` data sets are mixed. Where there are several, validation asks for as many shares.
+pub(super) fn mix(recipe: &Recipe, sets: usize) -> Mix {
     let stop = match recipe.mix_strategy {
-        MixStrategy::Concat => return Ok(Mix::Concat),
+        MixStrategy::Concat => return Mix::Concat,
         MixStrategy::InterleaveUnder => Stop::Under,
         MixStrategy::InterleaveOver => Stop::Over,
         MixStrategy::InterleaveOnce => Stop::Once,
     };
-    let shares = recipe.interleave_shares().filter(|_| sets > 1);
-    if let Some(shares) = shares.as_ref().filter(|shares| shares.len() != sets) {
-        let message = format!("gives {} shares, but {key} names {sets} datasets", shares.len());
-        return Err(Error::Setting { key: "interleave_probs", message });
-    }
-    Ok(Mix::Interleave { stop, shares })
+    let shares = recipe.interleave_shares().filter(|shares| shares.len() == sets);
+    Mix::Interleave { stop, shares }
 }
 
 fn load(

@@ -12,7 +12,7 @@ use crate::hub::Hubs;
 use crate::text::data::mix::{Mix, Turns};
 use crate::text::data::{Catalog, DataSource, RawRow, Seen};
 use crate::text::encode::Example;
-use crate::text::error::{Error, Result};
+use crate::text::error::Result;
 use crate::text::numpy::{DefaultRng, LegacyRng};
 use crate::text::store::{Made, Pace, Stream, Table};
 
@@ -23,16 +23,6 @@ const TOLD_ROWS: usize = 5;
 type Item = Result<(usize, RawRow)>;
 
 pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
-    let wrong = |key: &'static str, message: &str| Err(Error::Setting { key, message: message.into() });
-    let Some(steps) = recipe.step_limit() else {
-        return wrong("max_steps", "streamed data have no length; say after how many steps training ends");
-    };
-    if recipe.max_samples.is_some() {
-        return wrong("max_samples", "streamed data cannot be cut short; remove it or turn streaming off");
-    }
-    if recipe.val_size > 1e-6 && recipe.val_size < 1.0 {
-        return wrong("val_size", "of streamed data no share can be taken; give a number of rows");
-    }
     let hubs = Hubs::with_tokens(&recipe.tokens);
     let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
     let mut sources = Vec::with_capacity(recipe.dataset.len());
@@ -49,7 +39,7 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
         }
         sources.push(source);
     }
-    let mix = mix(recipe, sources.len(), "dataset")?;
+    let mix = mix(recipe, sources.len());
     let mut rows = Endless {
         encoder: encoder.clone(),
         seen: sources.iter().map(|_| Seen::default()).collect(),
@@ -67,6 +57,8 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
     } else {
         super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), log)?
     };
+    // Validation asks for a limit.
+    let steps = recipe.step_limit().unwrap_or_default();
     let length = steps as usize * recipe.examples_per_step();
     let pace =
         Pace { batch: recipe.per_device_train_batch_size, accumulation: recipe.gradient_accumulation_steps };

@@ -246,12 +246,6 @@ fn data_sets_are_mixed_as_the_recipe_says() {
     assert_eq!(order(MixStrategy::InterleaveOver, &[]), over);
     // As `datasets.interleave_datasets` draws with seed 42.
     assert_eq!(order(MixStrategy::InterleaveUnder, &["0.5", "0.5"]), UNDER);
-    let wrong = Recipe {
-        mix_strategy: MixStrategy::InterleaveUnder,
-        interleave_probs: vec!["1".into()],
-        ..of(&folder, &["a", "b"])
-    };
-    assert!(refusal(&wrong).contains("interleave_probs: gives 1 shares, but dataset names 2 datasets"));
 }
 
 /// As LLaMA-Factory splits 6 rows with seed 42: `train_test_split(test_size=2, seed=42)`.
@@ -316,7 +310,7 @@ fn streams_are_shuffled_and_start_again() {
     assert_eq!(resumed.get(19).ok(), later.last().cloned());
     assert!(resumed.get(3).is_err());
 
-    let held_out = run(&Recipe { val_size: 2.0, ..streamed.clone() }).expect("data").0;
+    let held_out = run(&Recipe { val_size: 2.0, ..streamed }).expect("data").0;
     let eval = questions(&held_out.eval[0].examples, held_out.eval[0].examples.len());
     let mut all = questions(&held_out.train, 7);
     assert_eq!(eval.len(), 2);
@@ -324,9 +318,6 @@ fn streams_are_shuffled_and_start_again() {
     all.extend(eval);
     all.sort_unstable();
     assert_eq!(all, first);
-    assert!(refusal(&Recipe { max_steps: -1, ..streamed.clone() }).starts_with("max_steps:"));
-    assert!(refusal(&Recipe { max_samples: Some(2), ..streamed.clone() }).starts_with("max_samples:"));
-    assert!(refusal(&Recipe { val_size: 0.5, ..streamed }).starts_with("val_size:"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe, Strategy};
+use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe, Strategy, memory};
 
 use super::batch::batch_of;
 use super::checkpoint::State;
@@ -85,13 +85,14 @@ impl<'a> Trainer<'a> {
         };
         let output = PathBuf::from(&recipe.output_dir);
         let trainable = loaded.decoder.trainable();
+        let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
             groups: Group::of(&trainable, recipe.weight_decay),
             trainable,
             log: TrainerLog::open(&output, state.step)?,
             board: TensorBoard::open(recipe, &output, state.step)?,
             stopwatch: Stopwatch::start(&state),
-            activation_budget: device::available_memory(loaded.decoder.device()) / 3,
+            activation_budget: memory::activation_budget(free as u64) as usize,
             grads: ParamGradients::default(),
             epoch: None,
             recipe,

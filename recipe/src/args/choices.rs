@@ -1,0 +1,77 @@
+//! Arguments that take one of a few names, but for the stage and the method.
+
+use super::choice::choices;
+
+choices! {
+    /// How the learning rate goes over the steps.
+    LrScheduler unsupported ["reduce_lr_on_plateau", "greedy"] {
+        Linear = "linear" { en: "Linear", zh: "线性衰减" }
+        Cosine = "cosine" { en: "Cosine", zh: "余弦衰减" }
+        /// Without warm-up.
+        Constant = "constant" { en: "Constant", zh: "恒定" }
+        ConstantWithWarmup = "constant_with_warmup" { en: "Constant with warm-up", zh: "预热后恒定" }
+        CosineWithRestarts = "cosine_with_restarts" { en: "Cosine with restarts", zh: "余弦重启" }
+        CosineWithMinLr = "cosine_with_min_lr" { en: "Cosine down to a minimum", zh: "余弦衰减至最小值" }
+        /// The same, one step ahead.
+        CosineWarmupWithMinLr = "cosine_warmup_with_min_lr" { en: "Cosine down to a minimum, warm-up from a rate", zh: "余弦衰减至最小值（可设预热起点）" }
+        Polynomial = "polynomial" { en: "Polynomial", zh: "多项式衰减" }
+        InverseSqrt = "inverse_sqrt" { en: "Inverse square root", zh: "平方根倒数衰减" }
+        WarmupStableDecay = "warmup_stable_decay" { en: "Warm-up, stable, decay", zh: "预热—稳定—衰减" }
+    }
+
+    /// When something (a checkpoint, an evaluation) happens during training.
+    Strategy {
+        // YAML 1.1 reads a bare `no` as false.
+        No = "no" | "false" | "off" { en: "Never", zh: "从不" }
+        Steps = "steps" { en: "Every so many steps", zh: "按步数" }
+        Epoch = "epoch" { en: "Every epoch", zh: "按轮次" }
+    }
+
+    /// The optimizer.
+    Optim unsupported [
+        "adafactor", "sgd", "adagrad", "rmsprop", "lion_32bit", "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
+        "paged_adamw_8bit", "paged_adamw_32bit", "paged_lion_8bit", "paged_lion_32bit", "ademamix", "lomo",
+        "adalomo",
+    ] {
+        /// AdamW with decoupled weight decay.
+        AdamwTorch = "adamw_torch" | "adamw_torch_fused" | "adamw_hf" | "adamw_torch_xla" | "adamw_torch_npu_fused"
+            | "adamw" { en: "AdamW", zh: "AdamW" }
+    }
+
+    /// How several datasets become one.
+    MixStrategy {
+        /// One after the other.
+        Concat = "concat" { en: "Concatenate", zh: "拼接" }
+        /// In turns, until one is used up.
+        InterleaveUnder = "interleave_under" { en: "Interleave, end with the first", zh: "交错（最短者用尽即止）" }
+        /// In turns, until each was used up once; shorter ones start again.
+        InterleaveOver = "interleave_over" { en: "Interleave, repeat the shorter", zh: "交错（较短者重复）" }
+        /// In turns, until all are used up.
+        InterleaveOnce = "interleave_once" { en: "Interleave, each row once", zh: "交错（每行一次）" }
+    }
+
+    /// A family of models' way to write tools and calls of tools.
+    ToolFormat {
+        Default = "default" { en: "Action and input as text", zh: "文本形式的 Action" }
+        Gemma4 = "gemma4" { en: "Gemma 4", zh: "Gemma 4" }
+        Glm4 = "glm4" { en: "GLM-4", zh: "GLM-4" }
+        Glm4Moe = "glm4_moe" { en: "GLM-4.5", zh: "GLM-4.5" }
+        Lfm2 = "lfm2" { en: "LFM2", zh: "LFM2" }
+        Ling = "ling" { en: "Ling", zh: "Ling" }
+        Llama3 = "llama3" { en: "Llama 3", zh: "Llama 3" }
+        Minimax1 = "minimax1" { en: "MiniMax-M1", zh: "MiniMax-M1" }
+        Minimax2 = "minimax2" { en: "MiniMax-M2", zh: "MiniMax-M2" }
+        Mistral = "mistral" { en: "Mistral", zh: "Mistral" }
+        Qwen = "qwen" { en: "Qwen", zh: "Qwen" }
+        Qwen35 = "qwen3_5" { en: "Qwen 3.5", zh: "Qwen 3.5" }
+        SeedOss = "seed_oss" { en: "Seed-OSS", zh: "Seed-OSS" }
+    }
+
+    /// How rotary positions are stretched beyond the trained context length.
+    RopeScaling {
+        Linear = "linear" { en: "Linear", zh: "线性" }
+        Dynamic = "dynamic" { en: "Dynamic NTK", zh: "动态 NTK" }
+        Yarn = "yarn" { en: "YaRN", zh: "YaRN" }
+        Llama3 = "llama3" { en: "Llama 3", zh: "Llama 3" }
+    }
+}

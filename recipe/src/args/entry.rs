@@ -1,0 +1,131 @@
+//! What an entry of the argument table says of its argument.
+
+use super::argument::{Argument, Range, Tier};
+use super::field::Typed;
+use super::group::Group;
+use super::kind::Kind;
+use super::method::FinetuningType;
+use super::stage::Stage;
+use crate::text::Text;
+
+/// The part of an [`Argument`] that its entry states; the rest follows from key, type and group.
+pub(super) struct Entry {
+    label: Text,
+    help: Text,
+    is_path: bool,
+    range: Option<Range>,
+    step: Option<f64>,
+    stages: &'static [Stage],
+    methods: &'static [FinetuningType],
+    tier: Tier,
+    placeholder: Option<Text>,
+    synonyms: &'static [&'static str],
+    refused: &'static [&'static str],
+}
+
+impl Entry {
+    pub const fn new(label: Text, help: Text) -> Entry {
+        Entry {
+            label,
+            help,
+            is_path: false,
+            range: None,
+            step: None,
+            stages: &[],
+            methods: &[],
+            tier: Tier::Common,
+            placeholder: None,
+            synonyms: &[],
+            refused: &[],
+        }
+    }
+
+    /// It names a file or folder.
+    pub const fn path(mut self) -> Entry {
+        self.is_path = true;
+        self
+    }
+
+    pub const fn essential(mut self) -> Entry {
+        self.tier = Tier::Essential;
+        self
+    }
+
+    pub const fn advanced(mut self) -> Entry {
+        self.tier = Tier::Advanced;
+        self
+    }
+
+    /// From `min` up to `max`.
+    pub const fn from(mut self, min: f64, max: f64) -> Entry {
+        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: true });
+        self
+    }
+
+    /// Above `min`, up to `max`.
+    pub const fn above(mut self, min: f64, max: f64) -> Entry {
+        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: false, max_allowed: true });
+        self
+    }
+
+    /// From `min`, below `max`.
+    pub const fn half_open(mut self, min: f64, max: f64) -> Entry {
+        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: false });
+        self
+    }
+
+    /// A sensible step for a number field.
+    pub const fn step(mut self, step: f64) -> Entry {
+        self.step = Some(step);
+        self
+    }
+
+    /// It means something for these methods alone.
+    pub const fn methods(mut self, methods: &'static [FinetuningType]) -> Entry {
+        self.methods = methods;
+        self
+    }
+
+    /// It means something for these stages alone.
+    pub const fn stages(mut self, stages: &'static [Stage]) -> Entry {
+        self.stages = stages;
+        self
+    }
+
+    pub const fn placeholder(mut self, words: Text) -> Entry {
+        self.placeholder = Some(words);
+        self
+    }
+
+    /// Older names of the key.
+    pub const fn synonyms(mut self, synonyms: &'static [&'static str]) -> Entry {
+        self.synonyms = synonyms;
+        self
+    }
+
+    /// Values that LLaMA-Factory knows for this argument alone, where its type is refused none.
+    pub const fn refused(mut self, values: &'static [&'static str]) -> Entry {
+        self.refused = values;
+        self
+    }
+
+    /// Completes the entry.
+    pub const fn finish<T: Typed>(self, key: &'static str, group: Group) -> Argument {
+        Argument {
+            key,
+            group,
+            kind: if self.is_path { Kind::Path } else { T::KIND },
+            optional: T::OPTIONAL,
+            range: self.range,
+            step: self.step,
+            label: self.label,
+            help: self.help,
+            stages: self.stages,
+            methods: self.methods,
+            tier: self.tier,
+            placeholder: self.placeholder,
+            synonyms: self.synonyms,
+            refused: if self.refused.is_empty() { T::REFUSED } else { self.refused },
+        }
+    }
+}

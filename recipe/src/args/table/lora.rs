@@ -1,0 +1,50 @@
+//! Low-rank matrices beside a frozen model.
+
+macro_rules! lora {
+    ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
+        $next! { [$($later)*] $($earlier)* Lora {
+            /// Rank of the low-rank matrices: higher learns more and costs more.
+            lora_rank: usize = 8 => {
+                label { en: "LoRA rank", zh: "LoRA 秩" }
+                help { zh: "低秩矩阵的秩：越大学得越多，开销也越大。" }
+                from(1.0, 8192.0) methods(LORA)
+            }
+            /// Scale of the update; alpha / rank multiplies it. Unset: twice the rank.
+            lora_alpha: Option<usize> = None => {
+                label { en: "LoRA alpha", zh: "LoRA 缩放系数" }
+                help { zh: "更新量的缩放：乘以 alpha / 秩。不设则为秩的两倍。" }
+                from(1.0, 1e6) methods(LORA) placeholder(words! { en: "twice the rank", zh: "秩的两倍" })
+            }
+            /// Share of a layer's input that is randomly dropped before the low-rank matrices.
+            lora_dropout: f64 = 0.0 => {
+                label { en: "LoRA dropout", zh: "LoRA 随机丢弃" }
+                help { zh: "进入低秩矩阵之前随机丢弃的输入比例。" }
+                half_open(0.0, 1.0) step(0.05) methods(LORA)
+            }
+            /// Linear layers that get low-rank matrices, by the end of their name; all = every one but the output head.
+            lora_target: Vec<String> = vec!["all".to_owned()] => {
+                label { en: "Target modules", zh: "LoRA 作用模块" }
+                help { zh: "加上低秩矩阵的线性层（按名称结尾匹配）；all 表示除输出层外全部。" }
+                methods(LORA) placeholder(words! { en: "all", zh: "all" })
+            }
+            /// Layers that are trained in full and saved with the adapter, such as embed_tokens or lm_head.
+            additional_target: Vec<String> = Vec::new() => {
+                label { en: "Modules to save", zh: "附加模块" }
+                help { zh: "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。" }
+                advanced() methods(LORA) placeholder(words! { en: "none", zh: "无" })
+            }
+            /// Scales the update by alpha / sqrt(rank) instead of alpha / rank.
+            use_rslora: bool = false => {
+                label { en: "Rank-stabilised LoRA", zh: "rsLoRA" }
+                help { zh: "更新量按 alpha / √秩 缩放，而不是 alpha / 秩。" }
+                advanced() methods(LORA)
+            }
+            /// Merges the given adapters into the model and trains a new one, instead of training the last one on.
+            create_new_adapter: bool = false => {
+                label { en: "New adapter", zh: "新建适配器" }
+                help { zh: "将给定的适配器合并进模型并训练新的适配器，而不是继续训练最后一个。" }
+                advanced() methods(LORA)
+            }
+        } }
+    };
+}

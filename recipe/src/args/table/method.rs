@@ -1,0 +1,26 @@
+//! What is trained, and towards what.
+
+macro_rules! method {
+    ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
+        $next! { [$($later)*] $($earlier)* Method {
+            /// Training objective: pt = plain text, sft = answers to instructions.
+            stage: Stage = Stage::Sft => {
+                label { en: "Stage", zh: "训练阶段" }
+                help { zh: "训练内容：pt 为纯文本，sft 为指令问答。" }
+                essential()
+            }
+            /// Train.
+            do_train: bool = false => {
+                label { en: "Train", zh: "训练" }
+                help { zh: "进行训练。" }
+                advanced()
+            }
+            /// Which weights change: lora = small matrices beside the frozen model, full = every weight.
+            finetuning_type: FinetuningType = FinetuningType::Lora => {
+                label { en: "Method", zh: "微调方法" }
+                help { zh: "训练哪些权重：lora 为冻结模型旁的低秩矩阵，full 为全部权重。" }
+                essential()
+            }
+        } }
+    };
+}

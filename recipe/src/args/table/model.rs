@@ -1,0 +1,50 @@
+//! The model and where it comes from.
+
+macro_rules! model {
+    ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
+        $next! { [$($later)*] $($earlier)* Model {
+            /// Folder of a model in Hugging Face layout, a .gguf file, or a model's name on a hub (owner/name): the Hugging Face hub, or ModelScope with USE_MODELSCOPE_HUB=1.
+            model_name_or_path: String = String::new() => {
+                label { en: "Model", zh: "模型" }
+                help { zh: "Hugging Face 格式的模型文件夹、.gguf 文件，或模型站点上的名称（owner/name）：默认 Hugging Face，设置 USE_MODELSCOPE_HUB=1 时为魔搭社区 ModelScope。" }
+                path() essential()
+            }
+            /// Branch, tag or commit of a model that is read from a hub by its name.
+            model_revision: String = "main".to_owned() => {
+                label { en: "Revision", zh: "模型版本" }
+                help { zh: "从模型站点按名称读取的模型的分支、标签或提交。" }
+                advanced()
+            }
+            /// Adapter folders to start from. All but the last are merged into the model; the last one is trained on.
+            adapter_name_or_path: Vec<String> = Vec::new() => {
+                label { en: "Adapters", zh: "适配器" }
+                help { zh: "作为起点的适配器文件夹。除最后一个外全部合并进模型，最后一个继续训练。" }
+                methods(LORA) placeholder(words! { en: "none", zh: "无" })
+            }
+            /// Stretches rotary positions so that texts longer than the model's context can be trained on.
+            rope_scaling: Option<RopeScaling> = None => {
+                label { en: "RoPE scaling", zh: "RoPE 缩放" }
+                help { zh: "拉伸旋转位置编码，使训练文本可以超过模型原有的上下文长度。" }
+                advanced() placeholder(words! { en: "off", zh: "关闭" })
+            }
+            /// Grows the embeddings to the size of the tokenizer, rounded up to a multiple of 64.
+            resize_vocab: bool = false => {
+                label { en: "Resize vocabulary", zh: "扩展词表" }
+                help { zh: "将嵌入层扩展到分词器的大小（向上取整到 64 的倍数）。" }
+                advanced()
+            }
+            /// Starts from random weights; of the model, only config.json and the tokenizer are read.
+            train_from_scratch: bool = false => {
+                label { en: "From scratch", zh: "从零训练" }
+                help { zh: "从随机权重开始；只读取模型的 config.json 与分词器。" }
+                advanced() methods(FULL)
+            }
+            /// Runs on the CPU even where there is an accelerator.
+            use_cpu: bool = false => {
+                label { en: "Use the CPU", zh: "使用 CPU" }
+                help { zh: "即使有加速卡也在 CPU 上运行。" }
+                advanced() synonyms(&["no_cuda"])
+            }
+        } }
+    };
+}

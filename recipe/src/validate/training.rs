@@ -1,0 +1,44 @@
+//! Steps, learning rate and precision.
+
+use crate::args::Recipe;
+use crate::problem::Problem;
+
+/// From this learning rate on hardly anything is learned any more.
+const FAST: f64 = 0.05;
+
+pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    problems.extend(recipe.curve().err());
+    for (key, on) in [("bf16", recipe.bf16), ("pure_bf16", recipe.pure_bf16)] {
+        if recipe.fp16 && on {
+            problems.push(Problem::of(
+                "fp16",
+                sentence! {
+                    en: "`fp16` and `{key}` name two precisions; keep one of them (both run in bfloat16)",
+                    zh: "`fp16` 与 `{key}` 指定了两种精度；请保留其中一个（两者均以 bfloat16 运行）",
+                },
+            ));
+        }
+    }
+    if recipe.max_steps == 0 {
+        problems.push(Problem::of(
+            "max_steps",
+            words! {
+                en: "`max_steps` is 0; give a number of steps, or -1 to train by `num_train_epochs`",
+                zh: "`max_steps` 为 0；请给出步数，或用 -1 表示按 `num_train_epochs` 训练",
+            },
+        ));
+    }
+}
+
+pub fn doubt(recipe: &Recipe, doubts: &mut Vec<Problem>) {
+    let rate = recipe.learning_rate;
+    if rate >= FAST {
+        doubts.push(Problem::of(
+            "learning_rate",
+            sentence! {
+                en: "{rate} is far above what models are tuned with (1e-6 to 1e-2): training will diverge",
+                zh: "{rate} 远高于常用范围（1e-6 至 1e-2）：训练会发散",
+            },
+        ));
+    }
+}

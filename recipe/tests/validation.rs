@@ -1,0 +1,104 @@
+//! What goes with what: arguments that contradict each other, that cannot matter, or that hardly ever go well.
+
+mod common;
+
+use common::{problems, with};
+
+#[test]
+fn arguments_that_cannot_matter_are_noticed() {
+    let noticed = |lines: &str| {
+        let recipe = with(lines).unwrap();
+        recipe.notices().into_iter().flat_map(|notice| notice.given).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(noticed(""), []);
+    assert_eq!(noticed("finetuning_type: full\nlora_rank: 16\n"), [pair("lora_rank", "16")]);
+    assert_eq!(noticed("stage: pt\ndefault_system: hi\n"), [pair("default_system", "hi")]);
+    assert_eq!(noticed("max_steps: 5\nnum_train_epochs: 1\n"), [pair("num_train_epochs", "1.0")]);
+    assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
+    assert_eq!(noticed("warmup_steps: 5\nwarmup_ratio: 0.1\n"), [pair("warmup_ratio", "0.1")]);
+    assert_eq!(noticed("pure_bf16: true\n"), [pair("pure_bf16", "true")]);
+    assert_eq!(noticed("fp16: true\n"), [pair("fp16", "true")]);
+    assert_eq!(noticed("fp16: false\n"), []);
+    assert_eq!(noticed("logging_dir: logs\nreport_to: none\n"), [pair("logging_dir", "logs")]);
+    assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
+    assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
+    assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
+    assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
+    assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
+    assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
+}
+
+#[test]
+fn float16_runs_as_bfloat16() {
+    assert!(!with("").unwrap().uses_bf16());
+    for line in ["fp16: true\n", "bf16: true\n", "pure_bf16: true\n"] {
+        assert!(with(line).unwrap().uses_bf16(), "{line}");
+    }
+    let notices = with("fp16: true\nfp16_full_eval: true\nddp_timeout: 180000000\n").unwrap().notices();
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 2);
+    assert!(notices[0].starts_with("fp16_full_eval, ddp_timeout (no effect here"), "{notices:?}");
+    assert!(notices[1].starts_with("fp16: true (it runs as `bf16: true`"), "{notices:?}");
+}
+
+#[test]
+fn evaluation_data_that_stay_apart_are_not_mixed() {
+    let lines = "mix_strategy: interleave_under\ninterleave_probs: 1\ndo_eval: true\neval_dataset: a,b\n";
+    assert_eq!(problems(&format!("{lines}eval_on_each_dataset: true\n")), [""; 0]);
+}
+
+#[test]
+fn what_hardly_ever_goes_well_is_doubted() {
+    let doubts = |lines: &str| with(lines).unwrap().doubts();
+    assert_eq!(doubts("learning_rate: 1e-3\n"), []);
+    assert_eq!(doubts("learning_rate: 1\n")[0].key.as_deref(), Some("learning_rate"));
+}
+
+#[test]
+fn arguments_that_contradict_each_other_are_refused() {
+    let cases = [
+        ("stage: pt\nneat_packing: true\n", "neat_packing"),
+        ("train_on_prompt: true\nmask_history: true\n", "mask_history"),
+        ("neat_packing: true\npacking: false\n", "packing"),
+        ("finetuning_type: full\nadapter_name_or_path: a\n", "adapter_name_or_path"),
+        ("train_from_scratch: true\n", "train_from_scratch"),
+        ("lora_target: ''\n", "lora_target"),
+        ("lora_target: null\n", "lora_target"),
+        ("max_steps: 0\n", "max_steps"),
+        ("fp16: true\nbf16: true\n", "fp16"),
+        ("fp16: true\npure_bf16: true\n", "fp16"),
+        ("val_size: 0.1\neval_dataset: other\n", "val_size"),
+        ("val_size: 1.5\n", "val_size"),
+        ("eval_strategy: steps\n", "eval_strategy"),
+        ("do_eval: true\n", "do_eval"),
+        ("load_best_model_at_end: true\n", "load_best_model_at_end"),
+        (
+            "load_best_model_at_end: true\nval_size: 1\neval_strategy: steps\neval_steps: 20\nsave_steps: 30\n",
+            "save_steps",
+        ),
+        (
+            "load_best_model_at_end: true\nval_size: 1\neval_strategy: epoch\nsave_strategy: epoch\n\
+             metric_for_best_model: accuracy\n",
+            "metric_for_best_model",
+        ),
+        ("report_to: [tensorboard, wandb]\n", "report_to"),
+        ("streaming: true\nmax_steps: -1\n", "max_steps"),
+        ("streaming: true\nmax_steps: 5\nmax_samples: 9\n", "max_samples"),
+        ("streaming: true\nmax_steps: 5\ndo_eval: true\nval_size: 0.1\n", "val_size"),
+        ("mix_strategy: interleave_under\ninterleave_probs: 0.4,0.6\n", "interleave_probs"),
+        ("mix_strategy: interleave_under\ninterleave_probs: 0.4\n", "interleave_probs"),
+        ("mix_strategy: interleave_under\ninterleave_probs: most\n", "interleave_probs"),
+        ("interleave_probs: 1\n", "interleave_probs"),
+        (
+            "mix_strategy: interleave_under\ninterleave_probs: 1\ndo_eval: true\neval_dataset: a,b\n",
+            "interleave_probs",
+        ),
+    ];
+    for (lines, key) in cases {
+        let found = with(lines).unwrap_err();
+        assert_eq!(found.len(), 1, "{lines}: {found:?}");
+        assert_eq!(found[0].key.as_deref(), Some(key), "{lines}");
+        assert!(found[0].line.is_some(), "{lines}");
+    }
+}
