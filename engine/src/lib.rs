@@ -20,6 +20,7 @@ pub mod ops;
 pub mod optim;
 pub mod quant;
 pub mod rng;
+mod stage;
 pub mod tensor;
 pub mod text;
 pub mod train;

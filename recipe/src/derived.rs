@@ -1,6 +1,6 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
-use crate::args::{FinetuningType, LrScheduler, Recipe, Stage, Steps, Strategy};
+use crate::args::{FinetuningType, LrScheduler, Recipe, Records, Stage, Steps, Strategy};
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -20,7 +20,8 @@ pub enum Resume<'a> {
 impl Recipe {
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
-        self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt)
+        let can = self.stage.records() != Records::Preferences;
+        can && (self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt))
     }
 
     /// LoRA's alpha; twice the rank when unset.

@@ -24,7 +24,7 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
+    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe, Records,
     RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use derived::Resume;

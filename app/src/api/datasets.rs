@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use recipe::args::Stage;
+use recipe::args::{Records, Stage};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]
@@ -77,9 +77,10 @@ pub enum Holds {
 impl Holds {
     /// Whether a stage trains on such rows.
     pub fn suits(self, stage: Stage) -> bool {
-        match stage {
-            Stage::Pt => self != Holds::Pairs,
-            Stage::Sft => self == Holds::Answers,
+        match stage.records() {
+            Records::Text => self != Holds::Pairs,
+            Records::Answers => self == Holds::Answers,
+            Records::Preferences => self == Holds::Pairs,
         }
     }
 }

@@ -32,5 +32,5 @@ pub(super) fn load_whole(setup: Setup, selection: Selection) -> Result<Loaded> {
     let config = files.config.values.clone();
     // What it is taught to end with are the template's tokens.
     let generation = files.generation_config(&template.stop_ids(&base.tokenizer));
-    Ok(Loaded { decoder, tokenizer: base.tokenizer, product: Product::Model { config, generation, dtype } })
+    Ok(Loaded::new(decoder, base.tokenizer, Product::Model { config, generation, dtype }))
 }

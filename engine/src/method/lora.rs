@@ -36,7 +36,7 @@ impl Method for Lora {
             Some(adapter) => continue_adapter(&setup, merged, adapter)?,
             None => new_adapter(&setup, merged, additional(&setup, log))?,
         };
-        Ok(Loaded { decoder, tokenizer: setup.base.tokenizer, product: Product::Adapter(config) })
+        Ok(Loaded::new(decoder, setup.base.tokenizer, Product::Adapter(config)))
     }
 }
 

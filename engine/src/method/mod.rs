@@ -7,11 +7,13 @@ mod lora;
 mod product;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Device;
 use recipe::{FinetuningType, Recipe};
 
-use crate::model::{Decoder, Tuning};
+use crate::autograd::Param;
+use crate::model::{Decoder, Tuning, ValueHead};
 use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
@@ -73,4 +75,19 @@ pub struct Loaded {
     pub decoder: Decoder,
     pub tokenizer: Tokenizer,
     pub product: Product,
+    /// Where the stage wants one.
+    pub value_head: Option<ValueHead>,
+}
+
+impl Loaded {
+    fn new(decoder: Decoder, tokenizer: Tokenizer, product: Product) -> Loaded {
+        Loaded { decoder, tokenizer, product, value_head: None }
+    }
+
+    /// Everything that trains.
+    pub fn trainable(&self) -> Vec<Arc<Param>> {
+        let mut params = self.decoder.trainable();
+        params.extend(self.value_head.iter().flat_map(|head| head.params().cloned()));
+        params
+    }
 }

@@ -9,7 +9,7 @@ use super::Loaded;
 use crate::Result;
 use crate::adapter::{Adapter, AdapterConfig, save_adapter};
 use crate::autograd::Param;
-use crate::model::WeightSource;
+use crate::model::{ValueHead, WeightSource};
 use crate::weights::{FolderSource, GENERATION_CONFIG, save_model, write_json};
 
 /// What a run writes.
@@ -36,6 +36,9 @@ impl Loaded {
                 write_json(&folder.join(GENERATION_CONFIG), &Value::Object(generation.clone()))?;
             }
         }
+        if let Some(head) = &self.value_head {
+            head.save(folder)?;
+        }
         self.tokenizer.save(folder)?;
         Ok(())
     }
@@ -45,6 +48,12 @@ impl Loaded {
     /// # Errors
     /// If they cannot be read, or are of another shape.
     pub fn restore(&self, checkpoint: &Path) -> Result<()> {
+        if let Some(head) = &self.value_head {
+            let saved = ValueHead::read(&self.decoder, checkpoint)?;
+            for (param, saved) in head.params().zip(saved.params()) {
+                param.tensor.slice_set(&saved.tensor, 0, 0)?;
+            }
+        }
         match &self.product {
             Product::Adapter(_) => {
                 let adapter = Adapter::open(checkpoint)?;

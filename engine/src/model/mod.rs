@@ -10,12 +10,14 @@ mod feed_forward;
 mod gradients;
 mod lora;
 mod noise;
+mod value_head;
 
 pub use batch::{Batch, Context};
-pub use build::{Selection, Tuning, WeightSource};
+pub use build::{BlockSelection, Selection, Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums};
 pub use lora::{LoraSettings, is_target, linear_names};
 pub use noise::Noise;
+pub use value_head::{VALUE_HEAD, ValueHead};

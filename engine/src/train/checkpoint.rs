@@ -142,7 +142,7 @@ pub fn save(
         loaded.save(folder, true)?;
         write_json(&folder.join("trainer_state.json"), trainer_state)?;
         if !model_only {
-            optimizer.save(&loaded.decoder.trainable(), &folder.join(OPTIMIZER))?;
+            optimizer.save(&loaded.trainable(), &folder.join(OPTIMIZER))?;
             let state = State { files: sizes(folder)?, ..state.clone() };
             let state =
                 serde_json::to_value(state).map_err(|error| Error::file(folder, error.to_string()))?;

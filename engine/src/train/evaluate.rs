@@ -10,8 +10,9 @@ use serde_json::Map;
 use super::batch::batch_of;
 use super::records::{eval_metrics, write_results};
 use super::{Sink, TrainSummary};
-use crate::autograd::Tape;
-use crate::model::{Decoder, Pass};
+use crate::method::Loaded;
+use crate::model::Batch;
+use crate::stage::{self, ACCURACY, LOSS, Means, Stage};
 use crate::text::{EvalSet, Example};
 use crate::{Error, Result};
 
@@ -49,16 +50,17 @@ impl Evaluation {
 /// A run that only evaluates: `do_train` is off.
 pub fn evaluate_alone(
     recipe: &Recipe,
-    decoder: &Decoder,
+    loaded: &Loaded,
     sets: &[EvalSet],
     sink: Sink,
     stop: &AtomicBool,
 ) -> Result<TrainSummary> {
     let output = Path::new(&recipe.output_dir);
+    let stage = stage::of(recipe)?;
     let (mut evaluations, mut metrics) = (Vec::with_capacity(sets.len()), Map::new());
     for set in sets {
         sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
-        let evaluation = evaluate(decoder, set, recipe, stop)?;
+        let evaluation = evaluate(stage.as_ref(), loaded, set, recipe, stop)?;
         sink(evaluation.event(0, 0.0, recipe));
         metrics.extend(eval_metrics(&evaluation, recipe));
         evaluations.push(evaluation);
@@ -67,14 +69,20 @@ pub fn evaluate_alone(
     Ok(TrainSummary { outcome: Outcome::Finished, evaluations, ..TrainSummary::before_training(output) })
 }
 
-/// Evaluates in batches. As transformers does, each example counts with the mean loss of its batch.
+/// Evaluates in batches.
 ///
 /// # Errors
 /// If nothing counts in the loss, or `stop` is set.
-pub fn evaluate(decoder: &Decoder, set: &EvalSet, recipe: &Recipe, stop: &AtomicBool) -> Result<Evaluation> {
+pub fn evaluate(
+    stage: &dyn Stage,
+    loaded: &Loaded,
+    set: &EvalSet,
+    recipe: &Recipe,
+    stop: &AtomicBool,
+) -> Result<Evaluation> {
     let (examples, batch_size) = (&set.examples, recipe.per_device_eval_batch_size.max(1));
     let begin = Instant::now();
-    let (mut loss, mut accuracy, mut batches, mut scored) = (0.0, 0.0, 0, 0);
+    let (mut means, mut batches, mut counted) = (Means::default(), 0, 0);
     for start in (0..examples.len()).step_by(batch_size) {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
@@ -82,31 +90,19 @@ pub fn evaluate(decoder: &Decoder, set: &EvalSet, recipe: &Recipe, stop: &Atomic
         let end = (start + batch_size).min(examples.len());
         let examples: Vec<Example> =
             (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
-        let batch = batch_of(examples.iter());
-        let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default())?.tensor;
-        let output = decoder.head.loss(&hidden, &batch.labels, None)?;
+        let batch = Batch { together: stage.together(), ..batch_of(examples.iter()) };
+        means.merge(stage.evaluate(loaded, &batch, &examples)?);
+        counted += stage.count(&examples);
         batches += 1;
-        if !output.rows.is_empty() {
-            loss += output.total() / output.rows.len() as f64 * examples.len() as f64;
-        }
-        let mut rows = output.rows.iter();
-        for example in &examples {
-            let count = example.labels.iter().skip(1).filter(|label| **label >= 0).count();
-            let correct = rows.by_ref().take(count).filter(|row| row.correct).count();
-            if count > 0 {
-                accuracy += correct as f64 / count as f64;
-                scored += 1;
-            }
-        }
     }
-    if scored == 0 {
+    if counted == 0 {
         let of = set.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         return Err(Error::Training(format!("no token of the evaluation data{of} counts in the loss")));
     }
     Ok(Evaluation {
         dataset: set.name.clone(),
-        loss: loss / examples.len() as f64,
-        accuracy: accuracy / scored as f64,
+        loss: means.get(LOSS).unwrap_or(f64::NAN),
+        accuracy: means.get(ACCURACY).unwrap_or(f64::NAN),
         runtime_s: begin.elapsed().as_secs_f64(),
         examples: examples.len(),
         batches,

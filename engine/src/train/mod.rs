@@ -107,7 +107,7 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
     setup::check_vocabulary(&loaded, &data)?;
 
     if !recipe.do_train {
-        return evaluate::evaluate_alone(recipe, &loaded.decoder, &data.eval, sink, stop);
+        return evaluate::evaluate_alone(recipe, &loaded, &data.eval, sink, stop);
     }
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped);
@@ -137,10 +137,10 @@ fn load(
     let template =
         text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.map(|start| start.folder.as_path());
-    let loaded = setup::load(recipe, base, &template, checkpoint, &mut log)?;
+    let loaded = setup::load(recipe, folder, base, &template, checkpoint, &mut log)?;
     let mut optimizer = Optimizer::of(recipe);
     if let Some(Start { folder, state }) = start {
-        optimizer.load(&loaded.decoder.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
+        optimizer.load(&loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
     }
     Ok(Model { loaded, template, optimizer })
 }

@@ -6,6 +6,8 @@ use recipe::Recipe;
 
 use crate::device;
 use crate::method::{self, Base, Loaded, Setup};
+use crate::model::{Decoder, VALUE_HEAD, ValueHead};
+use crate::stage;
 use crate::text::{Prepared, Template};
 use crate::weights;
 use crate::{Error, Result};
@@ -33,6 +35,7 @@ pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Resu
 /// the template's tokens by now.
 pub fn load(
     recipe: &Recipe,
+    folder: &Path,
     mut base: Base,
     template: &Template,
     checkpoint: Option<&Path>,
@@ -49,7 +52,28 @@ pub fn load(
         let message = "is not supported for models that scale their embeddings; remove it";
         return Err(Error::recipe("neftune_noise_alpha", message));
     }
-    method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, log)
+    let mut loaded =
+        method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, log)?;
+    if stage::of(recipe)?.has_value_head() {
+        loaded.value_head = Some(value_head(recipe, folder, checkpoint, &loaded.decoder)?);
+    }
+    Ok(loaded)
+}
+
+/// The value head of the checkpoint, of the adapter that is gone on with, or of the model; a fresh one where none of
+/// them has any.
+fn value_head(
+    recipe: &Recipe,
+    folder: &Path,
+    checkpoint: Option<&Path>,
+    decoder: &Decoder,
+) -> Result<ValueHead> {
+    if let Some(checkpoint) = checkpoint {
+        return ValueHead::read(decoder, checkpoint);
+    }
+    let given = recipe.adapter_name_or_path.last().map(Path::new);
+    let with_head = given.into_iter().chain([folder]).find(|folder| folder.join(VALUE_HEAD).exists());
+    with_head.map_or_else(|| ValueHead::new(decoder, recipe.seed), |folder| ValueHead::read(decoder, folder))
 }
 
 /// Token ids beyond the model's table would read outside of it.

@@ -31,5 +31,5 @@ pub use lookup::find;
 pub(crate) use lookup::own_key;
 pub use method::FinetuningType;
 pub use settings::Settings;
-pub use stage::Stage;
+pub use stage::{Records, Stage};
 pub use table::{Recipe, arguments};

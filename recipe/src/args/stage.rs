@@ -4,10 +4,34 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["rm", "ppo", "dpo", "kto", "orpo"] {
+    Stage unsupported ["ppo", "dpo", "kto", "orpo"] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
         Sft = "sft" { en: "Supervised fine-tuning", zh: "指令监督微调" }
+        /// Scores that are larger for the chosen one of two answers.
+        Rm = "rm" { en: "Reward modelling", zh: "奖励模型" }
+    }
+}
+
+/// What the records of a dataset are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Plain text to continue.
+    Text,
+    /// A conversation with its answer.
+    Answers,
+    /// A chosen and a rejected answer.
+    Preferences,
+}
+
+impl Stage {
+    /// What it trains on.
+    pub const fn records(self) -> Records {
+        match self {
+            Stage::Pt => Records::Text,
+            Stage::Sft => Records::Answers,
+            Stage::Rm => Records::Preferences,
+        }
     }
 }

@@ -12,7 +12,7 @@ use engine::hub::{Hubs, quietly};
 use engine::text::{
     Example, IGNORE_INDEX, Remark, Template, Tokenizer,
     data::{DataSource, Kind, Outcome, Record, Seen},
-    encode::{Masking, PlainText, feedback, pairwise, plain_text, supervised},
+    encode::{Masking, PlainText, RecordEncoder},
     prepare_tokenizer,
 };
 use recipe::Recipe;
@@ -183,23 +183,8 @@ impl Encoder {
         let Encoder { tokenizer, template, asked, .. } = self;
         let asked = &asked.recipe;
         let masking = Masking { train_on_prompt: asked.train_on_prompt, mask_history: asked.mask_history };
-        Ok(match kind {
-            Kind::Text => {
-                let text = record.prompt.first().map_or("", |message| message.content.as_str());
-                vec![plain_text(text, tokenizer, &PlainText::of(template, Some(cutoff_len)))?]
-            }
-            Kind::Supervised | Kind::Prompt => {
-                vec![supervised(record, template, tokenizer, masking, cutoff_len)?]
-            }
-            Kind::Preference => {
-                let pair = pairwise(record, template, tokenizer, cutoff_len)?;
-                vec![pair.chosen, pair.rejected]
-            }
-            Kind::Feedback => {
-                let judged = feedback(std::slice::from_ref(record), template, tokenizer, cutoff_len, 1)?;
-                judged.into_iter().map(|judged| judged.example).collect()
-            }
-        })
+        let plain = &PlainText::of(template, Some(cutoff_len));
+        RecordEncoder { template, tokenizer, masking, plain, cutoff_len }.sequences(record, kind)
     }
 
     fn shown(

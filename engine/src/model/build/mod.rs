@@ -2,6 +2,7 @@
 
 mod attention;
 mod feed_forward;
+mod selection;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ use crate::families::DecoderSpec;
 use crate::families::spec::{LinearSpec, NormSpec};
 use crate::ops::linear::Adaptable;
 use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue};
+
+pub use selection::{BlockSelection, Selection};
 
 /// Where weights come from.
 pub trait WeightSource {
@@ -44,35 +47,6 @@ pub trait WeightSource {
     /// # Errors
     /// Names file and tensor that would be left out.
     fn check_read(&self, decoder: &Decoder) -> Result<()>;
-}
-
-/// Which of a model's own weights are trained.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Selection {
-    #[default]
-    Nothing,
-    All,
-    /// Modules that are trained whole beside an adapter, with all that is within them, by the ends of their names.
-    Modules(Vec<String>),
-}
-
-impl Selection {
-    fn is_all(&self) -> bool {
-        *self == Selection::All
-    }
-
-    fn trains(&self, module: &str) -> bool {
-        self.is_all() || self.names(module)
-    }
-
-    /// Whether a module, or one that it is within, is named. As in PEFT the end of a name needs no dot before it: `norm`
-    /// means `input_layernorm`, too.
-    pub fn names(&self, module: &str) -> bool {
-        let Selection::Modules(names) = self else { return false };
-        let dots = module.match_indices('.').map(|(dot, _)| dot);
-        let mut around = dots.chain([module.len()]).map(|end| &module[..end]);
-        around.any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
-    }
 }
 
 /// What is trained, in which arithmetic, and where.
@@ -246,7 +220,7 @@ impl Builder<'_> {
         let table = format!("{}.weight", spec.embedding.table);
         let additional = tuning.selection.names(spec.head.name);
         match self.source.untied_head(&name, &table, &shape)? {
-            Some(head) => self.load(name, tuning.selection.is_all() || additional, |_| Ok(head)),
+            Some(head) => self.load(name, tuning.selection.trains(spec.head.name), |_| Ok(head)),
             None if !tuning.selection.is_all()
                 && (additional || tuning.selection.names(spec.embedding.table)) =>
             {

@@ -22,7 +22,7 @@ pub(crate) use load::{chunk, draw, on_all_cores};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use recipe::Stage;
+use recipe::{Records, Stage};
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
@@ -86,9 +86,10 @@ pub enum Kind {
 
 impl From<Stage> for Kind {
     fn from(stage: Stage) -> Self {
-        match stage {
-            Stage::Pt => Kind::Text,
-            Stage::Sft => Kind::Supervised,
+        match stage.records() {
+            Records::Text => Kind::Text,
+            Records::Answers => Kind::Supervised,
+            Records::Preferences => Kind::Preference,
         }
     }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod marked;
 mod packing;
 mod pretrain;
+mod record;
 mod seqlen;
 mod supervised;
 
@@ -14,6 +15,7 @@ pub use answers::{Feedback, Pair, Prompted, feedback, pairwise, prompted};
 pub(in crate::text) use packing::join;
 pub use packing::{Packing, pack};
 pub use pretrain::{PlainText, plain_text};
+pub use record::RecordEncoder;
 pub use seqlen::share_budget;
 pub use supervised::{Masking, supervised};
 

@@ -7,7 +7,7 @@ use recipe::{Recipe, Stage};
 
 use super::sets::{Row, Sets};
 use crate::text::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped, on_all_cores};
-use crate::text::encode::{Example, Masking, Packing, PlainText, plain_text, supervised};
+use crate::text::encode::{Example, Masking, Packing, PlainText, RecordEncoder};
 use crate::text::error::{Error, Result};
 use crate::text::store::{Blocks, Examples, Place, View};
 use crate::text::template::Template;
@@ -84,13 +84,10 @@ impl Encoder {
     }
 
     fn record(&self, record: &Record) -> Result<Example> {
-        match self.stage {
-            Stage::Pt => {
-                let text = record.prompt.first().map_or("", |message| message.content.as_str());
-                plain_text(text, &self.tokenizer, &self.plain)
-            }
-            Stage::Sft => supervised(record, &self.template, &self.tokenizer, self.masking, self.cutoff_len),
-        }
+        let Self { template, tokenizer, masking, plain, cutoff_len, .. } = self;
+        let encoding =
+            RecordEncoder { template, tokenizer, masking: *masking, plain, cutoff_len: *cutoff_len };
+        Ok(Example::together(encoding.sequences(record, self.kind())?))
     }
 
     /// The sequences that `order` makes.

@@ -107,7 +107,7 @@ pub fn prepare_tokenizer(
         template.preserve_thinking = recipe.preserve_thinking;
         note(Remark::Thinking { template: template.name.to_string() });
     }
-    if recipe.stage == Stage::Sft
+    if recipe.stage != Stage::Pt
         && let Some((ours, own)) = template.disagreement(tokenizer, recipe.default_system.as_deref())
     {
         note(Remark::Disagreement { template: template.name.to_string(), ours, own });

@@ -19,15 +19,17 @@ use super::{Sink, TrainSummary};
 use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::method::Loaded;
-use crate::model::{Batch, Noise, Objective, Pass};
+use crate::model::{Batch, Noise, Pass};
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
+use crate::stage::{self, Mean, Stage};
 use crate::text::{self, Example, Prepared};
 use crate::{Error, Result};
 
 /// A run in progress.
 pub struct Trainer<'a> {
     recipe: &'a Recipe,
+    stage: Box<dyn Stage>,
     loaded: Loaded,
     data: Prepared,
     trainable: Vec<Arc<Param>>,
@@ -84,7 +86,7 @@ impl<'a> Trainer<'a> {
             None => State { seed: recipe.seed, examples, ..State::default() },
         };
         let output = PathBuf::from(&recipe.output_dir);
-        let trainable = loaded.decoder.trainable();
+        let trainable = loaded.trainable();
         let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
             groups: Group::of(&trainable, recipe.weight_decay),
@@ -95,6 +97,7 @@ impl<'a> Trainer<'a> {
             activation_budget: memory::activation_budget(free as u64) as usize,
             grads: ParamGradients::default(),
             epoch: None,
+            stage: stage::of(recipe)?,
             recipe,
             loaded,
             data,
@@ -207,19 +210,14 @@ impl<'a> Trainer<'a> {
 
     /// One optimiser step: forward and backward of its micro-batches, clipping, the optimiser's move.
     fn step(&mut self, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
-        // transformers divides by all labels of the accumulated batch, a sequence's first token included
-        // although nothing predicts it.
-        let items = |portion: &[Vec<Example>]| -> usize {
-            portion.iter().flatten().map(Example::trained_tokens).sum()
-        };
+        let stage = &self.stage;
         let micro = portions.iter().flat_map(|portion| {
-            let scale = 1.0 / items(portion).max(1) as f64;
-            portion.iter().map(move |batch| (batch, scale))
+            portion.iter().map(|batch| (batch, 1.0 / divisor(stage.as_ref(), portion, batch).max(1) as f64))
         });
         self.grads.clear();
         let mut loss = 0.0;
         for (index, (examples, scale)) in micro.enumerate() {
-            let batch = batch_of(examples.iter());
+            let batch = Batch { together: stage.together(), ..batch_of(examples.iter()) };
             self.state.tokens += batch.tokens() as u64;
             let seed = self.recipe.seed
                 ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -235,11 +233,7 @@ impl<'a> Trainer<'a> {
                 }),
                 ..Pass::default()
             };
-            loss += self
-                .loaded
-                .decoder
-                .accumulate(&batch, &pass, Objective::Sum(scale as f32), &mut self.grads)?
-                .loss;
+            loss += stage.accumulate(&self.loaded, &batch, pass, scale, &mut self.grads)?.loss;
             if let Some((balance, true)) = &balance {
                 loss += balance.coefficient() as f64 * balance.loss();
             }
@@ -252,7 +246,7 @@ impl<'a> Trainer<'a> {
             );
             return Err(Error::Training(message));
         }
-        if done == 0 && portions.iter().any(|portion| items(portion) > 0) {
+        if done == 0 && portions.iter().flatten().any(|batch| self.stage.count(batch) > 0) {
             self.guard()?;
         }
         let grad_norm = self.grads.global_norm()?;
@@ -287,13 +281,27 @@ impl<'a> Trainer<'a> {
         let decoder = &self.loaded.decoder;
         // An expert that no token has chosen gets no gradient.
         let experts = decoder.expert_params().map(|param| param.id);
-        let guard = GradientGuard::default().allow_zero(decoder.without_effect()).allow_none(experts);
+        // Where scores are compared with each other, what is added to all of them does not matter.
+        let bias = self.loaded.value_head.iter().filter_map(|head| head.bias()).map(|param| param.id);
+        // A value head stands in the place of the output matrix.
+        let head = self.stage.has_value_head().then(|| decoder.head.weight().id);
+        let guard = GradientGuard::default()
+            .allow_zero(decoder.without_effect().chain(bias))
+            .allow_none(experts.chain(head));
         guard.check(&self.trainable, &self.grads)
     }
 
     fn logs(&self, done: u64) -> bool {
         done.is_multiple_of(self.recipe.logging_interval(self.plan.total_steps))
             || (done == 1 && self.recipe.logging_first_step)
+    }
+}
+
+/// What the losses of a micro-batch are divided by, in a step of which it is one of `portion`.
+fn divisor(stage: &dyn Stage, portion: &[Vec<Example>], batch: &[Example]) -> usize {
+    match stage.mean() {
+        Mean::OverStep => portion.iter().map(|batch| stage.count(batch)).sum(),
+        Mean::OverBatches => stage.count(batch) * portion.len(),
     }
 }
 

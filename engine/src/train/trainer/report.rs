@@ -61,7 +61,7 @@ impl Trainer<'_> {
         for index in 0..self.data.eval.len() {
             let set = &self.data.eval[index];
             sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
-            let evaluation = match evaluate(&self.loaded.decoder, set, self.recipe, stop) {
+            let evaluation = match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, stop) {
                 Err(Error::Stopped) => return Ok(None),
                 evaluation => evaluation?,
             };

@@ -73,7 +73,7 @@ macro_rules! data {
             packing: Option<bool> = None => {
                 label { en: "Packing", zh: "样本打包" }
                 help { zh: "将样本拼成截断长度的序列。不设时：预训练开启，其余关闭。" }
-                advanced() placeholder(words! { en: "auto", zh: "自动" })
+                advanced() stages(PACKED) placeholder(words! { en: "auto", zh: "自动" })
             }
             /// Packs without letting the examples of a sequence see each other.
             neat_packing: bool = false => {

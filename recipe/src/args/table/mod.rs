@@ -38,6 +38,8 @@ use super::tokens::HubTokens;
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 const SFT: &[Stage] = &[Stage::Sft];
+/// Stages whose examples can share a sequence.
+const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
 
 /// Steps of a run, and whatever is given in them, at most; far above what anybody waits for.
 const STEPS: f64 = 1e12;

@@ -1,0 +1,57 @@
+//! Pre-training and supervised fine-tuning: the cross entropy of the next token, wherever a label says that it counts.
+
+use recipe::Recipe;
+
+use super::{ACCURACY, LOSS, Mean, Means, Stage};
+use crate::Result;
+use crate::autograd::{ParamGradients, Tape};
+use crate::method::Loaded;
+use crate::model::{Batch, Measured, Objective, Pass};
+use crate::text::Example;
+
+struct Causal;
+
+pub(super) fn open(_recipe: &Recipe) -> Result<Box<dyn Stage>> {
+    Ok(Box::new(Causal))
+}
+
+impl Stage for Causal {
+    /// As in transformers a sequence's first token counts, although nothing predicts it.
+    fn count(&self, examples: &[Example]) -> usize {
+        examples.iter().map(Example::trained_tokens).sum()
+    }
+
+    fn mean(&self) -> Mean {
+        Mean::OverStep
+    }
+
+    fn accumulate(
+        &self,
+        model: &Loaded,
+        batch: &Batch,
+        pass: Pass,
+        scale: f64,
+        grads: &mut ParamGradients,
+    ) -> Result<Measured> {
+        model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads)
+    }
+
+    /// As in transformers each example counts with the mean loss of its batch. The accuracy is the share of labels that
+    /// have the largest logit, averaged over examples.
+    fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means> {
+        let hidden = model.decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
+        let output = model.decoder.head.loss(&hidden, &batch.labels, None)?;
+        let mut means = Means::default();
+        let labels = output.rows.len().max(1) as f64;
+        means.add(LOSS, output.total() / labels * examples.len() as f64, examples.len() as f64);
+        let mut rows = output.rows.iter();
+        for example in examples {
+            let count = example.labels.iter().skip(1).filter(|label| **label >= 0).count();
+            let correct = rows.by_ref().take(count).filter(|row| row.correct).count();
+            if count > 0 {
+                means.add(ACCURACY, correct as f64 / count as f64, 1.0);
+            }
+        }
+        Ok(means)
+    }
+}

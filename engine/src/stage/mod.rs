@@ -1,0 +1,127 @@
+//! Training stages: what of a batch counts, how that becomes a loss, and what is measured beside it.
+//!
+//! A stage is a file here and an entry in [`STAGES`].
+
+mod causal;
+mod rm;
+
+use std::collections::BTreeMap;
+
+use recipe::{Recipe, Stage as Name};
+
+use crate::autograd::ParamGradients;
+use crate::method::Loaded;
+use crate::model::{Batch, Measured, Pass};
+use crate::text::Example;
+use crate::{Error, Result};
+
+/// What training does with a batch.
+pub trait Stage: Send + Sync {
+    /// Sequences of a batch that belong together.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Whether the model has a value head.
+    fn has_value_head(&self) -> bool {
+        false
+    }
+
+    /// What the loss is a mean over: how much of it examples hold.
+    fn count(&self, examples: &[Example]) -> usize;
+
+    /// Over what the means of an optimiser step's micro-batches are taken.
+    fn mean(&self) -> Mean;
+
+    /// Adds the gradients of `scale` times what the batch's losses sum to; answers with that loss and with what else was
+    /// measured, scaled alike.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    fn accumulate(
+        &self,
+        model: &Loaded,
+        batch: &Batch,
+        pass: Pass,
+        scale: f64,
+        grads: &mut ParamGradients,
+    ) -> Result<Measured>;
+
+    /// Measures a batch of held-out examples.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means>;
+}
+
+/// How the losses of an optimiser step's micro-batches become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mean {
+    /// One mean over all of them.
+    OverStep,
+    /// The mean of each one's own.
+    OverBatches,
+}
+
+/// Two and two of what sequences have that belong together: of the chosen, and of the rejected answer.
+fn pairs<T: Copy>(all: &[T]) -> impl Iterator<Item = [T; 2]> {
+    all.as_chunks().0.iter().copied()
+}
+
+/// 1 / (1 + e⁻ˣ)
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// ln σ(x), exact where σ(x) is next to nothing.
+fn log_sigmoid(x: f64) -> f64 {
+    x.min(0.0) - (-x.abs()).exp().ln_1p()
+}
+
+/// Makes the stage that a recipe describes.
+type Open = fn(&Recipe) -> Result<Box<dyn Stage>>;
+
+const STAGES: &[(Name, Open)] = &[(Name::Pt, causal::open), (Name::Sft, causal::open), (Name::Rm, rm::open)];
+
+/// The stage that a recipe asks for.
+///
+/// # Errors
+/// If there is no such stage, or its settings do not fit.
+pub fn of(recipe: &Recipe) -> Result<Box<dyn Stage>> {
+    let found = STAGES.iter().find(|(name, _)| *name == recipe.stage);
+    let (_, open) = found.ok_or_else(|| {
+        Error::recipe("stage", format!("`{}` is not a stage of this engine", recipe.stage.name()))
+    })?;
+    open(recipe)
+}
+
+/// Means of what is measured over several batches, by name: a sum, and what it is divided by.
+#[derive(Clone, Debug, Default)]
+pub struct Means(BTreeMap<&'static str, (f64, f64)>);
+
+/// The name of the loss among [`Means`].
+pub const LOSS: &str = "loss";
+/// The name of the share of what was predicted right.
+pub const ACCURACY: &str = "accuracy";
+
+impl Means {
+    /// Adds `weight` things of which `sum` is the sum.
+    pub fn add(&mut self, name: &'static str, sum: f64, weight: f64) {
+        let (total, count) = self.0.entry(name).or_default();
+        (*total, *count) = (*total + sum, *count + weight);
+    }
+
+    pub fn merge(&mut self, other: Means) {
+        other.0.into_iter().for_each(|(name, (sum, weight))| self.add(name, sum, weight));
+    }
+
+    /// What was measured at all, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let measured = self.0.iter().filter(|(_, (_, weight))| *weight > 0.0);
+        measured.map(|(name, (sum, weight))| (*name, sum / weight))
+    }
+
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, mean)| mean)
+    }
+}

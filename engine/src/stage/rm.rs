@@ -1,0 +1,88 @@
+//! Reward modelling (Ouyang et al. 2022, equation 1): of two answers to a prompt, the chosen one gets the larger score.
+//!
+//! A sequence's score is the value of its last token; loss = −ln σ(score of the chosen − score of the rejected).
+
+use candle_core::Tensor;
+use recipe::Recipe;
+
+use super::{ACCURACY, LOSS, Mean, Means, Stage, log_sigmoid, pairs, sigmoid};
+use crate::autograd::{ParamGradients, Tape, Var};
+use crate::method::Loaded;
+use crate::model::{Batch, Measured, Pass, Sums};
+use crate::text::Example;
+use crate::{Error, Result};
+
+struct RewardModelling;
+
+pub(super) fn open(_recipe: &Recipe) -> Result<Box<dyn Stage>> {
+    Ok(Box::new(RewardModelling))
+}
+
+/// The scores of a batch's sequences, and the values [tokens, 1] that they are some of.
+fn scores(model: &Loaded, tape: &Tape, batch: &Batch, pass: Pass) -> Result<(Vec<f64>, Var)> {
+    let head = model.value_head.as_ref();
+    let head = head.ok_or_else(|| Error::Training("a reward model has a value head".to_owned()))?;
+    let hidden = model.decoder.hidden(tape, batch, pass)?;
+    let values = head.values(tape, hidden)?;
+    let all: Vec<f32> = values.tensor.flatten_all()?.to_vec1()?;
+    Ok((last_tokens(batch).map(|row| f64::from(all[row])).collect(), values))
+}
+
+/// The row of each sequence's last token.
+fn last_tokens(batch: &Batch) -> impl Iterator<Item = usize> {
+    batch.spans.iter().map(|span| span.start + span.len - 1 - span.trailing)
+}
+
+impl Stage for RewardModelling {
+    fn together(&self) -> usize {
+        2
+    }
+
+    fn has_value_head(&self) -> bool {
+        true
+    }
+
+    fn count(&self, examples: &[Example]) -> usize {
+        examples.len()
+    }
+
+    fn mean(&self) -> Mean {
+        Mean::OverBatches
+    }
+
+    fn accumulate(
+        &self,
+        model: &Loaded,
+        batch: &Batch,
+        pass: Pass,
+        scale: f64,
+        grads: &mut ParamGradients,
+    ) -> Result<Measured> {
+        let tape = Tape::new();
+        let (scores, values) = scores(model, &tape, batch, pass)?;
+        let mut seed = vec![0f32; values.tensor.elem_count()];
+        let rows: Vec<usize> = last_tokens(batch).collect();
+        let (mut loss, mut accuracy) = (0.0, 0.0);
+        for (pair, rows) in pairs(&scores).zip(rows.as_chunks().0) {
+            let ([chosen, rejected], [chosen_row, rejected_row]) = (pair, *rows);
+            let margin = chosen - rejected;
+            loss -= scale * log_sigmoid(margin);
+            accuracy += if margin > 0.0 { scale } else { 0.0 };
+            let slope = (scale * sigmoid(-margin)) as f32;
+            (seed[chosen_row], seed[rejected_row]) = (-slope, slope);
+        }
+        let seed = Tensor::from_vec(seed, values.tensor.shape(), values.tensor.device())?;
+        tape.backward(&values, seed, grads, None)?;
+        Ok(Measured { loss, metrics: Sums::from([(ACCURACY, accuracy)]) })
+    }
+
+    fn evaluate(&self, model: &Loaded, batch: &Batch, _examples: &[Example]) -> Result<Means> {
+        let (scores, _) = scores(model, &Tape::off(), batch, Pass::default())?;
+        let mut means = Means::default();
+        for [chosen, rejected] in pairs(&scores) {
+            means.add(LOSS, -log_sigmoid(chosen - rejected), 1.0);
+            means.add(ACCURACY, if chosen > rejected { 1.0 } else { 0.0 }, 1.0);
+        }
+        Ok(means)
+    }
+}
