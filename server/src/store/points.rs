@@ -94,9 +94,9 @@ impl From<PointRow> for Event {
 
 impl Store {
     /// The points after sequence number `after`, in order. Where there are more than `2 × buckets`, about so many of
-    /// them: the highest and the lowest value of each metric in equal parts of the run, so that no spike of any is
-    /// lost, and the newest point. Metrics share the buckets among them; where the run is too short for as many parts,
-    /// points at equal distances are added.
+    /// them: half at equal distances, half those of the highest and the lowest value of each metric in equal parts of
+    /// the run, so that no spike of any is lost; and the newest. The more metrics, the larger the parts; the fewer parts
+    /// there can be, the more points at equal distances.
     pub(super) async fn points_after(&self, id: &str, after: u64, buckets: u64) -> Result<Vec<PointRow>> {
         let many: Option<i64> = sqlx::query_scalar(
             "SELECT seq FROM points WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?",
@@ -123,7 +123,7 @@ impl Store {
         // The first stretch that is wholly after `after`.
         let (first, end) = (if after == 0 { 0 } else { after / STRETCH + 1 }, last / STRETCH + 1);
         let stretches = end.saturating_sub(first);
-        let parts = (buckets / metrics).clamp(1, stretches.max(1));
+        let parts = (buckets / (2 * metrics)).clamp(1, stretches.max(1));
         let evenly = (2 * buckets).saturating_sub(2 * parts * metrics);
         let rows = sqlx::query_as(CURVE)
             .bind(id)
