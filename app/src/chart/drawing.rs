@@ -218,9 +218,7 @@ fn summary(chart: Chart, words: &'static Words) -> String {
     let metric = label(&metric, words);
     chart.plot.with(|plot| {
         let Some(plot) = plot else { return metric.to_owned() };
-        let (Some(first), Some(last)) = (plot.samples.first(), plot.samples.last()) else {
-            return metric.to_owned();
-        };
+        let Some((first, last)) = plot.ends() else { return metric.to_owned() };
         crate::i18n::fill(
             words.chart_summary,
             &[

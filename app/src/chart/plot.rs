@@ -114,6 +114,16 @@ impl Plot {
         })
     }
 
+    /// The first and the last value in view: of the line, or of the evaluations where there is none.
+    pub fn ends(&self) -> Option<(Sample, Sample)> {
+        if !self.raw.is_empty() {
+            return Some((*self.samples.first()?, *self.samples.last()?));
+        }
+        let marks = self.evals.iter().flat_map(|line| &line.marks).map(|mark| (mark.step as f64, mark.value));
+        let by_step = |a: &Sample, b: &Sample| a.0.total_cmp(&b.0);
+        Some((marks.clone().min_by(by_step)?, marks.max_by(by_step)?))
+    }
+
     /// Index of the sample in view whose step is nearest to a pixel.
     pub fn nearest(&self, pixel: f64) -> Option<usize> {
         let step = self.x.value(pixel);
@@ -225,6 +235,7 @@ mod tests {
             assert_eq!((marks, plot.raw.as_str(), plot.smooth.as_str()), (vec![0.5; 3], "", ""));
             let stop = plot.nearest(plot.x.pixel(80.0).unwrap()).unwrap();
             assert_eq!((plot.samples.len(), plot.samples[stop].0), (2, 90.0));
+            assert_eq!(plot.ends(), Some(((50.0, 0.5), (90.0, 0.5))));
         }
     }
 

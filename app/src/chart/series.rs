@@ -80,7 +80,7 @@ mod tests {
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         assert_eq!(names, ["loss", "learning_rate", "rewards/chosen", "runtime"]);
         let labels: Vec<&str> = names.iter().map(|name| label(name, &EN)).collect();
-        assert_eq!(labels, ["Loss", "Learning rate", "rewards/chosen", "Evaluation time (s)"]);
+        assert_eq!(labels, ["Loss", "Learning rate", "rewards/chosen", "Run time (s)"]);
         assert_eq!((measured(&eval, "rewards/chosen"), measured(&eval, "kl")), (Some(0.5), None));
     }
 }

@@ -149,26 +149,20 @@ fn Controls(
     let w = words();
     let Chart { metric, look, .. } = chart;
     let tab = move |name: Arc<str>| {
-        let chosen = {
-            let name = name.clone();
-            move || metric.with(|metric| *metric == name).to_string()
-        };
-        let choose = {
-            let name = name.clone();
-            move |_| {
-                chart.hover.set(None);
-                metric.set(name.clone());
-            }
-        };
+        let (test, text) = (format!("chart-{name}"), label(&name, w).to_owned());
+        let (shown, wanted) = (name.clone(), name);
         view! {
             <button
                 type="button"
                 class="tab"
-                aria-pressed=chosen
-                data-test=format!("chart-{name}")
-                on:click=choose
+                aria-pressed=move || metric.with(|metric| *metric == shown).to_string()
+                data-test=test
+                on:click=move |_| {
+                    chart.hover.set(None);
+                    metric.set(wanted.clone());
+                }
             >
-                {label(&name, w).to_owned()}
+                {text}
             </button>
         }
     };
@@ -183,7 +177,7 @@ fn Controls(
     };
     view! {
         <div class="chart-controls">
-            <div class="tabs" role="group" aria-label=w.chart_metrics>
+            <div class="tabs" role="group" aria-label=w.chart_metrics hidden=move || series.with(Vec::is_empty)>
                 {move || series.get().into_iter().map(tab).collect_view()}
             </div>
             <label class="chart-smoothing">

@@ -141,7 +141,7 @@ pub const EN: Words = Words {
     chart_grad_norm: "Gradient norm",
     chart_accuracy: "Accuracy",
     chart_perplexity: "Perplexity",
-    chart_runtime: "Evaluation time (s)",
+    chart_runtime: "Run time (s)",
     chart_smoothing: "Smoothing",
     chart_smoothed: "Smoothed",
     chart_log: "Log scale",

@@ -141,7 +141,7 @@ pub const ZH: Words = Words {
     chart_grad_norm: "梯度范数",
     chart_accuracy: "准确率",
     chart_perplexity: "困惑度",
-    chart_runtime: "评估用时（秒）",
+    chart_runtime: "用时（秒）",
     chart_smoothing: "平滑",
     chart_smoothed: "平滑值",
     chart_log: "对数坐标",
