@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use app::api::Frame;
 use futures_util::StreamExt;
-use recipe::{Eval, Event, EventBody, Metrics, Point};
+use recipe::{Eval, Event, EventBody, Point};
 use server::{
     board::ServerBoard,
     chat::Chat,
@@ -130,7 +130,7 @@ impl Board {
         let events: Vec<Event> = steps
             .map(|step| {
                 let loss = if step == 777 { 100.0 } else { 1.0 };
-                let metrics = Metrics::from([("loss", loss), ("rewards/chosen", -0.5)]);
+                let metrics = recipe::Metrics::from([("loss", loss), ("rewards/chosen", -0.5)]);
                 Event {
                     seq: step,
                     time: 0,
@@ -226,7 +226,7 @@ async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
 async fn a_run_has_a_tab_for_whatever_it_reports() {
     let board = Board::start(None).await;
     board.run_with_points("r", 3).await;
-    let metrics = Metrics::from([("eval_loss", 1.5), ("eval_accuracy", 0.75)]);
+    let metrics = recipe::Metrics::from([("eval_loss", 1.5), ("eval_accuracy", 0.75)]);
     let eval = EventBody::Eval(Eval { step: 3, dataset: None, epoch: 0.5, metrics });
     board.pool.store().ingest("r", vec![Event { seq: 4, time: 0, body: eval }], 0).await.unwrap();
     let page = board.ask("GET /runs/r", &["Accept: text/html"], "").await;
@@ -529,7 +529,7 @@ async fn long_curves_are_thinned_without_losing_spikes() {
     assert_eq!(events.last().unwrap().seq, 20_000);
     let spike = events.iter().find(|event| event.seq == 777).expect("the spike is lost");
     let EventBody::Point(point) = &spike.body else { panic!("{spike:?}") };
-    assert_eq!(point.metrics, Metrics::from([("loss", 100.0), ("rewards/chosen", -0.5)]));
+    assert_eq!(point.metrics, recipe::Metrics::from([("loss", 100.0), ("rewards/chosen", -0.5)]));
     assert!(events.is_sorted_by(|a, b| a.seq < b.seq));
 }
 
