@@ -7,7 +7,7 @@ mod datasets;
 pub use datasets::*;
 
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
-use recipe::{Event, Point, RunState};
+use recipe::{Eval, Event, Point, RunState};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::TextJsonEncoding;
@@ -63,7 +63,7 @@ pub struct RunDetail {
     pub num_examples: Option<u64>,
     /// Decimated to some hundreds of points for the first paint.
     pub points: Vec<Point>,
-    pub evals: Vec<EvalPoint>,
+    pub evals: Vec<Eval>,
     /// Those that are there, oldest first.
     pub checkpoints: Vec<Checkpoint>,
     /// So many of them are kept, where the recipe says so.
@@ -74,15 +74,6 @@ pub struct RunDetail {
     pub last_words: Vec<String>,
     /// Sequence number of the newest event contained above.
     pub last_seq: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvalPoint {
-    pub step: u64,
-    /// The data set, where each is evaluated by itself.
-    pub dataset: Option<String>,
-    pub epoch: f64,
-    pub eval_loss: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use engine::adapter::{Adapter, save_adapter};
 use engine::autograd::Tape;
 use engine::families::Config;
 use engine::model::{Batch, Decoder, Pass, Selection, Tuning};
-use engine::train::train;
+use engine::train::{Evaluation, train};
 use engine::weights::{self, ModelFiles, save_model};
 use recipe::{EventBody, FinetuningType, Recipe};
 use serde_json::{Value, json};
@@ -78,12 +78,12 @@ fn run(recipe: &Recipe, stop_after: u64) -> (Vec<u64>, Option<f64>) {
     let mut losses = Vec::new();
     let mut sink = |event| {
         if let EventBody::Point(point) = event {
-            losses.push(point.loss.to_bits());
+            losses.push(point.metrics.get("loss").unwrap().to_bits());
             stop.fetch_or(point.step >= stop_after, Ordering::Relaxed);
         }
     };
     let summary = train(recipe, &mut sink, &stop).unwrap();
-    (losses, summary.evaluations.first().map(|evaluation| evaluation.loss))
+    (losses, summary.evaluations.first().map(Evaluation::loss))
 }
 
 /// What can be trained, by the model's own names.

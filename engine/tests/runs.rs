@@ -47,11 +47,13 @@ fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(TrainSummary, Vec<Po
     Ok((summary, points))
 }
 
-fn numbers(points: &[Point]) -> Vec<(u64, u64, u64, u64)> {
-    points
-        .iter()
-        .map(|p| (p.step, p.loss.to_bits(), p.grad_norm.to_bits(), p.learning_rate.to_bits()))
-        .collect()
+fn numbers(points: &[Point]) -> Vec<(u64, Vec<(String, u64)>)> {
+    let bits = |(name, value): (&str, f64)| (name.to_owned(), value.to_bits());
+    points.iter().map(|point| (point.step, point.metrics.iter().map(bits).collect())).collect()
+}
+
+fn loss(point: &Point) -> f64 {
+    point.metrics.get("loss").unwrap()
 }
 
 /// The promise of a checkpoint: the same bits as a run that was never stopped.
@@ -96,7 +98,7 @@ fn plain_operations_train_alike() {
         let losses = || -> Vec<f64> {
             let output = TempDir::new().unwrap();
             let (_, points) = run(&recipe(output.path(), extra), None).unwrap();
-            points.iter().map(|point| point.loss).collect()
+            points.iter().map(loss).collect()
         };
         let (kernels, plain) = (losses(), with_plain_operations(losses));
         assert_eq!((kernels.len(), plain.len()), (8, 8));
@@ -337,7 +339,7 @@ fn evaluation_alone_writes_its_results() {
     let text = fs::read_to_string(output.path().join("eval_results.json")).unwrap();
     assert!(text.starts_with("{\n    \"eval_loss\": "), "{text}");
     let results: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(results["eval_loss"].as_f64(), Some(summary.evaluations[0].loss));
+    assert_eq!(results["eval_loss"].as_f64(), Some(summary.evaluations[0].loss()));
     assert!(results.get("epoch").is_none());
     assert!(
         output.path().join("all_results.json").exists()
@@ -358,15 +360,15 @@ fn the_best_checkpoint_is_kept_and_its_weights_are_the_result() {
         let recipe = Recipe { learning_rate: rate, ..recipe(output.path(), &extra) };
         let mut losses = Vec::new();
         let mut sink = |event| {
-            if let EventBody::Eval { step, eval_loss, .. } = event {
-                losses.push((step, eval_loss));
+            if let EventBody::Eval(eval) = event {
+                losses.push((eval.step, eval.metrics.get("eval_loss").unwrap()));
             }
         };
         let summary = train(&recipe, &mut sink, &Arc::default()).unwrap();
         // The restored weights are evaluated once more: the first of equals is meant.
         let best = losses.iter().rev().copied().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         restored += usize::from(best.0 < 8);
-        assert_eq!(summary.evaluations[0].loss, best.1, "{method}");
+        assert_eq!(summary.evaluations[0].loss(), best.1, "{method}");
         let left = [2, 4, 6, 8].map(|step| output.path().join(format!("checkpoint-{step}")).exists());
         assert_eq!(left, [2, 4, 6, 8].map(|step| step == best.0 || step == 8));
         let state = fs::read_to_string(output.path().join("trainer_state.json")).unwrap();
@@ -388,7 +390,7 @@ fn noise_is_for_training_alone() {
         let extra = format!("val_size: 4\ndo_eval: true\n{extra}");
         let recipe = Recipe { learning_rate: 0.0, ..recipe(output.path(), &extra) };
         let (summary, points) = run(&recipe, None).unwrap();
-        (points[0].loss, summary.evaluations[0].loss)
+        (loss(&points[0]), summary.evaluations[0].loss())
     };
     let (plain, noisy) = (losses(""), losses("neftune_noise_alpha: 5\n"));
     assert!(plain.0 != noisy.0, "{noisy:?}");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use backends::both;
 use candle_core::{DType, Device, Tensor};
 use engine::train::train;
-use recipe::{EventBody, Point, Recipe};
+use recipe::{EventBody, Metrics, Recipe};
 use serde_json::Value;
 
 type Check<T = ()> = Result<T, String>;
@@ -34,8 +34,8 @@ fn say(error: impl std::fmt::Display) -> String {
 /// What a run reported.
 #[derive(Default)]
 struct Report {
-    points: HashMap<u64, Point>,
-    evals: HashMap<u64, (f64, Option<f64>)>,
+    /// By steps; those of evaluations have names of their own.
+    metrics: HashMap<u64, Metrics>,
 }
 
 fn check(case: &Path) -> Check {
@@ -51,14 +51,14 @@ fn check(case: &Path) -> Check {
     recipe.adapter_name_or_path = recipe.adapter_name_or_path.iter().map(|path| resolve(path)).collect();
 
     let mut report = Report::default();
-    let mut sink = |event| match event {
-        EventBody::Point(point) => {
-            report.points.insert(point.step, point);
-        }
-        EventBody::Eval { step, eval_loss, accuracy, .. } => {
-            report.evals.insert(step, (eval_loss, accuracy));
-        }
-        _ => {}
+    let mut sink = |event| {
+        let (step, metrics) = match event {
+            EventBody::Point(point) => (point.step, point.metrics),
+            EventBody::Eval(eval) => (eval.step, eval.metrics),
+            _ => return,
+        };
+        let known = report.metrics.entry(step).or_default();
+        known.extend(metrics.iter());
     };
     let summary = train(&recipe, &mut sink, &Arc::default()).map_err(say)?;
 
@@ -74,17 +74,10 @@ fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
     let step = row["step"].as_u64().ok_or("a row without a step")?;
     for (key, want) in row.as_object().ok_or("a row that is no object")? {
         let want = want.as_f64().ok_or_else(|| format!("{key} is no number"))?;
-        let point = report.points.get(&step);
-        let eval = report.evals.get(&step);
         let got = match key.as_str() {
             "step" => continue,
             "train_loss" => Some(train_loss),
-            "loss" => point.map(|point| point.loss),
-            "grad_norm" => point.map(|point| point.grad_norm),
-            "learning_rate" => point.map(|point| point.learning_rate),
-            "eval_loss" => eval.map(|eval| eval.0),
-            "eval_accuracy" => eval.and_then(|eval| eval.1),
-            other => return Err(format!("step {step} has `{other}`, which is not compared")),
+            metric => report.metrics.get(&step).and_then(|metrics| metrics.get(metric)),
         };
         let got = got.ok_or_else(|| format!("step {step} reported no {key}"))?;
         if !common::within(got, want, METRIC * want.abs()) {

@@ -3,7 +3,11 @@
 //! The file is the only channel from a worker to whoever watches it. It is append-only and survives
 //! both sides, so a watcher goes on from the byte offset it last read.
 
+mod old;
+
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::metrics::Metrics;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,52 +25,68 @@ pub struct Event {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventBody {
     /// The worker entered a phase (loading the model, encoding the data, …).
-    Phase { phase: Phase, detail: Option<String> },
+    Phase {
+        phase: Phase,
+        detail: Option<String>,
+    },
     /// Training starts (or goes on after a resume) with the step after `start_step`.
     ///
     /// Points of later steps that an earlier attempt wrote are void: a watcher drops them.
-    Start { start_step: u64, total_steps: u64, num_examples: u64, trainable_params: u64, total_params: u64 },
+    Start {
+        start_step: u64,
+        total_steps: u64,
+        num_examples: u64,
+        trainable_params: u64,
+        total_params: u64,
+    },
     /// A logged optimisation step.
     Point(Point),
     /// How far training is between two logged steps, once a second at most: for a bar, not for a chart.
     Progress(Pace),
-    /// An evaluation over held-out data after `step`.
-    Eval {
-        step: u64,
-        /// The dataset, where each is evaluated by itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        dataset: Option<String>,
-        epoch: f64,
-        #[serde(deserialize_with = "any_number")]
-        eval_loss: f64,
-        runtime_s: f64,
-        accuracy: Option<f64>,
-    },
+    Eval(Eval),
     /// A checkpoint was completed at `path`, relative to the output folder.
-    Checkpoint { step: u64, path: String },
+    Checkpoint {
+        step: u64,
+        path: String,
+    },
     /// A line for the log.
-    Log { level: LogLevel, message: String },
+    Log {
+        level: LogLevel,
+        message: String,
+    },
     /// The run is over; no event follows unless it is resumed.
-    End { outcome: Outcome, reason: Option<String> },
+    End {
+        outcome: Outcome,
+        reason: Option<String>,
+    },
 }
 
-/// Metrics of one logged step.
+/// One logged step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "old::AnyPoint")]
 pub struct Point {
     pub step: u64,
     pub epoch: f64,
-    #[serde(deserialize_with = "any_number")]
-    pub loss: f64,
-    pub learning_rate: f64,
-    /// Global L2 norm of the gradients before clipping.
-    #[serde(deserialize_with = "any_number")]
-    pub grad_norm: f64,
+    /// What the stage measured: loss, gradient norm, learning rate, and what it adds to them.
+    pub metrics: Metrics,
     /// Tokens trained on since the run began.
     pub tokens: u64,
     pub tokens_per_second: f64,
     pub elapsed_s: f64,
-    #[serde(deserialize_with = "any_number")]
     pub remaining_s: f64,
+}
+
+/// An evaluation over held-out data after `step`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "old::AnyEval")]
+pub struct Eval {
+    pub step: u64,
+    /// The dataset, where each is evaluated by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    pub epoch: f64,
+    /// By names that begin with [`EVAL_PREFIX`](crate::metrics::EVAL_PREFIX), whatever the dataset.
+    pub metrics: Metrics,
 }
 
 /// How far training is, and how fast it goes.
@@ -128,14 +148,37 @@ pub enum Outcome {
 mod tests {
     use super::*;
 
+    fn read(line: &str) -> EventBody {
+        serde_json::from_str::<Event>(line).unwrap().body
+    }
+
     #[test]
     fn a_loss_that_is_no_number_survives_the_file() {
-        let point = Point { step: 3, loss: f64::NAN, grad_norm: f64::INFINITY, ..Point::default() };
-        let event = Event { seq: 1, time: 2, body: EventBody::Point(point) };
-        let line = serde_json::to_string(&event).unwrap();
-        let Event { body: EventBody::Point(read), .. } = serde_json::from_str(&line).unwrap() else {
-            panic!("{line}")
-        };
-        assert!(read.loss.is_nan() && read.grad_norm.is_nan() && read.step == 3);
+        let metrics =
+            Metrics::from([("loss", f64::NAN), ("rewards/chosen", 0.25), ("grad_norm", f64::INFINITY)]);
+        let body = EventBody::Point(Point { step: 3, metrics, ..Point::default() });
+        let line = serde_json::to_string(&Event { seq: 1, time: 2, body }).unwrap();
+        let EventBody::Point(point) = read(&line) else { panic!("{line}") };
+        let names: Vec<&str> = point.metrics.iter().map(|(name, _)| name).collect();
+        assert_eq!((point.step, names), (3, vec!["loss", "rewards/chosen", "grad_norm"]));
+        assert!(point.metrics.iter().all(|(name, value)| value.is_nan() == (name != "rewards/chosen")));
+    }
+
+    /// Lines of files that earlier versions wrote.
+    #[test]
+    fn metrics_that_were_fields_are_read() {
+        let line = r#"{"seq":7,"time":9,"type":"point","step":3,"epoch":0.5,"loss":null,"learning_rate":0.001,"grad_norm":1.5,"tokens":640,"tokens_per_second":80.0,"elapsed_s":8.0,"remaining_s":null}"#;
+        let EventBody::Point(point) = read(line) else { panic!("{line}") };
+        let names: Vec<&str> = point.metrics.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["loss", "grad_norm", "learning_rate"]);
+        assert!(point.metrics.get("loss").is_some_and(f64::is_nan) && point.remaining_s.is_nan());
+        assert_eq!((point.metrics.get("grad_norm"), point.tokens), (Some(1.5), 640));
+
+        let line = r#"{"seq":8,"time":9,"type":"eval","step":3,"dataset":"poems","epoch":0.5,"eval_loss":2.5,"runtime_s":1.25,"accuracy":null}"#;
+        let metrics = Metrics::from([("eval_loss", 2.5), ("eval_runtime", 1.25)]);
+        let dataset = Some("poems".to_owned());
+        assert_eq!(read(line), EventBody::Eval(Eval { step: 3, dataset, epoch: 0.5, metrics }));
+        let EventBody::Eval(eval) = read(&line.replace("null", "0.75")) else { panic!("{line}") };
+        assert_eq!(eval.metrics.get("eval_accuracy"), Some(0.75));
     }
 }

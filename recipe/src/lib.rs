@@ -10,6 +10,7 @@ pub mod args;
 mod derived;
 pub mod event;
 pub mod memory;
+pub mod metrics;
 mod notices;
 mod problem;
 mod raw;
@@ -28,7 +29,8 @@ pub use args::{
     RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use derived::Resume;
-pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
+pub use event::{Eval, Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
+pub use metrics::Metrics;
 pub use notices::Notice;
 pub use problem::{Problem, shortened};
 pub use reader::CommandLine;

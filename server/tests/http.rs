@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use app::api::Frame;
 use futures_util::StreamExt;
-use recipe::{Event, EventBody, Point};
+use recipe::{Eval, Event, EventBody, Point};
 use server::{
     board::ServerBoard,
     chat::Chat,
@@ -130,7 +130,12 @@ impl Board {
         let events: Vec<Event> = steps
             .map(|step| {
                 let loss = if step == 777 { 100.0 } else { 1.0 };
-                Event { seq: step, time: 0, body: EventBody::Point(Point { step, loss, ..Point::default() }) }
+                let metrics = recipe::Metrics::from([("loss", loss), ("rewards/chosen", -0.5)]);
+                Event {
+                    seq: step,
+                    time: 0,
+                    body: EventBody::Point(Point { step, metrics, ..Point::default() }),
+                }
             })
             .collect();
         self.pool.store().ingest(id, events, 0).await.unwrap();
@@ -214,6 +219,23 @@ async fn pages_carry_their_safety_headers_and_no_markup_from_users() {
     ] {
         assert_ne!(board.status(&format!("GET {path}"), &[], "").await, 200, "{path}");
     }
+}
+
+/// A stage's own metrics, and those that evaluations alone have, stand beside the loss.
+#[tokio::test]
+async fn a_run_has_a_tab_for_whatever_it_reports() {
+    let board = Board::start(None).await;
+    board.run_with_points("r", 3).await;
+    let metrics = recipe::Metrics::from([("eval_loss", 1.5), ("eval_accuracy", 0.75)]);
+    let eval = EventBody::Eval(Eval { step: 3, dataset: None, epoch: 0.5, metrics });
+    board.pool.store().ingest("r", vec![Event { seq: 4, time: 0, body: eval }], 0).await.unwrap();
+    let page = board.ask("GET /runs/r", &["Accept: text/html"], "").await;
+    let tabs: Vec<&str> = page
+        .split("class=\"tab\"")
+        .skip(1)
+        .filter_map(|button| button.split_once("data-test=\"chart-")?.1.split('"').next())
+        .collect();
+    assert_eq!(tabs, ["loss", "rewards/chosen", "accuracy"]);
 }
 
 /// The title is written when the page's own signals may be gone, and as it stands.
@@ -505,7 +527,9 @@ async fn long_curves_are_thinned_without_losing_spikes() {
     let events = watcher.backfill().await;
     assert!(events.len() <= 4_001, "{}", events.len());
     assert_eq!(events.last().unwrap().seq, 20_000);
-    assert!(events.iter().any(|event| event.seq == 777), "the spike is lost");
+    let spike = events.iter().find(|event| event.seq == 777).expect("the spike is lost");
+    let EventBody::Point(point) = &spike.body else { panic!("{spike:?}") };
+    assert_eq!(point.metrics, recipe::Metrics::from([("loss", 100.0), ("rewards/chosen", -0.5)]));
     assert!(events.is_sorted_by(|a, b| a.seq < b.seq));
 }
 

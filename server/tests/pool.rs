@@ -15,7 +15,7 @@ use std::{
 };
 
 use app::api::RunFilter;
-use recipe::{Event, EventBody, LogLevel, Outcome, Point, RunState};
+use recipe::{Event, EventBody, LogLevel, Metrics, Outcome, Point, RunState};
 use server::{
     pool::{Pool, PoolConfig, PoolError, ProcessId, Update, WorkerCommand},
     store::{NewRun, Store},
@@ -50,7 +50,8 @@ fn worker_process() {
 }
 
 fn point(step: u64) -> EventBody {
-    EventBody::Point(Point { step, loss: 10.0 / step as f64, tokens: step * 100, ..Point::default() })
+    let metrics = Metrics::from([("loss", 10.0 / step as f64)]);
+    EventBody::Point(Point { step, metrics, tokens: step * 100, ..Point::default() })
 }
 
 fn train(dir: &Path, after: u64) -> i32 {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use app::api::*;
-use recipe::{Event, EventBody, Outcome, Phase, Point, RunState};
+use recipe::{Event, EventBody, Outcome, Phase, Point, RunState, metrics::LOSS};
 
 use crate::sample;
 
@@ -30,8 +30,8 @@ impl Run {
             }
             EventBody::Point(point) => {
                 self.summary.step = point.step;
-                self.summary.last_loss = Some(point.loss);
-                self.summary.sparkline.push(point.loss);
+                self.summary.last_loss = point.metrics.get(LOSS);
+                self.summary.sparkline.extend(point.metrics.get(LOSS));
             }
             _ => {}
         }
@@ -111,14 +111,7 @@ pub async fn train(memory: Arc<Memory>) {
                     run.push(EventBody::Point(sample::point(step, run.summary.total_steps)));
                     if step % 50 == 0 {
                         run.push(EventBody::Checkpoint { step, path: format!("checkpoint-{step}") });
-                        run.push(EventBody::Eval {
-                            step,
-                            dataset: None,
-                            epoch: 1.0,
-                            eval_loss: 1.2 + 20.0 / step as f64,
-                            runtime_s: 1.0,
-                            accuracy: None,
-                        });
+                        run.push(sample::eval(step));
                     }
                     if step >= run.summary.total_steps {
                         run.push(EventBody::End { outcome: Outcome::Finished, reason: None });

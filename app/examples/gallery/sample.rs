@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::api::*;
-use recipe::{Event, EventBody, LogLevel, Outcome, Phase, Point, RunState};
+use recipe::{Eval, Event, EventBody, LogLevel, Metrics, Outcome, Phase, Point, RunState};
 
 use crate::board::Run;
 
@@ -22,14 +22,21 @@ pub fn point(step: u64, total: u64) -> Point {
     Point {
         step,
         epoch: 3.0 * t / total as f64,
-        loss: 0.9 + 2.4 * (-t / (total as f64 * 0.2)).exp() + noise * (0.3 + (-t / 60.0).exp()),
-        learning_rate: 1e-4 * warm * 0.5 * (1.0 + (std::f64::consts::PI * t / total as f64).cos()),
-        grad_norm: 0.6 + 2.0 * (-t / 40.0).exp() + noise.abs(),
+        metrics: Metrics::from([
+            ("loss", 0.9 + 2.4 * (-t / (total as f64 * 0.2)).exp() + noise * (0.3 + (-t / 60.0).exp())),
+            ("grad_norm", 0.6 + 2.0 * (-t / 40.0).exp() + noise.abs()),
+            ("learning_rate", 1e-4 * warm * 0.5 * (1.0 + (std::f64::consts::PI * t / total as f64).cos())),
+        ]),
         tokens: step * 1664,
         tokens_per_second: 1480.0 + 60.0 * noise,
         elapsed_s: t * 1.1,
         remaining_s: (total - step.min(total)) as f64 * 1.1,
     }
+}
+
+pub fn eval(step: u64) -> EventBody {
+    let measured = [("eval_loss", 1.1 + 30.0 / step as f64), ("eval_accuracy", 0.5), ("eval_runtime", 2.0)];
+    EventBody::Eval(Eval { step, dataset: None, epoch: 1.0, metrics: Metrics::from(measured) })
 }
 
 pub fn start(start_step: u64, total_steps: u64) -> EventBody {
@@ -76,18 +83,13 @@ pub fn run(id: &str, name: &str, state: RunState, steps: u64, total: u64, yaml: 
     run.push(EventBody::Phase { phase: Phase::Training, detail: None });
     for step in 1..=steps {
         let point = point(step, total);
-        let message = format!("step {step}/{total}  loss {:.4}  lr {:.3e}", point.loss, point.learning_rate);
+        let values: Vec<String> =
+            point.metrics.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
+        let message = format!("step {step}/{total}  {}", values.join("  "));
         run.push(EventBody::Point(point));
         run.push(EventBody::Log { level: LogLevel::Info, message });
         if step % 50 == 0 {
-            run.push(EventBody::Eval {
-                step,
-                dataset: None,
-                epoch: 1.0,
-                eval_loss: 1.1 + 30.0 / step as f64,
-                runtime_s: 2.0,
-                accuracy: None,
-            });
+            run.push(eval(step));
             run.push(EventBody::Checkpoint { step, path: format!("checkpoint-{step}") });
         }
     }

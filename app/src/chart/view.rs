@@ -1,44 +1,42 @@
 //! The chart on a run's page: tabs, smoothing, log scale, zoom by dragging, values under the pointer.
 
-use leptos::ev::{KeyboardEvent, PointerEvent};
+use std::sync::Arc;
+
+use leptos::ev::KeyboardEvent;
 use leptos::html::Div;
 use leptos::prelude::*;
-use recipe::Point;
+use recipe::metrics::LOSS;
+use recipe::{Eval, Point};
 
-use super::plot::{BOTTOM, LEFT, Look, Metric, Plot, RIGHT, TOP, csv};
-use crate::api::EvalPoint;
+use super::csv::csv;
+use super::drawing::Drawing;
+use super::plot::{Look, Plot};
+use super::series::{is_noisy, label, names};
 use crate::browser;
 use crate::components::icon::{Icon, IconName};
-use crate::format;
-use crate::i18n::{Words, words};
+use crate::i18n::words;
 
 /// As the server draws it, before the page knows its own width.
 const FIRST_WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 300.0;
+pub(super) const HEIGHT: f64 = 300.0;
 /// A drag shorter than this is a click.
 const SHORTEST_DRAG: f64 = 6.0;
 
-fn metric_label(metric: Metric, words: &Words) -> &'static str {
-    match metric {
-        Metric::Loss => words.chart_loss,
-        Metric::LearningRate => words.chart_learning_rate,
-        Metric::GradNorm => words.chart_grad_norm,
-    }
-}
-
 /// State of the chart that its parts share.
 #[derive(Clone, Copy)]
-struct Chart {
-    look: RwSignal<Look>,
-    plot: Memo<Option<Plot>>,
+pub(super) struct Chart {
+    /// What the y axis shows.
+    pub metric: RwSignal<Arc<str>>,
+    pub look: RwSignal<Look>,
+    pub plot: Memo<Option<Plot>>,
     /// Index of the sample under the pointer.
-    hover: RwSignal<Option<usize>>,
+    pub hover: RwSignal<Option<usize>>,
     /// Pixels between which the pointer is being dragged.
-    drag: RwSignal<Option<(f64, f64)>>,
+    pub drag: RwSignal<Option<(f64, f64)>>,
 }
 
 impl Chart {
-    fn zoom_to_drag(&self) {
+    pub fn zoom_to_drag(&self) {
         let Some((a, b)) = self.drag.get_untracked() else { return };
         self.drag.set(None);
         if (a - b).abs() < SHORTEST_DRAG {
@@ -55,13 +53,13 @@ impl Chart {
         }
     }
 
-    fn reset_zoom(&self) {
+    pub fn reset_zoom(&self) {
         self.hover.set(None);
         self.look.update(|look| look.zoom = None);
     }
 
     /// Moves the marked sample by keyboard.
-    fn on_key(&self, event: &KeyboardEvent) {
+    pub fn on_key(&self, event: &KeyboardEvent) {
         let Some(count) = self.plot.with_untracked(|plot| plot.as_ref().map(|plot| plot.samples.len()))
         else {
             return;
@@ -87,23 +85,19 @@ impl Chart {
 #[component]
 pub fn LineChart(
     #[prop(into)] points: Signal<Vec<Point>>,
-    #[prop(into)] evals: Signal<Vec<EvalPoint>>,
+    #[prop(into)] evals: Signal<Vec<Eval>>,
     /// Name of the file that the points are saved to.
     #[prop(into)]
     file_name: String,
 ) -> AnyView {
-    let first = Look {
-        metric: Metric::Loss,
-        smoothing: 0.6,
-        log: false,
-        zoom: None,
-        width: FIRST_WIDTH,
-        height: HEIGHT,
-    };
+    let first = Look { smoothing: 0.6, log: false, zoom: None, width: FIRST_WIDTH, height: HEIGHT };
     let look = RwSignal::new(first);
-    let plot =
-        Memo::new(move |_| points.with(|points| evals.with(|evals| Plot::of(points, evals, look.get()))));
-    let chart = Chart { look, plot, hover: RwSignal::new(None), drag: RwSignal::new(None) };
+    let metric = RwSignal::new(Arc::from(LOSS));
+    let draw = move |points: &Vec<Point>, evals: &Vec<Eval>| {
+        metric.with(|metric| Plot::of(points, evals, metric, look.get()))
+    };
+    let plot = Memo::new(move |_| points.with(|points| evals.with(|evals| draw(points, evals))));
+    let chart = Chart { metric, look, plot, hover: RwSignal::new(None), drag: RwSignal::new(None) };
 
     let frame = NodeRef::<Div>::new();
     let measure = move || {
@@ -130,7 +124,7 @@ pub fn LineChart(
             class="chart"
             data-test="chart"
             data-points=move || points.with(Vec::len)
-            data-metric=move || look.with(|look| look.metric.name())
+            data-metric=move || metric.get().to_string()
         >
             <Controls chart points evals file_name/>
             <div class="chart-frame" node_ref=frame>
@@ -149,28 +143,30 @@ fn empty() -> AnyView {
 fn Controls(
     chart: Chart,
     points: Signal<Vec<Point>>,
-    evals: Signal<Vec<EvalPoint>>,
+    evals: Signal<Vec<Eval>>,
     file_name: String,
 ) -> AnyView {
     let w = words();
-    let look = chart.look;
-    let tab = move |metric: Metric| {
-        let chosen = move || look.with(|look| look.metric == metric);
+    let Chart { metric, look, .. } = chart;
+    let tab = move |name: Arc<str>| {
+        let (test, text) = (format!("chart-{name}"), label(&name, w).to_owned());
+        let (shown, wanted) = (name.clone(), name);
         view! {
             <button
                 type="button"
                 class="tab"
-                aria-pressed=move || chosen().to_string()
-                data-test=format!("chart-{}", metric.name())
+                aria-pressed=move || metric.with(|metric| *metric == shown).to_string()
+                data-test=test
                 on:click=move |_| {
                     chart.hover.set(None);
-                    look.update(|look| look.metric = metric);
+                    metric.set(wanted.clone());
                 }
             >
-                {metric_label(metric, w)}
+                {text}
             </button>
         }
     };
+    let series = Memo::new(move |_| points.with(|points| evals.with(|evals| names(points, evals))));
     let smoothing = move || look.with(|look| look.smoothing);
     let save = move |_| {
         browser::download(
@@ -181,8 +177,8 @@ fn Controls(
     };
     view! {
         <div class="chart-controls">
-            <div class="tabs" role="group" aria-label=w.chart_metrics>
-                {Metric::ALL.map(tab).collect_view()}
+            <div class="tabs" role="group" aria-label=w.chart_metrics hidden=move || series.with(Vec::is_empty)>
+                {move || series.get().into_iter().map(tab).collect_view()}
             </div>
             <label class="chart-smoothing">
                 <span>{w.chart_smoothing}</span>
@@ -193,7 +189,7 @@ fn Controls(
                     step="0.01"
                     value="0.6"
                     data-test="chart-smoothing"
-                    disabled=move || !look.with(|look| look.metric.is_noisy())
+                    disabled=move || !metric.with(|metric| is_noisy(metric))
                     on:input:target=move |event| {
                         if let Ok(weight) = event.target().value().parse() {
                             look.update(|look| look.smoothing = weight);
@@ -228,226 +224,4 @@ fn Controls(
         </div>
     }
     .into_any()
-}
-
-#[component]
-fn Drawing(chart: Chart) -> AnyView {
-    let w = words();
-    let Chart { look, plot, hover, drag } = chart;
-    let surface = NodeRef::<Div>::new();
-    let pixel = move |event: &PointerEvent| {
-        let width = look.with_untracked(|look| look.width);
-        surface.get_untracked().map(|surface| {
-            browser::offset_in(&surface, f64::from(event.client_x())).clamp(LEFT, width - RIGHT)
-        })
-    };
-    let on_move = move |event: PointerEvent| {
-        let Some(at) = pixel(&event) else { return };
-        if let Some((from, _)) = drag.get_untracked() {
-            drag.set(Some((from, at)));
-        }
-        hover.set(plot.with_untracked(|plot| plot.as_ref().and_then(|plot| plot.nearest(at))));
-    };
-    let on_down = move |event: PointerEvent| {
-        // A finger scrolls the page; only a mouse or a pen draws a range.
-        if event.button() != 0 || event.pointer_type() == "touch" {
-            return;
-        }
-        if let (Some(at), Some(surface)) = (pixel(&event), surface.get_untracked()) {
-            browser::capture_pointer(&surface, event.pointer_id());
-            drag.set(Some((at, at)));
-        }
-    };
-    let part = move |draw: fn(&Plot, Look) -> AnyView| {
-        move || look.with(|look| plot.with(|plot| plot.as_ref().map(|plot| draw(plot, *look))))
-    };
-    view! {
-        <div
-            class="chart-surface"
-            node_ref=surface
-            tabindex="0"
-            role="application"
-            aria-label=move || summary(chart, w)
-            title=w.chart_help
-            on:pointermove=on_move
-            on:pointerdown=on_down
-            on:pointerup=move |_| chart.zoom_to_drag()
-            on:pointercancel=move |_| drag.set(None)
-            on:pointerleave=move |_| hover.set(None)
-            on:blur=move |_| hover.set(None)
-            on:dblclick=move |_| chart.reset_zoom()
-            on:keydown=move |event| chart.on_key(&event)
-        >
-            <svg
-                viewBox=move || look.with(|look| format!("0 0 {} {}", look.width, look.height))
-                aria-hidden="true"
-            >
-                {part(grid)}
-                <path class="line-raw" class:alone=move || plot.with(|plot| plot.as_ref().is_some_and(|p| p.smooth.is_empty()))
-                    d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.raw.clone()))/>
-                <path class="line-smooth" d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.smooth.clone()))/>
-                {part(eval_marks)}
-                {move || drag.get().map(|(a, b)| view! {
-                    <rect class="chart-range" x=a.min(b) y=TOP width=(a - b).abs() height=HEIGHT - TOP - BOTTOM/>
-                })}
-                {move || crosshair(chart, w)}
-            </svg>
-        </div>
-        <p class="visually-hidden" aria-live="polite">{move || hover_text(chart, w)}</p>
-        {move || plot.with(|plot| plot.as_ref().filter(|plot| !plot.evals.is_empty()).map(|plot| legend(plot, w)))}
-    }
-    .into_any()
-}
-
-fn grid(plot: &Plot, look: Look) -> AnyView {
-    let (right, bottom) = (look.width - RIGHT, look.height - BOTTOM);
-    let rows = plot.y_ticks.iter().filter_map(|tick| {
-        let y = plot.y.pixel(tick.value)?;
-        Some(view! {
-            <line class="grid" x1=LEFT x2=right y1=y y2=y/>
-            <text class="tick" x=LEFT - 8.0 y=y + 4.0 text-anchor="end">{tick.label.clone()}</text>
-        })
-    });
-    let columns = plot.x_ticks.iter().filter_map(|tick| {
-        let x = plot.x.pixel(tick.value)?;
-        Some(
-            view! { <text class="tick" x=x y=bottom + 18.0 text-anchor="middle">{tick.label.clone()}</text> },
-        )
-    });
-    view! {
-        <g>
-            {rows.collect_view()}
-            <line class="axis" x1=LEFT x2=right y1=bottom y2=bottom/>
-            {columns.collect_view()}
-        </g>
-    }
-    .into_any()
-}
-
-/// The class that gives an evaluation's line its colour; the colours come round again.
-fn eval_class(number: usize) -> String {
-    const COLOURS: usize = 4;
-    format!("eval-{}", number % COLOURS)
-}
-
-fn eval_marks(plot: &Plot, _look: Look) -> AnyView {
-    let lines = plot.evals.iter().enumerate().map(|(number, line)| {
-        let marks = line.marks.iter();
-        let points = marks.clone().map(|mark| format!("{:.1},{:.1}", mark.x, mark.y)).collect::<Vec<_>>();
-        let dots = marks.map(|mark| view! { <circle class="eval-dot" cx=mark.x cy=mark.y r="4"/> });
-        view! {
-            <g class=eval_class(number)>
-                <polyline class="eval-line" points=points.join(" ")/>
-                {dots.collect_view()}
-            </g>
-        }
-    });
-    view! { <g>{lines.collect_view()}</g> }.into_any()
-}
-
-/// What an evaluation is called: with its data set, where each is evaluated by itself.
-fn eval_label(dataset: Option<&str>, words: &Words) -> String {
-    match dataset {
-        Some(name) => format!("{} · {name}", words.chart_eval_loss),
-        None => words.chart_eval_loss.to_owned(),
-    }
-}
-
-fn legend(plot: &Plot, words: &'static Words) -> AnyView {
-    let keys = plot.evals.iter().enumerate().map(|(number, line)| {
-        view! {
-            <span class=format!("key {}", eval_class(number))>
-                <span class="key-eval"></span>
-                {eval_label(line.dataset.as_deref(), words)}
-            </span>
-        }
-    });
-    view! { <p class="chart-legend">{keys.collect_view()}</p> }.into_any()
-}
-
-/// The values under the pointer: label and number.
-fn readout(chart: Chart, words: &'static Words) -> Option<(usize, Vec<(String, String)>)> {
-    let index = chart.hover.get()?;
-    let metric = chart.look.with(|look| look.metric);
-    chart.plot.with(|plot| {
-        let plot = plot.as_ref()?;
-        let (step, value) = *plot.samples.get(index)?;
-        let mut rows = vec![
-            (words.chart_step.to_owned(), format::count(step as u64)),
-            (metric_label(metric, words).to_owned(), format::metric(value)),
-        ];
-        if !plot.smooth.is_empty() {
-            rows.push((words.chart_smoothed.to_owned(), format::metric(plot.smoothed[index])));
-        }
-        for line in &plot.evals {
-            if let Some(eval) = line.marks.iter().find(|eval| eval.step as f64 == step) {
-                let label = line.dataset.clone().unwrap_or_else(|| words.chart_eval_loss.to_owned());
-                rows.push((label, format::metric(eval.loss)));
-            }
-        }
-        Some((index, rows))
-    })
-}
-
-fn hover_text(chart: Chart, words: &'static Words) -> String {
-    let rows = readout(chart, words).map(|(_, rows)| rows).unwrap_or_default();
-    rows.into_iter().map(|(label, value)| format!("{label} {value}")).collect::<Vec<_>>().join(", ")
-}
-
-fn crosshair(chart: Chart, words: &'static Words) -> Option<AnyView> {
-    const WIDTH: f64 = 178.0;
-    /// Letters of a label that have room beside a number.
-    const LONGEST: usize = 16;
-    let (index, rows) = readout(chart, words)?;
-    let look = chart.look.get();
-    chart.plot.with(|plot| {
-        let plot = plot.as_ref()?;
-        let (step, value) = *plot.samples.get(index)?;
-        let x = plot.x.pixel(step)?;
-        let shown = if plot.smooth.is_empty() { value } else { plot.smoothed[index] };
-        let dot = plot.y.pixel(shown).map(|y| view! { <circle class="hover-dot" cx=x cy=y r="4"/> });
-        let left = if x + WIDTH + 20.0 > look.width { x - WIDTH - 12.0 } else { x + 12.0 };
-        let height = rows.len() as f64 * 20.0 + 12.0;
-        let lines = rows.into_iter().enumerate().map(|(row, (label, value))| {
-            let y = 21.0 + row as f64 * 20.0;
-            view! {
-                <text class="tip-label" x="12" y=y>{format::shortened(&label, LONGEST)}</text>
-                <text class="tip-value" x=WIDTH - 12.0 y=y text-anchor="end">{value}</text>
-            }
-        });
-        Some(
-            view! {
-                <g class="crosshair">
-                    <line x1=x x2=x y1=TOP y2=look.height - BOTTOM/>
-                    {dot}
-                    <g transform=format!("translate({left:.1},{})", TOP + 4.0)>
-                        <rect class="tip" width=WIDTH height=height rx="8"/>
-                        {lines.collect_view()}
-                    </g>
-                </g>
-            }
-            .into_any(),
-        )
-    })
-}
-
-/// What the picture says, for those who do not see it.
-fn summary(chart: Chart, words: &'static Words) -> String {
-    let metric = metric_label(chart.look.with(|look| look.metric), words);
-    chart.plot.with(|plot| {
-        let Some(plot) = plot else { return metric.to_owned() };
-        let (Some(first), Some(last)) = (plot.samples.first(), plot.samples.last()) else {
-            return metric.to_owned();
-        };
-        crate::i18n::fill(
-            words.chart_summary,
-            &[
-                ("metric", metric),
-                ("first", &format::metric(first.1)),
-                ("last", &format::metric(last.1)),
-                ("from", &format::count(first.0 as u64)),
-                ("to", &format::count(last.0 as u64)),
-            ],
-        )
-    })
 }

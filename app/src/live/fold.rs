@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use recipe::{Event, EventBody, Pace, Phase, Point};
+use recipe::metrics::LOSS;
+use recipe::{Eval, Event, EventBody, Pace, Phase, Point};
 
 use super::LogLine;
-use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
+use crate::api::{Checkpoint, Frame, RunDetail, RunSummary};
 use crate::i18n::{Lang, lang};
 
 /// Lines of log that a page keeps; the file has them all.
@@ -29,7 +30,7 @@ pub struct Fold {
     pub points: RwSignal<Vec<Point>>,
     /// As of the newest point or the progress told since.
     pub pace: RwSignal<Option<Pace>>,
-    pub evals: RwSignal<Vec<EvalPoint>>,
+    pub evals: RwSignal<Vec<Eval>>,
     pub checkpoints: RwSignal<Vec<Checkpoint>>,
     pub log: RwSignal<Vec<Arc<LogLine>>>,
     pub phase: RwSignal<Option<(Phase, Option<String>)>>,
@@ -110,7 +111,7 @@ impl Fold {
         }
         self.points.with_untracked(|points| {
             if let Some(last) = points.last().filter(|last| last.step >= run.step) {
-                run.last_loss = Some(last.loss);
+                run.last_loss = last.metrics.get(LOSS).or(run.last_loss);
             }
         });
         run
@@ -177,18 +178,22 @@ impl Fold {
                 changed.checkpoints = true;
                 changed.summary = true;
             }
-            EventBody::Point(point) => {
+            EventBody::Point(mut point) => {
                 self.set_pace(Pace::from(&point), changed);
                 self.summary.update_untracked(|run| {
-                    run.last_loss = Some(point.loss);
+                    run.last_loss = point.metrics.get(LOSS).or(run.last_loss);
                 });
-                self.points.update_untracked(|points| points.push(point));
+                self.points.update_untracked(|points| {
+                    if let Some(last) = points.last() {
+                        point.metrics.share_names(&last.metrics);
+                    }
+                    points.push(point);
+                });
                 changed.metrics = true;
             }
             EventBody::Progress(pace) => self.set_pace(pace, changed),
-            EventBody::Eval { step, dataset, epoch, eval_loss, .. } => {
-                self.evals
-                    .update_untracked(|evals| evals.push(EvalPoint { step, dataset, epoch, eval_loss }));
+            EventBody::Eval(eval) => {
+                self.evals.update_untracked(|evals| evals.push(eval));
                 changed.evals = true;
             }
             EventBody::Checkpoint { step, path } if is_new => {
@@ -237,7 +242,7 @@ fn push_lines(lines: &mut Vec<Arc<LogLine>>, new: Vec<LogLine>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recipe::{LogLevel, RunState};
+    use recipe::{LogLevel, Metrics, RunState};
 
     fn fold() -> (Owner, Fold) {
         fold_of(None)
@@ -283,7 +288,8 @@ mod tests {
     }
 
     fn point(seq: u64, step: u64) -> Event {
-        Event { seq, time: 0, body: EventBody::Point(Point { step, loss: step as f64, ..Point::default() }) }
+        let metrics = Metrics::from([("loss", step as f64), ("rewards/chosen", -0.5)]);
+        Event { seq, time: 0, body: EventBody::Point(Point { step, metrics, ..Point::default() }) }
     }
 
     fn log(seq: u64, message: &str) -> Event {
@@ -318,6 +324,24 @@ mod tests {
         assert_eq!(steps(&fold), [1, 2]);
         fold.apply(Frame::Backfill { events: vec![point(3, 3)] });
         assert_eq!(steps(&fold), [1, 2, 3]);
+    }
+
+    #[test]
+    fn whatever_is_measured_reaches_the_page() {
+        let (_owner, fold) = fold();
+        let metrics = Metrics::from([("eval_rewards/accuracies", 0.75), ("eval_runtime", 1.5)]);
+        let eval = Eval { step: 2, dataset: None, epoch: 0.5, metrics };
+        let body = EventBody::Eval(eval.clone());
+        fold.apply(Frame::Backfill {
+            events: vec![point(1, 1), point(2, 2), Event { seq: 3, time: 0, body }],
+        });
+        let rewards = fold.points.with_untracked(|points| {
+            points.iter().filter_map(|point| point.metrics.get("rewards/chosen")).collect::<Vec<_>>()
+        });
+        assert_eq!((rewards, fold.evals.get_untracked()), (vec![-0.5, -0.5], vec![eval]));
+        // What a resumed run measures again is void.
+        fold.apply(Frame::Events { events: vec![start(4, 1)] });
+        assert!(fold.evals.with_untracked(Vec::is_empty));
     }
 
     #[test]

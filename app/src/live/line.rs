@@ -1,6 +1,7 @@
 //! What a run's log says of its events, a line each, in the language of the page.
 
-use recipe::{Event, EventBody, Lang, LogLevel, Outcome, Point};
+use recipe::metrics::{EVAL_RUNTIME, LEARNING_RATE};
+use recipe::{Event, EventBody, Lang, LogLevel, Metrics, Outcome};
 
 use crate::format;
 use crate::i18n::{Words, fill, said, words_of};
@@ -23,7 +24,9 @@ impl LogLine {
         let words = words_of(lang);
         let (level, text) = match &event.body {
             EventBody::Log { level, message } => (*level, said(message, lang)),
-            EventBody::Point(point) => (LogLevel::Info, of_point(point, words)),
+            EventBody::Point(point) => {
+                (LogLevel::Info, at_step(point.step, measured(&point.metrics, point.epoch), words))
+            }
             EventBody::Start { start_step, total_steps, num_examples, .. } => {
                 let values = [
                     ("examples", format::count(*num_examples)),
@@ -32,13 +35,9 @@ impl LogLine {
                 ];
                 (LogLevel::Info, fill_all(words.log_start, &values))
             }
-            EventBody::Eval { step, dataset, epoch, eval_loss, runtime_s, accuracy } => {
-                let mut parts = vec![format!("eval_loss {}", format::metric(*eval_loss))];
-                parts.extend(accuracy.map(|accuracy| format!("eval_accuracy {}", format::metric(accuracy))));
-                parts.push(format!("epoch {epoch:.2}"));
-                parts.push(format!("{runtime_s:.1} s"));
-                parts.extend(dataset.clone());
-                (LogLevel::Info, at_step(*step, &parts, words))
+            EventBody::Eval(eval) => {
+                let parts = measured(&eval.metrics, eval.epoch).chain(eval.dataset.clone());
+                (LogLevel::Info, at_step(eval.step, parts, words))
             }
             EventBody::Checkpoint { path, .. } => {
                 (LogLevel::Info, fill(words.log_checkpoint, &[("path", path)]))
@@ -79,19 +78,19 @@ impl LogLine {
     }
 }
 
-/// The metrics by the names that LLaMA-Factory prints them under.
-fn of_point(point: &Point, words: &Words) -> String {
-    let parts = [
-        format!("loss {}", format::metric(point.loss)),
-        format!("grad_norm {}", format::metric(point.grad_norm)),
-        format!("learning_rate {}", format::scientific(point.learning_rate)),
-        format!("epoch {:.2}", point.epoch),
-    ];
-    at_step(point.step, &parts, words)
+/// The metrics by the names that LLaMA-Factory prints them under, and the epoch.
+fn measured(metrics: &Metrics, epoch: f64) -> impl Iterator<Item = String> {
+    let value = |(name, value): (&str, f64)| match name {
+        LEARNING_RATE => format!("{name} {}", format::scientific(value)),
+        EVAL_RUNTIME => format!("{name} {value:.1} s"),
+        _ => format!("{name} {}", format::metric(value)),
+    };
+    metrics.iter().map(value).chain([format!("epoch {epoch:.2}")])
 }
 
-fn at_step(step: u64, parts: &[String], words: &Words) -> String {
-    format!("{} · {}", fill(words.run_checkpoint, &[("step", &format::count(step))]), parts.join(" · "))
+fn at_step(step: u64, parts: impl Iterator<Item = String>, words: &Words) -> String {
+    let step = fill(words.run_checkpoint, &[("step", &format::count(step))]);
+    format!("{step} · {}", parts.collect::<Vec<_>>().join(" · "))
 }
 
 fn fill_all(text: &str, values: &[(&str, String)]) -> String {
@@ -102,25 +101,16 @@ fn fill_all(text: &str, values: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use recipe::{Eval, Point};
 
     #[test]
     fn lines_tell_steps_evaluations_checkpoints_and_the_end() {
-        let point = Point {
-            step: 10,
-            epoch: 0.25,
-            loss: 1.5,
-            learning_rate: 1e-4,
-            grad_norm: 0.75,
-            ..Point::default()
-        };
-        let eval = EventBody::Eval {
-            step: 10,
-            dataset: None,
-            epoch: 0.25,
-            eval_loss: 2.0,
-            runtime_s: 1.25,
-            accuracy: None,
-        };
+        let metrics =
+            [("loss", 1.5), ("grad_norm", 0.75), ("learning_rate", 1e-4), ("rewards/chosen", -0.25)];
+        let point = Point { step: 10, epoch: 0.25, metrics: Metrics::from(metrics), ..Point::default() };
+        let metrics = [("eval_loss", 2.0), ("eval_accuracy", 0.5), ("eval_runtime", 1.25)];
+        let (dataset, metrics) = (Some("poems".to_owned()), Metrics::from(metrics));
+        let eval = EventBody::Eval(Eval { step: 10, dataset, epoch: 0.25, metrics });
         let bodies = [
             EventBody::Point(point),
             eval,
@@ -135,8 +125,8 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let expected = [
-            "1970-01-01T00:00:00Z Step 10 · loss 1.5000 · grad_norm 0.7500 · learning_rate 1e-4 · epoch 0.25",
-            "1970-01-01T00:00:00Z Step 10 · eval_loss 2.0000 · epoch 0.25 · 1.2 s",
+            "1970-01-01T00:00:00Z Step 10 · loss 1.5000 · grad_norm 0.7500 · learning_rate 1e-4 · rewards/chosen -0.2500 · epoch 0.25",
+            "1970-01-01T00:00:00Z Step 10 · eval_loss 2.0000 · eval_accuracy 0.5000 · eval_runtime 1.2 s · epoch 0.25 · poems",
             "1970-01-01T00:00:00Z Checkpoint saved: checkpoint-10",
             "1970-01-01T00:00:00Z ERROR Failed: out of memory",
         ];

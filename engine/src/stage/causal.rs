@@ -9,10 +9,13 @@ use crate::method::Loaded;
 use crate::model::{Batch, Measured, Objective, Pass};
 use crate::text::Example;
 
-struct Causal;
+struct Causal {
+    /// Evaluations say which share of labels has the largest logit.
+    accuracy: bool,
+}
 
-pub(super) fn open(_recipe: &Recipe) -> Result<Box<dyn Stage>> {
-    Ok(Box::new(Causal))
+pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
+    Ok(Box::new(Causal { accuracy: recipe.compute_accuracy }))
 }
 
 impl Stage for Causal {
@@ -48,7 +51,7 @@ impl Stage for Causal {
         for example in examples {
             let count = example.labels.iter().skip(1).filter(|label| **label >= 0).count();
             let correct = rows.by_ref().take(count).filter(|row| row.correct).count();
-            if count > 0 {
+            if self.accuracy && count > 0 {
                 means.add(ACCURACY, correct as f64 / count as f64, 1.0);
             }
         }

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use recipe::{EventBody, Outcome, Phase, Recipe};
+use recipe::metrics::{EVAL_LOSS, EVAL_PERPLEXITY, EVAL_PREFIX, EVAL_RUNTIME};
+use recipe::{Eval, EventBody, Metrics, Outcome, Phase, Recipe};
 use serde_json::Map;
 
 use super::batch::batch_of;
-use super::records::{eval_metrics, write_results};
+use super::records::{eval_metrics, round, write_results};
 use super::{Sink, TrainSummary};
 use crate::method::Loaded;
 use crate::model::Batch;
-use crate::stage::{self, ACCURACY, LOSS, Means, Stage};
+use crate::stage::{self, LOSS, Means, Stage};
 use crate::text::{EvalSet, Example};
 use crate::{Error, Result};
 
@@ -21,29 +22,29 @@ use crate::{Error, Result};
 pub struct Evaluation {
     /// The data set, where each is evaluated by itself.
     pub dataset: Option<String>,
-    pub loss: f64,
-    /// Share of labels that have the largest logit, averaged over examples.
-    pub accuracy: f64,
-    pub runtime_s: f64,
+    /// What was measured, by names that begin with `eval_`: the loss, and how long it took.
+    pub metrics: Metrics,
     pub examples: usize,
     pub batches: usize,
 }
 
 impl Evaluation {
-    /// How the names of its metrics begin: `eval`, or `eval_NAME`.
-    pub(super) fn prefix(&self) -> String {
-        self.dataset.as_ref().map_or_else(|| "eval".to_owned(), |name| format!("eval_{name}"))
+    /// Mean loss of the examples; NaN where none was measured.
+    pub fn loss(&self) -> f64 {
+        self.metrics.get(EVAL_LOSS).unwrap_or(f64::NAN)
     }
 
-    pub(super) fn event(&self, step: u64, epoch: f64, recipe: &Recipe) -> EventBody {
-        EventBody::Eval {
-            step,
-            dataset: self.dataset.clone(),
-            epoch,
-            eval_loss: self.loss,
-            runtime_s: self.runtime_s,
-            accuracy: recipe.compute_accuracy.then_some(self.accuracy),
+    /// What a metric is called in files that hold the evaluations of several data sets: `eval_NAME_loss`.
+    pub(super) fn name_of(&self, metric: &str) -> String {
+        match (&self.dataset, metric.strip_prefix(EVAL_PREFIX)) {
+            (Some(dataset), Some(metric)) => format!("{EVAL_PREFIX}{dataset}_{metric}"),
+            _ => metric.to_owned(),
         }
+    }
+
+    pub(super) fn event(&self, step: u64, epoch: f64) -> EventBody {
+        let (dataset, metrics) = (self.dataset.clone(), self.metrics.clone());
+        EventBody::Eval(Eval { step, dataset, epoch, metrics })
     }
 }
 
@@ -61,8 +62,8 @@ pub fn evaluate_alone(
     for set in sets {
         sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
         let evaluation = evaluate(stage.as_ref(), loaded, set, recipe, stop)?;
-        sink(evaluation.event(0, 0.0, recipe));
-        metrics.extend(eval_metrics(&evaluation, recipe));
+        sink(evaluation.event(0, 0.0));
+        metrics.extend(eval_metrics(&evaluation));
         evaluations.push(evaluation);
     }
     write_results(output, "eval", &metrics)?;
@@ -99,12 +100,14 @@ pub fn evaluate(
         let of = set.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         return Err(Error::Training(format!("no token of the evaluation data{of} counts in the loss")));
     }
-    Ok(Evaluation {
-        dataset: set.name.clone(),
-        loss: means.get(LOSS).unwrap_or(f64::NAN),
-        accuracy: means.get(ACCURACY).unwrap_or(f64::NAN),
-        runtime_s: begin.elapsed().as_secs_f64(),
-        examples: examples.len(),
-        batches,
-    })
+    let loss = means.get(LOSS).unwrap_or(f64::NAN);
+    let mut metrics = Metrics::from([(EVAL_LOSS, loss)]);
+    for (name, mean) in means.iter().filter(|(name, _)| *name != LOSS) {
+        metrics.set(format!("{EVAL_PREFIX}{name}"), mean);
+    }
+    if recipe.stage == recipe::Stage::Pt {
+        metrics.set(EVAL_PERPLEXITY, loss.exp());
+    }
+    metrics.set(EVAL_RUNTIME, round(begin.elapsed().as_secs_f64(), 4));
+    Ok(Evaluation { dataset: set.name.clone(), metrics, examples: examples.len(), batches })
 }

@@ -1,8 +1,9 @@
-//! `training_loss.svg`: the loss curve, raw and smoothed as LLaMA-Factory smooths it.
+//! `training_loss.svg` and its like: curves of what training is for, raw and smoothed as LLaMA-Factory smooths them.
 
 use std::fmt::Write;
 use std::path::Path;
 
+use recipe::metrics::{EVAL_ACCURACY, EVAL_LOSS, LOSS};
 use serde_json::Value;
 
 use super::Evaluation;
@@ -13,10 +14,15 @@ const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 480.0;
 const MARGIN: f64 = 60.0;
 
-/// Draws the curves for which the history has points: the loss, and that of each kind of evaluation.
+/// What LLaMA-Factory draws in one stage or another.
+const OF_TRAINING: [&str; 5] = [LOSS, "reward", "rewards/accuracies", "rewards/chosen", "sft_loss"];
+const OF_EVALUATION: [&str; 2] = [EVAL_LOSS, EVAL_ACCURACY];
+
+/// Draws the curves for which the history has points: of training, and of each kind of evaluation.
 pub fn write(output: &Path, history: &[Value], evaluations: &[Evaluation]) -> Result<()> {
-    let of_eval = evaluations.iter().map(|evaluation| format!("{}_loss", evaluation.prefix()));
-    for key in std::iter::once("loss".to_owned()).chain(of_eval) {
+    let of_eval =
+        |evaluation: &Evaluation| OF_EVALUATION.map(|metric| evaluation.name_of(metric)).into_iter();
+    for key in OF_TRAINING.map(str::to_owned).into_iter().chain(evaluations.iter().flat_map(of_eval)) {
         let number = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_f64);
         let points: Vec<(f64, f64)> =
             history.iter().filter_map(|entry| Some((number(entry, "step")?, number(entry, &key)?))).collect();
@@ -75,4 +81,34 @@ fn draw(key: &str, points: &[(f64, f64)]) -> String {
 </svg>
 "##
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_curve_has_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let history: Vec<Value> = (1..4)
+            .map(|step| json!({"step": step, "loss": 0.5, "rewards/accuracies": 0.25, "logps/chosen": -1.5, "eval_poems_accuracy": 0.5}))
+            .collect();
+        let evaluation = Evaluation {
+            dataset: Some("poems".into()),
+            metrics: recipe::Metrics::default(),
+            examples: 1,
+            batches: 1,
+        };
+        write(folder.path(), &history, &[evaluation]).unwrap();
+        let mut files: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let expected =
+            ["training_eval_poems_accuracy.svg", "training_loss.svg", "training_rewards_accuracies.svg"];
+        assert_eq!(files, expected);
+    }
 }

@@ -4,13 +4,24 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use recipe::{Point, Recipe, Stage};
+use recipe::metrics::{EVAL_LOSS, EVAL_RUNTIME, LEARNING_RATE, LOSS};
+use recipe::{Metrics, Point};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Evaluation;
 use crate::weights::write_atomic;
 use crate::{Error, Result};
+
+/// The metrics that a line of the log has, under which keys and in which order, as in LLaMA-Factory's `LogCallback`.
+const LOGGED: [(&str, &str); 6] = [
+    (LOSS, "loss"),
+    (EVAL_LOSS, "eval_loss"),
+    ("predict_loss", "predict_loss"),
+    ("reward", "reward"),
+    ("rewards/accuracies", "accuracy"),
+    (LEARNING_RATE, "lr"),
+];
 
 /// `trainer_log.jsonl`, one JSON object a log line.
 pub struct TrainerLog {
@@ -49,26 +60,26 @@ impl TrainerLog {
 
     /// A line for a logged step.
     pub fn point(&self, point: &Point, total: u64) -> Result<()> {
-        self.line(point, total, &[("loss", json!(point.loss)), ("lr", json!(point.learning_rate))])
+        let values = logged(&point.metrics).map(|(key, value)| (key.to_owned(), value));
+        self.line(point, total, values)
     }
 
     /// A line for an evaluation.
     pub fn eval(&self, point: &Point, total: u64, evaluation: &Evaluation) -> Result<()> {
-        self.line(point, total, &[(&format!("{}_loss", evaluation.prefix()), json!(evaluation.loss))])
+        let values = logged(&evaluation.metrics).map(|(key, value)| (evaluation.name_of(key), value));
+        self.line(point, total, values)
     }
 
     /// The last line of a run.
     pub fn end(&self, point: &Point, total: u64) -> Result<()> {
-        self.line(point, total, &[])
+        self.line(point, total, std::iter::empty())
     }
 
-    fn line(&self, point: &Point, total: u64, values: &[(&str, Value)]) -> Result<()> {
+    fn line(&self, point: &Point, total: u64, values: impl Iterator<Item = (String, f64)>) -> Result<()> {
         let mut line = Map::new();
         line.insert("current_steps".into(), json!(point.step));
         line.insert("total_steps".into(), json!(total));
-        for (key, value) in values {
-            line.insert((*key).into(), value.clone());
-        }
+        line.extend(values.map(|(key, value)| (key, json!(value))));
         let percentage = if total == 0 { 100.0 } else { point.step as f64 / total as f64 * 100.0 };
         line.insert("epoch".into(), json!(round(point.epoch, 4)));
         line.insert("percentage".into(), json!(round(percentage, 2)));
@@ -80,7 +91,11 @@ impl TrainerLog {
     }
 }
 
-fn round(x: f64, digits: i32) -> f64 {
+fn logged(metrics: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
+    LOGGED.into_iter().filter_map(|(metric, key)| Some((key, metrics.get(metric)?)))
+}
+
+pub(super) fn round(x: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (x * scale).round() / scale
 }
@@ -99,29 +114,22 @@ pub fn clock(seconds: f64) -> String {
 
 /// The entry of a logged step in `log_history`.
 pub fn history_point(point: &Point) -> Map<String, Value> {
-    let entry = [
-        ("epoch", json!(point.epoch)),
-        ("grad_norm", json!(point.grad_norm)),
-        ("learning_rate", json!(point.learning_rate)),
-        ("loss", json!(point.loss)),
-        ("step", json!(point.step)),
-    ];
-    entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let metrics = point.metrics.iter().map(|(name, value)| (name.to_owned(), json!(value)));
+    metrics
+        .chain([("epoch".to_owned(), json!(point.epoch)), ("step".to_owned(), json!(point.step))])
+        .collect()
 }
 
-/// The metrics of an evaluation under their names in result files.
-pub fn eval_metrics(evaluation: &Evaluation, recipe: &Recipe) -> Map<String, Value> {
-    let rate = |count: usize| round(count as f64 / evaluation.runtime_s.max(1e-9), 3);
-    let metrics = [
-        ("accuracy", recipe.compute_accuracy.then(|| json!(evaluation.accuracy))),
-        ("loss", Some(json!(evaluation.loss))),
-        ("perplexity", (recipe.stage == Stage::Pt).then(|| json!(evaluation.loss.exp()))),
-        ("runtime", Some(json!(round(evaluation.runtime_s, 4)))),
-        ("samples_per_second", Some(json!(rate(evaluation.examples)))),
-        ("steps_per_second", Some(json!(rate(evaluation.batches)))),
+/// The metrics of an evaluation under their names in result files, and its speed.
+pub fn eval_metrics(evaluation: &Evaluation) -> Map<String, Value> {
+    let seconds = evaluation.metrics.get(EVAL_RUNTIME).unwrap_or_default().max(1e-9);
+    let rate = |count: usize| round(count as f64 / seconds, 3);
+    let speed = [
+        ("eval_samples_per_second", rate(evaluation.examples)),
+        ("eval_steps_per_second", rate(evaluation.batches)),
     ];
-    let prefix = evaluation.prefix();
-    metrics.into_iter().filter_map(|(name, value)| Some((format!("{prefix}_{name}"), value?))).collect()
+    let metrics = evaluation.metrics.iter().chain(speed);
+    metrics.map(|(name, value)| (evaluation.name_of(name), json!(value))).collect()
 }
 
 /// Writes `{name}_results.json` and adds its metrics to `all_results.json`.
@@ -143,4 +151,65 @@ fn write_sorted(path: &Path, mut metrics: Map<String, Value>) -> Result<()> {
         .serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
         .map_err(|error| Error::file(path, error.to_string()))?;
     write_atomic(path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What LLaMA-Factory 0.9.5 keeps of what DPO reports, and how it calls it.
+    #[test]
+    fn lines_have_the_keys_that_the_peer_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = TrainerLog::open(folder.path(), 0).unwrap();
+        let metrics = [
+            ("loss", 0.69),
+            ("grad_norm", 2.5),
+            ("learning_rate", 0.00075),
+            ("rewards/chosen", -0.25),
+            ("rewards/accuracies", 0.25),
+            ("logps/chosen", -130.5),
+        ];
+        let point = Point { step: 2, metrics: Metrics::from(metrics), ..Point::default() };
+        log.point(&point, 4).unwrap();
+        for dataset in [None, Some("poems".to_owned())] {
+            let metrics = Metrics::from([("eval_loss", 0.5), ("eval_accuracy", 0.75)]);
+            log.eval(&point, 4, &Evaluation { dataset, metrics, examples: 1, batches: 1 }).unwrap();
+        }
+        let text = fs::read_to_string(folder.path().join("trainer_log.jsonl")).unwrap();
+        let expected = [
+            "current_steps total_steps loss accuracy lr epoch",
+            "current_steps total_steps eval_loss epoch",
+            "current_steps total_steps eval_poems_loss epoch",
+        ];
+        for (line, expected) in text.lines().zip(expected) {
+            let line: Map<String, Value> = serde_json::from_str(line).unwrap();
+            let keys = line.keys().map(String::as_str).take_while(|key| *key != "percentage");
+            assert_eq!(keys.collect::<Vec<_>>().join(" "), expected);
+        }
+        assert_eq!(text.lines().count(), expected.len());
+    }
+
+    #[test]
+    fn results_have_whatever_was_measured() {
+        let metrics =
+            Metrics::from([("eval_rewards/chosen", -0.5), ("eval_loss", f64::NAN), ("eval_runtime", 0.5)]);
+        let evaluation = Evaluation { dataset: Some("poems".into()), metrics, examples: 3, batches: 2 };
+        let expected = json!({
+            "eval_poems_rewards/chosen": -0.5,
+            "eval_poems_loss": null,
+            "eval_poems_runtime": 0.5,
+            "eval_poems_samples_per_second": 6.0,
+            "eval_poems_steps_per_second": 4.0,
+        });
+        assert_eq!(Value::Object(eval_metrics(&evaluation)), expected);
+        let point = Point {
+            step: 2,
+            epoch: 0.5,
+            metrics: Metrics::from([("logps/chosen", -1.5)]),
+            ..Point::default()
+        };
+        let expected = json!({"logps/chosen": -1.5, "epoch": 0.5, "step": 2});
+        assert_eq!(Value::Object(history_point(&point)), expected);
+    }
 }

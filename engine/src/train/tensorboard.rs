@@ -134,4 +134,19 @@ mod tests {
         // RFC 3720, B.4: CRC-32C of 32 bytes of zeros.
         assert_eq!(CRC.checksum(&[0; 32]), 0x8a91_36aa);
     }
+    /// Tags are the names that transformers' `rewrite_logs` gives, whatever a stage reports.
+    #[test]
+    fn metrics_keep_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Recipe { report_to: vec!["tensorboard".into()], ..Recipe::default() };
+        let mut board = TensorBoard::open(&recipe, folder.path(), 0).unwrap().unwrap();
+        let entry = serde_json::json!({"rewards/chosen": -0.25, "eval_rewards/accuracies": 0.5, "loss": null, "step": 7});
+        board.log(7, entry.as_object().unwrap()).unwrap();
+        let written = fs::read(&board.path).unwrap();
+        for (tag, value) in [("train/rewards/chosen", -0.25), ("eval/rewards/accuracies", 0.5)] {
+            let scalar = Message::default().bytes(1, tag.as_bytes()).float(2, value);
+            assert!(written.windows(scalar.0.len()).any(|window| window == scalar.0), "{tag}");
+        }
+        assert!(!written.windows(4).any(|window| window == b"loss" || window == b"step"));
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recipe::{EventBody, LogLevel, Pace, Phase, Point};
+use recipe::metrics::{EVAL_PREFIX, GRAD_NORM, LEARNING_RATE};
+use recipe::{EventBody, LogLevel, Metrics, Pace, Phase, Point};
 
 pub struct Progress {
     /// Hidden where there is no terminal.
@@ -40,9 +41,9 @@ impl Progress {
             }
             EventBody::Point(point) => self.point(point),
             EventBody::Progress(pace) => self.pace(pace),
-            EventBody::Eval { step, dataset, eval_loss, .. } => {
-                let on = dataset.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
-                self.line(format!("step {step}: evaluation loss{on} {eval_loss:.4}"));
+            EventBody::Eval(eval) => {
+                let on = eval.dataset.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+                self.line(format!("step {}: evaluation{on}  {}", eval.step, measured(&eval.metrics)));
             }
             EventBody::Checkpoint { step, path } => self.line(format!("step {step}: saved {path}")),
             EventBody::Log { level: LogLevel::Info, message } => self.line(message.clone()),
@@ -62,26 +63,26 @@ impl Progress {
         self.bar.set_length(total_steps);
         self.bar.set_position(start_step);
         // The template is constant; should it ever be wrong, the bar keeps its plain style.
-        if let Ok(style) = ProgressStyle::with_template("{bar:24.yellow/dim} {pos}/{len}  {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:24.yellow/dim} {pos}/{len}  {wide_msg}") {
             self.bar.set_style(style.progress_chars("━╸─"));
         }
     }
 
     fn point(&mut self, point: &Point) {
-        let Point { step, loss, learning_rate, grad_norm, .. } = point;
-        self.logged = format!("loss {loss:.4}  lr {learning_rate:.2e}  grad {grad_norm:.3}  ");
+        self.logged = measured(&point.metrics);
         let pace = Pace::from(point);
         if self.terminal {
             self.pace(&pace);
         } else {
-            eprintln!("step {step}/{}  {}{}", self.total_steps, self.logged, speed(&pace));
+            eprintln!("step {}/{}  {}  {}", point.step, self.total_steps, self.logged, speed(&pace));
         }
     }
 
     /// Moves the bar; lines are for logged steps alone.
     fn pace(&self, pace: &Pace) {
         self.bar.set_position(pace.step);
-        self.bar.set_message(format!("{}{}", self.logged, speed(pace)));
+        // A narrow terminal cuts off the end, where a stage's own metrics are.
+        self.bar.set_message(format!("{}  {}", speed(pace), self.logged));
     }
 
     fn status(&self, text: String) {
@@ -99,6 +100,22 @@ impl Progress {
             eprintln!("{text}");
         }
     }
+}
+
+/// `loss 1.2345  lr 1.00e-4  rewards/chosen -0.2500`.
+fn measured(metrics: &Metrics) -> String {
+    let short = |name| match name {
+        LEARNING_RATE => "lr",
+        GRAD_NORM => "grad",
+        name => name.strip_prefix(EVAL_PREFIX).unwrap_or(name),
+    };
+    let value = |value: f64| match value.abs() {
+        size if size != 0.0 && !(0.001..100_000.0).contains(&size) => format!("{value:.2e}"),
+        _ => format!("{value:.4}"),
+    };
+    let parts: Vec<String> =
+        metrics.iter().map(|(name, number)| format!("{} {}", short(name), value(number))).collect();
+    parts.join("  ")
 }
 
 fn speed(pace: &Pace) -> String {
@@ -138,6 +155,16 @@ fn clock(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_was_measured_is_said() {
+        let metrics =
+            [("loss", 1.25), ("learning_rate", 1e-4), ("rewards/chosen", -0.25), ("logps/chosen", -130.5)];
+        let said = measured(&Metrics::from(metrics));
+        assert_eq!(said, "loss 1.2500  lr 1.00e-4  rewards/chosen -0.2500  logps/chosen -130.5000");
+        let said = measured(&Metrics::from([("eval_loss", f64::NAN), ("eval_accuracy", 0.0)]));
+        assert_eq!(said, "loss NaN  accuracy 0.0000");
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -1,7 +1,7 @@
 //! The table `events`: what workers report apart from points, as it stands in their event files.
 
-use app::api::{Checkpoint, EvalPoint};
-use recipe::{Event, EventBody};
+use app::api::Checkpoint;
+use recipe::{Eval, Event, EventBody};
 use sqlx::Row;
 
 use super::{Result, Store, from_db, to_db};
@@ -32,14 +32,12 @@ impl Store {
         Ok(events)
     }
 
-    pub async fn evals(&self, id: &str) -> Result<Vec<EvalPoint>> {
+    pub async fn evals(&self, id: &str) -> Result<Vec<Eval>> {
         let events = self.events_of_kind(id, "eval", u64::MAX).await?;
         Ok(events
             .into_iter()
             .filter_map(|event| match event.body {
-                EventBody::Eval { step, dataset, epoch, eval_loss, .. } => {
-                    Some(EvalPoint { step, dataset, epoch, eval_loss })
-                }
+                EventBody::Eval(eval) => Some(eval),
                 _ => None,
             })
             .collect())
@@ -98,7 +96,7 @@ fn kind_and_step(body: &EventBody) -> (&'static str, Option<u64>) {
         EventBody::Start { start_step, .. } => ("start", Some(*start_step)),
         EventBody::Point(point) => ("point", Some(point.step)),
         EventBody::Progress(pace) => ("progress", Some(pace.step)),
-        EventBody::Eval { step, .. } => ("eval", Some(*step)),
+        EventBody::Eval(eval) => ("eval", Some(eval.step)),
         EventBody::Checkpoint { step, .. } => ("checkpoint", Some(*step)),
         EventBody::Log { .. } => ("log", None),
         EventBody::End { .. } => ("end", None),

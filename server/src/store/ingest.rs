@@ -128,7 +128,7 @@ async fn take(
                 .execute(&mut *tx)
                 .await?;
         }
-        EventBody::Phase { .. } | EventBody::Eval { .. } => {}
+        EventBody::Phase { .. } | EventBody::Eval(_) => {}
     }
     events::insert(tx, id, event).await
 }

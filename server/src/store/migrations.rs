@@ -8,17 +8,23 @@ use sqlx::{
 };
 
 /// Version, description, text. A file that was released never changes: its checksum is in the databases.
-const STEPS: [(i64, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str); 4] = [
     (1, "runs", include_str!("../../migrations/0001_runs.sql")),
     (2, "time at work", include_str!("../../migrations/0002_time_at_work.sql")),
     (3, "stretches", include_str!("../../migrations/0003_stretches.sql")),
+    (4, "metrics", include_str!("../../migrations/0004_metrics.sql")),
 ];
 
 pub fn migrations() -> Migrator {
-    let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    first(STEPS.len())
+}
+
+/// The first `count` steps: the tables of an earlier version.
+pub(super) fn first(count: usize) -> Migrator {
+    let migration = |(version, description, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*description).into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(STEPS.map(migration).into())
+    Migrator::with_migrations(STEPS.iter().take(count).map(migration).collect())
 }
 
 #[cfg(test)]

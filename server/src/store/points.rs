@@ -1,6 +1,6 @@
 //! The table `points`: the logged steps of every run.
 
-use recipe::{Event, EventBody, Point};
+use recipe::{Event, EventBody, Metrics, Point, metrics::LOSS};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use super::{Result, Store, from_db, to_db};
@@ -9,58 +9,52 @@ use super::{Result, Store, from_db, to_db};
 const SPARKLINE: i64 = 48;
 
 /// A row of `stretches` stands for so many sequence numbers; the table is kept by a trigger of the schema.
-const STRETCH: u64 = 32;
+const STRETCH: u64 = 128;
 
-/// The points of the lowest and the highest loss in each `?4` of the numbers from `?2` to `?3`, those before the first
-/// whole stretch, and the newest. With max() or min() SQLite takes the other columns from the row that holds the
-/// extreme; bucket by bucket it reads the numbers in their order, where GROUP BY would sort them.
-macro_rules! extremes {
-    ($table:literal, $number:literal, $low:literal, $low_seq:literal, $high:literal, $high_seq:literal, $scale:literal) => {
-        concat!(
-            "WITH RECURSIVE bucket(first, next) AS (
-                SELECT ?2, ?2 + ?4 UNION ALL SELECT next, next + ?4 FROM bucket WHERE next <= ?3
-             ),
-             chosen(seq) AS (
-                SELECT (SELECT seq FROM (SELECT t.",
-            $low_seq,
-            " AS seq, min(t.",
-            $low,
-            ") FROM ",
-            $table,
-            " t
-                    WHERE t.run_id = ?1 AND t.",
-            $number,
-            " >= bucket.first AND t.",
-            $number,
-            " < bucket.next)) FROM bucket
-                UNION
-                SELECT (SELECT seq FROM (SELECT t.",
-            $high_seq,
-            " AS seq, max(t.",
-            $high,
-            ") FROM ",
-            $table,
-            " t
-                    WHERE t.run_id = ?1 AND t.",
-            $number,
-            " >= bucket.first AND t.",
-            $number,
-            " < bucket.next)) FROM bucket
-                UNION
-                SELECT seq FROM points WHERE run_id = ?1 AND seq > ?5 AND seq < ?2 * ",
-            $scale,
-            "
-                UNION
-                SELECT max(seq) FROM points WHERE run_id = ?1
-             )
-             SELECT points.* FROM chosen CROSS JOIN points
-             WHERE points.run_id = ?1 AND points.seq = chosen.seq ORDER BY points.seq"
-        )
+/// The metrics of run `?1`: one look into the index for each, where DISTINCT would read all rows of the run.
+macro_rules! names {
+    () => {
+        "WITH RECURSIVE metric(name) AS (
+            SELECT min(metric) FROM stretches WHERE run_id = ?1
+            UNION ALL
+            SELECT (SELECT min(metric) FROM stretches WHERE run_id = ?1 AND metric > name)
+            FROM metric WHERE name IS NOT NULL
+         )"
     };
 }
 
-const OF_POINTS: &str = extremes!("points", "seq", "loss", "seq", "loss", "seq", "1");
-const OF_STRETCHES: &str = extremes!("stretches", "stretch", "low", "low_seq", "high", "high_seq", "32");
+const COUNT_NAMES: &str = concat!(names!(), "SELECT count(name) FROM metric");
+
+/// The points of the lowest and the highest value of each metric in each `?4` of the stretches from `?2` up to `?3`, each
+/// `?6`th number after `?5`, those before the first whole stretch, and the newest. With max() or min() SQLite takes the
+/// other columns from the row that holds the extreme; bucket by bucket it reads the stretches in their order, where
+/// GROUP BY would sort them.
+const CURVE: &str = concat!(
+    names!(),
+    ", bucket(first, next) AS (
+        SELECT ?2, ?2 + ?4 UNION ALL SELECT next, next + ?4 FROM bucket WHERE next < ?3
+     ),
+     place(number) AS (
+        SELECT ?5 + 1 UNION ALL SELECT number + ?6 FROM place WHERE number + ?6 <= ?7
+     ),
+     chosen(seq) AS (
+        SELECT (SELECT seq FROM (SELECT t.low_seq AS seq, min(t.low) FROM stretches t
+            WHERE t.run_id = ?1 AND t.metric = name AND t.stretch >= bucket.first AND t.stretch < bucket.next))
+        FROM metric, bucket WHERE name IS NOT NULL
+        UNION
+        SELECT (SELECT seq FROM (SELECT t.high_seq AS seq, max(t.high) FROM stretches t
+            WHERE t.run_id = ?1 AND t.metric = name AND t.stretch >= bucket.first AND t.stretch < bucket.next))
+        FROM metric, bucket WHERE name IS NOT NULL
+        UNION
+        SELECT (SELECT min(seq) FROM points WHERE run_id = ?1 AND seq >= number) FROM place
+        UNION
+        SELECT seq FROM points WHERE run_id = ?1 AND seq > ?5 AND seq < ?2 * ?8
+        UNION
+        SELECT max(seq) FROM points WHERE run_id = ?1
+     )
+     SELECT points.* FROM chosen CROSS JOIN points
+     WHERE points.run_id = ?1 AND points.seq = chosen.seq ORDER BY points.seq"
+);
 
 /// A point with its place in the event file.
 pub(super) struct PointRow {
@@ -74,15 +68,15 @@ impl FromRow<'_, SqliteRow> for PointRow {
         let count = |column: &str| row.try_get::<i64, _>(column).map(from_db);
         let number =
             |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<f64>, _>(column)?.unwrap_or(f64::NAN));
+        let metrics: Metrics = serde_json::from_str(row.try_get("metrics")?)
+            .map_err(|e| sqlx::Error::ColumnDecode { index: "metrics".to_owned(), source: Box::new(e) })?;
         Ok(PointRow {
             seq: count("seq")?,
             time: count("time")?,
             point: Point {
                 step: count("step")?,
                 epoch: number("epoch")?,
-                loss: number("loss")?,
-                learning_rate: number("learning_rate")?,
-                grad_norm: number("grad_norm")?,
+                metrics,
                 tokens: count("tokens")?,
                 tokens_per_second: number("tokens_per_second")?,
                 elapsed_s: number("elapsed_s")?,
@@ -99,9 +93,10 @@ impl From<PointRow> for Event {
 }
 
 impl Store {
-    /// The points after sequence number `after`, in order. Where there are more than `2 × buckets`, each
-    /// of `buckets` equal stretches is represented by its highest and its lowest loss, so that no spike
-    /// is lost, and the newest point is always there.
+    /// The points after sequence number `after`, in order. Where there are more than `2 × buckets`, about so many of
+    /// them: half at equal distances, half those of the highest and the lowest value of each metric in equal parts of
+    /// the run, so that no spike of any is lost; and the newest. The more metrics, the larger the parts; the fewer parts
+    /// there can be, the more points at equal distances.
     pub(super) async fn points_after(&self, id: &str, after: u64, buckets: u64) -> Result<Vec<PointRow>> {
         let many: Option<i64> = sqlx::query_scalar(
             "SELECT seq FROM points WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?",
@@ -123,19 +118,22 @@ impl Store {
             .bind(id)
             .fetch_one(&self.db)
             .await?;
-        let last = from_db(last);
-        // As fine as there are buckets: from the table of stretches where it has enough of them.
-        let (sql, first, last) = match (last - after) / STRETCH >= buckets {
-            true => (OF_STRETCHES, after / STRETCH + 1, last / STRETCH),
-            false => (OF_POINTS, after + 1, last),
-        };
-        let width = (last + 1).saturating_sub(first).div_ceil(buckets).max(1);
-        let rows = sqlx::query_as(sql)
+        let metrics: i64 = sqlx::query_scalar(COUNT_NAMES).bind(id).fetch_one(&self.db).await?;
+        let (last, metrics) = (from_db(last), from_db(metrics).max(1));
+        // The first stretch that is wholly after `after`.
+        let (first, end) = (if after == 0 { 0 } else { after / STRETCH + 1 }, last / STRETCH + 1);
+        let stretches = end.saturating_sub(first);
+        let parts = (buckets / (2 * metrics)).clamp(1, stretches.max(1));
+        let evenly = (2 * buckets).saturating_sub(2 * parts * metrics);
+        let rows = sqlx::query_as(CURVE)
             .bind(id)
             .bind(to_db(first))
-            .bind(to_db(last))
-            .bind(to_db(width))
+            .bind(to_db(end))
+            .bind(to_db(stretches.div_ceil(parts).max(1)))
             .bind(to_db(after))
+            .bind(to_db((last - after).div_ceil(evenly.max(1)).max(1)))
+            .bind(to_db(last))
+            .bind(to_db(STRETCH))
             .fetch_all(&self.db)
             .await?;
         Ok(rows)
@@ -156,21 +154,24 @@ pub(super) async fn insert(
 ) -> Result<()> {
     // SQLite stores NaN as NULL; infinities are kept out too, so that a curve has a gap there.
     let number = |value: f64| value.is_finite().then_some(value);
-    sqlx::query("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(id)
-        .bind(to_db(seq))
-        .bind(to_db(time))
-        .bind(to_db(point.step))
-        .bind(number(point.epoch))
-        .bind(number(point.loss))
-        .bind(number(point.learning_rate))
-        .bind(number(point.grad_norm))
-        .bind(to_db(point.tokens))
-        .bind(number(point.tokens_per_second))
-        .bind(number(point.elapsed_s))
-        .bind(number(point.remaining_s))
-        .execute(tx)
-        .await?;
+    let metrics = serde_json::to_string(&point.metrics).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+    sqlx::query(
+        "INSERT INTO points
+            (run_id, seq, time, step, epoch, metrics, tokens, tokens_per_second, elapsed_s, remaining_s)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(to_db(seq))
+    .bind(to_db(time))
+    .bind(to_db(point.step))
+    .bind(number(point.epoch))
+    .bind(metrics)
+    .bind(to_db(point.tokens))
+    .bind(number(point.tokens_per_second))
+    .bind(number(point.elapsed_s))
+    .bind(number(point.remaining_s))
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -198,12 +199,15 @@ pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: 
         .execute(&mut *tx)
         .await?;
     sqlx::query(
-        "INSERT INTO stretches SELECT ?1, ?2, low.loss, low.seq, high.loss, high.seq, whole.total, whole.count
-         FROM (SELECT seq, min(loss) AS loss FROM points WHERE run_id = ?1 AND seq >= ?3) low,
-              (SELECT seq, max(loss) AS loss FROM points WHERE run_id = ?1 AND seq >= ?3) high,
-              (SELECT coalesce(sum(loss), 0.0) AS total, count(loss) AS count, count(*) AS points
-               FROM points WHERE run_id = ?1 AND seq >= ?3) whole
-         WHERE whole.points > 0",
+        "WITH samples AS (
+            SELECT key AS metric, seq, value FROM points, json_each(points.metrics)
+            WHERE run_id = ?1 AND seq >= ?3
+         )
+         INSERT INTO stretches (run_id, metric, stretch, low, low_seq, high, high_seq, total, count)
+         SELECT ?1, low.metric, ?2, low.value, low.seq, high.value, high.seq, low.total, low.count
+         FROM (SELECT metric, seq, min(value) AS value, total(value) AS total, count(value) AS count
+               FROM samples GROUP BY metric) low
+         JOIN (SELECT metric, seq, max(value) AS value FROM samples GROUP BY metric) high USING (metric)",
     )
     .bind(id)
     .bind(to_db(kept / STRETCH))
@@ -221,26 +225,29 @@ pub(super) async fn count(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<u
 }
 
 pub(super) async fn last_loss(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Option<f64>> {
-    let loss = sqlx::query_scalar("SELECT loss FROM points WHERE run_id = ? ORDER BY seq DESC LIMIT 1")
-        .bind(id)
-        .fetch_optional(tx)
-        .await?;
+    const SQL: &str = "SELECT value FROM points, json_each(points.metrics)
+         WHERE run_id = ?1 AND seq = (SELECT max(seq) FROM points WHERE run_id = ?1) AND key = ?2";
+    let loss = sqlx::query_scalar(SQL).bind(id).bind(LOSS).fetch_optional(tx).await?;
     Ok(loss.flatten())
 }
 
-/// Mean loss of equal stretches of the run.
+/// Mean losses of equal stretches of the run.
 pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Vec<f64>> {
-    const FINE: &str = "WITH mine AS (SELECT seq, loss FROM points WHERE run_id = ?1 AND loss IS NOT NULL),
-              span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
-         SELECT avg(loss) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";
-    const COARSE: &str = "WITH mine AS (SELECT * FROM stretches WHERE run_id = ?1 AND count > 0),
-              span AS (SELECT min(stretch) AS first, max(stretch) - min(stretch) + 1 AS width FROM mine)
+    const FINE: &str = "WITH mine AS (
+            SELECT seq, value FROM points, json_each(points.metrics)
+            WHERE run_id = ?1 AND key = ?3 AND value IS NOT NULL
+         ),
+         span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
+         SELECT avg(value) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";
+    const COARSE: &str = "WITH mine AS (SELECT * FROM stretches WHERE run_id = ?1 AND metric = ?3 AND count > 0),
+         span AS (SELECT min(stretch) AS first, max(stretch) - min(stretch) + 1 AS width FROM mine)
          SELECT sum(total) / sum(count) FROM mine, span GROUP BY (stretch - first) * ?2 / width ORDER BY min(stretch)";
-    let stretches: i64 = sqlx::query_scalar("SELECT count(*) FROM stretches WHERE run_id = ?")
+    let stretches: i64 = sqlx::query_scalar("SELECT count(*) FROM stretches WHERE run_id = ? AND metric = ?")
         .bind(id)
+        .bind(LOSS)
         .fetch_one(&mut *tx)
         .await?;
-    let sql = if stretches > 8 * SPARKLINE { COARSE } else { FINE };
-    let values = sqlx::query_scalar(sql).bind(id).bind(SPARKLINE).fetch_all(tx).await?;
+    let sql = if stretches > 2 * SPARKLINE { COARSE } else { FINE };
+    let values = sqlx::query_scalar(sql).bind(id).bind(SPARKLINE).bind(LOSS).fetch_all(tx).await?;
     Ok(values)
 }

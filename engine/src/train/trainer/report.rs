@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use recipe::{EventBody, LogLevel, Outcome, Pace, Phase, Point};
+use recipe::metrics::{GRAD_NORM, LEARNING_RATE, LOSS};
+use recipe::{EventBody, LogLevel, Metrics, Outcome, Pace, Phase, Point};
 use serde_json::{Map, Value, json};
 
 use super::{StepResult, Trainer};
@@ -14,27 +15,18 @@ use crate::weights::write_json;
 use crate::{Error, Result};
 
 impl Trainer<'_> {
-    /// The point of the step just done.
-    fn point(&self, epoch: f64, loss: f64, grad_norm: f64, rate: f64) -> Point {
+    /// A point of the step just done, with what was measured.
+    fn point(&self, epoch: f64, metrics: Metrics) -> Point {
         let Pace { step, tokens, tokens_per_second, elapsed_s, remaining_s } =
             self.stopwatch.pace(&self.state, self.plan.total_steps);
-        Point {
-            step,
-            epoch,
-            loss,
-            learning_rate: rate,
-            grad_norm,
-            tokens,
-            tokens_per_second,
-            elapsed_s,
-            remaining_s,
-        }
+        Point { step, epoch, metrics, tokens, tokens_per_second, elapsed_s, remaining_s }
     }
 
     pub(super) fn report(&mut self, epoch: f64, result: &StepResult, sink: Sink) -> Result<()> {
-        let mean = self.state.unlogged_loss / self.state.unlogged_steps.max(1) as f64;
+        let loss = self.state.unlogged_loss / self.state.unlogged_steps.max(1) as f64;
         (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
-        let point = self.point(epoch, mean, result.grad_norm, result.rate);
+        let metrics = [(LOSS, loss), (GRAD_NORM, result.grad_norm), (LEARNING_RATE, result.rate)];
+        let point = self.point(epoch, Metrics::from(metrics));
         self.log.point(&point, self.plan.total_steps)?;
         self.record(history_point(&point))?;
         sink(EventBody::Point(point));
@@ -65,13 +57,13 @@ impl Trainer<'_> {
                 Err(Error::Stopped) => return Ok(None),
                 evaluation => evaluation?,
             };
-            let point = self.point(epoch, 0.0, 0.0, 0.0);
+            let point = self.point(epoch, Metrics::default());
             self.log.eval(&point, self.plan.total_steps, &evaluation)?;
-            let mut entry = eval_metrics(&evaluation, self.recipe);
+            let mut entry = eval_metrics(&evaluation);
             entry.insert("epoch".into(), json!(epoch));
             entry.insert("step".into(), json!(self.state.step));
             self.record(entry)?;
-            sink(evaluation.event(self.state.step, epoch, self.recipe));
+            sink(evaluation.event(self.state.step, epoch));
             evaluations.push(evaluation);
         }
         sink(EventBody::Phase { phase: Phase::Training, detail: None });
@@ -84,8 +76,7 @@ impl Trainer<'_> {
             return;
         }
         let (name, greater) = self.recipe.best_metric();
-        let values =
-            evaluations.iter().find_map(|evaluation| eval_metrics(evaluation, self.recipe).remove(&name));
+        let values = evaluations.iter().find_map(|evaluation| eval_metrics(evaluation).remove(&name));
         let Some(metric) = values.and_then(|value| value.as_f64()) else { return };
         let better = |old: f64| if greater { metric > old } else { metric < old };
         if self.state.best.is_none_or(|best| better(best.metric)) {
@@ -175,7 +166,7 @@ impl Trainer<'_> {
         sink(EventBody::Phase { phase: Phase::Saving, detail: None });
         self.loaded.save(&self.output, false)?;
         let epoch = self.epoch();
-        let point = self.point(epoch, 0.0, 0.0, 0.0);
+        let point = self.point(epoch, Metrics::default());
         self.log.end(&point, total)?;
         let train = self.train_metrics(&point);
         let mut entry = train.clone();
@@ -188,8 +179,7 @@ impl Trainer<'_> {
             _ => self.evaluate(epoch, sink, stop)?.unwrap_or_default(),
         };
         if !evaluations.is_empty() {
-            let mut metrics: Map<String, Value> =
-                evaluations.iter().flat_map(|evaluation| eval_metrics(evaluation, self.recipe)).collect();
+            let mut metrics: Map<String, Value> = evaluations.iter().flat_map(eval_metrics).collect();
             metrics.insert("epoch".into(), json!(epoch));
             write_results(&self.output, "eval", &metrics)?;
         }
