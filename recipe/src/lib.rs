@@ -35,4 +35,4 @@ pub use reader::CommandLine;
 pub use run::RunState;
 pub use schedule::{Curve, Slope};
 pub use suggest::closest;
-pub use text::{Lang, Sentence, Text, Words};
+pub use text::{Lang, Sentence, Text, Translated};
