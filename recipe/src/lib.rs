@@ -10,6 +10,7 @@ pub mod args;
 mod derived;
 pub mod event;
 pub mod memory;
+mod modules;
 mod notices;
 mod problem;
 mod raw;
@@ -29,6 +30,7 @@ pub use args::{
 };
 pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
+pub use modules::module_matches;
 pub use notices::Notice;
 pub use problem::{Problem, shortened};
 pub use reader::CommandLine;

@@ -315,8 +315,7 @@ fn a_recipe_for_talking_needs_no_data() {
     assert_eq!(recipe.template.as_deref(), Some("chatml"));
 }
 
-/// Work grows with the text, not with its square (which would take minutes, on a busy machine and on an idle one), and
-/// what is told has an end.
+/// Work grows with the text, not with its square, which would take minutes; and what is told has an end.
 #[test]
 fn recipes_without_end_are_refused_quickly_and_briefly() {
     let lines = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();

@@ -16,5 +16,5 @@ pub use build::{Tuning, WeightSource};
 pub use cache::Cache;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
-pub use lora::{LoraSettings, is_target, linear_names};
+pub use lora::{LoraSettings, linear_names};
 pub use noise::Noise;
