@@ -7,6 +7,7 @@
 //! model and recipe; the process itself adds some tens of MB.
 
 use crate::args::Recipe;
+use crate::modules::module_matches;
 
 /// What of a model decides how much memory its training takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +54,9 @@ pub fn activation_budget(free: u64) -> u64 {
 impl ModelShape {
     /// Parameters that a recipe adds as low-rank matrices: rank × (inputs + outputs) per target.
     fn lora_parameters(&self, recipe: &Recipe) -> u64 {
-        let targeted =
-            |name: &str| recipe.targets_all() || recipe.lora_target.iter().any(|target| target == name);
+        let targeted = |module: &str| {
+            recipe.targets_all() || recipe.lora_target.iter().any(|name| module_matches(module, name))
+        };
         let sides = self.linears.iter().filter(|(name, ..)| targeted(name));
         recipe.lora_rank as u64 * sides.map(|(_, inputs, outputs)| inputs + outputs).sum::<u64>()
     }

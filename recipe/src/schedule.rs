@@ -16,7 +16,7 @@ pub enum Curve {
         cycles: f64,
         floor: f64,
     },
-    /// The same, one step ahead, and warmed up from the share `start`; without that from the first of the warm-up's steps.
+    /// A cosine one step ahead, and warmed up from the share `start`; without that from the first of the warm-up's steps.
     CosineAhead {
         cycles: f64,
         floor: f64,

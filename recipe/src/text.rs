@@ -16,7 +16,7 @@ macro_rules! words {
 
 /// A sentence with values in it: `sentence! { en: "{count} names", zh: "{count} 个名称" }`.
 ///
-/// Values that are [`Words`] themselves are listed in front; each language takes its own of them:
+/// Values that are [`Translated`] themselves are listed in front; each language takes its own of them:
 /// `sentence! { [wanted] en: "give {wanted}", zh: "请给出：{wanted}" }`.
 #[macro_export]
 macro_rules! sentence {
@@ -37,7 +37,7 @@ macro_rules! sentence {
     };
 }
 
-/// Makes [`Lang`] and [`Words`]: of each language beside English its variant and its key.
+/// Makes [`Lang`] and [`Translated`]: of each language beside English its variant and its key.
 macro_rules! languages {
     ($($lang:ident $key:ident;)+) => {
         /// A language of the user interface.
@@ -56,20 +56,20 @@ macro_rules! languages {
 
         /// One text in English and in those of the other languages that it was put into.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct Words<T> {
+        pub struct Translated<T> {
             pub en: T,
             $(pub $key: Option<T>,)+
         }
 
-        impl<T> Words<T> {
+        impl<T> Translated<T> {
             /// A text that is in English alone.
-            pub const fn english(en: T) -> Words<T> {
-                Words { en, $($key: None,)+ }
+            pub const fn english(en: T) -> Translated<T> {
+                Translated { en, $($key: None,)+ }
             }
 
-            /// The same of each language, changed by `change`.
-            pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Words<U> {
-                Words { en: change(self.en), $($key: self.$key.map(&mut change),)+ }
+            /// A text with what each language says of it changed by `change`.
+            pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Translated<U> {
+                Translated { en: change(self.en), $($key: self.$key.map(&mut change),)+ }
             }
         }
 
@@ -135,10 +135,10 @@ languages! {
 }
 
 /// Words that are known when the program is built.
-pub type Text = Words<&'static str>;
+pub type Text = Translated<&'static str>;
 
 /// Words that are made while it runs.
-pub type Sentence = Words<String>;
+pub type Sentence = Translated<String>;
 
 impl From<Text> for Sentence {
     fn from(text: Text) -> Sentence {

@@ -1,7 +1,7 @@
 //! The argument table holds together, and recipes survive being written.
 
-use recipe::args::{accepted, tokens, unsupported};
-use recipe::{Kind, Lang, Recipe, Steps, Strategy, arguments};
+use recipe::args::{accepted, find, tokens, unsupported};
+use recipe::{Argument, FinetuningType, Kind, Lang, Recipe, Stage, Steps, Strategy, arguments};
 
 #[test]
 fn every_key_stands_in_one_list_once() {
@@ -150,8 +150,23 @@ flash_attn: auto
 }
 
 #[test]
+fn lists_of_several_stages_and_methods_are_read_alike() {
+    let neat_packing = find("neat_packing").unwrap();
+    let lora = Argument { methods: &[FinetuningType::Lora], stages: Stage::ALL, ..*neat_packing };
+    let anywhere = Argument { methods: FinetuningType::ALL, ..lora };
+    let misses =
+        |argument: &Argument, stage| argument.misses(stage, FinetuningType::Full).map(|words| words.en);
+    for &stage in Stage::ALL {
+        assert_eq!(misses(&anywhere, stage), None);
+        assert_eq!(misses(&lora, stage).as_deref(), Some("`finetuning_type: lora`"));
+    }
+    assert_eq!(misses(neat_packing, Stage::Sft), None);
+    assert_eq!(misses(neat_packing, Stage::Pt).as_deref(), Some("`stage: sft`"));
+}
+
+#[test]
 fn phrases_say_kind_and_range() {
-    let takes = |key: &str, lang| recipe::args::find(key).unwrap().takes(lang);
+    let takes = |key: &str, lang| find(key).unwrap().takes(lang);
     assert_eq!(takes("lora_dropout", Lang::En), "a number, at least 0 and below 1");
     assert_eq!(takes("lora_dropout", Lang::Zh), "数值，不小于 0，小于 1");
     assert_eq!(takes("stage", Lang::En), "one of pt, sft");

@@ -1,11 +1,11 @@
 //! Which modules an adapter's configuration means, by PEFT's rules.
 
 use fancy_regex::Regex;
+use recipe::module_matches;
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::families::Config;
-use crate::model::is_target;
 
 /// Modules by their names.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Modules {
 
     pub(super) fn contain(&self, module: &str) -> bool {
         match self {
-            Modules::Names(names) => names.iter().any(|name| is_target(module, name)),
+            Modules::Names(names) => names.iter().any(|name| module_matches(module, name)),
             Modules::Pattern(_, regex) => regex.is_match(module).unwrap_or(false),
         }
     }

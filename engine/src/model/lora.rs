@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
+use recipe::module_matches;
 
 use super::decoder::Decoder;
 use crate::autograd::{Param, ParamId};
@@ -31,16 +32,11 @@ pub fn linear_names(decoder: &Decoder) -> BTreeSet<String> {
     linears.map(|linear| last(&linear.name)).collect()
 }
 
-/// Whether a module is meant by a target: the whole name or its end.
-pub fn is_target(module: &str, target: &str) -> bool {
-    module == target || module.ends_with(&format!(".{target}"))
-}
-
 /// Whether a target, a name or `all`, means a linear map.
 fn means(target: &str, linear: &Linear) -> bool {
     match linear.adaptable {
-        Adaptable::Always => target == "all" || is_target(&linear.name, target),
-        Adaptable::ByName => is_target(&linear.name, target),
+        Adaptable::Always => target == "all" || module_matches(&linear.name, target),
+        Adaptable::ByName => module_matches(&linear.name, target),
         Adaptable::Never => false,
     }
 }

@@ -19,6 +19,11 @@ pub struct Range {
 }
 
 impl Range {
+    /// From `min` up to `max`, both allowed.
+    pub(super) const fn closed(min: f64, max: f64) -> Range {
+        Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: true }
+    }
+
     pub fn contains(&self, number: f64) -> bool {
         let above = self.min.is_none_or(|min| if self.min_allowed { number >= min } else { number > min });
         let below = self.max.is_none_or(|max| if self.max_allowed { number <= max } else { number < max });
@@ -94,27 +99,4 @@ impl Argument {
 fn one_of(key: &str, values: impl Iterator<Item = &'static str>) -> Sentence {
     let pairs: Vec<String> = values.map(|value| format!("`{key}: {value}`")).collect();
     Sentence::alternatives(&pairs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::find;
-    use super::*;
-
-    #[test]
-    fn lists_of_several_stages_and_methods_are_read_alike() {
-        let neat_packing = find("neat_packing").unwrap();
-        let both = Argument { stages: Stage::ALL, methods: FinetuningType::ALL, ..*neat_packing };
-        let none = Argument { methods: &[FinetuningType::Lora], ..both };
-        for stage in Stage::ALL {
-            assert!(both.applies_to(*stage, FinetuningType::Full));
-            assert!(none.applies_to(*stage, FinetuningType::Lora));
-        }
-        let missed =
-            |argument: &Argument| argument.misses(Stage::Pt, FinetuningType::Full).map(|words| words.en);
-        assert_eq!(missed(neat_packing).as_deref(), Some("`stage: sft`"));
-        assert_eq!(missed(&none).as_deref(), Some("`finetuning_type: lora`"));
-        let several = one_of("stage", ["rm", "dpo", "kto"].into_iter());
-        assert_eq!(several.en, "`stage: rm`, `stage: dpo` or `stage: kto`");
-    }
 }

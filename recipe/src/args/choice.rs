@@ -25,7 +25,7 @@ macro_rules! choices {
             }
 
             /// The name for people.
-            pub const fn label(self) -> $crate::Text {
+            pub const fn label(self) -> $crate::text::Text {
                 match self { $($name::$variant => words! { $($label)+ },)+ }
             }
 
@@ -39,8 +39,8 @@ macro_rules! choices {
         }
 
         impl $crate::args::field::Typed for $name {
-            const KIND: $crate::Kind = $crate::Kind::Choice(&[
-                $($crate::Choice { value: $value, label: words! { $($label)+ } }),+
+            const KIND: $crate::args::kind::Kind = $crate::args::kind::Kind::Choice(&[
+                $($crate::args::kind::Choice { value: $value, label: words! { $($label)+ } }),+
             ]);
             $(const REFUSED: &'static [&'static str] = &[$($refused),+];)?
         }

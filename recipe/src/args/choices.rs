@@ -12,8 +12,10 @@ choices! {
         ConstantWithWarmup = "constant_with_warmup" { en: "Constant with warm-up", zh: "预热后恒定" }
         CosineWithRestarts = "cosine_with_restarts" { en: "Cosine with restarts", zh: "余弦重启" }
         CosineWithMinLr = "cosine_with_min_lr" { en: "Cosine down to a minimum", zh: "余弦衰减至最小值" }
-        /// The same, one step ahead.
-        CosineWarmupWithMinLr = "cosine_warmup_with_min_lr" { en: "Cosine down to a minimum, warm-up from a rate", zh: "余弦衰减至最小值（可设预热起点）" }
+        /// A cosine down to a minimum, one step ahead.
+        CosineWarmupWithMinLr = "cosine_warmup_with_min_lr" {
+            en: "Cosine down to a minimum, warm-up from a rate", zh: "余弦衰减至最小值（可设预热起点）"
+        }
         Polynomial = "polynomial" { en: "Polynomial", zh: "多项式衰减" }
         InverseSqrt = "inverse_sqrt" { en: "Inverse square root", zh: "平方根倒数衰减" }
         WarmupStableDecay = "warmup_stable_decay" { en: "Warm-up, stable, decay", zh: "预热—稳定—衰减" }

@@ -58,19 +58,19 @@ impl Entry {
 
     /// From `min` up to `max`.
     pub const fn from(mut self, min: f64, max: f64) -> Entry {
-        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: true });
+        self.range = Some(Range::closed(min, max));
         self
     }
 
     /// Above `min`, up to `max`.
     pub const fn above(mut self, min: f64, max: f64) -> Entry {
-        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: false, max_allowed: true });
+        self.range = Some(Range { min_allowed: false, ..Range::closed(min, max) });
         self
     }
 
     /// From `min`, below `max`.
     pub const fn half_open(mut self, min: f64, max: f64) -> Entry {
-        self.range = Some(Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: false });
+        self.range = Some(Range { max_allowed: false, ..Range::closed(min, max) });
         self
     }
 

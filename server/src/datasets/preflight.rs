@@ -5,7 +5,7 @@ use std::path::Path;
 
 use app::api::ModelFacts;
 use engine::text::data::{DataSource, Outcome, Seen};
-use recipe::{Problem, Recipe, sentence};
+use recipe::{Problem, Recipe, module_matches, sentence};
 
 use super::source;
 use crate::board::models::{self, Tensor};
@@ -55,11 +55,7 @@ fn unknown_target(recipe: &Recipe) -> Option<Problem> {
     let tensors =
         models::tensors(Path::new(&recipe.model_name_or_path)).filter(|tensors| !tensors.is_empty())?;
     let modules: Vec<&str> = tensors.iter().filter_map(matrix).collect();
-    let is_there = |name: &str| {
-        modules.iter().any(|module| {
-            module.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
-    };
+    let is_there = |name: &str| modules.iter().any(|module| module_matches(module, name));
     let unknown = names.into_iter().find(|name| !is_there(name))?;
     let mut there: Vec<&str> = modules.iter().filter_map(|module| module.rsplit('.').next()).collect();
     there.sort_unstable();
