@@ -7,8 +7,8 @@ mod zh;
 use leptos::prelude::use_context;
 pub use recipe::Lang;
 use recipe::{FinetuningType, RunState};
+use wire::Preferences;
 
-use crate::prefs::Preferences;
 pub use en::EN;
 pub use said::said;
 pub use zh::ZH;
@@ -379,23 +379,6 @@ words! {
     chat_lost,
 }
 
-/// The tag of a language, in `<html lang>` and in the cookie.
-pub fn tag(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "en",
-        Lang::Zh => "zh-CN",
-    }
-}
-
-/// The language of a tag such as `zh`, `zh-Hans-CN` or `en_US`.
-pub fn from_tag(tag: &str) -> Option<Lang> {
-    match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-        "en" => Some(Lang::En),
-        "zh" => Some(Lang::Zh),
-        _ => None,
-    }
-}
-
 pub fn words_of(lang: Lang) -> &'static Words {
     match lang {
         Lang::En => &EN,
@@ -489,15 +472,6 @@ mod tests {
     fn values_go_where_their_names_are() {
         assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
         assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
-    }
-
-    #[test]
-    fn tags_are_read_back() {
-        for lang in [Lang::En, Lang::Zh] {
-            assert_eq!(from_tag(tag(lang)), Some(lang));
-        }
-        assert_eq!(from_tag("zh-Hans"), Some(Lang::Zh));
-        assert_eq!(from_tag("fr"), None);
     }
 
     /// The names in braces, sorted.

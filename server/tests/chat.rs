@@ -12,12 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 use futures_util::StreamExt;
 use server::{
     chat::{self, Answer, Chat, Model, Source, Unanswered, Weights},
-    pool::WorkerCommand,
+    command::WorkerCommand,
 };
+use wire::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::{
-    BoardError, Check, CheckState, DataBoard, DatasetPlace, Encoding, EntryDraft, Preview, Speaker,
-};
 use server::{
+    command::WorkerCommand,
     config::Folders,
     datasets::{Datasets, upload},
     helper::{Helpers, Request},
-    pool::WorkerCommand,
+};
+use wire::{
+    BoardError, Check, CheckState, DatasetPlace, DatasetsApi, Encoding, EntryDraft, Preview, Speaker,
 };
 
 /// The binary itself.

@@ -4,15 +4,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use app::api::Frame;
 use futures_util::StreamExt;
 use recipe::{Event, EventBody, Point};
 use server::{
     board::ServerBoard,
     chat::Chat,
+    command::WorkerCommand,
     config::Folders,
     connections::{self, Limits},
-    pool::{Pool, PoolConfig, WorkerCommand},
+    pool::{Pool, PoolConfig},
     routes::{AppState, Metrics, router},
     security::{Gate, Hosts},
     site::Site,
@@ -23,6 +23,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_tungstenite::tungstenite;
+use wire::Frame;
 
 /// What these boards take in.
 const LARGEST_UPLOAD: u64 = 3 << 20;

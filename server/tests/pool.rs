@@ -14,13 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::RunFilter;
 use recipe::{Event, EventBody, LogLevel, Outcome, Point, RunState};
 use server::{
-    pool::{Pool, PoolConfig, PoolError, ProcessId, Update, WorkerCommand},
+    command::WorkerCommand,
+    pool::{Pool, PoolConfig, PoolError, Update},
+    process_id::ProcessId,
     store::{NewRun, Store},
     worker::{EVENTS_FILE, EventWriter, OUTPUT_DIR, RunLock},
 };
+use wire::RunFilter;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -297,8 +299,8 @@ async fn a_dead_worker_is_told_of_and_its_void_points_go() {
     let reason = row.reason.unwrap();
     assert!(reason.contains("101") && reason.contains("out of luck"), "{reason}");
     assert_eq!(row.point_count, 8);
-    assert_eq!(pool.last_words("a", row.state).last().map(String::as_str), Some("out of luck"));
-    assert!(pool.last_words("a", RunState::Finished).is_empty());
+    assert_eq!(pool.log_tail("a", row.state).last().map(String::as_str), Some("out of luck"));
+    assert!(pool.log_tail("a", RunState::Finished).is_empty());
     pool.resume("a").await.unwrap();
     until_state(&pool, "a", RunState::Finished).await;
     let curve = pool.store().curve("a", 1000).await.unwrap();

@@ -1,12 +1,12 @@
 //! One drawing of a chart: everything the view needs, computed from the points in one go.
 
 use recipe::Point;
+use wire::EvalPoint;
 
 use super::axes::{self, Tick};
 use super::decimate::{self, Sample};
 use super::scale::{Kind, Scale, range_of};
 use super::smooth::debiased_ema;
-use crate::api::EvalPoint;
 
 /// What the y axis shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::html::Div;
 use leptos::prelude::*;
 use recipe::Point;
+use wire::EvalPoint;
 
 use super::plot::{BOTTOM, LEFT, Look, Metric, Plot, RIGHT, TOP, csv};
-use crate::api::EvalPoint;
 use crate::browser;
 use crate::components::icon::{Icon, IconName};
 use crate::format;

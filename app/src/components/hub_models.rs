@@ -22,6 +22,7 @@ pub fn HubModels(#[prop(into)] wanted: Signal<bool>) -> impl IntoView {
             });
         }
     });
-    let options = move || names.get().into_iter().map(|name| view! { <option value=name></option> }).collect_view();
+    let options =
+        move || names.get().into_iter().map(|name| view! { <option value=name></option> }).collect_view();
     view! { <datalist id=ID>{options}</datalist> }
 }

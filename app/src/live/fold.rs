@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use recipe::{Event, EventBody, Pace, Phase, Point};
+use wire::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 
 use super::LogLine;
-use crate::api::{Checkpoint, EvalPoint, Frame, RunDetail, RunSummary};
 use crate::i18n::{Lang, lang};
 
 /// Lines of log that a page keeps; the file has them all.

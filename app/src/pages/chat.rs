@@ -12,8 +12,8 @@ mod target;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use crate::api::{BoardError, ChatStatus, ChatTarget};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::title::PageTitle;
 use crate::i18n::words;
@@ -21,6 +21,7 @@ use conversation::Conversation;
 use settings::Settings;
 use talk::Talk;
 use target::TargetPanel;
+use wire::{ChatStatus, ChatTarget};
 
 /// What the page needs to know at first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -30,7 +31,7 @@ struct Start {
     templates: Vec<String>,
 }
 
-async fn start(wanted: Option<String>) -> Result<Start, BoardError> {
+async fn start(wanted: Option<String>) -> Result<Start, CallError> {
     Ok(Start {
         targets: calls::chat_targets(wanted).await?,
         status: calls::chat_status().await?,

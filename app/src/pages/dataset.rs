@@ -11,8 +11,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::location::Url;
 
-use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, LengthHistogram, Preview};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
@@ -26,18 +26,19 @@ use encoding::{EncodingForm, Offer};
 use histogram::HistogramCard;
 use look::Look;
 use rows::{Pager, RowList};
+use wire::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, LengthHistogram, Preview};
 
 /// An answer of the board that is not there before a row is chosen.
-type Encoded = Resource<Option<Result<EncodedRow, BoardError>>>;
+type Encoded = Resource<Option<Result<EncodedRow, CallError>>>;
 
 /// What the page asks the server for, each by itself.
 #[derive(Clone, Copy)]
 struct Asked {
-    offer: Resource<Result<Offer, BoardError>>,
-    preview: Resource<Result<Preview, BoardError>>,
+    offer: Resource<Result<Offer, CallError>>,
+    preview: Resource<Result<Preview, CallError>>,
     encoded: Encoded,
-    lengths: Resource<Result<LengthHistogram, BoardError>>,
-    check: Resource<Result<Check, BoardError>>,
+    lengths: Resource<Result<LengthHistogram, CallError>>,
+    check: Resource<Result<Check, CallError>>,
 }
 
 impl Asked {
@@ -104,7 +105,7 @@ pub fn DatasetPage() -> AnyView {
             {move || Suspend::new(async move {
                 match asked.preview.await {
                     Ok(preview) => view! { <DatasetView preview look asked/> }.into_any(),
-                    Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
+                    Err(CallError(BoardError::NotFound(_))) => view! { <NotFoundPage/> }.into_any(),
                     Err(error) => view! { <Unreadable look asked error/> }.into_any(),
                 }
             })}
@@ -121,7 +122,7 @@ fn Crumbs() -> impl IntoView {
 
 /// A data set that cannot be opened: its entry is wrong, or its data are elsewhere.
 #[component]
-fn Unreadable(look: Memo<Look>, asked: Asked, error: BoardError) -> AnyView {
+fn Unreadable(look: Memo<Look>, asked: Asked, error: CallError) -> AnyView {
     let name = look.get_untracked().name;
     view! {
         <PageTitle text=name.clone()/>

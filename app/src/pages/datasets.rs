@@ -5,7 +5,6 @@ mod upload;
 use leptos::prelude::*;
 use leptos_router::location::Url;
 
-use crate::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
 use crate::components::link::A;
@@ -13,6 +12,7 @@ use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{Words, fill, words};
 use upload::AddCard;
+use wire::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 
 #[component]
 pub fn DatasetsPage() -> AnyView {

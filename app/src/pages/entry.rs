@@ -6,9 +6,10 @@ use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_query_map;
+use wire::{ALPACA_COLUMNS, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 
-use crate::api::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, BoardFailure, Failure};
 use crate::components::link::A;
@@ -55,7 +56,7 @@ fn Entry(form: EntryForm) -> AnyView {
     let (busy, error) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let navigate = navigate();
     let original = StoredValue::new(original);
-    let send = move |call: std::pin::Pin<Box<dyn Future<Output = Result<(), BoardError>>>>, then: String| {
+    let send = move |call: std::pin::Pin<Box<dyn Future<Output = Result<(), CallError>>>>, then: String| {
         busy.set(true);
         error.set(None);
         spawn_local(async move {

@@ -16,8 +16,8 @@ mod start;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use crate::api::{BoardError, FormChoices, RunDetail};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};
@@ -27,6 +27,7 @@ use group::{Essentials, Groups};
 use launch::Launch;
 use load::LoadRecipe;
 use preview::Preview;
+use wire::{FormChoices, RunDetail};
 
 /// What the form needs to know at first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +37,7 @@ struct Start {
     original: Option<RunDetail>,
 }
 
-async fn start(clone: Option<String>) -> Result<Start, BoardError> {
+async fn start(clone: Option<String>) -> Result<Start, CallError> {
     let original = match clone {
         Some(id) => Some(calls::run(id).await?),
         None => None,

@@ -9,7 +9,6 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use recipe::RunState;
 
-use crate::api::RunFilter;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
@@ -17,6 +16,7 @@ use crate::components::title::PageTitle;
 use crate::i18n::words;
 use filter::FilterBar;
 use list::RunsList;
+use wire::RunFilter;
 
 #[component]
 pub fn RunsPage() -> AnyView {

@@ -29,7 +29,7 @@ use crate::{Error, Result};
 
 pub use evaluate::Evaluation;
 pub use plan::Plan;
-pub use resume::can_resume;
+pub use resume::{can_resume, checkpoints};
 
 /// Where events go. A worker appends them to its run's file, a terminal draws a progress bar.
 pub type Sink<'a> = &'a mut dyn FnMut(EventBody);

@@ -8,17 +8,12 @@ use engine::text::{
 };
 use recipe::{Kind, Problem, Recipe};
 
-use super::{
-    datasets,
-    models::{self, Named},
-};
 use crate::{
     config::Folders,
-    security::{
-        paths::{self, PathError},
-        random_word,
-    },
-    store::{self, NewRun},
+    datasets::files,
+    models::{self, Named},
+    security::paths::{self, PathError},
+    store::NewRun,
 };
 
 /// Data sets of a list that are told to be wrong.
@@ -66,19 +61,6 @@ impl Prepared {
 fn model_name(recipe: &Recipe) -> String {
     let path = Path::new(recipe.model_name_or_path.trim());
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Letters and digits of a time in milliseconds and four random ones: short, fit for URLs, and in
-/// alphabetical order of time.
-pub fn new_id() -> Result<String, getrandom::Error> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut time = store::now();
-    let mut letters = [b'0'; 9];
-    for letter in letters.iter_mut().rev() {
-        *letter = DIGITS[(time % 32) as usize];
-        time /= 32;
-    }
-    Ok(format!("{}-{}", String::from_utf8_lossy(&letters), random_word(4)?))
 }
 
 /// Reads and checks a recipe whose results shall go to `output`.
@@ -147,7 +129,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
         Err(e) => return problems.push(Problem::of("dataset", e.to_string(), e.to_string())),
     };
     let usable = |name: &str| {
-        let (info, _) = datasets::find(&catalog, dir, name)?;
+        let (info, _) = files::find(&catalog, dir, name)?;
         let unfit = info.check_kind(recipe.stage.into());
         unfit.map_err(|why| format!("{}: \"{name}\" {why}", catalog.path().display()))
     };
@@ -347,13 +329,5 @@ mod tests {
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
         let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, here.display().to_string());
-    }
-
-    #[test]
-    fn ids_sort_by_time() {
-        let first = new_id().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        let second = new_id().unwrap();
-        assert!(first < second && first.len() == 14, "{first} {second}");
     }
 }

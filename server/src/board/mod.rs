@@ -1,30 +1,25 @@
-//! What the pages ask of the server: [`app::api::Board`] over pool, store, folders and chat.
+//! What the pages ask of the server: [`BoardApi`] over pool, store, folders and chat.
 
 mod choices;
-pub(crate) mod datasets;
 mod launch;
-pub(crate) mod log;
-pub(crate) mod memory;
-pub(crate) mod models;
-pub(crate) mod remarks;
+mod log;
 mod targets;
 
 use std::sync::Arc;
 
-use app::{
-    api::{
-        Board, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
-        RunId, RunSummary,
-    },
-    prefs::Preferences,
+use recipe::{Lang, Problem, Recipe};
+use wire::{
+    BoardApi, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
+    RunId, RunSummary,
 };
-use recipe::{Problem, Recipe};
 
 use crate::{
     chat::Chat,
+    clock,
     config::Folders,
     datasets::Datasets,
     pool::{Pool, PoolError},
+    random,
     store::{RunRow, StoreError},
     worker::{EVENTS_FILE, OUTPUT_DIR},
 };
@@ -84,7 +79,7 @@ impl ServerBoard {
             evals: store.evals(id).await.map_err(of_store)?,
             checkpoints,
             log,
-            last_words: self.pool.last_words(id, run.state),
+            last_words: self.pool.log_tail(id, run.state),
             save_total_limit: recipe.ok().and_then(|recipe| recipe.save_total_limit),
             last_seq: run.last_seq,
             recipe: run.recipe,
@@ -103,10 +98,9 @@ impl ServerBoard {
         tokio::task::spawn_blocking(work).await.map_err(|e| BoardError::Internal(e.to_string()))
     }
 
-    async fn prepare(&self, id: &str, yaml: String) -> Result<launch::Prepared, BoardError> {
+    async fn prepare(&self, id: &str, yaml: String, lang: Lang) -> Result<launch::Prepared, BoardError> {
         let folders = self.folders.clone();
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
-        let lang = Preferences::current().lang;
         let prepared = Self::blocking(move || launch::prepare(&yaml, &output, &folders)).await?;
         prepared.map_err(|problems| {
             BoardError::Invalid(problems.into_iter().map(|problem| field_problem(problem, lang)).collect())
@@ -115,7 +109,7 @@ impl ServerBoard {
 }
 
 #[async_trait::async_trait]
-impl Board for ServerBoard {
+impl BoardApi for ServerBoard {
     async fn runs(
         &self,
         filter: RunFilter,
@@ -135,9 +129,9 @@ impl Board for ServerBoard {
         self.detail(id).await
     }
 
-    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
-        let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
-        let prepared = self.prepare(&id, yaml).await?;
+    async fn launch(&self, name: String, yaml: String, lang: Lang) -> Result<RunId, BoardError> {
+        let id = random::id(clock::now()).map_err(|e| BoardError::Internal(e.to_string()))?;
+        let prepared = self.prepare(&id, yaml, lang).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
         let run = prepared.run(id.clone(), name);
         self.pool.enqueue(&run, &prepared.for_worker()).await.map_err(of_pool)?;
@@ -145,10 +139,9 @@ impl Board for ServerBoard {
         Ok(id)
     }
 
-    async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
-        match self.prepare("new", yaml).await {
+    async fn check(&self, yaml: String, lang: Lang) -> Result<Findings, BoardError> {
+        match self.prepare("new", yaml, lang).await {
             Ok(prepared) => {
-                let lang = Preferences::current().lang;
                 let examined = self.datasets.examine(&prepared.recipe, prepared.as_worked()).await;
                 let told =
                     |found: Vec<Problem>| found.into_iter().map(|found| field_problem(found, lang)).collect();
@@ -225,7 +218,7 @@ impl Board for ServerBoard {
     }
 }
 
-fn field_problem(problem: Problem, lang: recipe::Lang) -> FieldProblem {
+fn field_problem(problem: Problem, lang: Lang) -> FieldProblem {
     FieldProblem { message: problem.text(lang).to_owned(), key: problem.key }
 }
 

@@ -1,14 +1,15 @@
 //! What a chat can be held with.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use app::api::ChatTarget;
+use engine::adapter::is_adapter;
 use recipe::Recipe;
+use wire::ChatTarget;
 
-use super::models::{self, Named};
 use crate::{
     chat::{Source, Weights},
     config::Folders,
+    models::{self, Named},
     security::paths,
     store::RunRow,
     worker::{OUTPUT_DIR, RECIPE_FILE, problems_text},
@@ -81,22 +82,11 @@ fn holds_model(folder: &Path) -> bool {
     is_adapter(folder) || folder.join("config.json").is_file()
 }
 
-fn is_adapter(folder: &Path) -> bool {
-    folder.join("adapter_config.json").is_file()
-}
-
-/// `checkpoint-STEP` folders, latest first.
-fn checkpoints(output: &Path) -> Vec<String> {
-    let entries = fs::read_dir(output).into_iter().flatten().flatten();
-    let mut found: Vec<(u64, String)> = entries
-        .filter(|entry| holds_model(&entry.path()))
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            Some((name.strip_prefix("checkpoint-")?.parse().ok()?, name))
-        })
-        .collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found.into_iter().map(|(_, name)| name).collect()
+/// Names of the `checkpoint-STEP` folders that hold weights, latest first.
+fn checkpoints(output: &Path) -> impl Iterator<Item = String> {
+    let whole =
+        engine::train::checkpoints(output).into_iter().rev().filter(|(_, folder)| holds_model(folder));
+    whole.filter_map(|(_, folder)| Some(folder.file_name()?.to_str()?.to_owned()))
 }
 
 /// Where the weights of a target are; a sentence where they are not. `run` is the one of [`run_of`].
@@ -175,6 +165,8 @@ fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use app::api::{ChatMessage, Sampling};
 use engine::{
     chat::{ChatModel, ChatSource},
     hub::{Progress, paced},
 };
+use wire::{ChatMessage, Sampling};
 
 use super::{Answer, DOWNLOADING, Model, Unanswered};
 

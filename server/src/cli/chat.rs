@@ -10,10 +10,10 @@ use std::{
     },
 };
 
-use app::api::{ChatMessage, Sampling};
 use engine::{chat::ChatSource, kernel::on_pool};
 use recipe::{CommandLine, Group, Recipe, arguments};
 use signal_hook::{consts::SIGINT, iterator::Signals};
+use wire::{ChatMessage, Sampling};
 
 use super::{
     CliError, complain,

@@ -8,6 +8,7 @@ mod ask;
 mod check;
 mod edit;
 mod encode;
+pub(crate) mod files;
 mod guess;
 mod lengths;
 mod list;
@@ -23,25 +24,25 @@ use std::{
     time::Duration,
 };
 
-use app::api::{
-    BoardError, Check, DataBoard, DatasetEntry, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm,
-    LengthHistogram, Preview,
-};
 use axum::body::Body;
 use engine::text::data::{Catalog, DataSource, Kind};
 use recipe::Recipe;
 use serde::de::DeserializeOwned;
+use wire::{
+    BoardError, Check, DatasetEntry, DatasetList, DatasetsApi, EncodedRow, Encoding, EntryDraft, EntryForm,
+    LengthHistogram, Preview,
+};
 
 use crate::{
-    board::datasets::{self, RowCounts},
+    command::WorkerCommand,
     config::Folders,
     helper::{self, Helpers},
-    pool::WorkerCommand,
     security::paths,
 };
 use ask::{Ask, Examined};
 use check::Checks;
 use encode::Asked;
+use files::RowCounts;
 use upload::UploadError;
 
 /// How long rows may take to be read and encoded while a page waits.
@@ -81,12 +82,12 @@ impl Datasets {
         }
     }
 
-    /// Takes in a file; see [`upload::store`].
+    /// Takes in a file; see [`upload::receive`].
     ///
     /// # Errors
     /// In words for the user.
     pub async fn upload(&self, name: &str, length: Option<u64>, body: Body) -> Result<(), UploadError> {
-        upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
+        upload::receive(&self.folders.data_dir, name, length, self.largest_upload, body).await
     }
 
     /// What there is to know about a recipe's model, its template and the memory that a run takes. `worked` is the
@@ -170,7 +171,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[async_trait::async_trait]
-impl DataBoard for Datasets {
+impl DatasetsApi for Datasets {
     async fn list(&self) -> Result<DatasetList, BoardError> {
         let largest_upload = self.largest_upload;
         self.counted(move |dir, counts| list::list(dir, counts, largest_upload)).await
@@ -241,7 +242,7 @@ fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
     if !catalog.names().any(|known| known == name) {
         return Err(BoardError::NotFound(name.to_owned()));
     }
-    datasets::find(&catalog, dir, name).map_err(BoardError::Refused)?;
+    files::find(&catalog, dir, name).map_err(BoardError::Refused)?;
     let source = catalog.look(name).map_err(refused)?;
     if source.info.file().is_some() {
         inside(dir, &source.files)?;

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use recipe::RunState;
 
-use super::{ProcessId, process::Activity};
-use crate::store::{Ending, RunRow};
+use crate::{
+    process_id::{Activity, ProcessId},
+    store::{Ending, RunRow},
+};
 
 /// A stopped process is told of after so long.
 const STOPPED: Duration = Duration::from_secs(3);

@@ -1,12 +1,12 @@
 //! What a status says of a server function's refusal: leptos answers every one with 500, as if the server had broken.
 
-use app::api::BoardError;
 use axum::{
     body::Body,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt;
+use wire::BoardError;
 
 use crate::connections::TOO_SLOW;
 

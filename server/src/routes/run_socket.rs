@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use app::api::Frame;
 use axum::{
     Extension,
     extract::{
@@ -14,6 +13,7 @@ use axum::{
 };
 use futures_util::SinkExt;
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
+use wire::Frame;
 
 use crate::{
     connections::Place,
@@ -113,11 +113,11 @@ impl Watcher {
         let events = self.pool.store().events_after(&self.id, self.seen).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
         let run = self.pool.store().run(&self.id).await?.summary();
-        let last_words = self.pool.last_words(&run.id, run.state);
+        let log_tail = self.pool.log_tail(&run.id, run.state);
         // Thousands of points are put into words beside the threads that answer requests.
         let backfill = tokio::task::spawn_blocking(move || text(&Frame::Backfill { events })).await?;
         drop(turn);
-        self.send(std::iter::once(backfill).chain(of_row(&run, last_words))).await
+        self.send(std::iter::once(backfill).chain(of_row(&run, log_tail))).await
     }
 
     async fn tell(&mut self, update: &Update) -> Result<(), Left> {

@@ -16,7 +16,7 @@ pub use headers::{page_policy, set_headers};
 pub use login::{login, login_page, logout};
 pub use origin::{Hosts, is_loopback};
 pub use public_url::{NotAnAddress, PublicUrl};
-pub use sessions::{SessionEnd, random_word};
+pub use sessions::SessionEnd;
 
 use std::{
     net::{IpAddr, SocketAddr},

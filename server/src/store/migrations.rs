@@ -9,9 +9,9 @@ use sqlx::{
 
 /// Version, description, text. A file that was released never changes: its checksum is in the databases.
 const STEPS: [(i64, &str, &str); 3] = [
-    (1, "runs", include_str!("../../migrations/0001_runs.sql")),
-    (2, "time at work", include_str!("../../migrations/0002_time_at_work.sql")),
-    (3, "stretches", include_str!("../../migrations/0003_stretches.sql")),
+    (1, "runs", include_str!("../../../migrations/0001_runs.sql")),
+    (2, "time at work", include_str!("../../../migrations/0002_time_at_work.sql")),
+    (3, "stretches", include_str!("../../../migrations/0003_stretches.sql")),
 ];
 
 pub fn migrations() -> Migrator {

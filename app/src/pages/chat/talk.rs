@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Sampling;
-#[cfg(feature = "hydrate")]
-use crate::api::{ChatDelta, ChatMessage, ChatRequest};
 use crate::i18n::Words;
+use wire::Sampling;
+#[cfg(feature = "hydrate")]
+use wire::{ChatDelta, ChatMessage, ChatRequest};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_query_map;
+use wire::{ChatStatus, ChatTarget};
 
-use crate::api::{ChatStatus, ChatTarget};
 use crate::browser;
 use crate::calls;
 use crate::components::failure::{self, Failure};

@@ -3,9 +3,10 @@
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::{Encoding, FormChoices, Holds, ModelChoice};
 
 use super::look::{Look, Settings};
-use crate::api::{BoardError, Encoding, FormChoices, Holds, ModelChoice};
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::navigate::navigate;
 use crate::i18n::words;
@@ -52,7 +53,7 @@ impl Offer {
 }
 
 #[component]
-pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer, BoardError>>) -> AnyView {
+pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer, CallError>>) -> AnyView {
     view! {
         <Transition>
             {move || Suspend::new(async move {

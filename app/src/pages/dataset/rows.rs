@@ -1,11 +1,11 @@
 //! Rows as conversations or as they stand in their files, a page at a time.
 
 use leptos::prelude::*;
+use wire::{PreviewRow, PreviewTurn, Speaker};
 
 use super::Encoded;
 use super::look::Look;
 use super::tokens::TokenPanel;
-use crate::api::{PreviewRow, PreviewTurn, Speaker};
 use crate::components::failure::Failure;
 use crate::components::link::A;
 use crate::format;

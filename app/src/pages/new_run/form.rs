@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use leptos::prelude::*;
 use recipe::args::Stage;
 use recipe::{Argument, HubTokens, Notice, Problem, Recipe, arguments};
+use wire::{FieldProblem, FormChoices, Memory, ModelChoice};
 
 use super::further::{self, Further};
 use super::start::first_text;
-use crate::api::{FieldProblem, FormChoices, Memory, ModelChoice};
 use crate::i18n::lang;
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.

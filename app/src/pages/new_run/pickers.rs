@@ -6,10 +6,10 @@ use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use recipe::Argument;
+use wire::{FormChoices, ModelChoice, ModelFacts};
 
 use super::field::{Labelled, field_id};
 use super::form::Form;
-use crate::api::{FormChoices, ModelChoice, ModelFacts};
 use crate::calls;
 use crate::components::hub_models::{self, HubModels};
 use crate::format;

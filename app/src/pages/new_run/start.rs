@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use recipe::Argument;
+use wire::ModelFacts;
 
 use super::form::Form;
-use crate::api::ModelFacts;
 
 /// Where the form starts, where that is not the argument's default: LLaMA Board's values, for runs small
 /// enough to be watched.

@@ -5,8 +5,8 @@ use std::future::Future;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::api::BoardError;
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
@@ -140,7 +140,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn of(self, call: impl Future<Output = Result<(), BoardError>> + 'static, then: impl FnOnce() + 'static) {
+    fn of(self, call: impl Future<Output = Result<(), CallError>> + 'static, then: impl FnOnce() + 'static) {
         self.busy.set(true);
         self.error.set(None);
         spawn_local(async move {

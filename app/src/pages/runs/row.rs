@@ -1,8 +1,8 @@
 //! One run in the history: a row, or a card where the screen is narrow.
 
 use leptos::prelude::*;
+use wire::RunSummary;
 
-use crate::api::RunSummary;
 use crate::components::clock::{Ago, Elapsed};
 use crate::components::link::A;
 use crate::components::sparkline::Sparkline;

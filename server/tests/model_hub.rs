@@ -13,17 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::{Board, ChatStatus};
 use hub_server::Server;
-use recipe::{Event, EventBody, Phase, RunState};
+use recipe::{Event, EventBody, Lang, Phase, RunState};
 use server::{
     board::ServerBoard,
     chat::Chat,
+    command::WorkerCommand,
     config::Folders,
-    pool::{Pool, PoolConfig, WorkerCommand},
+    pool::{Pool, PoolConfig},
     store::{RunRow, Store},
     worker::{EVENTS_FILE, RECIPE_FILE},
 };
+use wire::{BoardApi, ChatStatus};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const ID: &str = "owner/wick-1.0";
@@ -77,7 +78,7 @@ impl Place {
             "model_name_or_path: {ID}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: chatml\n\
              dataset: two\nmax_steps: 2\nlogging_steps: 1\noutput_dir: output\n{more}"
         );
-        let id = self.board.launch(String::new(), yaml).await.unwrap();
+        let id = self.board.launch(String::new(), yaml, Lang::En).await.unwrap();
         let begun = Instant::now();
         loop {
             let run = self.pool.store().run(&id).await.unwrap();
