@@ -10,9 +10,7 @@ pub use error::CallError;
 
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
-use recipe::RunState;
-
-use crate::i18n::Lang;
+use recipe::{Lang, RunState};
 #[cfg(feature = "ssr")]
 use wire::BoardError;
 use wire::{ChatStatus, ChatTarget, Findings, FormChoices, RunDetail, RunId, RunSummary, Theme};

@@ -5,6 +5,7 @@ pub mod decimate;
 pub mod plot;
 pub mod scale;
 pub mod smooth;
+pub mod sparkline;
 pub mod view;
 
 pub use plot::Metric;

@@ -1,15 +1,18 @@
 //! All words of the pages, in English and Chinese. Labels of arguments come from the recipe's own table.
 
 mod en;
+mod fill;
+mod names;
 mod said;
 mod zh;
 
 use leptos::prelude::use_context;
 pub use recipe::Lang;
-use recipe::{FinetuningType, RunState};
 use wire::Preferences;
 
 pub use en::EN;
+pub use fill::fill;
+pub use names::{method_name, stage_name, state_name};
 pub use said::said;
 pub use zh::ZH;
 
@@ -396,52 +399,6 @@ pub fn words() -> &'static Words {
     words_of(lang())
 }
 
-/// Puts values where a text says `{name}`.
-pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() + 16);
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}').map(|close| open + close) else { break };
-        filled.push_str(&rest[..open]);
-        let name = &rest[open + 1..close];
-        match values.iter().find(|(key, _)| *key == name) {
-            Some((_, value)) => filled.push_str(value),
-            None => filled.push_str(&rest[open..=close]),
-        }
-        rest = &rest[close + 1..];
-    }
-    filled.push_str(rest);
-    filled
-}
-
-pub fn state_name(state: RunState, words: &'static Words) -> &'static str {
-    match state {
-        RunState::Queued => words.state_queued,
-        RunState::Preparing => words.state_preparing,
-        RunState::Running => words.state_running,
-        RunState::Stopping => words.state_stopping,
-        RunState::Finished => words.state_finished,
-        RunState::Stopped => words.state_stopped,
-        RunState::Failed => words.state_failed,
-        RunState::Interrupted => words.state_interrupted,
-    }
-}
-
-/// A stage by its name in a recipe, short enough for a table.
-pub fn stage_name(stage: &str, words: &'static Words) -> String {
-    match stage {
-        "pt" => words.stage_pt.into(),
-        "sft" => words.stage_sft.into(),
-        other => other.to_ascii_uppercase(),
-    }
-}
-
-/// A method by its name in a recipe.
-pub fn method_name(method: &str) -> String {
-    FinetuningType::from_name(method)
-        .map_or_else(|| method.to_owned(), |method| method.label().get(lang()).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,12 +423,6 @@ mod tests {
                 assert!(!argument.help.get(lang).trim().is_empty(), "no help: {}", argument.key);
             }
         }
-    }
-
-    #[test]
-    fn values_go_where_their_names_are() {
-        assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
-        assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
     }
 
     /// The names in braces, sorted.

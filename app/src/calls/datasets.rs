@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, Json};
 
-use super::{CallError, TextJson};
+use super::codec::TextJson;
+use super::error::CallError;
 
 #[cfg(feature = "ssr")]
 use wire::BoardError;

@@ -4,7 +4,7 @@ use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 use wire::BoardError;
 
-use super::TextJsonEncoding;
+use super::codec::TextJsonEncoding;
 
 /// The board's own word, or what was lost on the way to it. A type of its own: the trait is Leptos', and
 /// [`BoardError`] is known to programs that have no Leptos.

@@ -11,6 +11,7 @@ mod target;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use wire::{ChatStatus, ChatTarget};
 
 use crate::calls;
 use crate::calls::CallError;
@@ -21,7 +22,6 @@ use conversation::Conversation;
 use settings::Settings;
 use talk::Talk;
 use target::TargetPanel;
-use wire::{ChatStatus, ChatTarget};
 
 /// What the page needs to know at first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

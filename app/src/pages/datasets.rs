@@ -4,6 +4,7 @@ mod upload;
 
 use leptos::prelude::*;
 use leptos_router::location::Url;
+use wire::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 
 use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
@@ -12,7 +13,6 @@ use crate::components::title::PageTitle;
 use crate::format;
 use crate::i18n::{Words, fill, words};
 use upload::AddCard;
-use wire::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 
 #[component]
 pub fn DatasetsPage() -> AnyView {

@@ -1,9 +1,11 @@
 //! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run, `?dataset=NAME`
 //! with a dataset ticked.
 
+mod asked;
 mod datasets;
 mod draft;
 mod field;
+mod first;
 mod form;
 mod further;
 mod group;
@@ -11,10 +13,12 @@ mod launch;
 mod load;
 mod pickers;
 mod preview;
+mod read;
 mod start;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use wire::{FormChoices, RunDetail};
 
 use crate::calls;
 use crate::calls::CallError;
@@ -27,7 +31,6 @@ use group::{Essentials, Groups};
 use launch::Launch;
 use load::LoadRecipe;
 use preview::Preview;
-use wire::{FormChoices, RunDetail};
 
 /// What the form needs to know at first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

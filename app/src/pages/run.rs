@@ -10,6 +10,7 @@ mod progress;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use recipe::RunState;
+use wire::{BoardError, RunDetail, RunSummary};
 
 use crate::calls;
 use crate::calls::CallError;
@@ -27,7 +28,6 @@ use facts::{CheckpointList, Facts};
 use name::RunName;
 use panels::Panels;
 use progress::Progress;
-use wire::{BoardError, RunDetail, RunSummary};
 
 #[component]
 pub fn RunPage() -> AnyView {

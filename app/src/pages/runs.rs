@@ -8,6 +8,7 @@ mod row;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use recipe::RunState;
+use wire::RunFilter;
 
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
@@ -16,7 +17,6 @@ use crate::components::title::PageTitle;
 use crate::i18n::words;
 use filter::FilterBar;
 use list::RunsList;
-use wire::RunFilter;
 
 #[component]
 pub fn RunsPage() -> AnyView {

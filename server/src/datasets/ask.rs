@@ -12,7 +12,8 @@ use super::{
     files::count_rows,
     lengths,
     preflight::{self, memory, remarks},
-    preview, taken,
+    preview,
+    source::taken,
 };
 use crate::{
     config::Folders,

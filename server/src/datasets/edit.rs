@@ -33,7 +33,7 @@ pub fn form(dir: &Path, name: &str, file: &str) -> Result<EntryForm, BoardError>
             let path = paths::resolve(&dir.join(file).display().to_string(), &[dir]);
             let path = path.map_err(|e| refused(e.to_string()))?;
             let files = files_of(&path).map_err(|e| refused(e.to_string()))?;
-            super::inside(dir, &files)?;
+            super::source::inside(dir, &files)?;
             guess::fill_in(&mut draft, Rows::of(files));
         }
         return Ok(EntryForm { original: None, draft, own_file: None });

@@ -14,18 +14,18 @@ mod lengths;
 mod list;
 mod preflight;
 mod preview;
+mod source;
 pub mod upload;
 
 pub use ask::Reader;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::body::Body;
-use engine::text::data::{Catalog, DataSource, Kind};
 use recipe::Recipe;
 use serde::de::DeserializeOwned;
 use wire::{
@@ -37,12 +37,12 @@ use crate::{
     command::WorkerCommand,
     config::Folders,
     helper::{self, Helpers},
-    security::paths,
 };
 use ask::{Ask, Examined};
 use check::Checks;
 use encode::Asked;
 use files::RowCounts;
+use source::taken;
 use upload::UploadError;
 
 /// How long rows may take to be read and encoded while a page waits.
@@ -233,37 +233,4 @@ impl DatasetsApi for Datasets {
         })
         .await
     }
-}
-
-/// The data set called `name`, whose files are inside the data folder or a hub's cache.
-fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
-    let refused = |e: engine::text::Error| BoardError::Refused(e.to_string());
-    let catalog = Catalog::open(dir).map_err(refused)?;
-    if !catalog.names().any(|known| known == name) {
-        return Err(BoardError::NotFound(name.to_owned()));
-    }
-    files::find(&catalog, dir, name).map_err(BoardError::Refused)?;
-    let source = catalog.look(name).map_err(refused)?;
-    if source.info.file().is_some() {
-        inside(dir, &source.files)?;
-    }
-    Ok(source)
-}
-
-/// The data set as its rows are taken: for what they hold, or as plain text.
-fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, BoardError> {
-    let mut source = source(dir, name)?;
-    if encoding.plain_text && source.info.check_kind(Kind::Text).is_ok() {
-        source.kind = Kind::Text;
-    }
-    Ok(source)
-}
-
-/// Refuses files that are links out of the data folder.
-fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
-    for file in files {
-        paths::resolve(&file.display().to_string(), &[dir])
-            .map_err(|e| BoardError::Refused(e.to_string()))?;
-    }
-    Ok(())
 }

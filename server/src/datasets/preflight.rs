@@ -10,7 +10,7 @@ use engine::text::data::{DataSource, Outcome, Seen};
 use recipe::{FinetuningType, Problem, Recipe};
 use wire::ModelFacts;
 
-use super::source;
+use super::source::source;
 use crate::models::{self, Tensor};
 
 /// Rows that are looked at of each dataset.

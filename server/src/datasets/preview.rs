@@ -10,7 +10,7 @@ use wire::{BoardError, Preview, PreviewRow, PreviewTurn, Speaker};
 
 use recipe::shortened;
 
-use super::{files::RowCounts, list, source};
+use super::{files::RowCounts, list, source::source};
 
 /// Rows on a page.
 const PAGE: usize = 20;

@@ -1,6 +1,6 @@
 //! The database: SQLite in the runs folder, one module per family of tables, plain SQL.
 //!
-//! Only [`crate::pool`] changes the state of a run; everyone else reads.
+//! Only the pool changes the state of a run; everyone else reads.
 
 mod events;
 mod ingest;

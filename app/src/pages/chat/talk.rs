@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::Sampling;
 
 use crate::i18n::Words;
-use wire::Sampling;
 #[cfg(feature = "hydrate")]
 use wire::{ChatDelta, ChatMessage, ChatRequest};
 

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{Check, CheckState, Encoding, RowProblem};
 
-use super::Asked;
+use super::asked::Asked;
 use super::look::Look;
 use crate::base::at;
 use crate::browser;

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use wire::{EncodedSequence, TokenPiece};
 
-use super::Encoded;
-use super::rows::speaker_name;
+use super::asked::Encoded;
+use super::speaker::speaker_name;
 use crate::components::failure::BoardFailure;
 use crate::format;
 use crate::i18n::{fill, words};

@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use recipe::Argument;
 use wire::{DatasetEntry, DatasetPlace, FormChoices};
 
-use super::field::{Labelled, field_id};
+use super::asked::field_id;
+use super::field::Labelled;
 use super::form::Form;
 use crate::browser::lowercase;
 use crate::components::icon::{Icon, IconName};

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 use recipe::{Argument, Group, Tier};
 use wire::FormChoices;
 
+use super::asked::asked;
 use super::datasets::DatasetPicker;
 use super::field::ArgumentField;
-use super::form::{Form, asked};
+use super::form::Form;
 use super::pickers::{ModelPicker, TemplatePicker};
 use crate::i18n::{fill, lang, words};
 

@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{BoardError, FieldProblem, Findings, Memory};
 
+use super::asked::{asked, field_id};
 use super::draft::Keeper;
-use super::field::field_id;
-use super::form::{Form, asked};
+use super::form::Form;
 use crate::browser;
 use crate::calls;
 use crate::calls::CallError;

@@ -8,7 +8,8 @@ use leptos::task::spawn_local;
 use recipe::Argument;
 use wire::{FormChoices, ModelChoice, ModelFacts};
 
-use super::field::{Labelled, field_id};
+use super::asked::field_id;
+use super::field::Labelled;
 use super::form::Form;
 use crate::calls;
 use crate::components::hub_models::{self, HubModels};

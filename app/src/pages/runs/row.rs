@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use wire::RunSummary;
 
+use crate::chart::sparkline::Sparkline;
 use crate::components::clock::{Ago, Elapsed};
 use crate::components::link::A;
-use crate::components::sparkline::Sparkline;
 use crate::components::state_badge::StateBadge;
 use crate::format;
 use crate::i18n::{method_name, stage_name, words};
