@@ -3,16 +3,16 @@
 mod en;
 mod fill;
 mod names;
+mod page;
 mod said;
 mod zh;
 
-use leptos::prelude::use_context;
 pub use recipe::Lang;
-use wire::Preferences;
 
 pub use en::EN;
 pub use fill::fill;
 pub use names::{method_name, stage_name, state_name};
+pub use page::{lang, words, words_of};
 pub use said::said;
 pub use zh::ZH;
 
@@ -382,54 +382,5 @@ words! {
     chat_lost,
 }
 
-pub fn words_of(lang: Lang) -> &'static Words {
-    match lang {
-        Lang::En => &EN,
-        Lang::Zh => &ZH,
-    }
-}
-
-/// The language of the page that is being made.
-pub fn lang() -> Lang {
-    use_context::<Preferences>().unwrap_or_default().lang
-}
-
-/// The words of the page that is being made.
-pub fn words() -> &'static Words {
-    words_of(lang())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_languages_say_everything() {
-        let (en, zh) = (EN.entries(), ZH.entries());
-        assert_eq!(en.len(), zh.len());
-        for ((key, text), (other, translated)) in en.into_iter().zip(zh) {
-            assert_eq!(key, other);
-            assert!(!text.trim().is_empty(), "English has nothing for {key}");
-            assert!(!translated.trim().is_empty(), "Chinese has nothing for {key}");
-            assert_eq!(places(text), places(translated), "the texts of {key} take different values");
-        }
-    }
-
-    #[test]
-    fn every_argument_is_named_and_explained_in_both() {
-        for argument in recipe::arguments() {
-            for lang in [Lang::En, Lang::Zh] {
-                assert!(!argument.label.get(lang).trim().is_empty(), "no label: {}", argument.key);
-                assert!(!argument.help.get(lang).trim().is_empty(), "no help: {}", argument.key);
-            }
-        }
-    }
-
-    /// The names in braces, sorted.
-    fn places(text: &str) -> Vec<&str> {
-        let mut names: Vec<&str> =
-            text.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
-        names.sort_unstable();
-        names
-    }
-}
+mod tests;
