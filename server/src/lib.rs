@@ -10,6 +10,13 @@
 #[macro_use]
 mod print;
 
+// What tests of this crate and tests beside it share speaks of the crate by its name.
+#[cfg(test)]
+extern crate self as server;
+#[cfg(test)]
+#[path = "../tests/common/place.rs"]
+mod place;
+
 pub mod board;
 pub mod chat;
 pub mod cli;

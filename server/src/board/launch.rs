@@ -211,33 +211,18 @@ fn explain(key: &str, error: &PathError) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    struct Place {
-        dir: tempfile::TempDir,
-        folders: Folders,
-    }
+    use crate::place::Place;
 
     fn place() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        let folders = Folders {
-            models_dir: root.join("models"),
-            data_dir: root.join("data"),
-            runs_dir: root.join("runs"),
-        };
-        fs::create_dir_all(folders.models_dir.join("wick")).unwrap();
-        fs::create_dir_all(&folders.data_dir).unwrap();
-        fs::create_dir_all(&folders.runs_dir).unwrap();
-        fs::create_dir_all(folders.models_dir.join("empty")).unwrap();
-        fs::write(folders.models_dir.join("wick/config.json"), "{}").unwrap();
-        fs::write(folders.data_dir.join("demo.json"), "[]").unwrap();
+        let place = Place::new();
+        place.write("models/wick/config.json", "{}");
+        std::fs::create_dir(place.folders.models_dir.join("empty")).unwrap();
+        place.write("data/demo.json", "[]");
         let info = r#"{"demo": {"file_name": "demo.json"}, "pairs": {"file_name": "demo.json", "ranking": true}, "away": {"file_name": "../../etc/passwd"}}"#;
-        fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
-        fs::write(root.join("secret"), "").unwrap();
-        Place { dir, folders }
+        place.write("data/dataset_info.json", info);
+        place.write("secret", "");
+        place
     }
 
     fn yaml(model: &str, more: &str) -> String {
@@ -282,7 +267,7 @@ mod tests {
     #[test]
     fn nothing_outside_the_folders_can_be_named() {
         let place = place();
-        let secret = place.dir.path().join("secret").display().to_string();
+        let secret = place.root().join("secret").display().to_string();
         let cases = [
             ("model_name_or_path", yaml("../secret", "dataset: demo\n")),
             ("model_name_or_path", yaml(&secret, "dataset: demo\n")),
@@ -324,8 +309,7 @@ mod tests {
         assert_eq!(worker.tokenized_path, Some(encoded));
         // What is here goes before what is elsewhere.
         let here = place.folders.models_dir.join("Owner/Model-1.5B");
-        fs::create_dir_all(&here).unwrap();
-        fs::write(here.join("config.json"), "{}").unwrap();
+        place.write("models/Owner/Model-1.5B/config.json", "{}");
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
         let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, here.display().to_string());

@@ -165,9 +165,8 @@ fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::place::Place;
 
     #[test]
     fn ids_name_models_and_run_folders() {
@@ -182,17 +181,12 @@ mod tests {
 
     #[test]
     fn only_listed_targets_can_be_loaded() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        let folder = |name: &str| root.join(name);
-        let folders =
-            Folders { models_dir: folder("models"), data_dir: folder("data"), runs_dir: folder("runs") };
-        fs::create_dir_all(folder("models/wick")).unwrap();
-        fs::create_dir_all(folder("secret")).unwrap();
-        fs::write(folder("models/wick/config.json"), "{}").unwrap();
-        fs::write(folder("secret/config.json"), "{}").unwrap();
-        let source = |id: &str| source(id, None, &folders, None);
-        assert_eq!(source("model:wick").unwrap().weights.model, folder("models/wick"));
+        let place = Place::new();
+        place.write("models/wick/config.json", "{}");
+        place.write("secret/config.json", "{}");
+        let folders = &place.folders;
+        let source = |id: &str| source(id, None, folders, None);
+        assert_eq!(source("model:wick").unwrap().weights.model, folders.models_dir.join("wick"));
         let hub = source("hub:owner/name").unwrap();
         assert_eq!((hub.label.as_str(), hub.weights.model), ("owner/name", "owner/name".into()));
         for id in ["hub:wick/x/y", "hub:../secret", "hub:/etc/passwd", "hub:models/gone", "hub:"] {

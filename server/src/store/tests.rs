@@ -5,20 +5,7 @@ use std::os::unix::fs::FileExt;
 use recipe::{Event, EventBody, Point};
 
 use super::*;
-
-fn run(id: &str) -> NewRun {
-    let text = |text: &str| text.to_owned();
-    NewRun {
-        id: text(id),
-        name: text(id),
-        model: text("wick"),
-        dataset: text("demo"),
-        stage: text("sft"),
-        method: text("lora"),
-        template: None,
-        recipe: String::new(),
-    }
-}
+use crate::place::new_run;
 
 async fn store(dir: &tempfile::TempDir) -> Store {
     Store::open(&dir.path().join("chandler.db")).await.unwrap()
@@ -37,7 +24,7 @@ fn point(seq: u64, step: u64, loss: f64) -> Event {
 async fn a_failed_commit_takes_its_connection_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     for _ in 0..3 {
         let mut tx = store.write().await.unwrap();
         for sql in [
@@ -59,7 +46,7 @@ async fn a_failed_commit_takes_its_connection_with_it() {
 async fn long_curves_keep_their_spikes() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     let loss = |step: u64| match step {
         1234 => 90.0,
         3333 => -70.0,
@@ -112,7 +99,7 @@ async fn long_curves_keep_their_spikes() {
 async fn numbers_that_go_back_are_told_from_repetitions() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     let first: Vec<Event> = (1..=10).map(|step| point(step, step, 1.0)).collect();
     store.ingest("a", first.clone(), 1).await.unwrap();
     assert!(store.ingest("a", first, 2).await.unwrap().fresh.is_empty());
@@ -128,7 +115,7 @@ async fn a_garbled_page_is_told_of_at_the_start() {
     let path = dir.path().join("chandler.db");
     let opened = store(&dir).await;
     for number in 0..200 {
-        opened.insert_run(&run(&format!("run-{number}"))).await.unwrap();
+        opened.insert_run(&new_run(&format!("run-{number}"))).await.unwrap();
     }
     opened.close().await;
     let length = path.metadata().unwrap().len();
@@ -147,7 +134,7 @@ async fn room_is_put_aside_for_a_full_disk() {
     let store = store(&dir).await;
     let reserve = dir.path().join("chandler.reserve");
     assert!(reserve.metadata().unwrap().len() > 100_000);
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     // As SQLite answers on a full disk.
     let mut tx = store.write().await.unwrap();
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *tx).await.unwrap();
