@@ -4,6 +4,7 @@
 //! the command line and the engine validate by the same code.
 
 pub mod args;
+mod chat;
 mod derived;
 pub mod event;
 pub mod memory;
@@ -22,6 +23,7 @@ pub use args::{
     Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe,
     RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
+pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
 pub use event::{Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use notices::Notice;

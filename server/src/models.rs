@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use engine::files;
 use engine::hub::is_model_id;
 use engine::weights::is_later_part;
 use recipe::registry;
-use safetensors::{SafeTensors, tensor::Metadata};
+use safetensors::tensor::Metadata;
 use wire::{ModelChoice, ModelFacts};
 
 use crate::{
@@ -178,13 +178,11 @@ fn header(file: &Path) -> Option<Metadata> {
     let mut file = files::open(file).ok()?;
     let mut length = [0; size_of::<u64>()];
     file.read_exact(&mut length).ok()?;
-    let bytes = u64::from_le_bytes(length);
-    if bytes > LONGEST {
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST {
         return None;
     }
-    let mut header = length.to_vec();
-    file.take(bytes).read_to_end(&mut header).ok()?;
-    SafeTensors::read_metadata(&header).ok().map(|(_, metadata)| metadata)
+    serde_json::from_reader(BufReader::new(file.take(length))).ok()
 }
 
 #[cfg(test)]

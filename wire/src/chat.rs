@@ -1,5 +1,6 @@
 //! The chat: what can be loaded, what is asked of it, and the events of an answer.
 
+use recipe::{ChatMessage, Sampling};
 use serde::{Deserialize, Serialize};
 
 use crate::RunId;
@@ -35,46 +36,12 @@ pub enum ChatStatus {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChatMessage {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    pub content: String,
-}
-
 /// Body of `POST /chat/stream`; the answer comes back as server-sent events of [`ChatDelta`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
     pub messages: Vec<ChatMessage>,
     #[serde(flatten)]
     pub sampling: Sampling,
-}
-
-/// How an answer is drawn. Names and defaults are LLaMA-Factory's generating arguments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sampling {
-    pub do_sample: bool,
-    pub temperature: f64,
-    pub top_p: f64,
-    pub top_k: usize,
-    pub max_new_tokens: usize,
-    pub repetition_penalty: f64,
-    pub seed: Option<u64>,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Sampling {
-            do_sample: true,
-            temperature: 0.95,
-            top_p: 0.7,
-            top_k: 50,
-            max_new_tokens: 1024,
-            repetition_penalty: 1.0,
-            seed: None,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,9 +13,10 @@ pub mod sse;
 
 #[cfg(feature = "server")]
 pub use board::{BoardApi, DatasetsApi};
-pub use chat::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, ChatTarget, Sampling};
+pub use chat::{ChatDelta, ChatRequest, ChatStatus, ChatTarget};
 pub use datasets::*;
 pub use error::BoardError;
 pub use form::{FieldProblem, Findings, FormChoices, Memory, ModelChoice, ModelFacts};
 pub use preferences::{LANG_COOKIE, Preferences, THEME_COOKIE, Theme, cookies, lang_from_tag, lang_tag};
+pub use recipe::{ChatMessage, Sampling};
 pub use runs::{Checkpoint, EvalPoint, Frame, RunDetail, RunFilter, RunId, RunSummary};

@@ -18,7 +18,7 @@ use crate::{
     clock,
     config::Folders,
     datasets::Datasets,
-    pool::{Pool, PoolError},
+    pool::Pool,
     random,
     store::{RunRow, StoreError},
     worker::{EVENTS_FILE, OUTPUT_DIR},
@@ -57,15 +57,15 @@ impl ServerBoard {
 
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
         let store = self.pool.store();
-        let run = store.run(id).await.map_err(of_store)?;
+        let run = store.run(id).await?;
         let events = self.pool.run_dir(id).join(EVENTS_FILE);
         let log = match Self::blocking(move || log::newest(&events)).await? {
             Ok(events) if !events.is_empty() => events,
             // The file is gone, or nothing was told yet; what the store has taken in is still there.
-            _ => store.log(id, FIRST_LOG).await.map_err(of_store)?,
+            _ => store.log(id, FIRST_LOG).await?,
         };
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
-        let mut checkpoints = store.checkpoints(id).await.map_err(of_store)?;
+        let mut checkpoints = store.checkpoints(id).await?;
         // `save_total_limit`, or someone on this machine, may have removed some.
         checkpoints.retain(|checkpoint| output.join(&checkpoint.path).is_dir());
         let recipe = Recipe::parse_yaml(&run.recipe, &[]);
@@ -75,8 +75,8 @@ impl ServerBoard {
             trainable_params: run.trainable_params,
             total_params: run.total_params,
             num_examples: run.num_examples,
-            points: store.curve(id, FIRST_PAINT).await.map_err(of_store)?,
-            evals: store.evals(id).await.map_err(of_store)?,
+            points: store.curve(id, FIRST_PAINT).await?,
+            evals: store.evals(id).await?,
             checkpoints,
             log,
             last_words: self.pool.log_tail(id, run.state),
@@ -89,7 +89,7 @@ impl ServerBoard {
     async fn run_if_any(&self, id: &str) -> Result<Option<RunRow>, BoardError> {
         match self.pool.store().run(id).await {
             Err(StoreError::NoRun(_)) => Ok(None),
-            run => run.map(Some).map_err(of_store),
+            run => Ok(Some(run?)),
         }
     }
 
@@ -117,12 +117,12 @@ impl BoardApi for ServerBoard {
         count: Option<u64>,
     ) -> Result<Vec<RunSummary>, BoardError> {
         let count = count.unwrap_or(LISTED).min(LISTED);
-        let runs = self.pool.store().runs(&filter, from, count).await.map_err(of_store)?;
+        let runs = self.pool.store().runs(&filter, from, count).await?;
         Ok(runs.iter().map(|run| run.summary()).collect())
     }
 
     async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError> {
-        self.pool.store().count_runs(&filter).await.map_err(of_store)
+        Ok(self.pool.store().count_runs(&filter).await?)
     }
 
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
@@ -134,7 +134,7 @@ impl BoardApi for ServerBoard {
         let prepared = self.prepare(&id, yaml, lang).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
         let run = prepared.run(id.clone(), name);
-        self.pool.enqueue(&run, &prepared.for_worker()).await.map_err(of_pool)?;
+        self.pool.enqueue(&run, &prepared.for_worker()).await?;
         tracing::info!("run {id} is launched: {} of {} on {}", run.method, run.model, run.dataset);
         Ok(id)
     }
@@ -158,36 +158,36 @@ impl BoardApi for ServerBoard {
     }
 
     async fn stop(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.stop(id).await.map_err(of_pool)
+        Ok(self.pool.stop(id).await?)
     }
 
     async fn cancel(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.cancel(id).await.map_err(of_pool)
+        Ok(self.pool.cancel(id).await?)
     }
 
     async fn resume(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.resume(id).await.map_err(of_pool)
+        Ok(self.pool.resume(id).await?)
     }
 
     async fn delete(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.delete(id).await.map_err(of_pool)?;
+        self.pool.delete(id).await?;
         self.chat.unload_run(id);
         Ok(())
     }
 
     async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {
         let name = clean_name(&name).ok_or_else(|| BoardError::Malformed("a run needs a name".to_owned()))?;
-        self.pool.rename(id, &name).await.map_err(of_pool)
+        Ok(self.pool.rename(id, &name).await?)
     }
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
-        let runs = self.pool.store().tuned_runs(OFFERED).await.map_err(of_store)?;
+        let runs = self.pool.store().tuned_runs(OFFERED).await?;
         let (folders, datasets) = (self.folders.clone(), self.datasets.choices().await?);
         Self::blocking(move || choices::choices(&folders, datasets, &runs)).await
     }
 
     async fn chat_targets(&self, wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
-        let mut runs = self.pool.store().runs_with_results(OFFERED).await.map_err(of_store)?;
+        let mut runs = self.pool.store().runs_with_results(OFFERED).await?;
         let wanted = wanted.as_deref().and_then(targets::run_of);
         if let Some(id) = wanted.filter(|id| !runs.iter().any(|run| run.id == *id)) {
             runs.extend(self.run_if_any(id).await?);
@@ -227,26 +227,4 @@ fn clean_name(name: &str) -> Option<String> {
     let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn of_store(error: StoreError) -> BoardError {
-    match error {
-        StoreError::NoRun(id) => BoardError::NotFound(id),
-        StoreError::Transition { .. } => BoardError::Refused(error.to_string()),
-        other => {
-            tracing::error!("{other}");
-            BoardError::Internal(other.to_string())
-        }
-    }
-}
-
-fn of_pool(error: PoolError) -> BoardError {
-    match error {
-        PoolError::Store(error) => of_store(error),
-        PoolError::Refused(why) => BoardError::Refused(why),
-        other => {
-            tracing::error!("{other}");
-            BoardError::Internal(other.to_string())
-        }
-    }
 }

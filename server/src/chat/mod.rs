@@ -24,7 +24,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use recipe::HubTokens;
+use recipe::{HubTokens, shortened};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStderr, Command},
@@ -306,7 +306,7 @@ async fn stderr_tail(stderr: Option<ChildStderr>, chat: Arc<Chat>, generation: u
             last = line;
         }
     }
-    last.trim().trim_start_matches("error: ").chars().take(500).collect()
+    shortened(last.trim().trim_start_matches("error: ").to_owned())
 }
 
 /// A folder that nobody else may look into, for the socket; removed in the end.

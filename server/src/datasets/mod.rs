@@ -197,7 +197,7 @@ impl DatasetsApi for Datasets {
             let source = taken(&folders.data_dir, &name, &encoding.clone().unwrap_or_default())?;
             let asked = |encoding: Encoding| {
                 let model = encode::model_path(&folders, &encoding.model).map_err(BoardError::Refused)?;
-                Ok((Asked::of(&model, &encoding), encoding))
+                Ok::<_, BoardError>((Asked::of(&model, &encoding), encoding))
             };
             Ok((source, encoding.map(asked).transpose()?))
         })

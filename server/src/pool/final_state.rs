@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use recipe::{Outcome, RunState};
+use recipe::{Outcome, RunState, shortened};
 use signal_hook::consts::SIGTERM;
 
 use super::process::Exit;
@@ -89,5 +89,5 @@ fn circumstances(dir: &Path) -> Option<String> {
 /// The last line a worker printed, shortened.
 fn last_line(dir: &Path) -> Option<String> {
     let line = worker::last_log_lines(&dir.join(LOG_FILE), 1).pop()?;
-    Some(format!("its last words: {}", line.chars().take(300).collect::<String>()))
+    Some(format!("its last words: {}", shortened(line)))
 }

@@ -32,6 +32,7 @@ use tokio::{
     sync::{Notify, broadcast::Receiver},
     task::JoinSet,
 };
+use wire::BoardError;
 
 use crate::{
     command::WorkerCommand,
@@ -52,6 +53,20 @@ pub enum PoolError {
 }
 
 pub type Result<T> = std::result::Result<T, PoolError>;
+
+/// See the one of [`StoreError`].
+impl From<PoolError> for BoardError {
+    fn from(error: PoolError) -> BoardError {
+        match error {
+            PoolError::Store(error) => error.into(),
+            PoolError::Refused(why) => BoardError::Refused(why),
+            other => {
+                tracing::error!("{other}");
+                BoardError::Internal(other.to_string())
+            }
+        }
+    }
+}
 
 /// Where and how the pool works.
 #[derive(Clone, Debug)]

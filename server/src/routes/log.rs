@@ -15,9 +15,8 @@ use axum::{
 };
 use recipe::{Event, Lang};
 use tokio_util::io::{ReaderStream, SyncIoBridge};
-use wire::Preferences;
 
-use crate::{pool::Pool, worker::EVENTS_FILE};
+use crate::{pool::Pool, security::preferences, worker::EVENTS_FILE};
 
 /// Bytes that wait for a slow reader.
 const WAITING: usize = 64 << 10;
@@ -30,8 +29,7 @@ pub async fn log_file(
     if pool.store().run(&id).await.is_err() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let lang = Preferences::from_headers(header(header::COOKIE), header(header::ACCEPT_LANGUAGE)).lang;
+    let lang = preferences(&headers).lang;
     let path = pool.run_dir(&id).join(EVENTS_FILE);
     let (reader, writer) = tokio::io::duplex(WAITING);
     let mut writer = SyncIoBridge::new(writer);

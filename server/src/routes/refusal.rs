@@ -30,7 +30,8 @@ pub async fn with_status(response: Response) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-fn status(error: &BoardError) -> StatusCode {
+/// The status that an error has.
+pub fn status(error: &BoardError) -> StatusCode {
     match error {
         BoardError::NotFound(_) => StatusCode::NOT_FOUND,
         BoardError::Refused(_) => StatusCode::CONFLICT,

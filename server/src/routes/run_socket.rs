@@ -8,7 +8,6 @@ use axum::{
         Path, Query, State,
         ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     },
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use futures_util::SinkExt;
@@ -18,9 +17,8 @@ use wire::Frame;
 use crate::{
     connections::Place,
     pool::{Pool, Update, of_row, text},
-    routes::Metrics,
+    routes::{Metrics, refusal},
     security::SessionEnd,
-    store::StoreError,
 };
 
 /// Keeps proxies from dropping a silent connection, and finds clients that are gone.
@@ -61,8 +59,10 @@ pub async fn run_socket(
                 () = session.wait() => {}
             }
         }),
-        Err(e @ StoreError::NoRun(_)) => (StatusCode::NOT_FOUND, e.to_string()).into_response(),
-        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+        Err(e) => {
+            let why = e.to_string();
+            (refusal::status(&e.into()), why).into_response()
+        }
     }
 }
 

@@ -118,7 +118,8 @@ const ZH: Words = Words {
     barred: "密码错误次数过多，请几秒钟后再试。",
 };
 
-fn preferences(headers: &HeaderMap) -> Preferences {
+/// Language and theme of a request.
+pub fn preferences(headers: &HeaderMap) -> Preferences {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Preferences::from_headers(text(header::COOKIE), text(header::ACCEPT_LANGUAGE))
 }

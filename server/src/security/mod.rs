@@ -13,7 +13,7 @@ mod public_url;
 mod sessions;
 
 pub use headers::{page_policy, set_headers};
-pub use login::{login, login_page, logout};
+pub use login::{login, login_page, logout, preferences};
 pub use origin::{Hosts, is_loopback};
 pub use public_url::{NotAnAddress, PublicUrl};
 pub use sessions::SessionEnd;

@@ -25,7 +25,7 @@ pub fn migrations() -> Migrator {
 mod tests {
     #[test]
     fn every_file_is_listed() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
         let mut files: Vec<_> = folder
             .read_dir()
             .expect("the folder of migrations")

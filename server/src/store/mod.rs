@@ -28,6 +28,7 @@ use reserve::Reserve;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use wire::BoardError;
 
 /// What goes wrong in the database.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,20 @@ pub enum StoreError {
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a user is told; what is not theirs to set right stands in the server's log, too.
+impl From<StoreError> for BoardError {
+    fn from(error: StoreError) -> BoardError {
+        match error {
+            StoreError::NoRun(id) => BoardError::NotFound(id),
+            StoreError::Transition { .. } => BoardError::Refused(error.to_string()),
+            other => {
+                tracing::error!("{other}");
+                BoardError::Internal(other.to_string())
+            }
+        }
+    }
+}
 
 /// The database of one runs folder.
 #[derive(Clone)]
