@@ -62,7 +62,7 @@ pub struct RunDetail {
     /// The last events that the log has a line of, oldest first.
     pub log: Vec<Event>,
     /// What a worker that ended badly printed last.
-    pub last_words: Vec<String>,
+    pub log_tail: Vec<String>,
     /// Sequence number of the newest event contained above.
     pub last_seq: u64,
 }
@@ -101,5 +101,5 @@ pub enum Frame {
     /// The run's row changed (state, reason, progress).
     Run { run: Box<RunSummary> },
     /// The worker ended badly; the last lines that it printed.
-    LastWords { lines: Vec<String> },
+    LogTail { lines: Vec<String> },
 }

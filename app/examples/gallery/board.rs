@@ -169,7 +169,7 @@ impl BoardApi for Memory {
             evals: vec![],
             checkpoints: vec![],
             log: sample::log(),
-            last_words: vec![],
+            log_tail: vec![],
             save_total_limit: None,
             last_seq: run.events.last().map_or(0, |event| event.seq),
         })

@@ -79,7 +79,7 @@ impl ServerBoard {
             evals: store.evals(id).await?,
             checkpoints,
             log,
-            last_words: self.pool.log_tail(id, run.state),
+            log_tail: self.pool.log_tail(id, run.state),
             save_total_limit: recipe.ok().and_then(|recipe| recipe.save_total_limit),
             last_seq: run.last_seq,
             recipe: run.recipe,

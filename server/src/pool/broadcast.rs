@@ -34,9 +34,9 @@ impl Update {
 
 /// What tells of a run's row.
 pub fn of_row(run: &RunSummary, log_tail: Vec<String>) -> Vec<Utf8Bytes> {
-    let words = (!log_tail.is_empty()).then_some(Frame::LastWords { lines: log_tail });
+    let tail = (!log_tail.is_empty()).then_some(Frame::LogTail { lines: log_tail });
     let row = Frame::Run { run: Box::new(run.clone()) };
-    std::iter::once(row).chain(words).map(|frame| text(&frame)).collect()
+    std::iter::once(row).chain(tail).map(|frame| text(&frame)).collect()
 }
 
 /// A frame as it is sent.

@@ -38,10 +38,10 @@ async fn what_a_failed_worker_printed_comes_to_watchers_and_pages() {
     std::fs::write(board.pool.run_dir("r").join("worker.log"), "one\nout of luck\n").unwrap();
     let mut watcher = board.watch("r", 0).await;
     let lines = loop {
-        if let Frame::LastWords { lines } = watcher.frame().await {
+        if let Frame::LogTail { lines } = watcher.frame().await {
             break lines;
         }
     };
     assert_eq!(lines, ["one", "out of luck"]);
-    assert!(board.ask("GET /api/run?id=r", &[], "").await.contains(r#""last_words":["one","out of luck"]"#));
+    assert!(board.ask("GET /api/run?id=r", &[], "").await.contains(r#""log_tail":["one","out of luck"]"#));
 }
