@@ -2,6 +2,7 @@
 
 mod conversation;
 mod keep;
+mod loading;
 mod message;
 mod settings;
 #[cfg(feature = "hydrate")]
