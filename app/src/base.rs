@@ -1,6 +1,6 @@
 //! The folder of a site that the board lies in: a proxy may serve it at `https://name/chandler/`, beside other things.
 //!
-//! Routes, links ([`crate::components::link::A`]) and ways ([`crate::components::navigate`]) are written as if the board
+//! Routes, links (`components::link::A`) and ways (`components::navigate`) are written as if the board
 //! were the whole site; [`at`] makes every other address.
 
 use leptos::prelude::*;

@@ -8,6 +8,7 @@ pub mod plot;
 pub mod scale;
 pub mod series;
 pub mod smooth;
+pub mod sparkline;
 pub mod view;
 
 pub use view::LineChart;

@@ -10,7 +10,6 @@ pub mod link;
 pub mod nav;
 pub mod navigate;
 pub mod place;
-pub mod sparkline;
 pub mod state_badge;
 pub mod switches;
 pub mod title;

@@ -1,15 +1,18 @@
 //! All words of the pages, in English and Chinese. Labels of arguments come from the recipe's own table.
 
 mod en;
+mod fill;
+mod names;
+mod page;
 mod said;
 mod zh;
 
-use leptos::prelude::use_context;
 pub use recipe::Lang;
-use recipe::{FinetuningType, RunState};
 
-use crate::prefs::Preferences;
 pub use en::EN;
+pub use fill::fill;
+pub use names::{method_name, stage_name, state_name};
+pub use page::{lang, words, words_of};
 pub use said::said;
 pub use zh::ZH;
 
@@ -382,122 +385,5 @@ words! {
     chat_lost,
 }
 
-/// The tag of a language, in `<html lang>` and in the cookie.
-pub fn tag(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "en",
-        Lang::Zh => "zh-CN",
-    }
-}
-
-/// The language of a tag such as `zh`, `zh-Hans-CN` or `en_US`.
-pub fn from_tag(tag: &str) -> Option<Lang> {
-    match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-        "en" => Some(Lang::En),
-        "zh" => Some(Lang::Zh),
-        _ => None,
-    }
-}
-
-pub fn words_of(lang: Lang) -> &'static Words {
-    match lang {
-        Lang::En => &EN,
-        Lang::Zh => &ZH,
-    }
-}
-
-/// The language of the page that is being made.
-pub fn lang() -> Lang {
-    use_context::<Preferences>().unwrap_or_default().lang
-}
-
-/// The words of the page that is being made.
-pub fn words() -> &'static Words {
-    words_of(lang())
-}
-
-/// Puts values where a text says `{name}`.
-pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() + 16);
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}').map(|close| open + close) else { break };
-        filled.push_str(&rest[..open]);
-        let name = &rest[open + 1..close];
-        match values.iter().find(|(key, _)| *key == name) {
-            Some((_, value)) => filled.push_str(value),
-            None => filled.push_str(&rest[open..=close]),
-        }
-        rest = &rest[close + 1..];
-    }
-    filled.push_str(rest);
-    filled
-}
-
-pub fn state_name(state: RunState, words: &'static Words) -> &'static str {
-    match state {
-        RunState::Queued => words.state_queued,
-        RunState::Preparing => words.state_preparing,
-        RunState::Running => words.state_running,
-        RunState::Stopping => words.state_stopping,
-        RunState::Finished => words.state_finished,
-        RunState::Stopped => words.state_stopped,
-        RunState::Failed => words.state_failed,
-        RunState::Interrupted => words.state_interrupted,
-    }
-}
-
-/// A stage by its name in a recipe, short enough for a table.
-pub fn stage_name(stage: &str, words: &'static Words) -> String {
-    match stage {
-        "pt" => words.stage_pt.into(),
-        "sft" => words.stage_sft.into(),
-        other => other.to_ascii_uppercase(),
-    }
-}
-
-/// A method by its name in a recipe.
-pub fn method_name(method: &str) -> String {
-    FinetuningType::from_name(method)
-        .map_or_else(|| method.to_owned(), |method| method.label().get(lang()).to_owned())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_languages_say_everything() {
-        let (en, zh) = (EN.entries(), ZH.entries());
-        assert_eq!(en.len(), zh.len());
-        for ((key, text), (other, translated)) in en.into_iter().zip(zh) {
-            assert_eq!(key, other);
-            assert!(!text.trim().is_empty(), "English has nothing for {key}");
-            assert!(!translated.trim().is_empty(), "Chinese has nothing for {key}");
-            assert_eq!(places(text), places(translated), "the texts of {key} take different values");
-        }
-    }
-
-    #[test]
-    fn values_go_where_their_names_are() {
-        assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
-        assert_eq!(fill("{unknown} {", &[]), "{unknown} {");
-    }
-
-    #[test]
-    fn tags_are_read_back() {
-        for lang in Lang::ALL {
-            assert_eq!(from_tag(tag(*lang)), Some(*lang));
-        }
-        assert_eq!(from_tag("zh-Hans"), Some(Lang::Zh));
-        assert_eq!(from_tag("fr"), None);
-    }
-
-    /// The names in braces, sorted.
-    fn places(text: &str) -> Vec<&str> {
-        let mut names: Vec<&str> =
-            text.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
-        names.sort_unstable();
-        names
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! The dashboard: pages and components, rendered on the server and hydrated in the browser.
 #![recursion_limit = "512"]
 
-pub mod api;
 pub mod base;
 pub mod browser;
 pub mod calls;
@@ -15,7 +14,6 @@ pub mod pages;
 pub mod prefs;
 pub mod session;
 pub mod shell;
-pub mod sse;
 
 pub use shell::{App, shell};
 

@@ -9,21 +9,21 @@ use leptos_router::{Lazy, SsrMode};
 use crate::base::{at, base};
 use crate::components::clock::provide_clock;
 use crate::components::nav::Nav;
-use crate::i18n::{tag, words};
+use crate::i18n::words;
 use crate::pages::lazy::{ChatRoute, DatasetRoute, DatasetsRoute, EntryRoute, NewRunRoute, RunRoute};
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::runs::RunsPage;
-use crate::prefs::{Language, Preferences};
+use crate::prefs::{Language, preferences};
 use crate::session::has_password;
 
 /// The HTML document. Scripts carry the nonce that the server puts into its content security policy.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
-    let preferences = Preferences::current();
+    let preferences = preferences();
     // The folder of the site's files, in the version that this page belongs to.
     let site = at(&format!("/{}", options.site_pkg_dir.trim_end_matches("pkg")));
     view! {
         <!DOCTYPE html>
-        <html lang=tag(preferences.lang) data-theme=preferences.theme.name() data-base=base() data-password=has_password().then_some("")>
+        <html lang=wire::lang_tag(preferences.lang) data-theme=preferences.theme.name() data-base=base() data-password=has_password().then_some("")>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -51,7 +51,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    let language = Language(RwSignal::new(Preferences::current().lang));
+    let language = Language(RwSignal::new(preferences().lang));
     provide_context(language);
     provide_clock();
     view! {
@@ -59,7 +59,7 @@ pub fn App() -> impl IntoView {
         <Router base=base()>
             {move || {
                 language.0.track();
-                provide_context(Preferences::current());
+                provide_context(preferences());
                 view! { <Pages/> }
             }}
         </Router>

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use recipe::HubTokens;
+pub use recipe::{ChatMessage, Sampling};
 use serde_json::Value;
 
 use crate::adapter::Adapter;
@@ -14,8 +15,6 @@ use crate::model::{Decoder, Tuning};
 use crate::text::{ChatTemplate, Dialogue, Message, Role, Template, Tokenizer, template::ChatTurn};
 use crate::weights;
 use crate::{Error, Result};
-
-pub use crate::generate::Sampling;
 
 /// What a chat is held with.
 #[derive(Clone, Debug, Default)]
@@ -34,14 +33,6 @@ pub struct ChatSource {
     pub use_cpu: bool,
     /// Who asks the hub.
     pub tokens: HubTokens,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChatMessage {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    pub content: String,
 }
 
 /// How an answer went.

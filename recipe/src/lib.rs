@@ -7,6 +7,7 @@
 #[macro_use]
 pub mod text;
 pub mod args;
+mod chat;
 mod derived;
 pub mod event;
 pub mod memory;
@@ -29,6 +30,7 @@ pub use args::{
     Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe, Records,
     RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
+pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
 pub use event::{Eval, Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
 pub use metrics::Metrics;

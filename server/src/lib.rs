@@ -10,14 +10,26 @@
 #[macro_use]
 mod print;
 
+// What tests of this crate and tests beside it share speaks of the crate by its name.
+#[cfg(test)]
+extern crate self as server;
+#[cfg(test)]
+#[path = "../tests/common/place.rs"]
+mod place;
+
 pub mod board;
 pub mod chat;
 pub mod cli;
+pub mod clock;
+pub mod command;
 pub mod config;
 pub mod connections;
 pub mod datasets;
 pub mod helper;
+pub mod models;
 pub mod pool;
+pub mod process_id;
+pub mod random;
 pub mod routes;
 pub mod security;
 pub mod serve;

@@ -1,7 +1,7 @@
 //! Puts the server together and runs it.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,15 +9,16 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::FlockOperation;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 use crate::{
     board::ServerBoard,
     chat::{self, Chat},
+    command::WorkerCommand,
     config::{self, FolderError, Folders},
     connections::{self, Limits},
-    pool::{Pool, PoolConfig, PoolError, WorkerCommand},
+    pool::{Pool, PoolConfig, PoolError},
+    random,
     routes::{self, AppState, Metrics},
     security::{self, Gate, Hosts, PublicUrl},
     site::Site,
@@ -156,10 +157,10 @@ fn room() -> usize {
 /// process ends.
 fn lock(runs_dir: &Path) -> Result<File, ServeError> {
     let file = writable(runs_dir.join(".lock"), File::options().create(true).truncate(false))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::Busy(runs_dir.to_owned())),
-        Err(e) => Err(ServeError::Write { path: runs_dir.join(".lock"), source: e.into() }),
+        Err(TryLockError::WouldBlock) => Err(ServeError::Busy(runs_dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(ServeError::Write { path: runs_dir.join(".lock"), source }),
     }
 }
 
@@ -181,7 +182,7 @@ fn password(host: &str, given: Option<&str>) -> Result<Option<String>, ServeErro
     if given.is_some() || security::is_loopback(host) {
         return Ok(given.map(str::to_owned));
     }
-    let password = security::random_word(16)?;
+    let password = random::word(16)?;
     println!("The board can be reached from the network. Its password: {password}");
     println!("(Give your own with --password or CHANDLER_PASSWORD.)");
     Ok(Some(password))

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::{
-    ffi::OsString,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -12,12 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 use futures_util::StreamExt;
-use server::{
-    chat::{self, Answer, Chat, Model, Source, Unanswered, Weights},
-    pool::WorkerCommand,
-};
+use place::this_test;
+use server::chat::{self, Answer, Chat, Model, Source, Unanswered, Weights};
+use wire::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,8 +81,7 @@ fn model_process() {
 }
 
 fn new_chat() -> Arc<Chat> {
-    let args = ["--exact", "model_process", "--nocapture", "--"].map(OsString::from).to_vec();
-    Chat::new(WorkerCommand { program: std::env::current_exe().unwrap(), args })
+    Chat::new(this_test("model_process"))
 }
 
 fn source(folder: &Path) -> Source {
@@ -100,11 +99,7 @@ fn say(text: &str, max_new_tokens: usize) -> ChatRequest {
 }
 
 async fn until(what: &str, found: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !found() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    place::until(what, PATIENCE, async || found().then_some(())).await;
 }
 
 async fn ready(chat: &Arc<Chat>, folder: &Path) {

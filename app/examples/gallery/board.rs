@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use app::api::*;
-use recipe::{Event, EventBody, Outcome, Phase, Point, RunState, metrics::LOSS};
+use recipe::{Event, EventBody, Lang, Outcome, Phase, Point, RunState, metrics::LOSS};
+use wire::*;
 
 use crate::sample;
 
@@ -129,7 +129,7 @@ pub async fn train(memory: Arc<Memory>) {
 }
 
 #[async_trait::async_trait]
-impl Board for Memory {
+impl BoardApi for Memory {
     async fn runs(
         &self,
         filter: RunFilter,
@@ -162,14 +162,14 @@ impl Board for Memory {
             evals: vec![],
             checkpoints: vec![],
             log: sample::log(),
-            last_words: vec![],
+            log_tail: vec![],
             save_total_limit: None,
             last_seq: run.events.last().map_or(0, |event| event.seq),
         })
     }
 
-    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
-        let problems = self.check(yaml.clone()).await?;
+    async fn launch(&self, name: String, yaml: String, lang: Lang) -> Result<RunId, BoardError> {
+        let problems = self.check(yaml.clone(), lang).await?;
         if !problems.problems.is_empty() {
             return Err(BoardError::Invalid(problems.problems));
         }
@@ -180,11 +180,11 @@ impl Board for Memory {
         Ok(id)
     }
 
-    async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
+    async fn check(&self, yaml: String, lang: Lang) -> Result<Findings, BoardError> {
         let problems = recipe::Recipe::from_yaml(&yaml).err().unwrap_or_default();
         let problems = problems
             .into_iter()
-            .map(|problem| FieldProblem { message: problem.message.en, key: problem.key })
+            .map(|problem| FieldProblem { message: problem.text(lang).to_owned(), key: problem.key })
             .collect();
         Ok(Findings { problems, ..Findings::default() })
     }

@@ -8,7 +8,6 @@ mod sample;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::api::{Board, ChatDelta, ChatRequest, Frame};
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
@@ -19,6 +18,7 @@ use board::Memory;
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, generate_route_list};
+use wire::{BoardApi, ChatDelta, ChatRequest, Frame};
 
 #[derive(Clone, axum::extract::FromRef)]
 struct AppState {
@@ -35,7 +35,7 @@ async fn main() -> std::io::Result<()> {
     tokio::spawn(board::train(memory.clone()));
     let state = AppState { options: options.clone(), memory: memory.clone() };
     let context = move || {
-        provide_context::<Arc<dyn Board>>(memory.clone());
+        provide_context::<Arc<dyn BoardApi>>(memory.clone());
     };
     let pages = Router::new()
         .route("/ws/runs/{id}", get(follow))

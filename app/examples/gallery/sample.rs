@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use app::api::*;
 use recipe::{Eval, Event, EventBody, LogLevel, Metrics, Outcome, Phase, Point, RunState};
+use wire::*;
 
 use crate::board::Run;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
+use wire::RunSummary;
 
-use crate::api::RunSummary;
 use crate::browser;
 use crate::format;
 use crate::i18n::words;

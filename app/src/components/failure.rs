@@ -1,14 +1,15 @@
 //! What a page shows when the server could not give what it asked for.
 
 use leptos::prelude::*;
+use wire::BoardError;
 
 use super::icon::{Icon, IconName};
-use crate::api::BoardError;
+use crate::calls::CallError;
 use crate::i18n::{Words, fill, words};
 
 /// An error in words for the user.
-pub fn message(error: &BoardError, words: &Words) -> String {
-    match error {
+pub fn message(error: &CallError, words: &Words) -> String {
+    match &error.0 {
         BoardError::NotFound(what) => fill(words.error_not_found, &[("what", what)]),
         BoardError::Refused(reason) => reason.clone(),
         BoardError::Invalid(problems) => {
@@ -46,6 +47,6 @@ pub fn Failure(
 
 /// What stands in place of something that the server could not give; asking again may bring it.
 #[component]
-pub fn BoardFailure(error: BoardError, #[prop(into)] retry: Callback<()>) -> impl IntoView {
+pub fn BoardFailure(error: CallError, #[prop(into)] retry: Callback<()>) -> impl IntoView {
     view! { <Failure text=message(&error, words()) retry/> }
 }

@@ -2,12 +2,13 @@
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
+use wire::{LANG_COOKIE, Preferences, THEME_COOKIE, Theme};
 
 use super::icon::{Icon, IconName};
 use crate::base::at;
 use crate::browser;
-use crate::i18n::{Lang, tag, words};
-use crate::prefs::{LANG_COOKIE, Language, Preferences, THEME_COOKIE, Theme, cookie_text};
+use crate::i18n::{Lang, words};
+use crate::prefs::{Language, cookie_text};
 
 /// Switches to the other language: the page is drawn anew in it, and what was written into it is kept.
 #[component]
@@ -20,8 +21,8 @@ pub fn LanguageSwitch() -> impl IntoView {
     };
     let on_submit = move |event: SubmitEvent| {
         event.prevent_default();
-        browser::set_cookie(&cookie_text(LANG_COOKIE, tag(other)));
-        browser::set_root_attribute("lang", tag(other));
+        browser::set_cookie(&cookie_text(LANG_COOKIE, wire::lang_tag(other)));
+        browser::set_root_attribute("lang", wire::lang_tag(other));
         let scrolled = browser::scrolled();
         language.0.set(other);
         request_animation_frame(move || {
@@ -32,7 +33,7 @@ pub fn LanguageSwitch() -> impl IntoView {
     view! {
         <form method="post" action=at("/api/set_language") on:submit=on_submit>
             <input type="hidden" name="lang" value=if other == Lang::Zh { "zh" } else { "en" }/>
-            <button type="submit" class="nav-switch" data-test="lang-switch" lang=tag(other) title=w.nav_language>
+            <button type="submit" class="nav-switch" data-test="lang-switch" lang=wire::lang_tag(other) title=w.nav_language>
                 <Icon name=IconName::Language/>
                 <span>{name}</span>
             </button>

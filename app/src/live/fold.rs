@@ -5,9 +5,9 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use recipe::metrics::LOSS;
 use recipe::{Eval, Event, EventBody, Pace, Phase, Point};
+use wire::{Checkpoint, Frame, RunDetail, RunSummary};
 
 use super::LogLine;
-use crate::api::{Checkpoint, Frame, RunDetail, RunSummary};
 use crate::i18n::{Lang, lang};
 
 /// Lines of log that a page keeps; the file has them all.
@@ -40,8 +40,8 @@ pub struct Fold {
     seen: StoredValue<u64>,
     /// Log and checkpoints that the page came with are as of this event.
     page_seen: StoredValue<u64>,
-    /// How many lines at the end of the log are a dead worker's last words, which are no events.
-    last_words: StoredValue<usize>,
+    /// How many lines at the end of the log are a dead worker's, which are no events.
+    log_tail: StoredValue<usize>,
     /// Lines of the log are in the page's language.
     lang: Lang,
     /// `save_total_limit`: so many checkpoints are kept.
@@ -50,11 +50,11 @@ pub struct Fold {
 
 impl Fold {
     pub fn new(detail: RunDetail) -> Fold {
-        let RunDetail { trainable_params, total_params, num_examples, last_words, .. } = detail;
+        let RunDetail { trainable_params, total_params, num_examples, log_tail, .. } = detail;
         let lang = lang();
-        let count = last_words.len();
+        let count = log_tail.len();
         let said = detail.log.iter().filter_map(|event| LogLine::of(event, lang));
-        let log = said.chain(last_words.into_iter().map(LogLine::printed)).map(Arc::new).collect();
+        let log = said.chain(log_tail.into_iter().map(LogLine::printed)).map(Arc::new).collect();
         Fold {
             sizes: RwSignal::new(Sizes { trainable_params, total_params, num_examples }),
             summary: RwSignal::new(detail.summary),
@@ -66,7 +66,7 @@ impl Fold {
             phase: RwSignal::new(None),
             seen: StoredValue::new(0),
             page_seen: StoredValue::new(detail.last_seq),
-            last_words: StoredValue::new(count),
+            log_tail: StoredValue::new(count),
             lang,
             kept: detail.save_total_limit,
         }
@@ -93,9 +93,9 @@ impl Fold {
                 }
                 self.summary.set(self.up_to_date(*run));
             }
-            Frame::LastWords { lines } => {
-                let before = self.last_words.get_value();
-                self.last_words.set_value(lines.len());
+            Frame::LogTail { lines } => {
+                let before = self.log_tail.get_value();
+                self.log_tail.set_value(lines.len());
                 self.log.update(|log| {
                     log.truncate(log.len().saturating_sub(before));
                     log.extend(lines.into_iter().map(LogLine::printed).map(Arc::new));
@@ -132,7 +132,7 @@ impl Fold {
         changed.evals.then(|| self.evals.notify());
         changed.checkpoints.then(|| self.checkpoints.notify());
         if !changed.lines.is_empty() {
-            self.last_words.set_value(0);
+            self.log_tail.set_value(0);
             self.log.update(|lines| push_lines(lines, changed.lines));
         }
         changed.phase.then(|| self.phase.notify());
@@ -281,7 +281,7 @@ mod tests {
             evals: vec![],
             checkpoints: vec![],
             log: vec![log(1, "first")],
-            last_words: vec![],
+            log_tail: vec![],
             last_seq: 2,
         });
         (owner, fold)
@@ -416,9 +416,9 @@ mod tests {
     }
 
     #[test]
-    fn last_words_stand_once_at_the_end_of_the_log() {
+    fn log_tail_stand_once_at_the_end_of_the_log() {
         let (_owner, fold) = fold();
-        let words = |text: &str| Frame::LastWords { lines: vec!["thread panicked".into(), text.into()] };
+        let words = |text: &str| Frame::LogTail { lines: vec!["thread panicked".into(), text.into()] };
         fold.apply(words("out of luck"));
         fold.apply(words("out of luck"));
         assert_eq!(lines(&fold), ["first", "thread panicked", "out of luck"]);

@@ -9,9 +9,9 @@ use send_wrapper::SendWrapper;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, WebSocket};
+use wire::Frame;
 
 use super::{Connection, Fold};
-use crate::api::Frame;
 use crate::base::at;
 
 /// First and longest wait between two tries, in milliseconds.

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod keep;
+mod loading;
 mod message;
 mod settings;
 #[cfg(feature = "hydrate")]
@@ -11,9 +12,10 @@ mod target;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use wire::{ChatStatus, ChatTarget};
 
-use crate::api::{BoardError, ChatStatus, ChatTarget};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::title::PageTitle;
 use crate::i18n::words;
@@ -30,7 +32,7 @@ struct Start {
     templates: Vec<String>,
 }
 
-async fn start(wanted: Option<String>) -> Result<Start, BoardError> {
+async fn start(wanted: Option<String>) -> Result<Start, CallError> {
     Ok(Start {
         targets: calls::chat_targets(wanted).await?,
         status: calls::chat_status().await?,

@@ -1,18 +1,20 @@
 //! `/datasets/:name`: rows of a data set, what they are encoded to, how long they are, and which cannot be used.
 
+mod asked;
 mod check;
 mod encoding;
 mod histogram;
 mod look;
 mod rows;
+mod speaker;
 mod tokens;
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use leptos_router::location::Url;
+use wire::{BoardError, DatasetEntry, DatasetPlace, Preview};
 
-use crate::api::{BoardError, Check, DatasetEntry, DatasetPlace, EncodedRow, LengthHistogram, Preview};
-use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;
@@ -21,75 +23,12 @@ use crate::format;
 use crate::i18n::words;
 use crate::pages::datasets::kind_text;
 use crate::pages::not_found::NotFoundPage;
+use asked::Asked;
 use check::CheckCard;
-use encoding::{EncodingForm, Offer};
+use encoding::EncodingForm;
 use histogram::HistogramCard;
 use look::Look;
 use rows::{Pager, RowList};
-
-/// An answer of the board that is not there before a row is chosen.
-type Encoded = Resource<Option<Result<EncodedRow, BoardError>>>;
-
-/// What the page asks the server for, each by itself.
-#[derive(Clone, Copy)]
-struct Asked {
-    offer: Resource<Result<Offer, BoardError>>,
-    preview: Resource<Result<Preview, BoardError>>,
-    encoded: Encoded,
-    lengths: Resource<Result<LengthHistogram, BoardError>>,
-    check: Resource<Result<Check, BoardError>>,
-}
-
-impl Asked {
-    fn new(look: Memo<Look>) -> Asked {
-        let offer = Resource::new(|| (), |()| async { calls::choices().await.map(Offer::new) });
-        let name = move || look.with(|look| look.name.clone());
-        let encoded = move |(name, row, settings): (String, Option<u64>, look::Settings)| async move {
-            let encoding = match offer.await {
-                Ok(offer) => offer.encoding(&settings),
-                Err(error) => return row.map(|_| Err(error)),
-            };
-            match row {
-                Some(row) => Some(calls::dataset_encode(name, row, encoding).await),
-                None => None,
-            }
-        };
-        Asked {
-            offer,
-            preview: Resource::new(
-                move || look.with(|look| (look.name.clone(), look.first)),
-                |(name, first)| calls::dataset_preview(name, first),
-            ),
-            encoded: Resource::new(
-                move || look.with(|look| (look.name.clone(), look.row, look.settings.clone())),
-                encoded,
-            ),
-            lengths: Resource::new(
-                move || (name(), look.with(|look| look.settings.clone())),
-                move |(name, settings)| async move {
-                    let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_lengths(name, encoding).await
-                },
-            ),
-            check: Resource::new(
-                move || (name(), look.with(|look| look.settings.clone())),
-                move |(name, settings)| async move {
-                    let encoding = offer.await?.encoding(&settings);
-                    calls::dataset_check(name, encoding).await
-                },
-            ),
-        }
-    }
-
-    /// Asks for everything again.
-    fn again(self) {
-        self.offer.refetch();
-        self.preview.refetch();
-        self.encoded.refetch();
-        self.lengths.refetch();
-        self.check.refetch();
-    }
-}
 
 #[component]
 pub fn DatasetPage() -> AnyView {
@@ -104,7 +43,7 @@ pub fn DatasetPage() -> AnyView {
             {move || Suspend::new(async move {
                 match asked.preview.await {
                     Ok(preview) => view! { <DatasetView preview look asked/> }.into_any(),
-                    Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
+                    Err(CallError(BoardError::NotFound(_))) => view! { <NotFoundPage/> }.into_any(),
                     Err(error) => view! { <Unreadable look asked error/> }.into_any(),
                 }
             })}
@@ -121,7 +60,7 @@ fn Crumbs() -> impl IntoView {
 
 /// A data set that cannot be opened: its entry is wrong, or its data are elsewhere.
 #[component]
-fn Unreadable(look: Memo<Look>, asked: Asked, error: BoardError) -> AnyView {
+fn Unreadable(look: Memo<Look>, asked: Asked, error: CallError) -> AnyView {
     let name = look.get_untracked().name;
     view! {
         <PageTitle text=name.clone()/>

@@ -4,8 +4,8 @@ mod upload;
 
 use leptos::prelude::*;
 use leptos_router::location::Url;
+use wire::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 
-use crate::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 use crate::calls;
 use crate::components::failure::{BoardFailure, Failure};
 use crate::components::link::A;

@@ -6,9 +6,10 @@ use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::hooks::use_query_map;
+use wire::{ALPACA_COLUMNS, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 
-use crate::api::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, BoardFailure, Failure};
 use crate::components::link::A;
@@ -55,7 +56,7 @@ fn Entry(form: EntryForm) -> AnyView {
     let (busy, error) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let navigate = navigate();
     let original = StoredValue::new(original);
-    let send = move |call: std::pin::Pin<Box<dyn Future<Output = Result<(), BoardError>>>>, then: String| {
+    let send = move |call: std::pin::Pin<Box<dyn Future<Output = Result<(), CallError>>>>, then: String| {
         busy.set(true);
         error.set(None);
         spawn_local(async move {
@@ -73,8 +74,6 @@ fn Entry(form: EntryForm) -> AnyView {
         let page = address(draft.name.trim());
         send(Box::pin(calls::save_dataset(original.get_value(), draft)), page);
     };
-    let is_alpaca = Signal::derive(move || draft.with(|draft| draft.formatting == "alpaca"));
-    let never = Signal::stored(false);
     view! {
         <PageTitle text=title.clone()/>
         <nav class="crumbs" aria-label=w.nav_crumbs>
@@ -93,40 +92,7 @@ fn Entry(form: EntryForm) -> AnyView {
                 <Field label=w.entry_folder key="folder" value=Part::Folder draft/>
                 <Field label=w.entry_samples key="num_samples" value=Part::Samples draft/>
             </div>
-            <label class="field">
-                <span class="field-label">{w.data_format}</span>
-                <select
-                    data-test="entry-formatting"
-                    on:change:target=move |event| draft.update(|draft| draft.formatting = event.target().value())
-                >
-                    {["alpaca", "sharegpt", "openai"].map(|name| view! {
-                        <option value=name selected=move || draft.with(|draft| draft.formatting == name)>{name}</option>
-                    }).collect_view()}
-                </select>
-            </label>
-            <label class="check entry-ranking">
-                <input
-                    type="checkbox"
-                    data-test="entry-ranking"
-                    checked=draft.get_untracked().ranking
-                    prop:checked=move || draft.with(|draft| draft.ranking)
-                    on:change:target=move |event| draft.update(|draft| draft.ranking = event.target().checked())
-                />
-                {w.entry_ranking}
-            </label>
-            <fieldset>
-                <legend>{w.entry_columns}</legend>
-                <p class="muted">{w.entry_columns_help}</p>
-                <div class="entry-names">
-                    <Names keys=&ALPACA_COLUMNS of=columns draft hidden=Signal::derive(move || !is_alpaca.get())/>
-                    <Names keys=&MESSAGE_COLUMNS of=columns draft hidden=is_alpaca/>
-                    <Names keys=&SHARED_COLUMNS of=columns draft hidden=never/>
-                </div>
-            </fieldset>
-            <fieldset hidden=is_alpaca>
-                <legend>{w.entry_tags}</legend>
-                <div class="entry-names"><Names keys=&TAGS of=tags draft hidden=never/></div>
-            </fieldset>
+            <Layout draft/>
             {move || error.get().map(|text| view! { <Failure text/> })}
             <div class="data-buttons">
                 <button type="submit" class="button primary" data-test="entry-save" disabled=move || busy.get()>
@@ -140,6 +106,51 @@ fn Entry(form: EntryForm) -> AnyView {
             </div>
             <noscript><p class="muted">{w.entry_script}</p></noscript>
         </form>
+    }
+    .into_any()
+}
+
+/// How rows are laid out, and what their columns and the fields of their messages are called.
+#[component]
+fn Layout(draft: RwSignal<EntryDraft>) -> AnyView {
+    let w = words();
+    let is_alpaca = Signal::derive(move || draft.with(|draft| draft.formatting == "alpaca"));
+    let never = Signal::stored(false);
+    view! {
+        <label class="field">
+            <span class="field-label">{w.data_format}</span>
+            <select
+                data-test="entry-formatting"
+                on:change:target=move |event| draft.update(|draft| draft.formatting = event.target().value())
+            >
+                {["alpaca", "sharegpt", "openai"].map(|name| view! {
+                    <option value=name selected=move || draft.with(|draft| draft.formatting == name)>{name}</option>
+                }).collect_view()}
+            </select>
+        </label>
+        <label class="check entry-ranking">
+            <input
+                type="checkbox"
+                data-test="entry-ranking"
+                checked=draft.get_untracked().ranking
+                prop:checked=move || draft.with(|draft| draft.ranking)
+                on:change:target=move |event| draft.update(|draft| draft.ranking = event.target().checked())
+            />
+            {w.entry_ranking}
+        </label>
+        <fieldset>
+            <legend>{w.entry_columns}</legend>
+            <p class="muted">{w.entry_columns_help}</p>
+            <div class="entry-names">
+                <Names keys=&ALPACA_COLUMNS of=columns draft hidden=Signal::derive(move || !is_alpaca.get())/>
+                <Names keys=&MESSAGE_COLUMNS of=columns draft hidden=is_alpaca/>
+                <Names keys=&SHARED_COLUMNS of=columns draft hidden=never/>
+            </div>
+        </fieldset>
+        <fieldset hidden=is_alpaca>
+            <legend>{w.entry_tags}</legend>
+            <div class="entry-names"><Names keys=&TAGS of=tags draft hidden=never/></div>
+        </fieldset>
     }
     .into_any()
 }

@@ -1,9 +1,11 @@
 //! `/new`: the form of a new run, drawn from the recipe's argument table; `?clone=ID` starts from a run, `?dataset=NAME`
 //! with a dataset ticked.
 
+mod asked;
 mod datasets;
 mod draft;
 mod field;
+mod first;
 mod form;
 mod further;
 mod group;
@@ -11,13 +13,15 @@ mod launch;
 mod load;
 mod pickers;
 mod preview;
+mod read;
 mod start;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use wire::{FormChoices, RunDetail};
 
-use crate::api::{BoardError, FormChoices, RunDetail};
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::title::PageTitle;
 use crate::i18n::{fill, words};
@@ -36,7 +40,7 @@ struct Start {
     original: Option<RunDetail>,
 }
 
-async fn start(clone: Option<String>) -> Result<Start, BoardError> {
+async fn start(clone: Option<String>) -> Result<Start, CallError> {
     let original = match clone {
         Some(id) => Some(calls::run(id).await?),
         None => None,

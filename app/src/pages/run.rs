@@ -10,9 +10,10 @@ mod progress;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use recipe::RunState;
+use wire::{BoardError, RunDetail, RunSummary};
 
-use crate::api::{BoardError, RunDetail, RunSummary};
 use crate::calls;
+use crate::calls::CallError;
 use crate::chart::LineChart;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
@@ -38,7 +39,7 @@ pub fn RunPage() -> AnyView {
             {move || Suspend::new(async move {
                 match detail.await {
                     Ok(detail) => view! { <RunView detail/> }.into_any(),
-                    Err(BoardError::NotFound(_)) => view! { <NotFoundPage/> }.into_any(),
+                    Err(CallError(BoardError::NotFound(_))) => view! { <NotFoundPage/> }.into_any(),
                     Err(error) => view! { <div class="page"><BoardFailure error retry=move |()| detail.refetch()/></div> }.into_any(),
                 }
             })}

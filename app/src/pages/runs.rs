@@ -8,8 +8,8 @@ mod row;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use recipe::RunState;
+use wire::RunFilter;
 
-use crate::api::RunFilter;
 use crate::components::failure::BoardFailure;
 use crate::components::icon::{Icon, IconName};
 use crate::components::link::A;

@@ -2,7 +2,8 @@
 
 mod sampling;
 
-pub use sampling::{Sampler, Sampling};
+pub use recipe::Sampling;
+pub use sampling::Sampler;
 
 use std::ops::ControlFlow;
 

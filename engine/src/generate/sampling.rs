@@ -3,38 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use recipe::Sampling;
+
 use crate::rng::Rng;
-
-/// How tokens are chosen. Names and defaults are LLaMA-Factory's generating arguments.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampling {
-    /// Off: always the likeliest token.
-    pub do_sample: bool,
-    pub temperature: f64,
-    /// Keep the likeliest tokens that together reach this probability.
-    pub top_p: f64,
-    /// Keep the so many likeliest tokens; 0 keeps all.
-    pub top_k: usize,
-    pub max_new_tokens: usize,
-    /// Above 1, tokens that occurred before become less likely (Keskar et al. 2019).
-    pub repetition_penalty: f64,
-    /// None draws a seed from the clock.
-    pub seed: Option<u64>,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Sampling {
-            do_sample: true,
-            temperature: 0.95,
-            top_p: 0.7,
-            top_k: 50,
-            max_new_tokens: 1024,
-            repetition_penalty: 1.0,
-            seed: None,
-        }
-    }
-}
 
 /// Draws the tokens of one answer.
 pub struct Sampler {

@@ -31,7 +31,7 @@ use resume::Start;
 
 pub use evaluate::Evaluation;
 pub use plan::Plan;
-pub use resume::can_resume;
+pub use resume::{can_resume, checkpoints};
 
 /// Where events go. A worker appends them to its run's file, a terminal draws a progress bar.
 pub type Sink<'a> = &'a mut dyn FnMut(EventBody);

@@ -1,10 +1,9 @@
 //! What the form of a new run offers.
 
-use app::api::{DatasetEntry, FormChoices, ModelChoice};
 use recipe::{RunState, registry};
+use wire::{DatasetEntry, FormChoices, ModelChoice};
 
-use super::models;
-use crate::{config::Folders, store::RunRow, worker::OUTPUT_DIR};
+use crate::{config::Folders, models, store::RunRow, worker::OUTPUT_DIR};
 
 pub fn choices(folders: &Folders, datasets: Vec<DatasetEntry>, runs: &[RunRow]) -> FormChoices {
     let present = models::scan(&folders.models_dir);

@@ -8,17 +8,12 @@ use engine::text::{
 };
 use recipe::{Kind, Problem, Recipe, Sentence, sentence};
 
-use super::{
-    datasets,
-    models::{self, Named},
-};
 use crate::{
     config::Folders,
-    security::{
-        paths::{self, PathError},
-        random_word,
-    },
-    store::{self, NewRun},
+    datasets::files,
+    models::{self, Named},
+    security::paths::{self, PathError},
+    store::NewRun,
 };
 
 /// Data sets of a list that are told to be wrong.
@@ -66,19 +61,6 @@ impl Prepared {
 fn model_name(recipe: &Recipe) -> String {
     let path = Path::new(recipe.model_name_or_path.trim());
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Letters and digits of a time in milliseconds and four random ones: short, fit for URLs, and in
-/// alphabetical order of time.
-pub fn new_id() -> Result<String, getrandom::Error> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut time = store::now();
-    let mut letters = [b'0'; 9];
-    for letter in letters.iter_mut().rev() {
-        *letter = DIGITS[(time % 32) as usize];
-        time /= 32;
-    }
-    Ok(format!("{}-{}", String::from_utf8_lossy(&letters), random_word(4)?))
 }
 
 /// Reads and checks a recipe whose results shall go to `output`.
@@ -153,7 +135,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
         Err(e) => return problems.push(Problem::of("dataset", Sentence::english(e.to_string()))),
     };
     let usable = |name: &str| {
-        let (info, _) = datasets::find(&catalog, dir, name)?;
+        let (info, _) = files::find(&catalog, dir, name)?;
         let unfit = info.check_kind(recipe.stage.into());
         unfit.map_err(|why| format!("{}: \"{name}\" {why}", catalog.path().display()))
     };
@@ -237,33 +219,18 @@ fn explain(key: &str, error: &PathError) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    struct Place {
-        dir: tempfile::TempDir,
-        folders: Folders,
-    }
+    use crate::place::Place;
 
     fn place() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        let folders = Folders {
-            models_dir: root.join("models"),
-            data_dir: root.join("data"),
-            runs_dir: root.join("runs"),
-        };
-        fs::create_dir_all(folders.models_dir.join("wick")).unwrap();
-        fs::create_dir_all(&folders.data_dir).unwrap();
-        fs::create_dir_all(&folders.runs_dir).unwrap();
-        fs::create_dir_all(folders.models_dir.join("empty")).unwrap();
-        fs::write(folders.models_dir.join("wick/config.json"), "{}").unwrap();
-        fs::write(folders.data_dir.join("demo.json"), "[]").unwrap();
+        let place = Place::new();
+        place.write("models/wick/config.json", "{}");
+        std::fs::create_dir(place.folders.models_dir.join("empty")).unwrap();
+        place.write("data/demo.json", "[]");
         let info = r#"{"demo": {"file_name": "demo.json"}, "pairs": {"file_name": "demo.json", "ranking": true}, "away": {"file_name": "../../etc/passwd"}}"#;
-        fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
-        fs::write(root.join("secret"), "").unwrap();
-        Place { dir, folders }
+        place.write("data/dataset_info.json", info);
+        place.write("secret", "");
+        place
     }
 
     fn yaml(model: &str, more: &str) -> String {
@@ -308,7 +275,7 @@ mod tests {
     #[test]
     fn nothing_outside_the_folders_can_be_named() {
         let place = place();
-        let secret = place.dir.path().join("secret").display().to_string();
+        let secret = place.root().join("secret").display().to_string();
         let cases = [
             ("model_name_or_path", yaml("../secret", "dataset: demo\n")),
             ("model_name_or_path", yaml(&secret, "dataset: demo\n")),
@@ -350,18 +317,9 @@ mod tests {
         assert_eq!(worker.tokenized_path, Some(encoded));
         // What is here goes before what is elsewhere.
         let here = place.folders.models_dir.join("Owner/Model-1.5B");
-        fs::create_dir_all(&here).unwrap();
-        fs::write(here.join("config.json"), "{}").unwrap();
+        place.write("models/Owner/Model-1.5B/config.json", "{}");
         let prepared = prepare(&place, &text).map_err(|p| format!("{p:?}")).unwrap();
         let worker = prepared.as_worked();
         assert_eq!(worker.model_name_or_path, here.display().to_string());
-    }
-
-    #[test]
-    fn ids_sort_by_time() {
-        let first = new_id().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        let second = new_id().unwrap();
-        assert!(first < second && first.len() == 14, "{first} {second}");
     }
 }

@@ -1,13 +1,12 @@
-//! A run's log: what its event file tells, a line each.
+//! The newest events of a run, from its event file.
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
 };
 
-use app::live::LogLine;
-use recipe::{Event, Lang};
+use recipe::Event;
 
 /// Bytes at the end of the file that a page's first lines are taken from.
 const TAIL: u64 = 192 << 10;
@@ -30,34 +29,12 @@ pub fn newest(path: &Path) -> io::Result<Vec<Event>> {
     Ok(events.split_off(before))
 }
 
-/// Writes the whole log as text.
-///
-/// # Errors
-/// The file cannot be read, or nobody takes what is written.
-pub fn write(path: &Path, lang: Lang, out: &mut dyn Write) -> io::Result<()> {
-    /// An event is far shorter; a line that is not one is not kept in memory.
-    const LONGEST_LINE: u64 = 1 << 20;
-    let mut file = BufReader::new(File::open(path)?);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        let event = serde_json::from_slice::<Event>(&line).ok();
-        if let Some(line) = event.and_then(|event| LogLine::of(&event, lang)) {
-            writeln!(out, "{}", line.to_text())?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]
-    fn lines_are_told_from_the_events_that_can_be_read() {
+    fn the_newest_events_that_can_be_read_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         let event = |seq: u64| {
@@ -69,10 +46,5 @@ mod tests {
         let newest = newest(&path).unwrap();
         assert_eq!(newest.last().unwrap().seq, 4000);
         assert_eq!(newest.len(), NEWEST);
-        let mut whole = Vec::new();
-        write(&path, Lang::En, &mut whole).unwrap();
-        let whole = String::from_utf8(whole).unwrap();
-        assert_eq!(whole.lines().count(), 4000);
-        assert!(whole.starts_with("1970-01-01T00:00:00Z line 1\n"));
     }
 }

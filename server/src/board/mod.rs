@@ -1,30 +1,25 @@
-//! What the pages ask of the server: [`app::api::Board`] over pool, store, folders and chat.
+//! What the pages ask of the server: [`BoardApi`] over pool, store, folders and chat.
 
 mod choices;
-pub(crate) mod datasets;
 mod launch;
-pub(crate) mod log;
-pub(crate) mod memory;
-pub(crate) mod models;
-pub(crate) mod remarks;
+mod log;
 mod targets;
 
 use std::sync::Arc;
 
-use app::{
-    api::{
-        Board, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
-        RunId, RunSummary,
-    },
-    prefs::Preferences,
+use recipe::{Lang, Problem, Recipe};
+use wire::{
+    BoardApi, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
+    RunId, RunSummary,
 };
-use recipe::{Problem, Recipe};
 
 use crate::{
     chat::Chat,
+    clock,
     config::Folders,
     datasets::Datasets,
-    pool::{Pool, PoolError},
+    pool::Pool,
+    random,
     store::{RunRow, StoreError},
     worker::{EVENTS_FILE, OUTPUT_DIR},
 };
@@ -62,15 +57,15 @@ impl ServerBoard {
 
     async fn detail(&self, id: &str) -> Result<RunDetail, BoardError> {
         let store = self.pool.store();
-        let run = store.run(id).await.map_err(of_store)?;
+        let run = store.run(id).await?;
         let events = self.pool.run_dir(id).join(EVENTS_FILE);
         let log = match Self::blocking(move || log::newest(&events)).await? {
             Ok(events) if !events.is_empty() => events,
             // The file is gone, or nothing was told yet; what the store has taken in is still there.
-            _ => store.log(id, FIRST_LOG).await.map_err(of_store)?,
+            _ => store.log(id, FIRST_LOG).await?,
         };
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
-        let mut checkpoints = store.checkpoints(id).await.map_err(of_store)?;
+        let mut checkpoints = store.checkpoints(id).await?;
         // `save_total_limit`, or someone on this machine, may have removed some.
         checkpoints.retain(|checkpoint| output.join(&checkpoint.path).is_dir());
         let recipe = Recipe::parse_yaml(&run.recipe, &[]);
@@ -80,11 +75,11 @@ impl ServerBoard {
             trainable_params: run.trainable_params,
             total_params: run.total_params,
             num_examples: run.num_examples,
-            points: store.curve(id, FIRST_PAINT).await.map_err(of_store)?,
-            evals: store.evals(id).await.map_err(of_store)?,
+            points: store.curve(id, FIRST_PAINT).await?,
+            evals: store.evals(id).await?,
             checkpoints,
             log,
-            last_words: self.pool.last_words(id, run.state),
+            log_tail: self.pool.log_tail(id, run.state),
             save_total_limit: recipe.ok().and_then(|recipe| recipe.save_total_limit),
             last_seq: run.last_seq,
             recipe: run.recipe,
@@ -94,7 +89,7 @@ impl ServerBoard {
     async fn run_if_any(&self, id: &str) -> Result<Option<RunRow>, BoardError> {
         match self.pool.store().run(id).await {
             Err(StoreError::NoRun(_)) => Ok(None),
-            run => run.map(Some).map_err(of_store),
+            run => Ok(Some(run?)),
         }
     }
 
@@ -103,10 +98,9 @@ impl ServerBoard {
         tokio::task::spawn_blocking(work).await.map_err(|e| BoardError::Internal(e.to_string()))
     }
 
-    async fn prepare(&self, id: &str, yaml: String) -> Result<launch::Prepared, BoardError> {
+    async fn prepare(&self, id: &str, yaml: String, lang: Lang) -> Result<launch::Prepared, BoardError> {
         let folders = self.folders.clone();
         let output = self.pool.run_dir(id).join(OUTPUT_DIR);
-        let lang = Preferences::current().lang;
         let prepared = Self::blocking(move || launch::prepare(&yaml, &output, &folders)).await?;
         prepared.map_err(|problems| {
             BoardError::Invalid(problems.into_iter().map(|problem| field_problem(problem, lang)).collect())
@@ -115,7 +109,7 @@ impl ServerBoard {
 }
 
 #[async_trait::async_trait]
-impl Board for ServerBoard {
+impl BoardApi for ServerBoard {
     async fn runs(
         &self,
         filter: RunFilter,
@@ -123,32 +117,31 @@ impl Board for ServerBoard {
         count: Option<u64>,
     ) -> Result<Vec<RunSummary>, BoardError> {
         let count = count.unwrap_or(LISTED).min(LISTED);
-        let runs = self.pool.store().runs(&filter, from, count).await.map_err(of_store)?;
+        let runs = self.pool.store().runs(&filter, from, count).await?;
         Ok(runs.iter().map(|run| run.summary()).collect())
     }
 
     async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError> {
-        self.pool.store().count_runs(&filter).await.map_err(of_store)
+        Ok(self.pool.store().count_runs(&filter).await?)
     }
 
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
         self.detail(id).await
     }
 
-    async fn launch(&self, name: String, yaml: String) -> Result<RunId, BoardError> {
-        let id = launch::new_id().map_err(|e| BoardError::Internal(e.to_string()))?;
-        let prepared = self.prepare(&id, yaml).await?;
+    async fn launch(&self, name: String, yaml: String, lang: Lang) -> Result<RunId, BoardError> {
+        let id = random::id(clock::now()).map_err(|e| BoardError::Internal(e.to_string()))?;
+        let prepared = self.prepare(&id, yaml, lang).await?;
         let name = clean_name(&name).unwrap_or_else(|| prepared.default_name());
         let run = prepared.run(id.clone(), name);
-        self.pool.enqueue(&run, &prepared.for_worker()).await.map_err(of_pool)?;
+        self.pool.enqueue(&run, &prepared.for_worker()).await?;
         tracing::info!("run {id} is launched: {} of {} on {}", run.method, run.model, run.dataset);
         Ok(id)
     }
 
-    async fn check(&self, yaml: String) -> Result<Findings, BoardError> {
-        match self.prepare("new", yaml).await {
+    async fn check(&self, yaml: String, lang: Lang) -> Result<Findings, BoardError> {
+        match self.prepare("new", yaml, lang).await {
             Ok(prepared) => {
-                let lang = Preferences::current().lang;
                 let examined = self.datasets.examine(&prepared.recipe, prepared.as_worked()).await;
                 let told =
                     |found: Vec<Problem>| found.into_iter().map(|found| field_problem(found, lang)).collect();
@@ -165,36 +158,36 @@ impl Board for ServerBoard {
     }
 
     async fn stop(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.stop(id).await.map_err(of_pool)
+        Ok(self.pool.stop(id).await?)
     }
 
     async fn cancel(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.cancel(id).await.map_err(of_pool)
+        Ok(self.pool.cancel(id).await?)
     }
 
     async fn resume(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.resume(id).await.map_err(of_pool)
+        Ok(self.pool.resume(id).await?)
     }
 
     async fn delete(&self, id: &str) -> Result<(), BoardError> {
-        self.pool.delete(id).await.map_err(of_pool)?;
+        self.pool.delete(id).await?;
         self.chat.unload_run(id);
         Ok(())
     }
 
     async fn rename(&self, id: &str, name: String) -> Result<(), BoardError> {
         let name = clean_name(&name).ok_or_else(|| BoardError::Malformed("a run needs a name".to_owned()))?;
-        self.pool.rename(id, &name).await.map_err(of_pool)
+        Ok(self.pool.rename(id, &name).await?)
     }
 
     async fn choices(&self) -> Result<FormChoices, BoardError> {
-        let runs = self.pool.store().tuned_runs(OFFERED).await.map_err(of_store)?;
+        let runs = self.pool.store().tuned_runs(OFFERED).await?;
         let (folders, datasets) = (self.folders.clone(), self.datasets.choices().await?);
         Self::blocking(move || choices::choices(&folders, datasets, &runs)).await
     }
 
     async fn chat_targets(&self, wanted: Option<String>) -> Result<Vec<ChatTarget>, BoardError> {
-        let mut runs = self.pool.store().runs_with_results(OFFERED).await.map_err(of_store)?;
+        let mut runs = self.pool.store().runs_with_results(OFFERED).await?;
         let wanted = wanted.as_deref().and_then(targets::run_of);
         if let Some(id) = wanted.filter(|id| !runs.iter().any(|run| run.id == *id)) {
             runs.extend(self.run_if_any(id).await?);
@@ -225,7 +218,7 @@ impl Board for ServerBoard {
     }
 }
 
-fn field_problem(problem: Problem, lang: recipe::Lang) -> FieldProblem {
+fn field_problem(problem: Problem, lang: Lang) -> FieldProblem {
     FieldProblem { message: problem.text(lang).to_owned(), key: problem.key }
 }
 
@@ -234,26 +227,4 @@ fn clean_name(name: &str) -> Option<String> {
     let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn of_store(error: StoreError) -> BoardError {
-    match error {
-        StoreError::NoRun(id) => BoardError::NotFound(id),
-        StoreError::Transition { .. } => BoardError::Refused(error.to_string()),
-        other => {
-            tracing::error!("{other}");
-            BoardError::Internal(other.to_string())
-        }
-    }
-}
-
-fn of_pool(error: PoolError) -> BoardError {
-    match error {
-        PoolError::Store(error) => of_store(error),
-        PoolError::Refused(why) => BoardError::Refused(why),
-        other => {
-            tracing::error!("{other}");
-            BoardError::Internal(other.to_string())
-        }
-    }
 }

@@ -1,14 +1,15 @@
 //! What a chat can be held with.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use app::api::ChatTarget;
+use engine::adapter::is_adapter;
 use recipe::Recipe;
+use wire::ChatTarget;
 
-use super::models::{self, Named};
 use crate::{
     chat::{Source, Weights},
     config::Folders,
+    models::{self, Named},
     security::paths,
     store::RunRow,
     worker::{OUTPUT_DIR, RECIPE_FILE, problems_text},
@@ -81,22 +82,11 @@ fn holds_model(folder: &Path) -> bool {
     is_adapter(folder) || folder.join("config.json").is_file()
 }
 
-fn is_adapter(folder: &Path) -> bool {
-    folder.join("adapter_config.json").is_file()
-}
-
-/// `checkpoint-STEP` folders, latest first.
-fn checkpoints(output: &Path) -> Vec<String> {
-    let entries = fs::read_dir(output).into_iter().flatten().flatten();
-    let mut found: Vec<(u64, String)> = entries
-        .filter(|entry| holds_model(&entry.path()))
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            Some((name.strip_prefix("checkpoint-")?.parse().ok()?, name))
-        })
-        .collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found.into_iter().map(|(_, name)| name).collect()
+/// Names of the `checkpoint-STEP` folders that hold weights, latest first.
+fn checkpoints(output: &Path) -> impl Iterator<Item = String> {
+    let whole =
+        engine::train::checkpoints(output).into_iter().rev().filter(|(_, folder)| holds_model(folder));
+    whole.filter_map(|(_, folder)| Some(folder.file_name()?.to_str()?.to_owned()))
 }
 
 /// Where the weights of a target are; a sentence where they are not. `run` is the one of [`run_of`].
@@ -176,6 +166,7 @@ fn base(run_dir: &Path, folders: &Folders) -> Result<Weights, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::Place;
 
     #[test]
     fn ids_name_models_and_run_folders() {
@@ -190,17 +181,12 @@ mod tests {
 
     #[test]
     fn only_listed_targets_can_be_loaded() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        let folder = |name: &str| root.join(name);
-        let folders =
-            Folders { models_dir: folder("models"), data_dir: folder("data"), runs_dir: folder("runs") };
-        fs::create_dir_all(folder("models/wick")).unwrap();
-        fs::create_dir_all(folder("secret")).unwrap();
-        fs::write(folder("models/wick/config.json"), "{}").unwrap();
-        fs::write(folder("secret/config.json"), "{}").unwrap();
-        let source = |id: &str| source(id, None, &folders, None);
-        assert_eq!(source("model:wick").unwrap().weights.model, folder("models/wick"));
+        let place = Place::new();
+        place.write("models/wick/config.json", "{}");
+        place.write("secret/config.json", "{}");
+        let folders = &place.folders;
+        let source = |id: &str| source(id, None, folders, None);
+        assert_eq!(source("model:wick").unwrap().weights.model, folders.models_dir.join("wick"));
         let hub = source("hub:owner/name").unwrap();
         assert_eq!((hub.label.as_str(), hub.weights.model), ("owner/name", "owner/name".into()));
         for id in ["hub:wick/x/y", "hub:../secret", "hub:/etc/passwd", "hub:models/gone", "hub:"] {

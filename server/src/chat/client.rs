@@ -5,16 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::{
-    api::{ChatDelta, ChatRequest},
-    sse::Reader,
-};
 use axum::body::Body;
 use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
 use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use wire::{ChatDelta, ChatRequest, sse::Reader};
 
 use super::{
     openai::{CONTEXT_FULL, Chunk, Completions, Failure},

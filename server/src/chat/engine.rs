@@ -2,11 +2,11 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use app::api::{ChatMessage, Sampling};
 use engine::{
     chat::{ChatModel, ChatSource},
     hub::{Progress, paced},
 };
+use wire::{ChatMessage, Sampling};
 
 use super::{Answer, DOWNLOADING, Model, Unanswered};
 
@@ -33,14 +33,7 @@ impl Model for ChatModel {
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Answer, Unanswered> {
-        let messages: Vec<_> = messages
-            .iter()
-            .map(|ChatMessage { role, content }| engine::chat::ChatMessage {
-                role: role.clone(),
-                content: content.clone(),
-            })
-            .collect();
-        let answer = ChatModel::answer(self, &messages, &engine_sampling(sampling), on_text);
+        let answer = ChatModel::answer(self, messages, sampling, on_text);
         let answer = answer.map_err(|error| Unanswered {
             message: error.to_string(),
             is_full: matches!(error, engine::Error::Context { .. }),
@@ -52,10 +45,4 @@ impl Model for ChatModel {
             context: self.context() as u64,
         })
     }
-}
-
-fn engine_sampling(sampling: &Sampling) -> engine::chat::Sampling {
-    let Sampling { do_sample, temperature, top_p, top_k, max_new_tokens, repetition_penalty, seed } =
-        *sampling;
-    engine::chat::Sampling { do_sample, temperature, top_p, top_k, max_new_tokens, repetition_penalty, seed }
 }

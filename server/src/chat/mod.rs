@@ -23,18 +23,18 @@ use std::{
     time::Duration,
 };
 
-use app::api::{ChatDelta, ChatRequest, ChatStatus, RunId};
 use futures_util::Stream;
-use recipe::HubTokens;
+use recipe::{HubTokens, shortened};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStderr, Command},
     task::AbortHandle,
 };
+use wire::{ChatDelta, ChatRequest, ChatStatus, RunId};
 
 use crate::{
-    pool::{WorkerCommand, end_before_server},
-    security::random_word,
+    command::{WorkerCommand, end_before_server},
+    random,
 };
 
 /// Begins the lines in which a model's process says how far a download is.
@@ -90,9 +90,9 @@ struct State {
     /// The process is there and does not answer.
     is_still: bool,
     /// The task that holds the process; ending it ends the process.
-    keeper: Option<AbortHandle>,
-    /// Counts loads and unloads, so that a keeper knows whether it still speaks for the current one.
-    turn: u64,
+    watcher: Option<AbortHandle>,
+    /// Counts loads and unloads, so that a watcher knows whether it still speaks for the current one.
+    generation: u64,
 }
 
 impl Chat {
@@ -137,8 +137,8 @@ impl Chat {
         state.status = ChatStatus::Loading { target: source.target.clone(), progress: None };
         state.source = Some(source);
         state.socket = Some(socket.clone());
-        let keeper = tokio::spawn(keep(self.clone(), child, socket, state.turn));
-        state.keeper = Some(keeper.abort_handle());
+        let watcher = tokio::spawn(watch(self.clone(), child, socket, state.generation));
+        state.watcher = Some(watcher.abort_handle());
         Ok(())
     }
 
@@ -190,44 +190,44 @@ impl Chat {
         &self,
         request: &ChatRequest,
     ) -> Result<impl Stream<Item = ChatDelta> + use<>, ChatError> {
-        let (socket, turn) = {
+        let (socket, generation) = {
             let state = self.lock();
             match (&state.status, &state.socket) {
                 (ChatStatus::Ready { .. }, _) if state.is_still => return Err(ChatError::Still),
-                (ChatStatus::Ready { .. }, Some(socket)) => (socket.clone(), state.turn),
+                (ChatStatus::Ready { .. }, Some(socket)) => (socket.clone(), state.generation),
                 (ChatStatus::Loading { .. }, _) => return Err(ChatError::Loading),
                 _ => return Err(ChatError::Unloaded),
             }
         };
         let answer = client::answer(&socket.socket(), request).await;
         if matches!(answer, Err(ChatError::Still)) {
-            self.note_still(turn, true);
+            self.note_still(generation, true);
         }
         answer
     }
 
-    /// Notes whether the process stands still, if `turn` is still the current one.
-    fn note_still(&self, turn: u64, is_still: bool) {
+    /// Notes whether the process stands still, if `generation` is still the current one.
+    fn note_still(&self, generation: u64, is_still: bool) {
         let mut state = self.lock();
-        if state.turn == turn {
+        if state.generation == generation {
             state.is_still = is_still;
         }
     }
 
     /// Notes how far the download of the model that is loading is.
-    fn downloading(&self, turn: u64, how_far: &str) {
+    fn downloading(&self, generation: u64, how_far: &str) {
         let mut state = self.lock();
-        if state.turn == turn
+        if state.generation == generation
             && let ChatStatus::Loading { progress, .. } = &mut state.status
         {
             *progress = Some(how_far.to_owned());
         }
     }
 
-    /// Changes the status, if `turn` is still the current one.
-    fn settle(&self, turn: u64, change: impl FnOnce(&Source) -> ChatStatus) {
+    /// Changes the status, if `generation` is still the current one.
+    fn settle(&self, generation: u64, change: impl FnOnce(&Source) -> ChatStatus) {
         let mut state = self.lock();
-        if state.turn != turn {
+        if state.generation != generation {
             return;
         }
         if let Some(source) = &state.source {
@@ -238,18 +238,18 @@ impl Chat {
 
 impl State {
     fn clear(&mut self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.abort();
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
         }
-        *self = State { turn: self.turn + 1, ..State::default() };
+        *self = State { generation: self.generation + 1, ..State::default() };
     }
 }
 
 /// Waits until the process is ready, then until it ends.
-async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u64) {
+async fn watch(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, generation: u64) {
     // Waiting for a child closes its input, which is what tells it to end: taken out before.
     let _lifeline = child.stdin.take();
-    let words = tokio::spawn(last_words(child.stderr.take(), chat.clone(), turn));
+    let stderr = tokio::spawn(stderr_tail(child.stderr.take(), chat.clone(), generation));
     let path = socket.socket();
     let ended = tokio::select! {
         ended = child.wait() => Some(ended),
@@ -258,31 +258,31 @@ async fn keep(chat: Arc<Chat>, mut child: Child, socket: Arc<SocketDir>, turn: u
     let ended = match ended {
         Some(ended) => ended,
         None => {
-            chat.settle(turn, |source| ChatStatus::Ready {
+            chat.settle(generation, |source| ChatStatus::Ready {
                 target: source.target.clone(),
                 label: source.label.clone(),
             });
             tokio::select! {
                 ended = child.wait() => ended,
-                never = listen(&chat, &path, turn) => match never {},
+                never = listen(&chat, &path, generation) => match never {},
             }
         }
     };
-    let words = words.await.unwrap_or_default();
+    let stderr = stderr.await.unwrap_or_default();
     let reason = match ended {
-        _ if !words.is_empty() => words,
+        _ if !stderr.is_empty() => stderr,
         Ok(status) => format!("the model's process ended: {status}"),
         Err(e) => format!("the model's process is lost: {e}"),
     };
-    chat.settle(turn, |source| ChatStatus::Failed { target: source.target.clone(), reason });
+    chat.settle(generation, |source| ChatStatus::Failed { target: source.target.clone(), reason });
 }
 
 /// Notes whether the process answers, again and again.
-async fn listen(chat: &Chat, socket: &Path, turn: u64) -> Infallible {
+async fn listen(chat: &Chat, socket: &Path, generation: u64) -> Infallible {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let is_still = matches!(client::health(socket).await, Err(ChatError::Still));
-        chat.note_still(turn, is_still);
+        chat.note_still(generation, is_still);
     }
 }
 
@@ -294,19 +294,19 @@ async fn ready(socket: &Path) {
 
 /// The last line that the process printed as an error, without the label. Lines about a download become part
 /// of the status.
-async fn last_words(stderr: Option<ChildStderr>, chat: Arc<Chat>, turn: u64) -> String {
+async fn stderr_tail(stderr: Option<ChildStderr>, chat: Arc<Chat>, generation: u64) -> String {
     let Some(stderr) = stderr else { return String::new() };
     let mut lines = BufReader::new(stderr).lines();
     let mut last = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
         tracing::debug!("model process: {line}");
         if let Some(progress) = line.strip_prefix(DOWNLOADING) {
-            chat.downloading(turn, progress);
+            chat.downloading(generation, progress);
         } else if !line.trim().is_empty() {
             last = line;
         }
     }
-    last.trim().trim_start_matches("error: ").chars().take(500).collect()
+    shortened(last.trim().trim_start_matches("error: ").to_owned())
 }
 
 /// A folder that nobody else may look into, for the socket; removed in the end.
@@ -316,7 +316,7 @@ struct SocketDir {
 
 impl SocketDir {
     fn new(folders: &[PathBuf]) -> io::Result<SocketDir> {
-        let name = random_word(8).map_err(io::Error::other)?;
+        let name = random::word(8).map_err(io::Error::other)?;
         let mut reasons = Vec::new();
         for folder in folders {
             let dir = folder.join(format!("{SOCKETS}{name}"));

@@ -1,7 +1,7 @@
 //! OpenAI's chat format, as far as it is spoken between the server and the model's process.
 
-use app::api::{ChatMessage, ChatRequest, Sampling};
 use serde::{Deserialize, Serialize};
+use wire::{ChatMessage, ChatRequest, Sampling};
 
 use super::Answer;
 

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use app::api::{ChatMessage, Sampling};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
@@ -26,11 +25,12 @@ use axum::{
 use engine::kernel::on_pool;
 use tokio::{net::UnixListener, sync::mpsc as channel};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use wire::{ChatMessage, Sampling};
 
 use super::openai::{
     CONTEXT_FULL, Choice, Chunk, ChunkChoice, Completion, Completions, Delta, ErrorBody, Failure, Usage,
 };
-use crate::{security::random_word, store::now};
+use crate::{clock, random};
 
 /// Requests that may wait while one is answered.
 const WAITING: usize = 8;
@@ -165,7 +165,8 @@ async fn completions(State(jobs): State<Jobs>, Json(request): Json<Completions>)
             return failure(StatusCode::INTERNAL_SERVER_ERROR, "the model's thread ended");
         }
     }
-    let head = Head { id: random_word(24).unwrap_or_default(), created: now() / 1000, model: request.model };
+    let head =
+        Head { id: random::word(24).unwrap_or_default(), created: clock::now() / 1000, model: request.model };
     if request.stream { streamed(head, receiver) } else { whole(head, receiver).await }
 }
 

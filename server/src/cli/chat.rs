@@ -10,10 +10,10 @@ use std::{
     },
 };
 
-use app::api::{ChatMessage, Sampling};
 use engine::{chat::ChatSource, kernel::on_pool};
 use recipe::{CommandLine, Group, Recipe, arguments};
 use signal_hook::{consts::SIGINT, iterator::Signals};
+use wire::{ChatMessage, Sampling};
 
 use super::{
     CliError, complain,
@@ -69,13 +69,9 @@ fn sampling(line: &CommandLine, recipe: &Recipe) -> Sampling {
     let asked = line.gives("temperature") && !line.gives("do_sample");
     Sampling {
         do_sample: recipe.temperature > 0.0 && (recipe.do_sample || asked),
-        temperature: recipe.temperature,
-        top_p: recipe.top_p,
-        top_k: recipe.top_k,
-        max_new_tokens: recipe.max_new_tokens,
-        repetition_penalty: recipe.repetition_penalty,
         // A recipe's seed is its training's.
         seed: line.gives("seed").then_some(recipe.seed),
+        ..recipe.sampling()
     }
 }
 

@@ -2,16 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use app::api::{BoardError, Encoding, Memory, ModelFacts};
 use recipe::{Problem, Recipe, sentence};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wire::{BoardError, Encoding, Memory, ModelFacts};
 
-use super::{check, edit, encode, lengths, preflight, preview, taken};
+use super::{
+    check, edit, encode,
+    files::count_rows,
+    lengths,
+    preflight::{self, memory, remarks},
+    preview,
+    source::taken,
+};
 use crate::{
-    board::{datasets::count_rows, memory, models, remarks},
     config::Folders,
     helper::{self, Request},
+    models,
 };
 use encode::Encoders;
 

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use app::api::{Check, CheckState, Encoding, RowProblem};
 use engine::text::{
     Error,
     data::{DataSource, Outcome, RawRow, Seen},
@@ -16,6 +15,7 @@ use engine::text::{
 use recipe::shortened;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::AbortHandle};
+use wire::{Check, CheckState, Encoding, RowProblem};
 
 use super::{
     ask::Ask,

@@ -7,15 +7,15 @@ use std::{
     path::Path,
 };
 
-use app::api::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 use engine::text::data::{
     Catalog, Columns, DatasetInfo, Tags,
     files::{Rows, files_of},
 };
 use serde_json::{Map, Value};
+use wire::{ALPACA_COLUMNS, BoardError, EntryDraft, EntryForm, MESSAGE_COLUMNS, SHARED_COLUMNS, TAGS};
 
-use super::guess;
-use crate::{board::datasets, security::paths};
+use super::{files, guess};
+use crate::security::paths;
 
 const FILE: &str = "dataset_info.json";
 const LONGEST_NAME: usize = 100;
@@ -33,7 +33,7 @@ pub fn form(dir: &Path, name: &str, file: &str) -> Result<EntryForm, BoardError>
             let path = paths::resolve(&dir.join(file).display().to_string(), &[dir]);
             let path = path.map_err(|e| refused(e.to_string()))?;
             let files = files_of(&path).map_err(|e| refused(e.to_string()))?;
-            super::inside(dir, &files)?;
+            super::source::inside(dir, &files)?;
             guess::fill_in(&mut draft, Rows::of(files));
         }
         return Ok(EntryForm { original: None, draft, own_file: None });
@@ -151,7 +151,7 @@ pub fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<()
     let catalog = Catalog::of(dir, entries.clone());
     let info = catalog.get(name).map_err(|e| refused(e.to_string()))?;
     if info.file().is_some() {
-        datasets::find(&catalog, dir, name).map_err(refused)?;
+        files::find(&catalog, dir, name).map_err(refused)?;
         catalog.look(name).map_err(|e| refused(e.to_string()))?;
     }
     write(dir, &entries)

@@ -7,7 +7,6 @@ use std::{
     time::SystemTime,
 };
 
-use app::api::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
 use engine::hub::{Hubs, quietly};
 use engine::text::{
     Example, IGNORE_INDEX, Remark, Template, Tokenizer,
@@ -16,10 +15,11 @@ use engine::text::{
     prepare_tokenizer,
 };
 use recipe::Recipe;
+use wire::{BoardError, EncodedRow, EncodedSequence, Encoding, Speaker, TokenPiece};
 
 use crate::{
-    board::models::{self, Named},
     config::Folders,
+    models::{self, Named},
 };
 
 /// Tokens that are shown of a sequence.

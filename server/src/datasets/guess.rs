@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use app::api::EntryDraft;
 use engine::text::data::files::Rows;
 use serde_json::{Map, Value};
+use wire::EntryDraft;
 
 /// Rows that are looked at.
 const ROWS: usize = 10;

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::api::LengthHistogram;
 use engine::text::data::{DataSource, Outcome, Seen};
 use serde::{Deserialize, Serialize};
+use wire::LengthHistogram;
 
 use super::encode::Encoder;
 

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use app::api::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 use engine::text::{
     Error,
     data::{Catalog, DatasetInfo, Kind, Source},
 };
+use wire::{BrokenList, DatasetEntry, DatasetList, DatasetPlace, Holds};
 
-use crate::board::datasets::{self, RowCounts};
+use super::files::{self, RowCounts};
 
 /// Lines shown before and behind a broken one.
 const AROUND: usize = 3;
@@ -17,7 +17,7 @@ const LINE_SHOWN: usize = 200;
 
 /// The data sets of a data folder (a canonical path).
 pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList {
-    let folder = crate::board::models::shown(dir);
+    let folder = crate::models::shown(dir);
     match Catalog::open(dir) {
         Ok(catalog) => {
             let entries = catalog.names().map(|name| entry(&catalog, dir, name, counts)).collect();
@@ -60,14 +60,14 @@ pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> D
         Ok(info) => info,
         Err(e) => return unknown(name, e.to_string()),
     };
-    let (file, problem) = match datasets::find(catalog, dir, name) {
+    let (file, problem) = match files::find(catalog, dir, name) {
         Ok((_, file)) => (file, None),
         Err(problem) => (None, Some(problem)),
     };
     DatasetEntry {
         name: name.to_owned(),
         place: place(&info, dir),
-        format: datasets::format_name(info.format).to_owned(),
+        format: files::format_name(info.format).to_owned(),
         holds: holds(info.holds()),
         bytes: file.as_deref().and_then(size),
         rows: file.as_deref().and_then(|file| counts.of(file)),

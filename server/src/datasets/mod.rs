@@ -8,40 +8,41 @@ mod ask;
 mod check;
 mod edit;
 mod encode;
+pub(crate) mod files;
 mod guess;
 mod lengths;
 mod list;
 mod preflight;
 mod preview;
+mod source;
 pub mod upload;
 
 pub use ask::Reader;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use app::api::{
-    BoardError, Check, DataBoard, DatasetEntry, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm,
-    LengthHistogram, Preview,
-};
 use axum::body::Body;
-use engine::text::data::{Catalog, DataSource, Kind};
 use recipe::Recipe;
 use serde::de::DeserializeOwned;
+use wire::{
+    BoardError, Check, DatasetEntry, DatasetList, DatasetsApi, EncodedRow, Encoding, EntryDraft, EntryForm,
+    LengthHistogram, Preview,
+};
 
 use crate::{
-    board::datasets::{self, RowCounts},
+    command::WorkerCommand,
     config::Folders,
     helper::{self, Helpers},
-    pool::WorkerCommand,
-    security::paths,
 };
 use ask::{Ask, Examined};
 use check::Checks;
 use encode::Asked;
+use files::RowCounts;
+use source::taken;
 use upload::UploadError;
 
 /// How long rows may take to be read and encoded while a page waits.
@@ -81,12 +82,12 @@ impl Datasets {
         }
     }
 
-    /// Takes in a file; see [`upload::store`].
+    /// Takes in a file; see [`upload::receive`].
     ///
     /// # Errors
     /// In words for the user.
     pub async fn upload(&self, name: &str, length: Option<u64>, body: Body) -> Result<(), UploadError> {
-        upload::store(&self.folders.data_dir, name, length, self.largest_upload, body).await
+        upload::receive(&self.folders.data_dir, name, length, self.largest_upload, body).await
     }
 
     /// What there is to know about a recipe's model, its template and the memory that a run takes. `worked` is the
@@ -170,7 +171,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[async_trait::async_trait]
-impl DataBoard for Datasets {
+impl DatasetsApi for Datasets {
     async fn list(&self) -> Result<DatasetList, BoardError> {
         let largest_upload = self.largest_upload;
         self.counted(move |dir, counts| list::list(dir, counts, largest_upload)).await
@@ -196,7 +197,7 @@ impl DataBoard for Datasets {
             let source = taken(&folders.data_dir, &name, &encoding.clone().unwrap_or_default())?;
             let asked = |encoding: Encoding| {
                 let model = encode::model_path(&folders, &encoding.model).map_err(BoardError::Refused)?;
-                Ok((Asked::of(&model, &encoding), encoding))
+                Ok::<_, BoardError>((Asked::of(&model, &encoding), encoding))
             };
             Ok((source, encoding.map(asked).transpose()?))
         })
@@ -232,37 +233,4 @@ impl DataBoard for Datasets {
         })
         .await
     }
-}
-
-/// The data set called `name`, whose files are inside the data folder or a hub's cache.
-fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
-    let refused = |e: engine::text::Error| BoardError::Refused(e.to_string());
-    let catalog = Catalog::open(dir).map_err(refused)?;
-    if !catalog.names().any(|known| known == name) {
-        return Err(BoardError::NotFound(name.to_owned()));
-    }
-    datasets::find(&catalog, dir, name).map_err(BoardError::Refused)?;
-    let source = catalog.look(name).map_err(refused)?;
-    if source.info.file().is_some() {
-        inside(dir, &source.files)?;
-    }
-    Ok(source)
-}
-
-/// The data set as its rows are taken: for what they hold, or as plain text.
-fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, BoardError> {
-    let mut source = source(dir, name)?;
-    if encoding.plain_text && source.info.check_kind(Kind::Text).is_ok() {
-        source.kind = Kind::Text;
-    }
-    Ok(source)
-}
-
-/// Refuses files that are links out of the data folder.
-fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
-    for file in files {
-        paths::resolve(&file.display().to_string(), &[dir])
-            .map_err(|e| BoardError::Refused(e.to_string()))?;
-    }
-    Ok(())
 }

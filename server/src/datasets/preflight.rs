@@ -1,14 +1,17 @@
 //! What would only be found once a run has started: data without usable rows, modules that the model does not have; and
 //! what is worth a word before it does.
 
+pub mod memory;
+pub mod remarks;
+
 use std::path::Path;
 
-use app::api::ModelFacts;
 use engine::text::data::{DataSource, Outcome, Seen};
 use recipe::{Problem, Recipe, module_matches, sentence};
+use wire::ModelFacts;
 
-use super::source;
-use crate::board::models::{self, Tensor};
+use super::source::source;
+use crate::models::{self, Tensor};
 
 /// Rows that are looked at of each dataset.
 const LOOKED_AT: usize = 20;

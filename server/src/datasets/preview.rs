@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use app::api::{BoardError, Preview, PreviewRow, PreviewTurn, Speaker};
 use engine::text::{
     Message, Role,
     data::{Catalog, DataSource, Kind, Outcome, RawRow, Record, Seen},
 };
+use wire::{BoardError, Preview, PreviewRow, PreviewTurn, Speaker};
 
 use recipe::shortened;
 
-use super::{list, source};
-use crate::board::datasets::RowCounts;
+use super::{files::RowCounts, list, source::source};
 
 /// Rows on a page.
 const PAGE: usize = 20;

@@ -65,7 +65,7 @@ impl Drop for Part {
 ///
 /// # Errors
 /// If name, size or disk do not allow it, or the connection breaks. Nothing is left then, nor when this is dropped.
-pub async fn store(
+pub async fn receive(
     dir: &Path,
     name: &str,
     announced: Option<u64>,
@@ -76,7 +76,7 @@ pub async fn store(
     if announced.is_some_and(|length| length > largest) {
         return Err(UploadError::TooLarge(largest));
     }
-    let word = crate::security::random_word(16)
+    let word = crate::random::word(16)
         .map_err(|e| UploadError::Io(dir.to_owned(), io::Error::other(e.to_string())))?;
     let part = Part { path: dir.join(format!("{}{word}{}", PART.0, PART.1)) };
     let failed = |e| UploadError::Io(part.path.clone(), e);

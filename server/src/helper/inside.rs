@@ -8,10 +8,10 @@ use std::{
     thread,
 };
 
-use app::api::BoardError;
 use recipe::shortened;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Serialize, de::DeserializeOwned};
+use wire::BoardError;
 
 use super::Line;
 

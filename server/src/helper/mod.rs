@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use app::api::BoardError;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
@@ -24,8 +23,9 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
+use wire::BoardError;
 
-use crate::{config::Folders, pool::WorkerCommand};
+use crate::{command::WorkerCommand, config::Folders};
 
 /// Requests that are worked on at the same time; others wait.
 const AT_ONCE: usize = 4;
@@ -34,7 +34,7 @@ const AT_ONCE_EACH: usize = 2;
 /// How long they wait.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What is kept of the words of a process that ended.
-const LAST_WORDS: u64 = 4096;
+const STDERR_TAIL: u64 = 4096;
 /// Variables that hold secrets, which no such process needs.
 const SECRETS: [&str; 4] =
     ["CHANDLER_PASSWORD", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN"];
@@ -191,7 +191,7 @@ impl Process {
     ) -> Result<T, Lost> {
         loop {
             let line = timeout(within, self.output.next_line()).await.map_err(|_| Lost::Late(within))?;
-            let Some(line) = line.ok().flatten() else { return Err(Lost::Ended(self.last_words().await)) };
+            let Some(line) = line.ok().flatten() else { return Err(Lost::Ended(self.stderr_tail().await)) };
             match serde_json::from_str(&line) {
                 Ok(Line::Progress(progress)) => take(progress),
                 Ok(Line::Done(answer)) => return Ok(answer),
@@ -201,9 +201,9 @@ impl Process {
         }
     }
 
-    async fn last_words(&mut self) -> String {
+    async fn stderr_tail(&mut self) -> String {
         let mut words = Vec::new();
-        let mut errors = (&mut self.errors).take(LAST_WORDS);
+        let mut errors = (&mut self.errors).take(STDERR_TAIL);
         let _ = timeout(Duration::from_secs(1), errors.read_to_end(&mut words)).await;
         String::from_utf8_lossy(&words).into_owned()
     }

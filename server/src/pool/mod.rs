@@ -1,20 +1,19 @@
 //! The pool of workers: queue, supervision, and the only writer of run state.
 //!
 //! A worker is a process of its own that appends events to a file; the pool tails the file into the
-//! database and tells the hub. Neither depends on the other being alive: after a restart the pool finds
+//! database and tells who watches. Neither depends on the other being alive: after a restart the pool finds
 //! its workers again by process id and start time, and reads on from the offset in the database.
 
-mod hub;
+mod broadcast;
+mod final_state;
 mod process;
 mod queue;
 mod stillness;
 mod supervise;
 pub mod tail;
 mod tidy;
-mod verdict;
 
-pub use hub::{Hub, Update, of_row, text};
-pub use process::{ProcessId, WorkerCommand, end_before_server};
+pub use broadcast::{Broadcast, Update, of_row, text};
 
 use std::{
     fs::{self, File},
@@ -29,9 +28,15 @@ use std::{
 };
 
 use recipe::{Event, RunState};
-use tokio::{sync::Notify, sync::broadcast, task::JoinSet};
+use tokio::{
+    sync::{Notify, broadcast::Receiver},
+    task::JoinSet,
+};
+use wire::BoardError;
 
 use crate::{
+    command::WorkerCommand,
+    process_id::ProcessId,
     store::{Ending, NewRun, RunRow, Store, StoreError},
     worker::{LOG_FILE, RECIPE_FILE, last_log_lines},
 };
@@ -49,6 +54,20 @@ pub enum PoolError {
 
 pub type Result<T> = std::result::Result<T, PoolError>;
 
+/// See the one of [`StoreError`].
+impl From<PoolError> for BoardError {
+    fn from(error: PoolError) -> BoardError {
+        match error {
+            PoolError::Store(error) => error.into(),
+            PoolError::Refused(why) => BoardError::Refused(why),
+            other => {
+                tracing::error!("{other}");
+                BoardError::Internal(other.to_string())
+            }
+        }
+    }
+}
+
 /// Where and how the pool works.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
@@ -65,7 +84,7 @@ pub struct PoolConfig {
 const SETTLING: Duration = Duration::from_millis(50);
 
 /// Lines of what a dead worker printed that are shown with its log.
-const LAST_WORDS: usize = 20;
+const LOG_TAIL: usize = 20;
 
 /// A handle; clones share the same pool.
 #[derive(Clone)]
@@ -75,7 +94,7 @@ pub struct Pool {
 
 struct Inner {
     store: Store,
-    hub: Hub,
+    broadcast: Broadcast,
     config: PoolConfig,
     /// Orders starting, stopping, resuming and deleting against each other.
     control: tokio::sync::Mutex<()>,
@@ -94,7 +113,7 @@ impl Pool {
     pub async fn start(store: Store, config: PoolConfig) -> Result<Pool> {
         let inner = Inner {
             store,
-            hub: Hub::default(),
+            broadcast: Broadcast::default(),
             config,
             control: tokio::sync::Mutex::default(),
             wake: Notify::new(),
@@ -118,8 +137,8 @@ impl Pool {
         self.inner.run_dir(id)
     }
 
-    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Update>> {
-        self.inner.hub.subscribe(id)
+    pub fn subscribe(&self, id: &str) -> Receiver<Arc<Update>> {
+        self.inner.broadcast.subscribe(id)
     }
 
     /// Whether runs can be launched and watched: the database answers, and the runs folder is where it was.
@@ -212,8 +231,8 @@ impl Pool {
     }
 
     /// The last lines that the worker printed, of a run that ended badly; none of others.
-    pub fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
-        self.inner.last_words(id, state)
+    pub fn log_tail(&self, id: &str, state: RunState) -> Vec<String> {
+        self.inner.log_tail(id, state)
     }
 
     /// Ends a run at once; steps since its last checkpoint are lost.
@@ -270,7 +289,7 @@ impl Pool {
             }
             return Err(e.into());
         }
-        self.inner.hub.close(id);
+        self.inner.broadcast.close(id);
         self.empty_trash();
         Ok(())
     }
@@ -360,10 +379,10 @@ impl Inner {
         }
     }
 
-    fn last_words(&self, id: &str, state: RunState) -> Vec<String> {
+    fn log_tail(&self, id: &str, state: RunState) -> Vec<String> {
         match state {
             RunState::Failed | RunState::Interrupted => {
-                last_log_lines(&self.run_dir(id).join(LOG_FILE), LAST_WORDS)
+                last_log_lines(&self.run_dir(id).join(LOG_FILE), LOG_TAIL)
             }
             _ => Vec::new(),
         }
@@ -371,14 +390,14 @@ impl Inner {
 
     /// Tells watchers of new events, and how the row of their run is now: read once for all of them.
     async fn tell(&self, id: &str, events: Vec<Event>) {
-        if !self.hub.is_watched(id) {
+        if !self.broadcast.is_watched(id) {
             return;
         }
         let _in_order = self.telling.lock().await;
         match self.store.run(id).await {
             Ok(run) => {
-                let last_words = self.last_words(id, run.state);
-                self.hub.publish(id, Update::new(events, run.summary(), last_words));
+                let log_tail = self.log_tail(id, run.state);
+                self.broadcast.publish(id, Update::new(events, run.summary(), log_tail));
             }
             // Its watchers are told as they are left alone.
             Err(StoreError::NoRun(_)) => {}

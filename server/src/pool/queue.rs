@@ -10,7 +10,7 @@ use std::{
 
 use recipe::RunState;
 
-use super::{Inner, PoolError, Result, supervise};
+use super::{Inner, PoolError, Result, process::Worker, supervise};
 
 const RETRY: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_millis(100);
@@ -34,11 +34,11 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
     {
         let Some(run) = pool.store.next_queued().await? else { break };
         // What is left of an earlier attempt is known before the next one adds to it.
-        let run = supervise::take_in(pool, &run.id).await?;
+        let run = supervise::ingest_new_events(pool, &run.id).await?;
         let dir = pool.run_dir(&run.id);
         has_descriptors(&dir)?;
         pool.transition(&run.id, RunState::Preparing, None).await?;
-        match pool.config.worker.spawn(&dir, run.last_seq) {
+        match Worker::start(&pool.config.worker, &dir, run.last_seq) {
             Ok(worker) => {
                 pool.store.record_worker(&run.id, worker.id()).await?;
                 pool.spawn(supervise::run(pool.clone(), run.id, worker));

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use recipe::RunState;
 
-use super::{ProcessId, process::Activity};
-use crate::store::{Ending, RunRow};
+use crate::{
+    process_id::{Activity, ProcessId},
+    store::{Ending, RunRow},
+};
 
 /// A stopped process is told of after so long.
 const STOPPED: Duration = Duration::from_secs(3);
@@ -85,25 +87,15 @@ impl Stillness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{NewRun, Store};
+    use crate::place::{Place, new_run};
 
     const STANDS: Activity = Activity { is_stopped: false, is_busy: false, ticks: 5 };
 
     async fn rows() -> (RunRow, RunRow) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("chandler.db")).await.unwrap();
-        let text = || "r".to_owned();
-        let run = NewRun {
-            id: text(),
-            name: text(),
-            model: text(),
-            dataset: text(),
-            stage: text(),
-            method: text(),
-            template: None,
-            recipe: text(),
-        };
-        let running = RunRow { state: RunState::Running, ..store.insert_run(&run).await.unwrap() };
+        let place = Place::new();
+        let store = place.store().await;
+        let running = store.insert_run(&new_run("r")).await.unwrap();
+        let running = RunRow { state: RunState::Running, ..running };
         let stopping = RunRow { state: RunState::Stopping, ending: Some(Ending::Stop), ..running.clone() };
         (running, stopping)
     }

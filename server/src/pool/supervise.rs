@@ -8,13 +8,14 @@ use std::{
 use recipe::RunState;
 
 use super::{
-    Inner, ProcessId, Result,
+    Inner, Result,
+    final_state::final_state,
     process::{Exit, Worker},
     stillness::{Measure, Stillness},
     tail,
-    verdict::verdict,
 };
 use crate::{
+    process_id::ProcessId,
     store::{Ending, RunRow},
     worker::{self, EVENTS_FILE},
 };
@@ -36,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(30);
 pub(super) async fn recover(pool: &Arc<Inner>) -> Result<()> {
     for run in pool.store.live_runs().await? {
         // A server killed between starting a worker and noting it down left the worker's own note.
-        let worker = run.worker.clone().or_else(|| worker::holder(&pool.run_dir(&run.id)));
+        let worker = run.worker.clone().or_else(|| worker::lock_owner(&pool.run_dir(&run.id)));
         if let Some(id) = &worker {
             if run.worker.is_none() {
                 pool.store.record_worker(&run.id, id).await?;
@@ -87,7 +88,7 @@ async fn watch(pool: &Arc<Inner>, id: &str, worker: &mut Worker) -> Result<()> {
             tracing::warn!("run {id}: cannot ask after its worker: {e}");
             (!worker.id().is_alive()).then_some(Exit::Unknown)
         });
-        let run = take_in(pool, id).await?;
+        let run = ingest_new_events(pool, id).await?;
         if let Some(exit) = exit {
             break exit;
         }
@@ -116,7 +117,7 @@ async fn watch(pool: &Arc<Inner>, id: &str, worker: &mut Worker) -> Result<()> {
 }
 
 /// Takes in all complete lines there are; answers with the run as it is then.
-pub(super) async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<RunRow> {
+pub(super) async fn ingest_new_events(pool: &Arc<Inner>, id: &str) -> Result<RunRow> {
     let mut run = pool.store.run(id).await?;
     loop {
         let path = pool.run_dir(id).join(EVENTS_FILE);
@@ -151,14 +152,14 @@ pub(super) async fn take_in(pool: &Arc<Inner>, id: &str) -> Result<RunRow> {
 
 /// Gives a run whose worker is gone its last state.
 async fn settle(pool: &Arc<Inner>, id: &str, exit: Exit, stood_still: bool) -> Result<()> {
-    take_in(pool, id).await?;
+    ingest_new_events(pool, id).await?;
     let _ordered = pool.control.lock().await;
     let run = pool.store.run(id).await?;
-    let (state, reason) = verdict(&run, exit, stood_still, &pool.run_dir(id));
+    let (state, reason) = final_state(&run, exit, stood_still, &pool.run_dir(id));
     // A worker that ended while nobody watched was at work until it was last heard of, as far as is known.
     let time = match exit {
         Exit::Unknown | Exit::Away => run.working_since.unwrap_or_default().max(run.last_time),
-        Exit::Code(_) | Exit::Signal(_) => crate::store::now(),
+        Exit::Code(_) | Exit::Signal(_) => crate::clock::now(),
     };
     pool.store.transition_at(id, state, reason.as_deref(), time).await?;
     super::note(id, state, reason.as_deref());

@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use app::api::{ChatDelta, ChatRequest};
 use axum::{
     Extension, Json,
     extract::State,
@@ -12,6 +11,7 @@ use axum::{
     },
 };
 use futures_util::StreamExt;
+use wire::{ChatDelta, ChatRequest};
 
 use crate::{chat::Chat, security::SessionEnd};
 

@@ -11,13 +11,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use app::{
-    App,
-    api::{Board, DataBoard},
-    base::Base,
-    session::HasPassword,
-    shell,
-};
+use app::{App, base::Base, session::HasPassword, shell};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef, Request},
@@ -35,6 +29,7 @@ use tower_http::{
     trace::{DefaultOnResponse, TraceLayer},
 };
 use tracing::Level;
+use wire::{BoardApi, DatasetsApi};
 
 use crate::{
     board::ServerBoard,
@@ -113,8 +108,8 @@ fn page_context(
     gate: &Gate,
     site: &Site,
 ) -> impl Fn() + Clone + Send + Sync + 'static {
-    let datasets: Arc<dyn DataBoard> = board.datasets();
-    let board: Arc<dyn Board> = board;
+    let datasets: Arc<dyn DatasetsApi> = board.datasets();
+    let board: Arc<dyn BoardApi> = board;
     let splits = site.splits(gate.base());
     let base = Base(gate.base().into());
     let has_password = HasPassword(gate.has_password());

@@ -1,12 +1,12 @@
 //! What a status says of a server function's refusal: leptos answers every one with 500, as if the server had broken.
 
-use app::api::BoardError;
 use axum::{
     body::Body,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt;
+use wire::BoardError;
 
 use crate::connections::TOO_SLOW;
 
@@ -30,7 +30,8 @@ pub async fn with_status(response: Response) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-fn status(error: &BoardError) -> StatusCode {
+/// The status that an error has.
+pub fn status(error: &BoardError) -> StatusCode {
     match error {
         BoardError::NotFound(_) => StatusCode::NOT_FOUND,
         BoardError::Refused(_) => StatusCode::CONFLICT,

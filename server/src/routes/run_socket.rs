@@ -2,25 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use app::api::Frame;
 use axum::{
     Extension,
     extract::{
         Path, Query, State,
         ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     },
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use futures_util::SinkExt;
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
+use wire::Frame;
 
 use crate::{
     connections::Place,
     pool::{Pool, Update, of_row, text},
-    routes::Metrics,
+    routes::{Metrics, refusal},
     security::SessionEnd,
-    store::StoreError,
 };
 
 /// Keeps proxies from dropping a silent connection, and finds clients that are gone.
@@ -61,8 +59,10 @@ pub async fn run_socket(
                 () = session.wait() => {}
             }
         }),
-        Err(e @ StoreError::NoRun(_)) => (StatusCode::NOT_FOUND, e.to_string()).into_response(),
-        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+        Err(e) => {
+            let why = e.to_string();
+            (refusal::status(&e.into()), why).into_response()
+        }
     }
 }
 
@@ -113,11 +113,11 @@ impl Watcher {
         let events = self.pool.store().events_after(&self.id, self.seen).await?;
         self.seen = events.last().map_or(self.seen, |event| event.seq);
         let run = self.pool.store().run(&self.id).await?.summary();
-        let last_words = self.pool.last_words(&run.id, run.state);
+        let log_tail = self.pool.log_tail(&run.id, run.state);
         // Thousands of points are put into words beside the threads that answer requests.
         let backfill = tokio::task::spawn_blocking(move || text(&Frame::Backfill { events })).await?;
         drop(turn);
-        self.send(std::iter::once(backfill).chain(of_row(&run, last_words))).await
+        self.send(std::iter::once(backfill).chain(of_row(&run, log_tail))).await
     }
 
     async fn tell(&mut self, update: &Update) -> Result<(), Left> {

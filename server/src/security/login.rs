@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use app::prefs::Preferences;
 use axum::{
     Form,
     extract::{ConnectInfo, Query, State},
@@ -11,6 +10,7 @@ use axum::{
 };
 
 use recipe::Lang;
+use wire::Preferences;
 
 use super::{Gate, sessions::Attempt};
 
@@ -118,7 +118,8 @@ const ZH: Words = Words {
     barred: "密码错误次数过多，请几秒钟后再试。",
 };
 
-fn preferences(headers: &HeaderMap) -> Preferences {
+/// Language and theme of a request.
+pub fn preferences(headers: &HeaderMap) -> Preferences {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Preferences::from_headers(text(header::COOKIE), text(header::ACCEPT_LANGUAGE))
 }
@@ -135,7 +136,7 @@ fn page(
         Lang::En => EN,
         Lang::Zh => ZH,
     };
-    let (lang, theme) = (app::i18n::tag(preferences.lang), preferences.theme.name());
+    let (lang, theme) = (wire::lang_tag(preferences.lang), preferences.theme.name());
     let problem = problem.map(|pick| format!(r#"<p class="notice error" role="alert">{}</p>"#, pick(&words)));
     let problem = problem.unwrap_or_default();
     let Words { title, password, enter, .. } = words;

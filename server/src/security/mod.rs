@@ -13,10 +13,10 @@ mod public_url;
 mod sessions;
 
 pub use headers::{page_policy, set_headers};
-pub use login::{login, login_page, logout};
+pub use login::{login, login_page, logout, preferences};
 pub use origin::{Hosts, is_loopback};
 pub use public_url::{NotAnAddress, PublicUrl};
-pub use sessions::{SessionEnd, random_word};
+pub use sessions::SessionEnd;
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::brake::{Brake, Who};
+use crate::random;
 
 const SESSION: &str = "chandler_session";
 /// Tells a browser that was let in before; see [`Brake`].
@@ -63,8 +64,9 @@ impl Scope<'_> {
             .get_all(header::COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(move |pair| pair.trim().strip_prefix(&name)?.strip_prefix('=').map(digest))
+            .flat_map(wire::cookies)
+            .filter(move |(key, _)| *key == name)
+            .map(|(_, token)| digest(token))
     }
 }
 
@@ -133,7 +135,7 @@ impl Sessions {
 
     /// Opens a session; answers with the cookies that carry it and that make the browser known.
     pub fn open(&self, scope: Scope<'_>) -> Result<[HeaderValue; 2], getrandom::Error> {
-        let (session, known) = (random_word(32)?, random_word(32)?);
+        let (session, known) = (random::word(32)?, random::word(32)?);
         let mut state = self.lock();
         state.open.retain(|_, session| session.since.elapsed() < LIFETIME);
         make_room(&mut state.open, |session| session.since);
@@ -178,14 +180,6 @@ fn make_room<T>(remembered: &mut HashMap<Digest256, T>, since: impl Fn(&T) -> In
 
 fn digest(text: &str) -> Digest256 {
     Sha256::digest(text.as_bytes()).into()
-}
-
-/// `length` random characters, 5 bits each, without look-alikes.
-pub fn random_word(length: usize) -> Result<String, getrandom::Error> {
-    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = vec![0; length];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The table `events`: what workers report apart from points, as it stands in their event files.
 
-use app::api::Checkpoint;
 use recipe::{Eval, Event, EventBody};
 use sqlx::Row;
+use wire::Checkpoint;
 
 use super::{Result, Store, from_db, to_db};
 

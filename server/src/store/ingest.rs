@@ -6,11 +6,12 @@
 use recipe::{Event, EventBody, RunState};
 
 use super::{
-    Result, RunRow, Store, events, now, points,
+    Result, RunRow, Store, events, points,
     runs::{outcome_name, run_in},
     to_db,
     transitions::transition_in,
 };
+use crate::clock;
 
 /// What came of taking events in.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl Store {
         let training =
             fresh.iter().any(|event| matches!(event.body, EventBody::Start { .. } | EventBody::Point(_)));
         if training && row.state == RunState::Preparing {
-            transition_in(&mut tx, &row, RunState::Running, None, now()).await?;
+            transition_in(&mut tx, &row, RunState::Running, None, clock::now()).await?;
         }
         finish_row(&mut tx, &row, &progress, offset).await?;
         let run = run_in(&mut tx, id).await?;

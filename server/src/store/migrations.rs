@@ -9,10 +9,10 @@ use sqlx::{
 
 /// Version, description, text. A file that was released never changes: its checksum is in the databases.
 const STEPS: [(i64, &str, &str); 4] = [
-    (1, "runs", include_str!("../../migrations/0001_runs.sql")),
-    (2, "time at work", include_str!("../../migrations/0002_time_at_work.sql")),
-    (3, "stretches", include_str!("../../migrations/0003_stretches.sql")),
-    (4, "metrics", include_str!("../../migrations/0004_metrics.sql")),
+    (1, "runs", include_str!("../../../migrations/0001_runs.sql")),
+    (2, "time at work", include_str!("../../../migrations/0002_time_at_work.sql")),
+    (3, "stretches", include_str!("../../../migrations/0003_stretches.sql")),
+    (4, "metrics", include_str!("../../../migrations/0004_metrics.sql")),
 ];
 
 pub fn migrations() -> Migrator {
@@ -31,7 +31,7 @@ pub(super) fn first(count: usize) -> Migrator {
 mod tests {
     #[test]
     fn every_file_is_listed() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
         let mut files: Vec<_> = folder
             .read_dir()
             .expect("the folder of migrations")

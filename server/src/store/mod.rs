@@ -1,6 +1,6 @@
 //! The database: SQLite in the runs folder, one module per family of tables, plain SQL.
 //!
-//! Only [`crate::pool`] changes the state of a run; everyone else reads.
+//! Only the pool changes the state of a run; everyone else reads.
 
 mod events;
 mod ingest;
@@ -28,6 +28,7 @@ use reserve::Reserve;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use wire::BoardError;
 
 /// What goes wrong in the database.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,20 @@ pub enum StoreError {
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a user is told; what is not theirs to set right stands in the server's log, too.
+impl From<StoreError> for BoardError {
+    fn from(error: StoreError) -> BoardError {
+        match error {
+            StoreError::NoRun(id) => BoardError::NotFound(id),
+            StoreError::Transition { .. } => BoardError::Refused(error.to_string()),
+            other => {
+                tracing::error!("{other}");
+                BoardError::Internal(other.to_string())
+            }
+        }
+    }
+}
 
 /// The database of one runs folder.
 #[derive(Clone)]
@@ -187,12 +202,6 @@ fn to_db(value: u64) -> i64 {
 
 fn from_db(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
-}
-
-/// Wall clock in Unix milliseconds.
-pub fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The table `runs`: one row per run, with what lists and supervision need to know at a glance.
 
-use app::api::{RunFilter, RunSummary};
 use recipe::{Outcome, RunState};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
+use wire::{RunFilter, RunSummary};
 
-use super::{Result, Store, StoreError, from_db, now, to_db};
-use crate::pool::ProcessId;
+use super::{Result, Store, StoreError, from_db, to_db};
+use crate::{clock, process_id::ProcessId};
 
 /// A run about to be queued.
 #[derive(Clone, Debug)]
@@ -201,7 +201,7 @@ impl Store {
     /// Stores a new run in state `queued`.
     pub async fn insert_run(&self, run: &NewRun) -> Result<RunRow> {
         let mut tx = self.write().await?;
-        let time = to_db(now());
+        let time = to_db(clock::now());
         sqlx::query(
             "INSERT INTO runs (id, name, state, model, dataset, stage, method, template, recipe, created, queued)
              VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -5,20 +5,7 @@ use std::os::unix::fs::FileExt;
 use recipe::{Eval, Event, EventBody, Metrics, Point};
 
 use super::*;
-
-fn run(id: &str) -> NewRun {
-    let text = |text: &str| text.to_owned();
-    NewRun {
-        id: text(id),
-        name: text(id),
-        model: text("wick"),
-        dataset: text("demo"),
-        stage: text("sft"),
-        method: text("lora"),
-        template: None,
-        recipe: String::new(),
-    }
-}
+use crate::place::new_run;
 
 async fn store(dir: &tempfile::TempDir) -> Store {
     Store::open(&dir.path().join("chandler.db")).await.unwrap()
@@ -48,7 +35,7 @@ fn start(seq: u64, start_step: u64) -> Event {
 async fn a_failed_commit_takes_its_connection_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     for _ in 0..3 {
         let mut tx = store.write().await.unwrap();
         for sql in [
@@ -69,7 +56,7 @@ async fn a_failed_commit_takes_its_connection_with_it() {
 async fn long_curves_keep_their_spikes() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     let calm = |step: u64| 1.0 + (step % 13) as f64 / 100.0;
     let loss = |step: u64| match step {
         1234 => 90.0,
@@ -133,7 +120,7 @@ async fn long_curves_keep_their_spikes() {
 async fn metrics_are_kept_as_they_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     let metrics = |step: u64| {
         Metrics::from([
             ("logps/chosen", -130.75372314453125),
@@ -221,7 +208,7 @@ async fn points_of_earlier_versions_are_kept() {
 async fn numbers_that_go_back_are_told_from_repetitions() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     let one = Metrics::from([("loss", 1.0)]);
     let first: Vec<Event> = (1..=10).map(|step| point(step, step, one.clone())).collect();
     store.ingest("a", first.clone(), 1).await.unwrap();
@@ -238,7 +225,7 @@ async fn a_garbled_page_is_told_of_at_the_start() {
     let path = dir.path().join("chandler.db");
     let opened = store(&dir).await;
     for number in 0..200 {
-        opened.insert_run(&run(&format!("run-{number}"))).await.unwrap();
+        opened.insert_run(&new_run(&format!("run-{number}"))).await.unwrap();
     }
     opened.close().await;
     let length = path.metadata().unwrap().len();
@@ -257,7 +244,7 @@ async fn room_is_put_aside_for_a_full_disk() {
     let store = store(&dir).await;
     let reserve = dir.path().join("chandler.reserve");
     assert!(reserve.metadata().unwrap().len() > 100_000);
-    store.insert_run(&run("a")).await.unwrap();
+    store.insert_run(&new_run("a")).await.unwrap();
     // As SQLite answers on a full disk.
     let mut tx = store.write().await.unwrap();
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *tx).await.unwrap();

@@ -4,10 +4,11 @@ use recipe::RunState;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use super::{
-    Ending, Result, RunRow, Store, StoreError, from_db, now,
+    Ending, Result, RunRow, Store, StoreError, from_db,
     runs::{run_in, state_from_db},
     to_db,
 };
+use crate::clock;
 
 /// One change of state, oldest first in a run's history.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +35,7 @@ impl FromRow<'_, SqliteRow> for Transition {
 impl Store {
     /// Moves a run to `next`, or fails with [`StoreError::Transition`] where the state machine forbids it.
     pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
-        self.transition_at(id, next, reason, now()).await
+        self.transition_at(id, next, reason, clock::now()).await
     }
 
     /// The same for a change that came about at `time`, before it was noticed.
@@ -58,7 +59,7 @@ impl Store {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
         if row.state != RunState::Stopping {
-            transition_in(&mut tx, &row, RunState::Stopping, Some(reason), now()).await?;
+            transition_in(&mut tx, &row, RunState::Stopping, Some(reason), clock::now()).await?;
         }
         sqlx::query("UPDATE runs SET ending = ?, reason = ? WHERE id = ?")
             .bind(ending.name())

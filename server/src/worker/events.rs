@@ -53,7 +53,7 @@ impl EventWriter {
     pub fn write(&mut self, body: EventBody) -> io::Result<Event> {
         let lasting = matches!(&body, EventBody::Phase { phase: Phase::Saving, .. } | EventBody::End { .. });
         let spare = if matches!(&body, EventBody::End { .. }) { 0 } else { RESERVE };
-        let event = Event { seq: self.next_seq, time: crate::store::now(), body };
+        let event = Event { seq: self.next_seq, time: crate::clock::now(), body };
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
         let mut pauses = PAUSES.into_iter();

@@ -7,9 +7,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::FlockOperation;
-
-use crate::pool::ProcessId;
+use crate::process_id::ProcessId;
 
 const LOCK_FILE: &str = "worker.lock";
 
@@ -23,7 +21,7 @@ impl RunLock {
     /// Takes the folder, and notes down who did; fails with `WouldBlock` where another worker has it.
     pub fn take(run_dir: &Path) -> io::Result<RunLock> {
         let file = File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        file.try_lock()?;
         if let Some(me) = ProcessId::current() {
             // An earlier note is written over before it is cut: on a full disk there is no room for another.
             let note = format!("{} {} {}\n", me.pid(), me.start(), me.boot());
@@ -35,7 +33,7 @@ impl RunLock {
 }
 
 /// The worker that last took the folder; it may be gone since.
-pub fn holder(run_dir: &Path) -> Option<ProcessId> {
+pub fn lock_owner(run_dir: &Path) -> Option<ProcessId> {
     let note = fs::read_to_string(run_dir.join(LOCK_FILE)).ok()?;
     let mut parts = note.split_whitespace();
     ProcessId::from_parts(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned())
@@ -49,7 +47,7 @@ mod tests {
     fn one_worker_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let lock = RunLock::take(dir.path()).unwrap();
-        assert_eq!(holder(dir.path()), ProcessId::current());
+        assert_eq!(lock_owner(dir.path()), ProcessId::current());
         assert_eq!(RunLock::take(dir.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);
         RunLock::take(dir.path()).unwrap();

@@ -5,7 +5,7 @@ mod lock;
 mod train;
 
 pub use events::EventWriter;
-pub use lock::{RunLock, holder};
+pub use lock::{RunLock, lock_owner};
 pub(crate) use train::panic_text;
 pub use train::{BEFORE_TRAINING, problems_text, run, work};
 

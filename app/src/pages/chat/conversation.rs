@@ -3,10 +3,10 @@
 use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::html::{Div, Textarea};
 use leptos::prelude::*;
+use wire::ChatStatus;
 
 use super::message::Message;
 use super::talk::{Role, Talk};
-use crate::api::ChatStatus;
 use crate::browser;
 use crate::components::icon::{Flame, Icon, IconName};
 use crate::i18n::{fill, words};

@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::Sampling;
 
 use super::talk::{Role, Talk};
-use crate::api::Sampling;
 use crate::browser;
 
 const PLACE: &str = "draft:/chat";

@@ -5,10 +5,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
-use crate::api::{ChatDelta, ChatRequest};
 use crate::base::at;
 use crate::browser::{describe, refusal};
-use crate::sse;
+use wire::sse;
+use wire::{ChatDelta, ChatRequest};
 
 /// Asks for an answer and hands on each piece of it.
 ///

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::Sampling;
 
-use crate::api::Sampling;
-#[cfg(feature = "hydrate")]
-use crate::api::{ChatDelta, ChatMessage, ChatRequest};
 use crate::i18n::Words;
+#[cfg(feature = "hydrate")]
+use wire::{ChatDelta, ChatMessage, ChatRequest};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,13 +5,14 @@ use std::time::Duration;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::{Check, CheckState, Encoding, RowProblem};
 
-use super::Asked;
+use super::asked::Asked;
 use super::look::Look;
-use crate::api::{BoardError, Check, CheckState, Encoding, RowProblem};
 use crate::base::at;
 use crate::browser;
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::{self, BoardFailure, Failure};
 use crate::components::link::A;
 use crate::format;
@@ -77,7 +78,7 @@ fn keep_fresh(state: CheckState, asked: Asked) {
 
 /// Sends a form's request by script; errors are shown, and the check is asked for anew.
 fn send(
-    call: impl Future<Output = Result<(), BoardError>> + 'static,
+    call: impl Future<Output = Result<(), CallError>> + 'static,
     asked: Asked,
     error: RwSignal<Option<String>>,
     w: &'static Words,

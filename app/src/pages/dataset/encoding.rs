@@ -3,9 +3,10 @@
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::{Encoding, FormChoices, Holds, ModelChoice};
 
 use super::look::{Look, Settings};
-use crate::api::{BoardError, Encoding, FormChoices, Holds, ModelChoice};
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::components::navigate::navigate;
 use crate::i18n::words;
@@ -52,7 +53,7 @@ impl Offer {
 }
 
 #[component]
-pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer, BoardError>>) -> AnyView {
+pub fn EncodingForm(look: Memo<Look>, holds: Holds, offer: Resource<Result<Offer, CallError>>) -> AnyView {
     view! {
         <Transition>
             {move || Suspend::new(async move {
@@ -93,10 +94,6 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
         offer.templates.iter().map(|name| (name.clone(), name.clone())).collect::<Vec<_>>()
     });
     let templates = [own].into_iter().chain(templates).collect();
-    let pair = |value: &str, label: &str| (value.to_owned(), label.to_owned());
-    let stages = vec![pair("", w.data_stage_chat), pair("pt", w.data_stage_text)];
-    let thinking = vec![pair("", "true"), pair("false", "false"), pair("null", "null")];
-    let is_set = look.with_untracked(|look| look.settings.has_advanced());
     // What the form does not ask for stays as it is when it is sent without script.
     let kept = move || {
         let parts = look.get().parts().into_iter().filter(|(key, _)| ["first", "view", "row"].contains(key));
@@ -134,57 +131,74 @@ fn Pickers(look: Memo<Look>, holds: Holds, offer: Offer) -> AnyView {
                     on:change:target=move |event| cutoff(event.target().value())
                 />
             </label>
-            {(holds != Holds::Text).then(|| view! {
-                <details class="advanced" open=is_set data-test="data-advanced">
-                    <summary>{w.new_advanced}</summary>
-                    {(holds == Holds::Answers || holds == Holds::Judged).then(|| view! {
-                        <Choice
-                            name="stage"
-                            label=w.data_stage
-                            options=stages
-                            chosen=Signal::derive(move || now.with(|now| if now.plain_text { "pt" } else { "" }.to_owned()))
-                            choose=Callback::new(move |stage: String| go(&|settings| settings.plain_text = stage == "pt"))
-                        />
-                    })}
-                    {(holds == Holds::Answers).then(|| view! {
-                        <Switch name="train_on_prompt" label=w.data_train_on_prompt of=train_on_prompt look go/>
-                        <Switch name="mask_history" label=w.data_mask_history of=mask_history look go/>
-                    })}
-                    <label>
-                        <span>{w.data_default_system}</span>
-                        <input
-                            type="text"
-                            name="default_system"
-                            autocomplete="off"
-                            placeholder=w.data_default_system_own
-                            data-test="data-default_system"
-                            value=now.get_untracked().default_system
-                            prop:value=move || now.with(|now| now.default_system.clone())
-                            on:change:target=move |event| {
-                                let system = event.target().value();
-                                go(&|settings| settings.default_system.clone_from(&system));
-                            }
-                        />
-                    </label>
-                    <Choice
-                        name="enable_thinking"
-                        label=w.data_thinking
-                        options=thinking
-                        chosen=Signal::derive(move || {
-                            now.with(|now| match now.enable_thinking {
-                                Some(true) => String::new(),
-                                Some(false) => "false".to_owned(),
-                                None => "null".to_owned(),
-                            })
-                        })
-                        choose=Callback::new(move |on: String| go(&|settings| settings.enable_thinking.clone_from(&on)))
-                    />
-                </details>
-            })}
+            {(holds != Holds::Text).then(|| view! { <Advanced look holds now go/> })}
             <noscript>
                 <button type="submit" class="button">{w.runs_apply}</button>
             </noscript>
         </form>
+    }
+    .into_any()
+}
+
+/// Settings that few change.
+#[component]
+fn Advanced(
+    look: Memo<Look>,
+    holds: Holds,
+    now: Memo<Encoding>,
+    go: impl Fn(&dyn Fn(&mut Settings)) + Copy + Send + Sync + 'static,
+) -> AnyView {
+    let w = words();
+    let pair = |value: &str, label: &str| (value.to_owned(), label.to_owned());
+    let stages = vec![pair("", w.data_stage_chat), pair("pt", w.data_stage_text)];
+    let thinking = vec![pair("", "true"), pair("false", "false"), pair("null", "null")];
+    let is_set = look.with_untracked(|look| look.settings.has_advanced());
+    view! {
+        <details class="advanced" open=is_set data-test="data-advanced">
+            <summary>{w.new_advanced}</summary>
+            {(holds == Holds::Answers || holds == Holds::Judged).then(|| view! {
+                <Choice
+                    name="stage"
+                    label=w.data_stage
+                    options=stages
+                    chosen=Signal::derive(move || now.with(|now| if now.plain_text { "pt" } else { "" }.to_owned()))
+                    choose=Callback::new(move |stage: String| go(&|settings| settings.plain_text = stage == "pt"))
+                />
+            })}
+            {(holds == Holds::Answers).then(|| view! {
+                <Switch name="train_on_prompt" label=w.data_train_on_prompt of=train_on_prompt look go/>
+                <Switch name="mask_history" label=w.data_mask_history of=mask_history look go/>
+            })}
+            <label>
+                <span>{w.data_default_system}</span>
+                <input
+                    type="text"
+                    name="default_system"
+                    autocomplete="off"
+                    placeholder=w.data_default_system_own
+                    data-test="data-default_system"
+                    value=now.get_untracked().default_system
+                    prop:value=move || now.with(|now| now.default_system.clone())
+                    on:change:target=move |event| {
+                        let system = event.target().value();
+                        go(&|settings| settings.default_system.clone_from(&system));
+                    }
+                />
+            </label>
+            <Choice
+                name="enable_thinking"
+                label=w.data_thinking
+                options=thinking
+                chosen=Signal::derive(move || {
+                    now.with(|now| match now.enable_thinking {
+                        Some(true) => String::new(),
+                        Some(false) => "false".to_owned(),
+                        None => "null".to_owned(),
+                    })
+                })
+                choose=Callback::new(move |on: String| go(&|settings| settings.enable_thinking.clone_from(&on)))
+            />
+        </details>
     }
     .into_any()
 }

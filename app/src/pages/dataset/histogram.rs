@@ -1,8 +1,9 @@
 //! How long rows are, and where the cutoff falls.
 
 use leptos::prelude::*;
+use wire::{Check, LengthHistogram};
 
-use crate::api::{BoardError, Check, LengthHistogram};
+use crate::calls::CallError;
 use crate::components::failure::BoardFailure;
 use crate::format;
 use crate::i18n::{fill, words};
@@ -14,8 +15,8 @@ const HEIGHT: f64 = 120.0;
 /// The lengths of the first rows, or of all where the check has measured more.
 #[component]
 pub fn HistogramCard(
-    lengths: Resource<Result<LengthHistogram, BoardError>>,
-    check: Resource<Result<Check, BoardError>>,
+    lengths: Resource<Result<LengthHistogram, CallError>>,
+    check: Resource<Result<Check, CallError>>,
 ) -> AnyView {
     let w = words();
     view! {

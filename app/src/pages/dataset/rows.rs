@@ -1,15 +1,16 @@
 //! Rows as conversations or as they stand in their files, a page at a time.
 
 use leptos::prelude::*;
+use wire::{PreviewRow, PreviewTurn};
 
-use super::Encoded;
+use super::asked::Encoded;
 use super::look::Look;
+use super::speaker::{speaker_key, speaker_name};
 use super::tokens::TokenPanel;
-use crate::api::{PreviewRow, PreviewTurn, Speaker};
 use crate::components::failure::Failure;
 use crate::components::link::A;
 use crate::format;
-use crate::i18n::{Words, fill, words};
+use crate::i18n::{fill, words};
 
 /// Rows of a page, as the server gives them.
 const PAGE: u64 = 20;
@@ -116,32 +117,5 @@ fn Bubble(turn: PreviewTurn) -> impl IntoView {
             <span class="turn-speaker">{name}</span>
             <div class="turn-text">{turn.text}</div>
         </div>
-    }
-}
-
-pub fn speaker_name(speaker: Speaker, w: &'static Words) -> &'static str {
-    match speaker {
-        Speaker::System => w.data_system,
-        Speaker::Tools => w.data_tools,
-        Speaker::User => w.data_user,
-        Speaker::Assistant => w.data_assistant,
-        Speaker::Call => w.data_call,
-        Speaker::Result => w.data_result,
-        Speaker::Chosen => w.data_chosen,
-        Speaker::Rejected => w.data_rejected,
-        Speaker::Wanted => w.data_wanted,
-        Speaker::Unwanted => w.data_unwanted,
-        Speaker::Text => w.data_text,
-    }
-}
-
-/// How a turn looks, for the style sheet.
-fn speaker_key(speaker: Speaker) -> &'static str {
-    match speaker {
-        Speaker::System | Speaker::Tools => "system",
-        Speaker::User | Speaker::Result => "user",
-        Speaker::Assistant | Speaker::Call | Speaker::Text => "assistant",
-        Speaker::Chosen | Speaker::Wanted => "chosen",
-        Speaker::Rejected | Speaker::Unwanted => "rejected",
     }
 }

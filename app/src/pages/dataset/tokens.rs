@@ -1,10 +1,10 @@
 //! The tokens of a row, by whether they count in the loss.
 
 use leptos::prelude::*;
+use wire::{EncodedSequence, TokenPiece};
 
-use super::Encoded;
-use super::rows::speaker_name;
-use crate::api::{EncodedSequence, TokenPiece};
+use super::asked::Encoded;
+use super::speaker::speaker_name;
 use crate::components::failure::BoardFailure;
 use crate::format;
 use crate::i18n::{fill, words};

@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 use recipe::Argument;
+use wire::{DatasetEntry, DatasetPlace, FormChoices};
 
-use super::field::{Labelled, field_id};
+use super::asked::field_id;
+use super::field::Labelled;
 use super::form::Form;
-use crate::api::{DatasetEntry, DatasetPlace, FormChoices};
 use crate::browser::lowercase;
 use crate::components::icon::{Icon, IconName};
 use crate::format;
@@ -225,7 +226,7 @@ fn with_name(text: &str, name: &str, on: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Holds;
+    use wire::Holds;
 
     #[test]
     fn names_come_and_go_in_order() {

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use recipe::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::form::{Form, asked};
+use super::asked::asked;
+use super::form::Form;
 use super::pickers::{OTHER, TYPED};
 use crate::browser;
 

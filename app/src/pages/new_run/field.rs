@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use recipe::{Argument, Kind, Tier};
 
+use super::asked::field_id;
 use super::form::Form;
 use crate::i18n::{Words, fill, lang, words};
 
@@ -16,11 +17,6 @@ pub fn ArgumentField(argument: &'static Argument, form: Form) -> impl IntoView {
         _ => view! { <TextField argument form text/> }.into_any(),
     };
     view! { <Labelled argument form>{control}</Labelled> }.into_any()
-}
-
-/// The identifier of a field's control, for its label and for browser tests.
-pub fn field_id(key: &str) -> String {
-    format!("field-{key}")
 }
 
 fn described_by(key: &str) -> String {

@@ -1,12 +1,8 @@
-//! Arguments of a loaded recipe that have no field in the form: kept, shown, and taken out one by one.
+//! Arguments of a loaded recipe that have no field in the form: kept, and shown beside the recipe.
 
-use leptos::prelude::*;
 use recipe::{Recipe, Resume, arguments};
 
-use super::field::field_id;
-use super::form::{FIXED, Form, has_field};
-use crate::components::icon::{Icon, IconName};
-use crate::i18n::{fill, words};
+use super::asked::{FIXED, has_field};
 
 /// Key and text of an argument.
 pub type Further = (&'static str, String);
@@ -36,43 +32,5 @@ fn is_the_boards(recipe: &Recipe, key: &str) -> bool {
         // Without a path it speaks of the output folder, where a new run has nothing to go on from.
         "resume_from_checkpoint" => !matches!(recipe.resume(), Resume::From(_)),
         _ => false,
-    }
-}
-
-#[component]
-pub fn FurtherKeys(form: Form) -> impl IntoView {
-    let w = words();
-    let further = form.further;
-    let chip = move |(key, text): Further| {
-        let label = fill(w.new_data_remove, &[("name", key)]);
-        view! {
-            <li>
-                <button
-                    type="button"
-                    class="chip"
-                    id=field_id(key)
-                    data-test=format!("further-{key}")
-                    title=label.clone()
-                    aria-label=label
-                    on:click=move |_| {
-                        form.changed.set(true);
-                        further.update(|kept| kept.retain(|(other, _)| *other != key));
-                    }
-                >
-                    <code>{format!("{key}: {text}")}</code>
-                    <Icon name=IconName::Cross/>
-                </button>
-            </li>
-        }
-    };
-    let overruled = move || form.overruled.with(|keys| keys.join(", "));
-    view! {
-        <div class="preview-note" data-test="further" hidden=move || further.with(Vec::is_empty)>
-            <h3>{w.new_further}</h3>
-            <ul class="chips">{move || further.get().into_iter().map(chip).collect_view()}</ul>
-        </div>
-        <p class="preview-note" data-test="overruled" hidden=move || form.overruled.with(Vec::is_empty)>
-            {move || fill(w.new_overruled, &[("keys", &overruled())])}
-        </p>
     }
 }

@@ -2,12 +2,13 @@
 
 use leptos::prelude::*;
 use recipe::{Argument, Group, Tier};
+use wire::FormChoices;
 
+use super::asked::asked;
 use super::datasets::DatasetPicker;
 use super::field::ArgumentField;
-use super::form::{Form, asked};
+use super::form::Form;
 use super::pickers::{ModelPicker, TemplatePicker};
-use crate::api::FormChoices;
 use crate::i18n::{fill, lang, words};
 
 /// What comes first, in the order in which one decides it.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::{BoardError, FieldProblem, Findings, Memory};
 
+use super::asked::{asked, field_id};
 use super::draft::Keeper;
-use super::field::field_id;
-use super::form::{Form, asked};
-use crate::api::{BoardError, FieldProblem, Findings, Memory};
+use super::form::Form;
 use crate::browser;
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
@@ -46,7 +47,7 @@ pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
                     keeper.forget();
                     navigate.to(&format!("/runs/{id}"));
                 }
-                Err(BoardError::Invalid(found)) => {
+                Err(CallError(BoardError::Invalid(found))) => {
                     form.from_server.try_set(found);
                     lead_to_first(form);
                 }

@@ -7,7 +7,7 @@ use recipe::Problem;
 
 use super::form::Form;
 use crate::browser;
-use crate::i18n::{fill, lang, words};
+use crate::i18n::{Lang, Words, fill, lang, words};
 
 #[component]
 pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
@@ -20,18 +20,7 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
         let Some(dialog) = dialog.get() else { return };
         if open.get() { browser::show_dialog(&dialog) } else { browser::close_dialog(&dialog) }
     });
-    let language = lang();
-    let told = move |found: &[Problem]| {
-        let lines = found.iter().map(|problem| match problem.line {
-            Some(line) => {
-                let (line, text) = (line.to_string(), problem.text(language));
-                fill(w.new_load_line, &[("line", &line), ("problem", text)])
-            }
-            None => problem.text(language).to_owned(),
-        });
-        lines.collect::<Vec<_>>()
-    };
-    let left_out = RwSignal::new(false);
+    let (left_out, language) = (RwSignal::new(false), lang());
     let apply = move |_| {
         let loaded = form.load_what_can_be(&text.get_untracked());
         left_out.set(loaded.is_ok());
@@ -39,9 +28,9 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
             Ok(found) => {
                 form.changed.set(true);
                 open.set(!found.is_empty());
-                problems.set(told(&found));
+                problems.set(told(&found, language, w));
             }
-            Err(found) => problems.set(told(&found)),
+            Err(found) => problems.set(told(&found, language, w)),
         }
     };
     let read_file = move |_| {
@@ -91,4 +80,16 @@ pub fn LoadRecipe(form: Form, open: RwSignal<bool>) -> AnyView {
         </dialog>
     }
     .into_any()
+}
+
+/// Problems with their lines, a sentence each.
+fn told(found: &[Problem], lang: Lang, w: &'static Words) -> Vec<String> {
+    let told = |problem: &Problem| match problem.line {
+        Some(line) => {
+            let (line, text) = (line.to_string(), problem.text(lang));
+            fill(w.new_load_line, &[("line", &line), ("problem", text)])
+        }
+        None => problem.text(lang).to_owned(),
+    };
+    found.iter().map(told).collect()
 }

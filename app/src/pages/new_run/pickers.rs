@@ -6,10 +6,11 @@ use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use recipe::Argument;
+use wire::{FormChoices, ModelChoice, ModelFacts};
 
-use super::field::{Labelled, field_id};
+use super::asked::field_id;
+use super::field::Labelled;
 use super::form::Form;
-use crate::api::{FormChoices, ModelChoice, ModelFacts};
 use crate::calls;
 use crate::components::hub_models::{self, HubModels};
 use crate::format;
@@ -24,40 +25,70 @@ pub const TYPED: &str = "typed-model";
 /// The server is asked for the template of a name when nothing was typed for so long.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The field of the model, and whether a path is typed into it.
+#[derive(Clone, Copy)]
+struct Picked {
+    argument: &'static Argument,
+    form: Form,
+    choices: StoredValue<FormChoices>,
+    path: RwSignal<String>,
+    other: RwSignal<bool>,
+}
+
+impl Picked {
+    fn new(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> Picked {
+        let path = form.field(argument.key);
+        let picked = Picked { argument, form, choices, path, other: RwSignal::new(false) };
+        let is_other = move |path: &String| !path.is_empty() && picked.listed(path).is_none();
+        picked.other.set(path.with_untracked(is_other));
+        picked
+    }
+
+    fn listed(self, path: &str) -> Option<ModelChoice> {
+        self.choices.with_value(|choices| choices.models.iter().find(|model| model.path == path).cloned())
+    }
+
+    /// Models of the list: those that are here, or the others.
+    fn models(self, present: bool) -> Vec<ModelChoice> {
+        self.choices.with_value(|choices| {
+            choices.models.iter().filter(|model| model.present == present).cloned().collect()
+        })
+    }
+
+    /// Fills in what suits a model of the list: its template, and values for its size. Whether it is one.
+    fn suit(self, path: &str) -> bool {
+        let model = self.listed(path);
+        if let Some(model) = &model {
+            self.form.suit_template(model.template.clone());
+            self.form.suit(model.facts());
+        }
+        model.is_some()
+    }
+
+    fn choose(self, chosen: String) {
+        self.form.touch(self.argument.key);
+        self.other.set(chosen == OTHER);
+        if chosen == OTHER {
+            self.path.set(String::new());
+            return;
+        }
+        self.suit(&chosen);
+        self.path.set(chosen);
+    }
+}
+
 #[component]
 pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
     let w = words();
-    let path = form.field(argument.key);
-    let listed = move |path: &str| {
-        choices.with_value(|choices| choices.models.iter().find(|model| model.path == path).cloned())
-    };
-    let other = RwSignal::new(path.with_untracked(|path| !path.is_empty() && listed(path).is_none()));
+    let picked = Picked::new(argument, form, choices);
+    let Picked { path, other, .. } = picked;
     // A recipe that is loaded may name a model that is not in the list.
     Effect::new(move |_| {
         let path = path.get();
         if !path.is_empty() {
-            other.set(listed(&path).is_none());
+            other.set(picked.listed(&path).is_none());
         }
     });
-    // Fills in what suits a model of the list: its template, and values for its size.
-    let suit = move |path: &str| {
-        let model = listed(path);
-        if let Some(model) = &model {
-            form.suit_template(model.template.clone());
-            form.suit(model.facts());
-        }
-        model.is_some()
-    };
-    let choose = move |chosen: String| {
-        form.touch(argument.key);
-        other.set(chosen == OTHER);
-        if chosen == OTHER {
-            path.set(String::new());
-            return;
-        }
-        suit(&chosen);
-        path.set(chosen);
-    };
     let mut suit_template = debounce(PAUSE, move |typed: String| {
         spawn_local(async move {
             // Where the server does not answer, the template is chosen by hand.
@@ -73,33 +104,15 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
     // checks the recipe.
     let mut type_in = move |typed: String| {
         form.touch(argument.key);
-        if !suit(&typed) {
+        if !picked.suit(&typed) {
             form.suit(ModelFacts { parameters: recipe::registry::size_in_name(&typed), context: None });
             suit_template(typed.clone());
         }
         path.set(typed);
         other.set(true);
     };
-    let option = move |model: ModelChoice| {
-        let size = model.parameters.map(|count| format!(" · {}", format::large(count))).unwrap_or_default();
-        let value = model.path.clone();
-        view! {
-            <option
-                value=model.path
-                disabled=!model.present
-                selected=move || !other.get() && path.with(|path| *path == value)
-            >
-                {format!("{}{size}", model.label)}
-            </option>
-        }
-    };
-    let models = |present: bool| {
-        choices.with_value(|choices| {
-            choices.models.iter().filter(|model| model.present == present).cloned().collect::<Vec<_>>()
-        })
-    };
-    let (here, elsewhere) = (models(true), models(false));
-    let hints = elsewhere.clone().into_iter().filter_map(|model| model.hint.map(|hint| (model.label, hint)));
+    let hints =
+        picked.models(false).into_iter().filter_map(|model| model.hint.map(|hint| (model.label, hint)));
     let hints = hints.map(|(label, hint)| {
         let bring = fill(w.new_model_bring, &[("name", &label)]);
         view! { <li>{bring} " " <code>{hint}</code></li> }
@@ -107,20 +120,7 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
     let note = view! { <ul class="field-hints">{hints.collect_view()}</ul> }.into_any();
     view! {
         <Labelled argument form note>
-            <select
-                id=field_id(argument.key)
-                name=argument.key
-                data-test=field_id(argument.key)
-                prop:value=move || if other.get() { OTHER.to_owned() } else { path.get() }
-                on:change:target=move |event| choose(event.target().value())
-            >
-                <option value="" selected=move || !other.get() && path.with(String::is_empty)>{w.new_model_choose}</option>
-                <optgroup label=w.new_models_here>{here.into_iter().map(option).collect_view()}</optgroup>
-                {(!elsewhere.is_empty()).then(|| view! {
-                    <optgroup label=w.new_models_elsewhere>{elsewhere.into_iter().map(option).collect_view()}</optgroup>
-                })}
-                <option value=OTHER selected=move || other.get()>{w.new_model_other}</option>
-            </select>
+            <ModelList picked/>
             <input
                 type="text"
                 name=TYPED
@@ -136,6 +136,46 @@ pub fn ModelPicker(argument: &'static Argument, form: Form, choices: StoredValue
             />
             <HubModels wanted=other/>
         </Labelled>
+    }
+    .into_any()
+}
+
+/// The models to choose from, and the way to one that is not among them.
+#[component]
+fn ModelList(picked: Picked) -> AnyView {
+    let w = words();
+    let Picked { argument, path, other, .. } = picked;
+    let option = move |model: ModelChoice| {
+        let size = model.parameters.map(|count| format!(" · {}", format::large(count))).unwrap_or_default();
+        let value = model.path.clone();
+        view! {
+            <option
+                value=model.path
+                disabled=!model.present
+                selected=move || !other.get() && path.with(|path| *path == value)
+            >
+                {format!("{}{size}", model.label)}
+            </option>
+        }
+    };
+    let elsewhere = picked.models(false);
+    view! {
+        <select
+            id=field_id(argument.key)
+            name=argument.key
+            data-test=field_id(argument.key)
+            prop:value=move || if other.get() { OTHER.to_owned() } else { path.get() }
+            on:change:target=move |event| picked.choose(event.target().value())
+        >
+            <option value="" selected=move || !other.get() && path.with(String::is_empty)>{w.new_model_choose}</option>
+            <optgroup label=w.new_models_here>
+                {picked.models(true).into_iter().map(option).collect_view()}
+            </optgroup>
+            {(!elsewhere.is_empty()).then(|| view! {
+                <optgroup label=w.new_models_elsewhere>{elsewhere.into_iter().map(option).collect_view()}</optgroup>
+            })}
+            <option value=OTHER selected=move || other.get()>{w.new_model_other}</option>
+        </select>
     }
     .into_any()
 }

@@ -3,12 +3,13 @@
 use leptos::prelude::*;
 use recipe::Notice;
 
+use super::asked::field_id;
 use super::form::Form;
-use super::further::FurtherKeys;
+use super::further::Further;
 use crate::browser;
 use crate::components::copy_button::CopyButton;
 use crate::components::icon::{Icon, IconName};
-use crate::i18n::{lang, words};
+use crate::i18n::{fill, lang, words};
 
 #[component]
 pub fn Preview(form: Form) -> AnyView {
@@ -52,5 +53,44 @@ fn Notices(form: Form) -> impl IntoView {
             <ul>{move || notices.get().into_iter().map(item).collect_view()}</ul>
         </div>
         <p class="preview-note" data-test="tokens" hidden=move || !form.has_tokens()>{w.new_tokens}</p>
+    }
+}
+
+/// What the recipe says of arguments without a field, to be taken out one by one.
+#[component]
+pub fn FurtherKeys(form: Form) -> impl IntoView {
+    let w = words();
+    let further = form.further;
+    let chip = move |(key, text): Further| {
+        let label = fill(w.new_data_remove, &[("name", key)]);
+        view! {
+            <li>
+                <button
+                    type="button"
+                    class="chip"
+                    id=field_id(key)
+                    data-test=format!("further-{key}")
+                    title=label.clone()
+                    aria-label=label
+                    on:click=move |_| {
+                        form.changed.set(true);
+                        further.update(|kept| kept.retain(|(other, _)| *other != key));
+                    }
+                >
+                    <code>{format!("{key}: {text}")}</code>
+                    <Icon name=IconName::Cross/>
+                </button>
+            </li>
+        }
+    };
+    let overruled = move || form.overruled.with(|keys| keys.join(", "));
+    view! {
+        <div class="preview-note" data-test="further" hidden=move || further.with(Vec::is_empty)>
+            <h3>{w.new_further}</h3>
+            <ul class="chips">{move || further.get().into_iter().map(chip).collect_view()}</ul>
+        </div>
+        <p class="preview-note" data-test="overruled" hidden=move || form.overruled.with(Vec::is_empty)>
+            {move || fill(w.new_overruled, &[("keys", &overruled())])}
+        </p>
     }
 }

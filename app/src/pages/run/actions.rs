@@ -4,9 +4,10 @@ use std::future::Future;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use recipe::RunState;
 
-use crate::api::BoardError;
 use crate::calls;
+use crate::calls::CallError;
 use crate::components::confirm::{Confirm, DeleteButton};
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
@@ -46,52 +47,12 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
     };
     let state = Memo::new(move |_| summary.with(|run| run.state));
     let has_checkpoint = Memo::new(move |_| fold.checkpoints.with(|kept| !kept.is_empty()));
-    let can_chat = Memo::new(move |_| state.get() == recipe::RunState::Finished || has_checkpoint.get());
-    let stoppable = move || matches!(state.get(), recipe::RunState::Preparing | recipe::RunState::Running);
+    let can_chat = Memo::new(move |_| state.get() == RunState::Finished || has_checkpoint.get());
     let name = move || summary.with(|run| run.name.clone());
 
     view! {
         <div class="actions">
-            {move || stoppable().then(|| view! {
-                <button
-                    type="button"
-                    class="button"
-                    data-test="stop"
-                    title=w.run_stop_help
-                    disabled=move || busy.get()
-                    on:click=move |_| ask.of(calls::stop(id.get_value()), refresh)
-                >
-                    <Icon name=IconName::Stop/>
-                    {w.run_stop}
-                </button>
-            })}
-            {move || (!state.get().is_over()).then(|| view! {
-                <button
-                    type="button"
-                    class="button"
-                    data-test="cancel"
-                    title=w.run_cancel_help
-                    disabled=move || busy.get()
-                    on:click=move |_| asks_cancel.set(true)
-                >
-                    <Icon name=IconName::Cross/>
-                    {w.run_cancel}
-                </button>
-            })}
-            {move || state.get().can_resume().then(|| view! {
-                <button
-                    type="button"
-                    class="button"
-                    class:primary=move || has_checkpoint.get()
-                    data-test="resume"
-                    title=move || if has_checkpoint.get() { w.run_resume_help } else { w.run_restart_help }
-                    disabled=move || busy.get()
-                    on:click=move |_| ask.of(calls::resume(id.get_value()), refresh)
-                >
-                    <Icon name=IconName::Play/>
-                    {move || if has_checkpoint.get() { w.run_resume } else { w.run_restart }}
-                </button>
-            })}
+            <StateButtons id state has_checkpoint asks_cancel ask refresh=Callback::new(move |()| refresh())/>
             {move || can_chat.get().then(|| view! {
                 <A href=format!("/chat?target={}", id.get_value()) attr:class="button" attr:data-test="chat-with">
                     <Icon name=IconName::Chat/>
@@ -111,7 +72,7 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
             open=asks_cancel
             title=w.run_cancel_title
             text=Signal::derive(move || match state.get() {
-                recipe::RunState::Queued => w.run_cancel_queued.to_owned(),
+                RunState::Queued => w.run_cancel_queued.to_owned(),
                 _ => w.run_cancel_text.to_owned(),
             })
             action=w.run_cancel_confirm
@@ -131,6 +92,63 @@ pub fn Actions(fold: Fold, connection: RwSignal<Connection>) -> AnyView {
     .into_any()
 }
 
+/// Stop, cancel and resume, as far as the state of the run allows.
+#[component]
+fn StateButtons(
+    id: StoredValue<String>,
+    state: Memo<RunState>,
+    has_checkpoint: Memo<bool>,
+    asks_cancel: RwSignal<bool>,
+    ask: Ask,
+    refresh: Callback<()>,
+) -> AnyView {
+    let w = words();
+    let stoppable = move || matches!(state.get(), RunState::Preparing | RunState::Running);
+    view! {
+        {move || stoppable().then(|| view! {
+            <button
+                type="button"
+                class="button"
+                data-test="stop"
+                title=w.run_stop_help
+                disabled=move || ask.busy.get()
+                on:click=move |_| ask.of(calls::stop(id.get_value()), move || refresh.run(()))
+            >
+                <Icon name=IconName::Stop/>
+                {w.run_stop}
+            </button>
+        })}
+        {move || (!state.get().is_over()).then(|| view! {
+            <button
+                type="button"
+                class="button"
+                data-test="cancel"
+                title=w.run_cancel_help
+                disabled=move || ask.busy.get()
+                on:click=move |_| asks_cancel.set(true)
+            >
+                <Icon name=IconName::Cross/>
+                {w.run_cancel}
+            </button>
+        })}
+        {move || state.get().can_resume().then(|| view! {
+            <button
+                type="button"
+                class="button"
+                class:primary=move || has_checkpoint.get()
+                data-test="resume"
+                title=move || if has_checkpoint.get() { w.run_resume_help } else { w.run_restart_help }
+                disabled=move || ask.busy.get()
+                on:click=move |_| ask.of(calls::resume(id.get_value()), move || refresh.run(()))
+            >
+                <Icon name=IconName::Play/>
+                {move || if has_checkpoint.get() { w.run_resume } else { w.run_restart }}
+            </button>
+        })}
+    }
+    .into_any()
+}
+
 /// Asks the server for something; one thing at a time, errors shown.
 #[derive(Clone, Copy)]
 struct Ask {
@@ -140,7 +158,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn of(self, call: impl Future<Output = Result<(), BoardError>> + 'static, then: impl FnOnce() + 'static) {
+    fn of(self, call: impl Future<Output = Result<(), CallError>> + 'static, then: impl FnOnce() + 'static) {
         self.busy.set(true);
         self.error.set(None);
         spawn_local(async move {

@@ -1,8 +1,8 @@
 //! What the run is made of, and what it left behind.
 
 use leptos::prelude::*;
+use wire::{Checkpoint, RunDetail};
 
-use crate::api::{Checkpoint, RunDetail};
 use crate::components::clock::Ago;
 use crate::format;
 use crate::i18n::{fill, method_name, stage_name, words};

@@ -77,17 +77,7 @@ pub fn LogView(log: RwSignal<Vec<Arc<LogLine>>>, id: String) -> AnyView {
                     on:input:target=move |event| search.set(event.target().value())
                 />
             </label>
-            <a
-                class="button quiet small"
-                href=at(&format!("/runs/{id}/log.txt"))
-                download=format!("{id}.log.txt")
-                rel="external"
-                data-test="log-save"
-                title=w.run_log_save
-            >
-                <Icon name=IconName::Download/>
-                {w.download}
-            </a>
+            <SaveLink id/>
         </div>
         <div class="log" node_ref=view tabindex="0" role="log" aria-live="off" aria-label=w.run_log data-test="log" on:scroll=on_scroll>
             <p class="muted" hidden=move || nothing().is_empty()>{nothing}</p>
@@ -97,6 +87,25 @@ pub fn LogView(log: RwSignal<Vec<Arc<LogLine>>>, id: String) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// To the whole log, as a file.
+#[component]
+fn SaveLink(id: String) -> impl IntoView {
+    let w = words();
+    view! {
+        <a
+            class="button quiet small"
+            href=at(&format!("/runs/{id}/log.txt"))
+            download=format!("{id}.log.txt")
+            rel="external"
+            data-test="log-save"
+            title=w.run_log_save
+        >
+            <Icon name=IconName::Download/>
+            {w.download}
+        </a>
+    }
 }
 
 #[component]

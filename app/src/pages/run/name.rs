@@ -4,8 +4,8 @@ use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::html::Input;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::RunSummary;
 
-use crate::api::RunSummary;
 use crate::calls;
 use crate::components::failure;
 use crate::components::icon::{Icon, IconName};

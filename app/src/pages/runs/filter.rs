@@ -5,8 +5,8 @@ use std::time::Duration;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use recipe::RunState;
+use wire::RunFilter;
 
-use crate::api::RunFilter;
 use crate::base::at;
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;

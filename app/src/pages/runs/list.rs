@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::{RunFilter, RunSummary};
 
 use super::filter::address;
 use super::pager::{self, Listed, Pager};
 use super::row::RunRow;
-use crate::api::{RunFilter, RunSummary};
 use crate::browser;
 use crate::components::icon::{Flame, Icon, IconName};
 use crate::components::link::A;

@@ -2,11 +2,12 @@
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use wire::{RunFilter, RunSummary};
 
 use super::filter::address;
-use crate::api::{BoardError, RunFilter, RunSummary};
 use crate::base::at;
 use crate::calls;
+use crate::calls::CallError;
 use crate::i18n::{fill, words};
 
 /// Runs on a page.
@@ -20,7 +21,7 @@ pub struct Listed {
 }
 
 /// Page number `page`, from 1.
-pub async fn fetch(filter: RunFilter, page: u64) -> Result<Listed, BoardError> {
+pub async fn fetch(filter: RunFilter, page: u64) -> Result<Listed, CallError> {
     let from = (page - 1).saturating_mul(PAGE);
     let runs = calls::runs(filter.search.clone(), filter.state, Some(from), Some(PAGE)).await?;
     let short = (runs.len() as u64) < PAGE && (page == 1 || !runs.is_empty());

@@ -1,11 +1,11 @@
 //! One run in the history: a row, or a card where the screen is narrow.
 
 use leptos::prelude::*;
+use wire::RunSummary;
 
-use crate::api::RunSummary;
+use crate::chart::sparkline::Sparkline;
 use crate::components::clock::{Ago, Elapsed};
 use crate::components::link::A;
-use crate::components::sparkline::Sparkline;
 use crate::components::state_badge::StateBadge;
 use crate::format;
 use crate::i18n::{method_name, stage_name, words};

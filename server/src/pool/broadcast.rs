@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use app::api::{Frame, RunSummary};
 use axum::extract::ws::Utf8Bytes;
 use recipe::Event;
 use tokio::sync::broadcast;
+use wire::{Frame, RunSummary};
 
 /// Batches a slow watcher may fall behind before it has to read from the database again.
 const BEHIND: usize = 64;
@@ -25,18 +25,18 @@ pub struct Update {
 }
 
 impl Update {
-    /// `last_words`: of a worker that ended badly.
-    pub fn new(events: Vec<Event>, run: RunSummary, last_words: Vec<String>) -> Update {
+    /// `log_tail`: of a worker that ended badly.
+    pub fn new(events: Vec<Event>, run: RunSummary, log_tail: Vec<String>) -> Update {
         let of_events = (!events.is_empty()).then(|| text(&Frame::Events { events: events.clone() }));
-        Update { of_events, of_row: of_row(&run, last_words), events, run }
+        Update { of_events, of_row: of_row(&run, log_tail), events, run }
     }
 }
 
 /// What tells of a run's row.
-pub fn of_row(run: &RunSummary, last_words: Vec<String>) -> Vec<Utf8Bytes> {
-    let words = (!last_words.is_empty()).then_some(Frame::LastWords { lines: last_words });
+pub fn of_row(run: &RunSummary, log_tail: Vec<String>) -> Vec<Utf8Bytes> {
+    let tail = (!log_tail.is_empty()).then_some(Frame::LogTail { lines: log_tail });
     let row = Frame::Run { run: Box::new(run.clone()) };
-    std::iter::once(row).chain(words).map(|frame| text(&frame)).collect()
+    std::iter::once(row).chain(tail).map(|frame| text(&frame)).collect()
 }
 
 /// A frame as it is sent.
@@ -45,11 +45,11 @@ pub fn text(frame: &Frame) -> Utf8Bytes {
 }
 
 #[derive(Default)]
-pub struct Hub {
+pub struct Broadcast {
     channels: Mutex<HashMap<String, broadcast::Sender<Arc<Update>>>>,
 }
 
-impl Hub {
+impl Broadcast {
     pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Update>> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.entry(id.to_owned()).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use recipe::{Outcome, RunState};
+use recipe::{Outcome, RunState, shortened};
 use signal_hook::consts::SIGTERM;
 
 use super::process::Exit;
@@ -15,7 +15,7 @@ use crate::{
 const FULL: u64 = 1 << 20;
 
 /// The last state of a run, and why. `stood_still`: the worker was ended because it did not end.
-pub fn verdict(run: &RunRow, exit: Exit, stood_still: bool, dir: &Path) -> (RunState, Option<String>) {
+pub fn final_state(run: &RunRow, exit: Exit, stood_still: bool, dir: &Path) -> (RunState, Option<String>) {
     let stopped = |how: &str| match run.ending {
         Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: {how}"))),
         _ => (RunState::Stopped, Some(how.to_owned())),
@@ -42,7 +42,7 @@ pub fn verdict(run: &RunRow, exit: Exit, stood_still: bool, dir: &Path) -> (RunS
         {
             stopped(early)
         }
-        (None, _) => (RunState::Interrupted, Some(obituary(run, exit, dir))),
+        (None, _) => (RunState::Interrupted, Some(exit_reason(run, exit, dir))),
     }
 }
 
@@ -51,7 +51,7 @@ fn is_unheard(run: &RunRow, exit: Exit) -> bool {
     matches!(exit, Exit::Unknown | Exit::Away) && run.point_count == 0
 }
 
-fn obituary(run: &RunRow, exit: Exit, dir: &Path) -> String {
+fn exit_reason(run: &RunRow, exit: Exit, dir: &Path) -> String {
     let mut what = match exit {
         Exit::Signal(9) => {
             "the worker was killed (signal 9): by the system for want of memory, or by someone on this machine".to_owned()
@@ -68,7 +68,7 @@ fn obituary(run: &RunRow, exit: Exit, dir: &Path) -> String {
             run.step
         ),
     };
-    for more in [circumstances(dir), last_words(dir)].into_iter().flatten() {
+    for more in [circumstances(dir), last_line(dir)].into_iter().flatten() {
         what.push_str("; ");
         what.push_str(&more);
     }
@@ -87,7 +87,7 @@ fn circumstances(dir: &Path) -> Option<String> {
 }
 
 /// The last line a worker printed, shortened.
-fn last_words(dir: &Path) -> Option<String> {
+fn last_line(dir: &Path) -> Option<String> {
     let line = worker::last_log_lines(&dir.join(LOG_FILE), 1).pop()?;
-    Some(format!("its last words: {}", line.chars().take(300).collect::<String>()))
+    Some(format!("its last words: {}", shortened(line)))
 }

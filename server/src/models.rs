@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app::api::{ModelChoice, ModelFacts};
 use engine::families::Config;
 use engine::files;
 use engine::hub::is_model_id;
 use engine::weights::is_later_part;
 use recipe::registry;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use safetensors::tensor::Metadata;
+use wire::{ModelChoice, ModelFacts};
 
 use crate::{
     config::Folders,
@@ -139,22 +139,13 @@ pub fn facts(path: &Path) -> ModelFacts {
 
 /// Parameters in the safetensors files of a folder.
 pub fn parameters(folder: &Path) -> Option<u64> {
-    let mut sum = Some(0u64);
-    for file in weight_files(folder) {
-        read_header(&file, &mut |_, shape| sum = sum.and_then(|sum| add(sum, &shape)))?;
-    }
-    sum.filter(|sum| *sum > 0)
+    count(&tensors(folder)?).filter(|sum| *sum > 0)
 }
 
 /// Numbers in all of them together.
 pub fn count(tensors: &[Tensor]) -> Option<u64> {
-    tensors.iter().try_fold(0, |sum, tensor| add(sum, &tensor.shape))
-}
-
-/// A sum with the numbers of a tensor of that shape.
-fn add(sum: u64, shape: &[u64]) -> Option<u64> {
-    let size = shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length))?;
-    sum.checked_add(size)
+    let size = |tensor: &Tensor| tensor.shape.iter().try_fold(1u64, |size, length| size.checked_mul(*length));
+    tensors.iter().try_fold(0u64, |sum, tensor| sum.checked_add(size(tensor)?))
 }
 
 /// A tensor of a safetensors file.
@@ -166,54 +157,32 @@ pub struct Tensor {
 /// The tensors in the safetensors files of a folder, from their headers alone.
 pub fn tensors(folder: &Path) -> Option<Vec<Tensor>> {
     let mut tensors = Vec::new();
-    for file in weight_files(folder) {
-        read_header(&file, &mut |name, shape| tensors.push(Tensor { name, shape }))?;
+    for file in children(folder) {
+        if file.extension().is_some_and(|extension| extension == "safetensors") {
+            let header = header(&file)?;
+            let named = header.offset_keys().into_iter().filter_map(|name| {
+                let shape = header.info(&name)?.shape.iter().map(|length| *length as u64).collect();
+                Some(Tensor { name, shape })
+            });
+            tensors.extend(named);
+        }
     }
     Some(tensors)
 }
 
-fn weight_files(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    children(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-}
-
-/// Gives `take` name and shape of every tensor of a file as they are read; a header as large as the format allows takes
-/// no memory.
-fn read_header(file: &Path, take: &mut dyn FnMut(String, Vec<u64>)) -> Option<()> {
-    const LONGEST_HEADER: u64 = 100 << 20;
+/// The header of a safetensors file: eight bytes with its length, then JSON. One that is longer than those of real
+/// models is not read: it would take many times its length of memory.
+fn header(file: &Path) -> Option<Metadata> {
+    /// Room for the names of more than a hundred thousand tensors.
+    const LONGEST: u64 = 16 << 20;
     let mut file = files::open(file).ok()?;
-    let mut length = [0; 8];
+    let mut length = [0; size_of::<u64>()];
     file.read_exact(&mut length).ok()?;
     let length = u64::from_le_bytes(length);
-    if length > LONGEST_HEADER {
+    if length > LONGEST {
         return None;
     }
-    let header = BufReader::new(file.take(length));
-    serde_json::Deserializer::from_reader(header).deserialize_map(Header(take)).ok()
-}
-
-struct Header<'a>(&'a mut dyn FnMut(String, Vec<u64>));
-
-impl<'de> Visitor<'de> for Header<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object of tensors")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        #[derive(serde::Deserialize)]
-        struct Entry {
-            #[serde(default)]
-            shape: Vec<u64>,
-        }
-        while let Some(name) = entries.next_key::<String>()? {
-            match name.as_str() {
-                "__metadata__" => drop(entries.next_value::<IgnoredAny>()?),
-                _ => (self.0)(name, entries.next_value::<Entry>()?.shape),
-            }
-        }
-        Ok(())
-    }
+    serde_json::from_reader(BufReader::new(file.take(length))).ok()
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use app::api::Memory;
 use engine::families::{self, Config};
 use recipe::{
     Recipe,
     memory::{ModelShape, estimate},
 };
+use wire::Memory;
 
-use super::models::{self, Tensor};
+use crate::models::{self, Tensor};
 
 /// None where it is not known: a model that is not in a folder here, or is quantised, or would train on a
 /// graphics card.

@@ -4,54 +4,42 @@
 
 #[path = "../../engine/tests/common/hub_server.rs"]
 mod hub_server;
+#[path = "common/place.rs"]
+mod place;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
-use app::api::{Board, ChatStatus};
 use hub_server::Server;
-use recipe::{Event, EventBody, Phase, RunState};
+use place::{Place, until};
+use recipe::{Event, EventBody, Lang, Phase, RunState};
 use server::{
     board::ServerBoard,
     chat::Chat,
-    config::Folders,
-    pool::{Pool, PoolConfig, WorkerCommand},
-    store::{RunRow, Store},
+    command::WorkerCommand,
+    pool::Pool,
+    store::RunRow,
     worker::{EVENTS_FILE, RECIPE_FILE},
 };
+use wire::{BoardApi, ChatStatus};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const ID: &str = "owner/wick-1.0";
 const ROWS: &str =
     r#"[{"instruction": "Hi", "output": "Hello"}, {"instruction": "Bye", "output": "See you"}]"#;
 
-struct Place {
+struct Board {
     board: ServerBoard,
     pool: Pool,
-    _dir: tempfile::TempDir,
+    _place: Place,
 }
 
-impl Place {
+impl Board {
     /// A board with one data set and no model, whose workers ask the hub at `endpoint`.
-    async fn new(endpoint: &str, more: &[&str]) -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        let folders = Folders {
-            models_dir: root.join("models"),
-            data_dir: root.join("data"),
-            runs_dir: root.join("runs"),
-        };
-        let folders = folders.prepare().unwrap();
-        fs::write(folders.data_dir.join("two.json"), ROWS).unwrap();
-        let info = r#"{"two": {"file_name": "two.json"}}"#;
-        fs::write(folders.data_dir.join("dataset_info.json"), info).unwrap();
-
-        let home = root.join("home").display().to_string();
+    async fn new(endpoint: &str, more: &[&str]) -> Board {
+        let place = Place::new();
+        place.write("data/two.json", ROWS);
+        place.write("data/dataset_info.json", r#"{"two": {"file_name": "two.json"}}"#);
+        let home = place.root().join("home").display().to_string();
         let mut args = vec![format!("HF_ENDPOINT={endpoint}"), format!("HF_HOME={home}")];
         args.push(format!("CHANDLER_CACHE={home}"));
         args.extend(more.iter().map(|text| (*text).to_owned()));
@@ -59,16 +47,9 @@ impl Place {
         let args = args.into_iter().map(Into::into).collect();
         let worker = WorkerCommand { program: PathBuf::from("/usr/bin/env"), args };
 
-        let store = Store::open(&folders.runs_dir.join("chandler.db")).await.unwrap();
-        let config = PoolConfig {
-            runs_dir: folders.runs_dir.clone(),
-            slots: 1,
-            worker: worker.clone(),
-            resume_interrupted: false,
-        };
-        let pool = Pool::start(store, config).await.unwrap();
-        let board = ServerBoard::new(pool.clone(), folders, Chat::new(worker), 1 << 20);
-        Place { board, pool, _dir: dir }
+        let pool = place.pool(worker.clone(), false).await;
+        let board = place.board(&pool, &Chat::new(worker));
+        Board { board, pool, _place: place }
     }
 
     /// Launches a run of two steps, with `more` lines of YAML, and waits for its end.
@@ -77,30 +58,19 @@ impl Place {
             "model_name_or_path: {ID}\nstage: sft\ndo_train: true\nfinetuning_type: lora\ntemplate: chatml\n\
              dataset: two\nmax_steps: 2\nlogging_steps: 1\noutput_dir: output\n{more}"
         );
-        let id = self.board.launch(String::new(), yaml).await.unwrap();
-        let begun = Instant::now();
-        loop {
-            let run = self.pool.store().run(&id).await.unwrap();
-            if run.state.is_over() {
-                return run;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the run is {:?} still", run.state);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let id = self.board.launch(String::new(), yaml, Lang::En).await.unwrap();
+        let over = async || Some(self.pool.store().run(&id).await.unwrap()).filter(|run| run.state.is_over());
+        until("the run is over", PATIENCE, over).await
     }
 
     /// Loads a chat and waits for what comes of it.
     async fn load(&self, target: &str) -> ChatStatus {
         self.board.load_chat(target.to_owned(), None).await.unwrap();
-        let begun = Instant::now();
-        loop {
+        let settled = async || {
             let status = self.board.chat_status().await.unwrap();
-            if !matches!(status, ChatStatus::Loading { .. }) {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the chat loads still");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            (!matches!(status, ChatStatus::Loading { .. })).then_some(status)
+        };
+        until("the chat is loaded", PATIENCE, settled).await
     }
 
     fn events(&self, id: &str) -> Vec<EventBody> {
@@ -110,7 +80,7 @@ impl Place {
 }
 
 fn wick() -> Vec<(&'static str, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick");
+    let folder = place::wick();
     let names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
     names.iter().map(|name| (*name, fs::read(folder.join(name)).unwrap())).collect()
 }
@@ -118,12 +88,12 @@ fn wick() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_on_a_hub_is_trained_and_talked_to() {
     let hub = Arc::new(Server::start(hub_server::repository("", ID, &wick())));
-    let place = Place::new(&hub.endpoint, &[]).await;
-    let run = place.run("tokenized_path: encoded\n").await;
+    let board = Board::new(&hub.endpoint, &[]).await;
+    let run = board.run("tokenized_path: encoded\n").await;
     assert_eq!(run.state, RunState::Finished, "{:?}", run.reason);
     assert_eq!((run.model.as_str(), run.step), ("wick-1.0", 2));
     let download = format!("{ID}/model.safetensors: 0.0 of 2.1 MB");
-    let events = place.events(&run.id);
+    let events = board.events(&run.id);
     assert!(
         events.contains(&EventBody::Phase { phase: Phase::Downloading, detail: Some(download) }),
         "{events:?}"
@@ -132,7 +102,7 @@ async fn a_model_on_a_hub_is_trained_and_talked_to() {
 
     // The adapter stands on the hub's model, which is here by now.
     for target in [format!("run:{}:", run.id), format!("hub:{ID}")] {
-        let status = place.load(&target).await;
+        let status = board.load(&target).await;
         assert!(matches!(status, ChatStatus::Ready { .. }), "{target}: {status:?}");
     }
     assert_eq!(hub.asked("/resolve/"), asked, "nothing is fetched twice");
@@ -144,11 +114,11 @@ async fn a_model_may_come_from_model_scope() {
     let domain = format!("MODELSCOPE_DOMAIN={}", hub.endpoint);
     let cache = tempfile::tempdir().unwrap();
     let home = format!("MODELSCOPE_CACHE={}", cache.path().display());
-    let place = Place::new("http://127.0.0.1:1", &["USE_MODELSCOPE_HUB=1", &domain, &home]).await;
-    let run = place.run("").await;
+    let board = Board::new("http://127.0.0.1:1", &["USE_MODELSCOPE_HUB=1", &domain, &home]).await;
+    let run = board.run("").await;
     assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
     for target in [format!("run:{}:", run.id), format!("hub:{ID}")] {
-        let status = place.load(&target).await;
+        let status = board.load(&target).await;
         assert!(matches!(status, ChatStatus::Ready { .. }), "{target}: {status:?}");
     }
 }
@@ -160,10 +130,10 @@ async fn data_and_their_catalog_may_be_on_a_hub() {
     answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
     answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));
     let hub = Server::start(answers);
-    let place = Place::new(&hub.endpoint, &[]).await;
-    let run = place.run("dataset_dir: REMOTE:owner/sets\n").await;
+    let board = Board::new(&hub.endpoint, &[]).await;
+    let run = board.run("dataset_dir: REMOTE:owner/sets\n").await;
     assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
-    let events = place.events(&run.id);
+    let events = board.events(&run.id);
     let downloads = |event: &EventBody| match event {
         EventBody::Phase { phase: Phase::Downloading, detail } => {
             detail.as_deref().is_some_and(|detail| detail.starts_with("owner/two/two.json: "))
@@ -181,15 +151,15 @@ async fn a_recipes_token_asks_the_hub_and_is_shown_nowhere() {
     answers.extend(hub_server::repository("datasets/", "owner/sets", &[("dataset_info.json", info)]));
     answers.extend(hub_server::repository("datasets/", "owner/two", &[("two.json", ROWS.into())]));
     let hub = Server::start(answers);
-    let place = Place::new(&hub.endpoint, &[]).await;
-    let run = place.run(&format!("dataset_dir: REMOTE:owner/sets\nhub_token: {TOKEN}\n")).await;
+    let board = Board::new(&hub.endpoint, &[]).await;
+    let run = board.run(&format!("dataset_dir: REMOTE:owner/sets\nhub_token: {TOKEN}\n")).await;
     assert_eq!((run.state, run.step), (RunState::Finished, 2), "{:?}", run.reason);
-    let status = place.load(&format!("run:{}:", run.id)).await;
+    let status = board.load(&format!("run:{}:", run.id)).await;
     assert!(matches!(status, ChatStatus::Ready { .. }), "{status:?}");
     assert_eq!(hub.asked(&format!("uthorization: Bearer {TOKEN}")), hub.asked(""), "{:?}", hub.requests());
 
     assert!(!run.recipe.contains(TOKEN), "{}", run.recipe);
-    let dir = place.pool.run_dir(&run.id);
+    let dir = board.pool.run_dir(&run.id);
     let recipe = dir.join(RECIPE_FILE);
     assert_eq!(fs::metadata(&recipe).unwrap().permissions().mode() & 0o077, 0);
     let mut folders = vec![dir];
@@ -211,14 +181,14 @@ async fn a_recipes_token_asks_the_hub_and_is_shown_nowhere() {
 async fn without_a_network_the_way_out_is_said() {
     for (endpoint, more) in [("http://127.0.0.1:1", vec![]), ("http://127.0.0.1:1", vec!["HF_HUB_OFFLINE=1"])]
     {
-        let place = Place::new(endpoint, &more).await;
-        let run = place.run("").await;
+        let board = Board::new(endpoint, &more).await;
+        let run = board.run("").await;
         let reason = run.reason.unwrap_or_default();
         assert_eq!(run.state, RunState::Failed, "{reason}");
         for part in [ID, "the Hugging Face hub", "models/"] {
             assert!(reason.contains(part), "{reason}");
         }
-        let ChatStatus::Failed { reason, .. } = place.load(&format!("hub:{ID}")).await else {
+        let ChatStatus::Failed { reason, .. } = board.load(&format!("hub:{ID}")).await else {
             panic!("there is no model to load")
         };
         assert!(reason.contains(ID) && reason.contains("models/"), "{reason}");

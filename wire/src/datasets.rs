@@ -1,12 +1,9 @@
-//! What the pages of data sets ask of the server.
+//! Data sets: the list, rows, what they are encoded to, how long they are, and the form of an entry.
 
 use std::collections::BTreeMap;
 
 use recipe::args::{Records, Stage};
 use serde::{Deserialize, Serialize};
-
-#[cfg(feature = "ssr")]
-use super::BoardError;
 
 /// The data sets of the data folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -276,28 +273,4 @@ pub struct EntryForm {
     pub draft: EntryDraft,
     /// The file that is deleted with the entry.
     pub own_file: Option<String>,
-}
-
-/// The server's side of the pages of data sets.
-#[cfg(feature = "ssr")]
-#[async_trait::async_trait]
-pub trait DataBoard: Send + Sync {
-    async fn list(&self) -> Result<DatasetList, BoardError>;
-    /// Rows from number `first` (counted from 1) on.
-    async fn preview(&self, name: String, first: u64) -> Result<Preview, BoardError>;
-    /// Row number `row` as a run would see it.
-    async fn encode(&self, name: String, row: u64, encoding: Encoding) -> Result<EncodedRow, BoardError>;
-    /// Lengths of the first rows.
-    async fn lengths(&self, name: String, encoding: Encoding) -> Result<LengthHistogram, BoardError>;
-    /// Starts to check all rows; with an encoding also measures them.
-    async fn start_check(&self, name: String, encoding: Option<Encoding>) -> Result<(), BoardError>;
-    async fn stop_check(&self, name: String) -> Result<(), BoardError>;
-    /// The form of the entry `name`; without a name, of a new one for `file`, with a guess at its columns.
-    async fn entry_form(&self, name: String, file: String) -> Result<EntryForm, BoardError>;
-    /// Adds an entry, or changes the one called `original`.
-    async fn save_entry(&self, original: Option<String>, draft: EntryDraft) -> Result<(), BoardError>;
-    /// Deletes an entry, and its file if nothing else uses it.
-    async fn delete_entry(&self, name: String) -> Result<(), BoardError>;
-    /// How the check is; lengths are given where it was started with this encoding but for the cutoff.
-    async fn check(&self, name: String, encoding: Encoding) -> Result<Check, BoardError>;
 }

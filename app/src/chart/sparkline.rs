@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::chart::decimate::path;
-use crate::chart::scale::{Kind, Scale, range_of};
+use super::decimate::path;
+use super::scale::{Kind, Scale, range_of};
 use crate::i18n::words;
 
 const WIDTH: f64 = 96.0;

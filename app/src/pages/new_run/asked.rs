@@ -1,0 +1,33 @@
+//! Which arguments have a place in the form, and what the board says of the others.
+
+use recipe::{Argument, arguments};
+
+/// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
+const NOT_ASKED: [&str; 9] = [
+    "do_train",
+    "output_dir",
+    "logging_dir",
+    "dataset_dir",
+    "overwrite_output_dir",
+    "resume_from_checkpoint",
+    "use_cpu",
+    "plot_loss",
+    "fp16",
+];
+
+/// What the board sets itself: each run has a folder of its own.
+pub const FIXED: [(&str, &str); 2] = [("do_train", "true"), ("output_dir", "output")];
+
+/// Arguments with a place in the form.
+pub fn asked() -> impl Iterator<Item = &'static Argument> {
+    arguments().iter().filter(|argument| has_field(argument))
+}
+
+pub fn has_field(argument: &Argument) -> bool {
+    argument.group != recipe::Group::Generating && !NOT_ASKED.contains(&argument.key)
+}
+
+/// The identifier of a field's control, for its label and for browser tests.
+pub fn field_id(key: &str) -> String {
+    format!("field-{key}")
+}

@@ -1,0 +1,70 @@
+//! The form of a new run: what it offers, and what the server finds in a recipe.
+
+use serde::{Deserialize, Serialize};
+
+use crate::DatasetEntry;
+
+/// A model that can be trained or talked to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// What goes into `model_name_or_path`.
+    pub path: String,
+    pub label: String,
+    /// The template that fits, where known.
+    pub template: Option<String>,
+    pub parameters: Option<u64>,
+    /// Tokens that it reads at most, where known.
+    pub context: Option<usize>,
+    /// Whether it is on this machine now; if not, `hint` says how to bring it.
+    pub present: bool,
+    pub hint: Option<String>,
+}
+
+impl ModelChoice {
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts { parameters: self.parameters, context: self.context }
+    }
+}
+
+/// What the form of a new run offers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FormChoices {
+    pub models: Vec<ModelChoice>,
+    pub datasets: Vec<DatasetEntry>,
+    pub templates: Vec<String>,
+}
+
+/// One thing wrong with a recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// The argument it belongs to, if to one.
+    pub key: Option<String>,
+    pub message: String,
+}
+
+/// What the server finds in a recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// What keeps it from being launched.
+    pub problems: Vec<FieldProblem>,
+    /// What to know before it is.
+    pub warnings: Vec<FieldProblem>,
+    pub memory: Option<Memory>,
+    /// What is known of the model that it names.
+    pub model: Option<ModelFacts>,
+}
+
+/// What values to start from depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    pub parameters: Option<u64>,
+    /// Tokens that it reads at most.
+    pub context: Option<usize>,
+}
+
+/// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub needed: u64,
+    pub free: u64,
+}
