@@ -72,6 +72,7 @@ fn check(case: &Path) -> Check {
 
 fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
     let step = row["step"].as_u64().ok_or("a row without a step")?;
+    let mut wrong = Vec::new();
     for (key, want) in row.as_object().ok_or("a row that is no object")? {
         let want = want.as_f64().ok_or_else(|| format!("{key} is no number"))?;
         let got = match key.as_str() {
@@ -81,10 +82,10 @@ fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
         };
         let got = got.ok_or_else(|| format!("step {step} reported no {key}"))?;
         if !common::within(got, want, METRIC * want.abs()) {
-            return Err(format!("step {step}: {key} is {got}, expected {want}"));
+            wrong.push(format!("{key} is {got}, expected {want}"));
         }
     }
-    Ok(())
+    if wrong.is_empty() { Ok(()) } else { Err(format!("step {step}: {}", wrong.join("; "))) }
 }
 
 /// Statistics of every saved tensor.

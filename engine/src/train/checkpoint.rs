@@ -42,6 +42,9 @@ pub struct State {
     /// Σ and number of the losses since the last log line.
     pub unlogged_loss: f64,
     pub unlogged_steps: u64,
+    /// Σ of what else their stage measured, by name.
+    #[serde(default)]
+    pub unlogged_metrics: BTreeMap<String, f64>,
     /// The best checkpoint, where the recipe asks for it.
     #[serde(default)]
     pub best: Option<Best>,

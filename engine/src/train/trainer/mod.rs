@@ -19,7 +19,7 @@ use super::{Sink, TrainSummary};
 use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::method::Loaded;
-use crate::model::{Batch, Noise, Pass};
+use crate::model::{Batch, Measured, Noise, Pass, Sums};
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
 use crate::stage::{self, Mean, Stage};
@@ -63,6 +63,8 @@ struct Work {
 /// What one optimiser step did.
 struct StepResult {
     loss: f64,
+    /// What the stage measured beside the loss.
+    measured: Sums,
     grad_norm: f64,
     rate: f64,
 }
@@ -127,6 +129,9 @@ impl<'a> Trainer<'a> {
             self.epoch = Some(work.epoch);
             self.state.loss_sum += result.loss;
             self.state.unlogged_loss += result.loss;
+            for (name, value) in &result.measured {
+                *self.state.unlogged_metrics.entry((*name).to_owned()).or_default() += value;
+            }
             self.state.unlogged_steps += 1;
             for message in self.data.train.remarks() {
                 sink(EventBody::Log { level: LogLevel::Warning, message });
@@ -215,7 +220,7 @@ impl<'a> Trainer<'a> {
             portion.iter().map(|batch| (batch, 1.0 / divisor(stage.as_ref(), portion, batch).max(1) as f64))
         });
         self.grads.clear();
-        let mut loss = 0.0;
+        let mut measured = Measured::default();
         for (index, (examples, scale)) in micro.enumerate() {
             let batch = Batch { together: stage.together(), ..batch_of(examples.iter()) };
             self.state.tokens += batch.tokens() as u64;
@@ -233,11 +238,12 @@ impl<'a> Trainer<'a> {
                 }),
                 ..Pass::default()
             };
-            loss += stage.accumulate(&self.loaded, &batch, pass, scale, &mut self.grads)?.loss;
+            measured.add(stage.accumulate(&self.loaded, &batch, pass, scale, &mut self.grads)?);
             if let Some((balance, true)) = &balance {
-                loss += balance.coefficient() as f64 * balance.loss();
+                measured.loss += balance.coefficient() as f64 * balance.loss();
             }
         }
+        let Measured { loss, metrics: measured } = measured;
         let done = self.state.step;
         if !loss.is_finite() {
             let message = format!(
@@ -254,7 +260,7 @@ impl<'a> Trainer<'a> {
         let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
         let rate = self.schedule.rate(done);
         self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
-        Ok(StepResult { loss, grad_norm, rate })
+        Ok(StepResult { loss, measured, grad_norm, rate })
     }
 
     /// Whether the batch's activations are too large to keep.

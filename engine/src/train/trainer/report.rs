@@ -23,10 +23,14 @@ impl Trainer<'_> {
     }
 
     pub(super) fn report(&mut self, epoch: f64, result: &StepResult, sink: Sink) -> Result<()> {
-        let loss = self.state.unlogged_loss / self.state.unlogged_steps.max(1) as f64;
+        let steps = self.state.unlogged_steps.max(1) as f64;
+        let loss = self.state.unlogged_loss / steps;
         (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
-        let metrics = [(LOSS, loss), (GRAD_NORM, result.grad_norm), (LEARNING_RATE, result.rate)];
-        let point = self.point(epoch, Metrics::from(metrics));
+        let mut metrics =
+            Metrics::from([(LOSS, loss), (GRAD_NORM, result.grad_norm), (LEARNING_RATE, result.rate)]);
+        let sums = std::mem::take(&mut self.state.unlogged_metrics);
+        metrics.extend(sums.into_iter().map(|(name, sum)| (name, sum / steps)));
+        let point = self.point(epoch, metrics);
         self.log.point(&point, self.plan.total_steps)?;
         self.record(history_point(&point))?;
         sink(EventBody::Point(point));
