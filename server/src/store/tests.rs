@@ -130,7 +130,7 @@ async fn metrics_are_kept_as_they_are_reported() {
     };
     let measured = Metrics::from([("eval_rewards/accuracies", 0.75), ("eval_runtime", 1.5)]);
     let eval = Eval { step: 2, dataset: Some("poems".into()), epoch: 0.5, metrics: measured };
-    let events = vec![
+    let events = [
         point(1, 1, metrics(1)),
         point(2, 2, metrics(2)),
         event(3, EventBody::Eval(eval.clone())),

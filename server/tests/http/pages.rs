@@ -46,10 +46,10 @@ async fn a_run_has_a_tab_for_whatever_it_reports() {
     let eval = EventBody::Eval(Eval { step: 3, dataset: None, epoch: 0.5, metrics });
     board.pool.store().ingest("r", vec![Event { seq: 4, time: 0, body: eval }], 0).await.unwrap();
     let page = board.ask("GET /runs/r", &["Accept: text/html"], "").await;
-    let tabs: Vec<&str> = page
-        .split("class=\"tab\"")
-        .skip(1)
-        .filter_map(|button| button.split_once("data-test=\"chart-")?.1.split('"').next())
+    let tags = page.split("<button").skip(1).filter_map(|button| button.split('>').next());
+    let tabs: Vec<&str> = tags
+        .filter(|tag| tag.contains("class=\"tab\""))
+        .filter_map(|tag| tag.split_once("data-test=\"chart-")?.1.split('"').next())
         .collect();
     assert_eq!(tabs, ["loss", "rewards/chosen", "accuracy"]);
 }

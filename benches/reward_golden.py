@@ -1,0 +1,61 @@
+"""Makes the golden case of reward modelling: LLaMA-Factory's own run, with the value head's dropout off.
+
+    python benches/reward_golden.py CASE OUT
+
+CASE is a folder with a LLaMA-Factory config of stage `rm` and what it names; OUT becomes a case as the training tests
+read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+from llamafactory.train.rm import trainer
+from llamafactory.train.tuner import run_exp
+from safetensors.torch import load_file
+
+
+def without_dropout(compute_loss):
+    def computed(self, model, *arguments, **named):
+        model.v_head.dropout = torch.nn.Identity()
+        return compute_loss(self, model, *arguments, **named)
+
+    return computed
+
+
+def statistics(tensor):
+    values = tensor.double().flatten()
+    return {
+        "shape": list(tensor.shape),
+        "mean": values.mean().item(),
+        "std": values.std(correction=0).item(),
+        "abs_sum": values.abs().sum().item(),
+        "first": values[:6].tolist(),
+    }
+
+
+def main():
+    case, out = Path(sys.argv[1]), Path(sys.argv[2])
+    config = yaml.safe_load((case / "config.yaml").read_text())
+    output = Path(config["output_dir"])
+    trainer.PairwiseTrainer.compute_loss = without_dropout(trainer.PairwiseTrainer.compute_loss)
+    run_exp(config)
+    out.mkdir(parents=True)
+    shutil.copy(case / "config.yaml", out)
+    shutil.copytree(case / "init_adapter", out / "init_adapter")
+    history = json.loads((output / "trainer_state.json").read_text())["log_history"]
+    rows = [{key: row[key] for key in row if key != "epoch"} for row in history if "loss" in row]
+    last = {"step": history[-1]["step"], "train_loss": history[-1]["train_loss"]}
+    (out / "expected.jsonl").write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in [*rows, last]))
+    weights = {
+        f"{file.name}:{name}": statistics(tensor)
+        for file in sorted(output.glob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+    (out / "final_weights.json").write_text(json.dumps(weights, indent=1) + "\n")
+
+
+main()
