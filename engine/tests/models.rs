@@ -5,7 +5,7 @@
 mod backends;
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,10 +14,12 @@ use candle_core::{DType, Device, Tensor};
 use engine::autograd::{GradientGuard, ParamGradients, Tape};
 use engine::kernel::cross_entropy::RowWeights;
 use engine::model::{
-    Batch, Cache, Decoder, LoraSettings, Objective, Pass, RouterLogits, Selection, Tuning, linear_names,
+    Batch, BlockSelection, Cache, Decoder, LoraSettings, Objective, Pass, RouterLogits, Selection, Tuning,
+    linear_names,
 };
 use engine::ops::Balance;
-use engine::weights;
+use engine::weights::{self, ModelFiles};
+use serde_json::Value;
 
 type Check<T = ()> = Result<T, String>;
 
@@ -93,7 +95,7 @@ fn check(case: &Path) -> Check {
     router_losses(&decoder, &golden)?;
     router_logits(&decoder, &golden)?;
     guarded(&decoder, &golden)?;
-    selection(&decoder, case)?;
+    selection(&files, &decoder, case)?;
     let mut adapted = files.build(&Tuning::default()).map_err(say)?;
     add_adapters(&mut adapted)?;
     guarded(&adapted, &golden)?;
@@ -241,7 +243,7 @@ fn router_logits(decoder: &Decoder, golden: &Golden) -> Check {
 }
 
 /// What `lora_target: all` means and how many parameters there are, where the reference says so.
-fn selection(decoder: &Decoder, case: &Path) -> Check {
+fn selection(files: &ModelFiles, decoder: &Decoder, case: &Path) -> Check {
     let path = common::goldens("train").join("param_selection.json");
     let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
     let all: serde_json::Value = serde_json::from_str(&text).map_err(say)?;
@@ -255,6 +257,20 @@ fn selection(decoder: &Decoder, case: &Path) -> Check {
     let count: usize = decoder.params().iter().map(|param| param.len()).sum();
     if serde_json::json!(count) != want["total_parameters"] {
         return Err(format!("{count} parameters, expected {}", want["total_parameters"]));
+    }
+    let layers = decoder.spec.layers.len();
+    for (key, layers) in [("freeze_last_1", layers - 1..layers), ("freeze_first_1", 0..1)] {
+        let blocks = BlockSelection::new(&decoder.spec, layers, &[], &[]);
+        let tuning = Tuning { selection: Selection::Blocks(blocks), ..Tuning::default() };
+        let trained = files.build(&tuning).map_err(say)?.trainable();
+        let names: BTreeSet<&str> = trained.iter().map(|param| param.name.as_str()).collect();
+        let want: BTreeSet<&str> =
+            want[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        // The reference holds all experts of a layer as one parameter.
+        let fused = want.iter().any(|name| name.contains(".experts."));
+        if !fused && names != want {
+            return Err(format!("{key}: {names:?} are trained, expected {want:?}"));
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
 
-use crate::args::Recipe;
+use crate::args::{FinetuningType, Recipe};
 use crate::modules::module_matches;
 
 /// What of a model decides how much memory its training takes.
@@ -61,6 +61,16 @@ impl ModelShape {
         recipe.lora_rank as u64 * sides.map(|(_, inputs, outputs)| inputs + outputs).sum::<u64>()
     }
 
+    /// The model's own parameters that train; of freeze tuning those of its layers.
+    fn whole_parameters(&self, recipe: &Recipe) -> u64 {
+        if recipe.finetuning_type == FinetuningType::Full {
+            return self.parameters;
+        }
+        let layers = self.layers.max(1);
+        let in_layers = self.parameters.saturating_sub(self.vocab * self.hidden);
+        in_layers / layers * recipe.freeze_trainable_layers.unsigned_abs().min(layers)
+    }
+
     /// Parameters trained in full beside the adapter (`additional_target`).
     fn additional_parameters(&self, recipe: &Recipe) -> u64 {
         let embeddings = ["embed_tokens", "lm_head"];
@@ -85,11 +95,15 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
     let parameters = shape.parameters;
-    let (trained, added) = if recipe.is_lora() {
-        let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
-        (added, added)
-    } else {
-        (parameters, if half { parameters } else { 0 })
+    let (trained, added) = match recipe.finetuning_type {
+        FinetuningType::Lora => {
+            let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
+            (added, added)
+        }
+        FinetuningType::Freeze | FinetuningType::Full => {
+            let trained = shape.whole_parameters(recipe);
+            (trained, if half { trained } else { 0 })
+        }
     };
     let weights = parameters * width;
 

@@ -2,6 +2,7 @@
 //!
 //! A method is a file here and an entry in [`METHODS`].
 
+mod freeze;
 mod full;
 mod lora;
 mod product;
@@ -29,8 +30,11 @@ pub trait Method: Sync {
     fn load(&self, setup: Setup, log: &mut dyn FnMut(String)) -> Result<Loaded>;
 }
 
-const METHODS: &[(FinetuningType, &dyn Method)] =
-    &[(FinetuningType::Full, &full::Full), (FinetuningType::Lora, &lora::Lora)];
+const METHODS: &[(FinetuningType, &dyn Method)] = &[
+    (FinetuningType::Full, &full::Full),
+    (FinetuningType::Freeze, &freeze::Freeze),
+    (FinetuningType::Lora, &lora::Lora),
+];
 
 /// The method that a recipe asks for.
 ///

@@ -81,10 +81,6 @@ static FEATURES: &[Feature] = &[
         "kt_lora_expert_intermediate_size",
     ]),
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
-    of("finetuning_type", "freeze tuning", &[
-        "freeze_trainable_layers=2", "freeze_trainable_modules=all", "freeze_extra_modules", "num_layer_trainable=2",
-        "name_module_trainable=all",
-    ]),
     always("LLaMA Pro", &["use_llama_pro=false"]),
     of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
     switched("LoRA+", &["loraplus_lr_ratio", "loraplus_lr_embedding=1e-06"]),

@@ -1,9 +1,19 @@
 //! The method's own settings.
 
-use crate::args::Recipe;
+use crate::args::{FinetuningType, Recipe};
 use crate::problem::Problem;
 
 pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    if recipe.finetuning_type == FinetuningType::Freeze && recipe.freeze_trainable_layers == 0 {
+        problems.push(Problem::of(
+            "freeze_trainable_layers",
+            words! {
+                en: "`freeze_trainable_layers` is 0, so that no layer trains; give a number of last layers, or below zero of \
+                     first ones",
+                zh: "`freeze_trainable_layers` 为 0，没有可训练的层；请给出末尾层数，或用负数表示开头层数",
+            },
+        ));
+    }
     if recipe.is_lora() && recipe.lora_target.is_empty() {
         problems.push(Problem::of(
             "lora_target",

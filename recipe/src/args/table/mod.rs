@@ -13,6 +13,8 @@ mod model;
 #[macro_use]
 mod method;
 #[macro_use]
+mod freeze;
+#[macro_use]
 mod lora;
 #[macro_use]
 mod data;
@@ -36,6 +38,7 @@ use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
@@ -110,4 +113,4 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method lora data training output evaluation generating argument_table] }
+model! { [method freeze lora data training output evaluation generating argument_table] }
