@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use rayon::prelude::*;
+use recipe::Recipe;
 
 use super::{Memory, Rule, Step, assign};
 use crate::Result;
@@ -39,6 +40,10 @@ impl Rule for AdamW {
 }
 
 impl AdamW {
+    pub fn of(recipe: &Recipe) -> AdamW {
+        AdamW { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2, eps: recipe.adam_epsilon }
+    }
+
     fn constants(&self, step: &Step) -> Update {
         let AdamW { beta1, beta2, eps } = *self;
         let correction = |beta: f64| 1.0 - beta.powf(step.number as f64);

@@ -8,6 +8,7 @@ mod optimizer;
 mod schedule;
 
 use candle_core::Tensor;
+use recipe::{Optim, Recipe};
 
 use crate::Result;
 use crate::autograd::Param;
@@ -31,6 +32,13 @@ pub trait Rule: Send + Sync {
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()>;
 }
 
+/// The rule that a recipe asks for.
+fn rule(recipe: &Recipe) -> Box<dyn Rule> {
+    match recipe.optim {
+        Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
+    }
+}
+
 /// What a rule remembers of a parameter between steps: tensors, by their names in checkpoints.
 pub type Memory = Vec<(&'static str, Tensor)>;
 
@@ -45,6 +53,18 @@ pub struct Step {
     pub decay: f64,
     /// What gradients are multiplied by, so that their norm keeps to its limit.
     pub clip: f64,
+}
+
+impl Step {
+    /// The clipped gradient with the weight decay in it, for rules that do not keep the two apart.
+    fn decayed(&self, param: &Param, gradient: &Tensor) -> Result<Tensor> {
+        Ok(((gradient * self.clip)? + (&param.tensor * self.decay)?)?)
+    }
+
+    /// A parameter's values after a weight decay that is decoupled from its gradient.
+    fn shrunk(&self, param: &Param) -> Result<Tensor> {
+        Ok((&param.tensor * (1.0 - self.rate * self.decay))?)
+    }
 }
 
 /// Writes a parameter's new values in place: the model's parts share its tensor.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use recipe::Recipe;
 
-use super::{AdamW, Memory, Rule, Step};
+use super::{Memory, Rule, Step};
 use crate::autograd::{Param, ParamGradients, ParamId};
 use crate::weights::save_tensors;
 use crate::{Error, Result};
@@ -47,11 +47,7 @@ impl Optimizer {
 
     /// The one that a recipe asks for.
     pub fn of(recipe: &Recipe) -> Optimizer {
-        Optimizer::new(Box::new(AdamW {
-            beta1: recipe.adam_beta1,
-            beta2: recipe.adam_beta2,
-            eps: recipe.adam_epsilon,
-        }))
+        Optimizer::new(super::rule(recipe))
     }
 
     /// Moves each parameter that has a gradient; `clip` multiplies the gradients.
