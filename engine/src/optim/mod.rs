@@ -6,6 +6,7 @@
 mod adamw;
 mod optimizer;
 mod schedule;
+mod sgd;
 
 use candle_core::Tensor;
 use recipe::{Optim, Recipe};
@@ -16,6 +17,7 @@ use crate::autograd::Param;
 pub use adamw::AdamW;
 pub use optimizer::{Group, Optimizer};
 pub use schedule::Schedule;
+pub use sgd::Sgd;
 
 /// How one parameter moves in a step.
 pub trait Rule: Send + Sync {
@@ -35,6 +37,7 @@ pub trait Rule: Send + Sync {
 /// The rule that a recipe asks for.
 fn rule(recipe: &Recipe) -> Box<dyn Rule> {
     match recipe.optim {
+        Optim::Sgd => Box::new(Sgd),
         Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
     }
 }
