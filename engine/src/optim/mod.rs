@@ -3,6 +3,7 @@
 //! An optimiser is a [`Rule`] by which one parameter moves; what it remembers of each, and how that is saved, is the
 //! [`Optimizer`]'s.
 
+mod adagrad;
 mod adamw;
 mod optimizer;
 mod schedule;
@@ -14,6 +15,7 @@ use recipe::{Optim, Recipe};
 use crate::Result;
 use crate::autograd::Param;
 
+pub use adagrad::Adagrad;
 pub use adamw::AdamW;
 pub use optimizer::{Group, Optimizer};
 pub use schedule::Schedule;
@@ -38,6 +40,7 @@ pub trait Rule: Send + Sync {
 fn rule(recipe: &Recipe) -> Box<dyn Rule> {
     match recipe.optim {
         Optim::Sgd => Box::new(Sgd),
+        Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
         Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
     }
 }
