@@ -5,6 +5,7 @@
 
 mod adagrad;
 mod adamw;
+mod lion;
 mod optimizer;
 mod schedule;
 mod sgd;
@@ -17,6 +18,7 @@ use crate::autograd::Param;
 
 pub use adagrad::Adagrad;
 pub use adamw::AdamW;
+pub use lion::Lion;
 pub use optimizer::{Group, Optimizer};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
@@ -41,6 +43,7 @@ fn rule(recipe: &Recipe) -> Box<dyn Rule> {
     match recipe.optim {
         Optim::Sgd => Box::new(Sgd),
         Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
+        Optim::Lion => Box::new(Lion { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2 }),
         Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
     }
 }
