@@ -3,6 +3,7 @@
 //! An optimiser is a [`Rule`] by which one parameter moves; what it remembers of each, and how that is saved, is the
 //! [`Optimizer`]'s.
 
+mod adafactor;
 mod adagrad;
 mod adamw;
 mod lion;
@@ -16,6 +17,7 @@ use recipe::{Optim, Recipe};
 use crate::Result;
 use crate::autograd::Param;
 
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adamw::AdamW;
 pub use lion::Lion;
@@ -44,6 +46,7 @@ fn rule(recipe: &Recipe) -> Box<dyn Rule> {
         Optim::Sgd => Box::new(Sgd),
         Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
         Optim::Lion => Box::new(Lion { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2 }),
+        Optim::Adafactor => Box::new(Adafactor::default()),
         Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
     }
 }

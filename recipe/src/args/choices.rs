@@ -30,14 +30,15 @@ choices! {
     }
 
     /// The optimizer.
-    Optim unsupported [
-        "adafactor", "rmsprop", "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
+    Optim unsupported [ "rmsprop", "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
         "paged_adamw_8bit", "paged_adamw_32bit", "paged_lion_8bit", "paged_lion_32bit", "ademamix", "lomo",
         "adalomo",
     ] {
         /// AdamW with decoupled weight decay.
         AdamwTorch = "adamw_torch" | "adamw_torch_fused" | "adamw_hf" | "adamw_torch_xla" | "adamw_torch_npu_fused"
             | "adamw" { en: "AdamW", zh: "AdamW" }
+        /// Second moments by rows and columns alone: little memory.
+        Adafactor = "adafactor" { en: "Adafactor", zh: "Adafactor" }
         /// The sign of a running mean; wants a learning rate of about a third of AdamW's.
         Lion = "lion_32bit" | "lion" { en: "Lion", zh: "Lion" }
         /// Steps that shrink with the sum of squared gradients.
