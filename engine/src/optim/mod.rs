@@ -7,6 +7,7 @@ mod adafactor;
 mod adagrad;
 mod adamw;
 mod lion;
+mod muon;
 mod optimizer;
 mod schedule;
 mod sgd;
@@ -21,6 +22,7 @@ pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adamw::AdamW;
 pub use lion::Lion;
+pub use muon::Muon;
 pub use optimizer::{Group, Optimizer};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
@@ -42,6 +44,9 @@ pub trait Rule: Send + Sync {
 
 /// The rule that a recipe asks for.
 fn rule(recipe: &Recipe) -> Box<dyn Rule> {
+    if recipe.use_muon {
+        return Box::new(Muon { momentum: 0.95, rest: AdamW::of(recipe) });
+    }
     match recipe.optim {
         Optim::Sgd => Box::new(Sgd),
         Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),

@@ -111,7 +111,6 @@ static FEATURES: &[Feature] = &[
         "badam_mask_mode=adjacent", "badam_verbose=0",
     ]),
     always("Adam-mini", &["use_adam_mini=false"]),
-    always("Muon", &["use_muon=false"]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",

@@ -86,6 +86,12 @@ macro_rules! training {
                 help { zh: "优化算法。" }
                 advanced()
             }
+            /// Makes the steps of matrices orthogonal (Muon); AdamW moves the rest.
+            use_muon: bool = false => {
+                label { en: "Muon", zh: "Muon" }
+                help { zh: "矩阵的更新量正交化（Muon），其余参数用 AdamW。" }
+                advanced()
+            }
             /// Decay of AdamW's running mean of gradients.
             adam_beta1: f64 = 0.9 => {
                 label { en: "Adam beta 1", zh: "Adam β₁" }
