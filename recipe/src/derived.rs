@@ -24,6 +24,16 @@ impl Recipe {
         can && (self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt))
     }
 
+    /// The given adapters that become part of the model: all but the last one, which is trained on, unless a new one is
+    /// asked for. Only LoRA has any.
+    pub fn merged_adapters(&self) -> &[String] {
+        match self.adapter_name_or_path.split_last() {
+            _ if !self.is_lora() => &[],
+            Some((_, merged)) if !self.create_new_adapter => merged,
+            _ => &self.adapter_name_or_path,
+        }
+    }
+
     /// LoRA's alpha; twice the rank when unset.
     pub fn alpha(&self) -> usize {
         self.lora_alpha.unwrap_or(2 * self.lora_rank)

@@ -6,7 +6,7 @@
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
 
-use crate::args::{FinetuningType, Recipe};
+use crate::args::{FinetuningType, Recipe, Records};
 use crate::modules::module_matches;
 
 /// What of a model decides how much memory its training takes.
@@ -82,7 +82,7 @@ impl ModelShape {
 
 /// Estimates the peak memory of a run on a machine with `free` bytes.
 ///
-/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`. Full tuning with `bf16` trains a float32
+/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own. Full tuning with `bf16` trains a float32
 ///   master copy beside the bfloat16 weights.
 /// * training: gradient and two moments of each trained parameter, 4 bytes each, and the adapter's own
 ///   weights.
@@ -90,7 +90,8 @@ impl ModelShape {
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
 ///
-/// Tokens are `per_device_train_batch_size × cutoff_len`: the worst case, since nothing is padded.
+/// Tokens are `per_device_train_batch_size × cutoff_len`, of preferences twice as many: the worst case, since nothing is
+/// padded.
 pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimate {
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
@@ -105,9 +106,16 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             (trained, if half { trained } else { 0 })
         }
     };
-    let weights = parameters * width;
+    let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
+    let models = if recipe.stage.has_reference() && !is_shared { 2 } else { 1 };
+    let weights = models * parameters * width;
 
-    let tokens = (recipe.per_device_train_batch_size as u64).saturating_mul(recipe.cutoff_len as u64);
+    let sequences = match recipe.stage.records() {
+        Records::Preferences => 2,
+        Records::Text | Records::Answers => 1,
+    };
+    let tokens =
+        (sequences * recipe.per_device_train_batch_size as u64).saturating_mul(recipe.cutoff_len as u64);
     let whole = tokens.saturating_mul(shape.activation_floats);
     let budget = activation_budget(free.saturating_sub(weights));
     let kept = if recipe.disable_gradient_checkpointing || whole.saturating_mul(4) <= budget {

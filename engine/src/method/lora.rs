@@ -12,13 +12,9 @@ pub struct Lora;
 impl Method for Lora {
     fn load(&self, setup: Setup, log: &mut dyn FnMut(String)) -> Result<Loaded> {
         let recipe = setup.recipe;
-        let mut adapters = Vec::new();
-        for folder in &recipe.adapter_name_or_path {
-            adapters.push(Adapter::open(Path::new(folder))?);
-        }
-        // The last adapter is trained on, unless a new one is asked for; the others become part of the model.
-        let given = if recipe.create_new_adapter { None } else { adapters.pop() };
-        let merged = adapters;
+        let open = |folder: &String| Adapter::open(Path::new(folder));
+        let merged = recipe.merged_adapters().iter().map(open).collect::<Result<Vec<_>>>()?;
+        let given = recipe.adapter_name_or_path.get(merged.len()).map(open).transpose()?;
         let trained = match setup.checkpoint {
             Some(folder) => {
                 let adapter = Adapter::open(folder)?;

@@ -81,11 +81,19 @@ pub struct Loaded {
     pub product: Product,
     /// Where the stage wants one.
     pub value_head: Option<ValueHead>,
+    /// The model that it is compared with, where the stage does that.
+    pub reference: Option<Decoder>,
 }
 
 impl Loaded {
     fn new(decoder: Decoder, tokenizer: Tokenizer, product: Product) -> Loaded {
-        Loaded { decoder, tokenizer, product, value_head: None }
+        Loaded { decoder, tokenizer, product, value_head: None, reference: None }
+    }
+
+    /// # Errors
+    /// If there is none: the stage did not ask for it.
+    pub fn reference(&self) -> Result<&Decoder> {
+        self.reference.as_ref().ok_or_else(|| Error::Training("there is no reference model".to_owned()))
     }
 
     /// Everything that trains.

@@ -112,6 +112,17 @@ impl Decoder {
         })
     }
 
+    /// The model as it is without them; weights are shared.
+    pub fn without_adapters(&self) -> Decoder {
+        let mut decoder = self.clone();
+        // This change cannot fail.
+        let _ = decoder.change_linears(|linear| {
+            linear.lora = None;
+            Ok(())
+        });
+        decoder
+    }
+
     fn change_linears(&mut self, mut change: impl FnMut(&mut Linear) -> Result<()>) -> Result<()> {
         for block in &mut self.blocks {
             for projection in Arc::make_mut(block).projections_mut() {

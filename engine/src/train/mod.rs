@@ -28,6 +28,7 @@ use crate::text;
 use crate::weights::clear_partial;
 use crate::{Error, Result};
 use resume::Start;
+use setup::Folders;
 
 pub use evaluate::Evaluation;
 pub use plan::Plan;
@@ -87,9 +88,9 @@ fn run(recipe: &Recipe, sink: Sink, stop: &Arc<AtomicBool>) -> Result<TrainSumma
     let mut start = if recipe.do_train { resume::find(recipe, output, sink)? } else { None };
     std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
-    let folder = fetch(recipe, sink, stop)?;
+    let folders = fetch(recipe, sink, stop)?;
     let (start, model) = loop {
-        match load(recipe, &folder, start.as_ref(), sink, stop) {
+        match load(recipe, &folders, start.as_ref(), sink, stop) {
             Ok(model) => break (start, model),
             Err(error) => match start.take() {
                 Some(tried) if error.is_within(&tried.folder) => {
@@ -122,22 +123,22 @@ struct Model {
     optimizer: Optimizer,
 }
 
-/// Loads the recipe's model from `folder`, and what is trained as the checkpoint has it.
+/// Loads the recipe's model from its folder, and what is trained as the checkpoint has it.
 fn load(
     recipe: &Recipe,
-    folder: &Path,
+    folders: &Folders,
     start: Option<&Start>,
     sink: Sink,
     stop: &Arc<AtomicBool>,
 ) -> Result<Model> {
     sink(EventBody::Phase { phase: Phase::LoadingModel, detail: Some(recipe.model_name_or_path.clone()) });
     let mut log = |message: String| sink(EventBody::Log { level: LogLevel::Info, message });
-    let mut base = setup::open(recipe, folder, &mut log)?;
+    let mut base = setup::open(recipe, &folders.model, &mut log)?;
     base.files.stop_with(stop);
     let template =
         text::prepare_tokenizer(recipe, &mut base.tokenizer, &mut |remark| log(remark.to_string()))?;
     let checkpoint = start.map(|start| start.folder.as_path());
-    let loaded = setup::load(recipe, folder, base, &template, checkpoint, &mut log)?;
+    let loaded = setup::load(recipe, folders, base, &template, checkpoint, &mut log)?;
     let mut optimizer = Optimizer::of(recipe);
     if let Some(Start { folder, state }) = start {
         optimizer.load(&loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
@@ -145,12 +146,12 @@ fn load(
     Ok(Model { loaded, template, optimizer })
 }
 
-/// Fetches what of the recipe's model and data is on a hub and not here yet, until `stop` is set; answers with
-/// where the model is.
-fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<PathBuf> {
+/// Fetches what of the recipe's models and data is on a hub and not here yet, until `stop` is set; answers with
+/// where the models are.
+fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<Folders> {
     const EVERY: Duration = Duration::from_secs(1);
-    let name = &recipe.model_name_or_path;
-    let folder = {
+    let named = recipe.ref_model.as_ref().filter(|_| recipe.stage.has_reference());
+    let folders = {
         let mut say = hub::paced(EVERY, |progress| {
             sink(EventBody::Phase { phase: Phase::Downloading, detail: Some(progress.to_string()) });
         });
@@ -158,15 +159,28 @@ fn fetch(recipe: &Recipe, sink: Sink, stop: &AtomicBool) -> Result<PathBuf> {
             say(progress);
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let folder = hub::resolve_model(name, Some(&recipe.model_revision), &recipe.tokens, &mut watch)?;
+        let model = hub::resolve_model(
+            &recipe.model_name_or_path,
+            Some(&recipe.model_revision),
+            &recipe.tokens,
+            &mut watch,
+        )?;
+        let reference = named.map(|name| hub::resolve_model(name, None, &recipe.tokens, &mut watch));
+        let reference = reference.transpose()?;
         if text::fetch(recipe, &mut watch)?.is_break() {
             return Err(Error::Stopped);
         }
-        folder
+        Folders { model, reference }
     };
-    if folder != Path::new(name) {
-        let message = format!("{name} is in {}", folder.display());
-        sink(EventBody::Log { level: LogLevel::Info, message });
+    let models =
+        [(Some(&recipe.model_name_or_path), Some(&folders.model)), (named, folders.reference.as_ref())];
+    for (name, folder) in models {
+        if let (Some(name), Some(folder)) = (name, folder)
+            && folder != Path::new(name)
+        {
+            let message = format!("{name} is in {}", folder.display());
+            sink(EventBody::Log { level: LogLevel::Info, message });
+        }
     }
-    Ok(folder)
+    Ok(folders)
 }

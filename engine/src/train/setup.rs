@@ -1,16 +1,24 @@
 //! Loads what is trained.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use recipe::Recipe;
 
+use crate::adapter::Adapter;
 use crate::device;
 use crate::method::{self, Base, Loaded, Setup};
-use crate::model::{Decoder, VALUE_HEAD, ValueHead};
+use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
 use crate::stage;
 use crate::text::{Prepared, Template};
 use crate::weights;
 use crate::{Error, Result};
+
+/// Where the models of a recipe are.
+pub struct Folders {
+    pub model: PathBuf,
+    /// The reference that it names.
+    pub reference: Option<PathBuf>,
+}
 
 /// Opens the recipe's model, which is at `folder`, its positions stretched where that is asked for.
 pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Result<Base> {
@@ -35,7 +43,7 @@ pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Resu
 /// the template's tokens by now.
 pub fn load(
     recipe: &Recipe,
-    folder: &Path,
+    folders: &Folders,
     mut base: Base,
     template: &Template,
     checkpoint: Option<&Path>,
@@ -55,9 +63,34 @@ pub fn load(
     let mut loaded =
         method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, log)?;
     if stage::of(recipe)?.has_value_head() {
-        loaded.value_head = Some(value_head(recipe, folder, checkpoint, &loaded.decoder)?);
+        loaded.value_head = Some(value_head(recipe, &folders.model, checkpoint, &loaded.decoder)?);
+    }
+    if recipe.stage.has_reference() {
+        loaded.reference = Some(reference(recipe, folders, &loaded)?);
     }
     Ok(loaded)
+}
+
+/// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or
+/// where more than an adapter trains, the base model once more.
+fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Decoder> {
+    let device = loaded.decoder.device().clone();
+    let tuning = Tuning { bf16: recipe.uses_bf16(), device, ..Tuning::default() };
+    let open_all = |folders: &[String]| -> Result<Vec<_>> {
+        folders.iter().map(|folder| Adapter::open(Path::new(folder))).collect()
+    };
+    if let Some(folder) = &folders.reference {
+        return weights::open(folder, None)?.merged(&tuning, &open_all(&recipe.ref_model_adapters)?);
+    }
+    let without = loaded.decoder.without_adapters();
+    if without.trainable().is_empty() {
+        return Ok(without);
+    }
+    let mut base = open(recipe, &folders.model, &mut |_| {})?;
+    if recipe.resize_vocab {
+        base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), recipe.seed)?;
+    }
+    base.files.merged(&tuning, &open_all(recipe.merged_adapters())?)
 }
 
 /// The value head of the checkpoint, of the adapter that is gone on with, or of the model; a fresh one where none of

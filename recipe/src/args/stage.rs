@@ -26,6 +26,13 @@ pub enum Records {
 }
 
 impl Stage {
+    /// Whether the model is compared with one that does not change.
+    pub const fn has_reference(self) -> bool {
+        match self {
+            Stage::Pt | Stage::Sft | Stage::Rm => false,
+        }
+    }
+
     /// What it trains on.
     pub const fn records(self) -> Records {
         match self {

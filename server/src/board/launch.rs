@@ -89,17 +89,16 @@ pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared,
     Ok(Prepared { yaml, recipe, worker })
 }
 
-/// Replaces the model's path by what it leads to. The name of a model on a hub stays; its worker fetches it.
-fn resolve_model(recipe: &mut Recipe, folders: &Folders) -> Result<(), Problem> {
-    const KEY: &str = "model_name_or_path";
-    let named = models::named(&recipe.model_name_or_path, folders).map_err(|error| {
-        let why = explain(KEY, &error).message;
+/// What the model that an argument names leads to. The name of a model on a hub stays; its worker fetches it.
+fn resolve_model(key: &str, named: &str, folders: &Folders) -> Result<String, Problem> {
+    let named = models::named(named, folders).map_err(|error| {
+        let why = explain(key, &error).message;
         let words = sentence! {
             [why]
             en: "{why}; a model on a hub is named owner/name",
             zh: "{why}；模型站点上的模型写作 owner/name",
         };
-        Problem::of(KEY, words)
+        Problem::of(key, words)
     })?;
     if let Named::Here(path) = &named
         && !models::is_model(path)
@@ -109,10 +108,9 @@ fn resolve_model(recipe: &mut Recipe, folders: &Folders) -> Result<(), Problem> 
             en: "`{path}` is neither a model folder (it has no config.json) nor a .gguf file",
             zh: "`{path}` 既不是模型文件夹（没有 config.json），也不是 .gguf 文件",
         };
-        return Err(Problem::of(KEY, words));
+        return Err(Problem::of(key, words));
     }
-    recipe.model_name_or_path = named.into_path().display().to_string();
-    Ok(())
+    Ok(named.into_path().display().to_string())
 }
 
 /// Whether there is a template of that name.
@@ -145,10 +143,10 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Arguments that name files: those of that kind, and the list of adapters.
+/// Arguments that name files: those of that kind, and the lists of adapters.
 fn path_arguments() -> impl Iterator<Item = &'static str> {
     let paths = recipe::arguments().iter().filter(|argument| argument.kind == Kind::Path);
-    paths.map(|argument| argument.key).chain(["adapter_name_or_path"])
+    paths.map(|argument| argument.key).chain(["adapter_name_or_path", "ref_model_adapters"])
 }
 
 /// Replaces the paths of one argument by what they lead to.
@@ -165,9 +163,20 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
         "output_dir" => {}
         // TensorBoard's files go into the run's own folder.
         "logging_dir" => recipe.logging_dir = None,
-        "model_name_or_path" => problems.extend(resolve_model(recipe, folders).err()),
-        "adapter_name_or_path" => {
-            for adapter in &mut recipe.adapter_name_or_path {
+        "model_name_or_path" => match resolve_model(key, &recipe.model_name_or_path, folders) {
+            Ok(path) => recipe.model_name_or_path = path,
+            Err(problem) => problems.push(problem),
+        },
+        "ref_model" => match recipe.ref_model.take().map(|named| resolve_model(key, &named, folders)) {
+            Some(Err(problem)) => problems.push(problem),
+            found => recipe.ref_model = found.and_then(Result::ok),
+        },
+        "adapter_name_or_path" | "ref_model_adapters" => {
+            let adapters = match key {
+                "ref_model_adapters" => &mut recipe.ref_model_adapters,
+                _ => &mut recipe.adapter_name_or_path,
+            };
+            for adapter in adapters {
                 *adapter = within(adapter, &[runs, models]);
             }
         }
@@ -288,6 +297,8 @@ mod tests {
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: /etc\n")),
             ("dataset_dir", yaml("wick", "dataset: demo\ndataset_dir: ..\n")),
             ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),
+            ("ref_model", yaml("wick", "dataset: demo\nref_model: /etc\n")),
+            ("ref_model_adapters", yaml("wick", "dataset: demo\nref_model_adapters: /etc\n")),
             ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: ../x\n")),

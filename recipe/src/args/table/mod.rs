@@ -17,6 +17,8 @@ mod freeze;
 #[macro_use]
 mod lora;
 #[macro_use]
+mod preference;
+#[macro_use]
 mod data;
 #[macro_use]
 mod training;
@@ -40,6 +42,8 @@ use super::tokens::HubTokens;
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
+/// Stages that compare the model with a reference.
+const COMPARED: &[Stage] = &[];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
@@ -113,4 +117,4 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora data training output evaluation generating argument_table] }
+model! { [method freeze lora preference data training output evaluation generating argument_table] }
