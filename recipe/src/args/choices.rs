@@ -47,6 +47,12 @@ choices! {
         Sgd = "sgd" { en: "SGD", zh: "SGD" }
     }
 
+    /// What preferences are learnt by.
+    PrefLoss unsupported ["hinge", "ipo", "kto_pair", "orpo", "simpo"] {
+        /// DPO's own.
+        Sigmoid = "sigmoid" { en: "Sigmoid", zh: "Sigmoid" }
+    }
+
     /// How several datasets become one.
     MixStrategy {
         /// One after the other.

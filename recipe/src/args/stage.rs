@@ -4,13 +4,15 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["ppo", "dpo", "kto", "orpo"] {
+    Stage unsupported ["ppo", "kto", "orpo"] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
         Sft = "sft" { en: "Supervised fine-tuning", zh: "指令监督微调" }
         /// Scores that are larger for the chosen one of two answers.
         Rm = "rm" { en: "Reward modelling", zh: "奖励模型" }
+        /// The chosen one of two answers becomes likelier than the rejected one, as far as a reference allows.
+        Dpo = "dpo" { en: "Preferences (DPO)", zh: "偏好优化（DPO）" }
     }
 }
 
@@ -30,6 +32,7 @@ impl Stage {
     pub const fn has_reference(self) -> bool {
         match self {
             Stage::Pt | Stage::Sft | Stage::Rm => false,
+            Stage::Dpo => true,
         }
     }
 
@@ -38,7 +41,7 @@ impl Stage {
         match self {
             Stage::Pt => Records::Text,
             Stage::Sft => Records::Answers,
-            Stage::Rm => Records::Preferences,
+            Stage::Rm | Stage::Dpo => Records::Preferences,
         }
     }
 }

@@ -87,8 +87,8 @@ static FEATURES: &[Feature] = &[
     always("DoRA", &["use_dora=false"]),
     switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
-        "pref_beta=0.1", "pref_ftx=0.0", "pref_bco_weight=0.0", "pref_loss=sigmoid", "dpo_label_smoothing=0.0",
-        "dpo_beta=0.1", "dpo_ftx=0.0", "dpo_loss=sigmoid", "orpo_beta=0.1", "kto_chosen_weight=1.0",
+        "pref_ftx=0.0", "pref_bco_weight=0.0",
+        "dpo_ftx=0.0", "orpo_beta=0.1", "kto_chosen_weight=1.0",
         "kto_rejected_weight=1.0", "simpo_gamma=0.5", "ld_alpha",
         "ref_model_quantization_bit",
     ]),

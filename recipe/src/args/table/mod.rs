@@ -30,7 +30,7 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{LrScheduler, MixStrategy, Optim, RopeScaling, Strategy, ToolFormat};
+use super::choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
@@ -43,7 +43,8 @@ const LORA: &[FinetuningType] = &[FinetuningType::Lora];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
-const COMPARED: &[Stage] = &[];
+const COMPARED: &[Stage] = &[Stage::Dpo];
+const DPO: &[Stage] = &[Stage::Dpo];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];

@@ -3,6 +3,24 @@
 macro_rules! preference {
     ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
         $next! { [$($later)*] $($earlier)* Preference {
+            /// Pull towards the reference: the larger, the less the model may leave it.
+            pref_beta: f64 = 0.1 => {
+                label { en: "Beta", zh: "β" }
+                help { zh: "向参考模型的牵引：越大，模型越不能偏离参考模型。" }
+                above(0.0, 1e3) step(0.05) stages(DPO) synonyms(&["dpo_beta"])
+            }
+            /// The loss of preferences.
+            pref_loss: PrefLoss = PrefLoss::Sigmoid => {
+                label { en: "Preference loss", zh: "偏好损失" }
+                help { zh: "偏好训练的损失函数。" }
+                advanced() stages(DPO) synonyms(&["dpo_loss"])
+            }
+            /// Share of the preferences that are taken to be the wrong way round.
+            dpo_label_smoothing: f64 = 0.0 => {
+                label { en: "Label smoothing", zh: "标签平滑" }
+                help { zh: "视为颠倒的偏好所占的比例。" }
+                half_open(0.0, 0.5) step(0.05) advanced() stages(DPO)
+            }
             /// Model that the trained one is compared with. Unset: the model without its adapter, or as it was before.
             ref_model: Option<String> = None => {
                 label { en: "Reference model", zh: "参考模型" }
