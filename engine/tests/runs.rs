@@ -21,6 +21,11 @@ fn data() -> PathBuf {
 }
 
 fn recipe(output: &Path, extra: &str) -> Recipe {
+    changed(output, extra, &[])
+}
+
+/// The same with other values of some keys.
+fn changed(output: &Path, extra: &str, values: &[(&str, &str)]) -> Recipe {
     let text = format!(
         "model_name_or_path: {data}/base\ndataset_dir: {data}\ndataset: alpaca\ntemplate: default\nstage: sft\n\
          do_train: true\ncutoff_len: 64\nlearning_rate: 1.0e-3\nper_device_train_batch_size: 2\n\
@@ -28,7 +33,8 @@ fn recipe(output: &Path, extra: &str) -> Recipe {
         data = data().display(),
         output = output.display(),
     );
-    Recipe::from_yaml(&text).unwrap()
+    let values: Vec<_> = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Recipe::from_yaml_with(&text, &values).unwrap()
 }
 
 /// Runs a recipe and stops it after step `stop_after`, if given.
@@ -64,7 +70,22 @@ fn a_resumed_run_is_bit_equal() {
 }
 
 fn resumed() {
-    for method in ["finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n"] {
+    let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
+    let cases: [(&str, &[(&str, &str)]); 10] = [
+        (lora, &[]),
+        (full, &[]),
+        ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
+        (lora, &[("stage", "rm"), ("dataset", "dpo")]),
+        (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
+        (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
+        (full, &[("optim", "adagrad")]),
+        (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
+        (full, &[("optim", "adafactor")]),
+        (full, &[("use_muon", "true")]),
+    ];
+    for (method, values) in cases {
+        let recipe = |output: &Path, method: &str| changed(output, method, values);
+        let what = format!("{method}{values:?}");
         let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let (_, expected) = run(&recipe(whole.path(), method), None).unwrap();
         let (stopped, first) = run(&recipe(parts.path(), method), Some(3)).unwrap();
@@ -72,10 +93,10 @@ fn resumed() {
         assert_eq!(stopped.steps, 3);
         let (finished, second) = run(&recipe(parts.path(), method), None).unwrap();
         assert_eq!(finished.outcome, Outcome::Finished);
-        assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{method}");
+        assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{what}");
         let weights = if method.contains("lora") { "adapter_model.safetensors" } else { "model.safetensors" };
         let read = |folder: &TempDir| fs::read(folder.path().join(weights)).unwrap();
-        assert!(read(&whole) == read(&parts), "{method}: weights differ");
+        assert!(read(&whole) == read(&parts), "{what}: weights differ");
         let log = fs::read_to_string(parts.path().join("trainer_log.jsonl")).unwrap();
         let steps: Vec<u64> = log
             .lines()

@@ -19,6 +19,9 @@ type Check<T = ()> = Result<T, String>;
 
 /// Relative, on metrics of a step.
 const METRIC: f64 = 1e-4;
+/// The same for Muon: its iteration rounds to bf16 at every turn, and which way a number falls depends on the order of
+/// sums. Kernels and plain operations differ by as much.
+const METRIC_OF_MUON: f64 = 1e-3;
 /// Relative to a tensor's largest statistic.
 const WEIGHTS: f64 = 2e-3;
 
@@ -66,12 +69,13 @@ fn check(case: &Path) -> Check {
     let expected = std::fs::read_to_string(case.join("expected.jsonl")).map_err(say)?;
     for line in expected.lines() {
         let row: Value = serde_json::from_str(line).map_err(say)?;
-        compare(&row, &report, summary.train_loss)?;
+        let tolerance = if recipe.use_muon { METRIC_OF_MUON } else { METRIC };
+        compare(&row, &report, summary.train_loss, tolerance)?;
     }
     weights(case, output.path())
 }
 
-fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
+fn compare(row: &Value, report: &Report, train_loss: f64, tolerance: f64) -> Check {
     let step = row["step"].as_u64().ok_or("a row without a step")?;
     let mut wrong = Vec::new();
     for (key, want) in row.as_object().ok_or("a row that is no object")? {
@@ -84,7 +88,9 @@ fn compare(row: &Value, report: &Report, train_loss: f64) -> Check {
             metric => report.metrics.get(&step).and_then(|metrics| metrics.get(metric)),
         };
         let got = got.ok_or_else(|| format!("step {step} reported no {key}"))?;
-        if !common::within(got, want, METRIC * want.abs()) {
+        // Rewards are differences of log-probabilities, which float32 holds to 1.5e-5, times beta.
+        let rounding = if key.starts_with("rewards/") { 3e-6 } else { 0.0 };
+        if !common::within(got, want, tolerance * want.abs() + rounding) {
             wrong.push(format!("{key} is {got}, expected {want}"));
         }
     }
@@ -110,6 +116,10 @@ fn weights(case: &Path, output: &Path) -> Check {
         let values =
             tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f64>());
         let values = values.map_err(say)?;
+        // What is added to all scores has no gradient: in the reference it moves by rounding alone.
+        if name == "v_head.summary.bias" {
+            continue;
+        }
         let want_sum = want["abs_sum"].as_f64().ok_or("no abs_sum")?;
         let sum: f64 = values.iter().map(|x| x.abs()).sum();
         if !common::within(sum, want_sum, WEIGHTS * want_sum) {

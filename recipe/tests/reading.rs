@@ -147,9 +147,9 @@ fn unsupported_keys_and_values_are_refused_by_name() {
         ]
     );
     assert_eq!(
-        problems("stage: dpo\n"),
+        problems("stage: kto\n"),
         [
-            "line 6: `stage: dpo` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft"
+            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo"
         ]
     );
     assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));
@@ -167,18 +167,18 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 #[test]
 fn keys_of_a_feature_that_is_off_are_without_effect() {
     let recipe = with(
-        "galore_rank: 64\npref_beta: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
+        "galore_rank: 64\nsimpo_gamma: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
     );
     let notices = recipe.unwrap().notices();
     assert_eq!(
         notices[0].keys().collect::<Vec<_>>(),
-        ["galore_rank", "pref_beta", "swanlab_api_key", "fp8_backend"]
+        ["galore_rank", "simpo_gamma", "swanlab_api_key", "fp8_backend"]
     );
     assert!(!format!("{notices:?}").contains("secret"));
     for (lines, refused) in [
         ("galore_rank: 64\nuse_galore: true\n", 2),
-        ("pref_beta: 0.3\nstage: dpo\n", 2),
-        ("freeze_trainable_layers: 4\nfinetuning_type: Freeze\n", 2),
+        ("simpo_gamma: 0.3\nstage: kto\n", 2),
+        ("oft_rank: 4\nfinetuning_type: oft\n", 2),
         ("upcast_layernorm: true\n", 1),
         ("use_dft_loss: true\nasft_alpha: 0.3\n", 1),
     ] {

@@ -42,7 +42,8 @@ const XTASK: &[&str] = &["--package", "xtask"];
 /// What most processors run, and what every one can: `CHANDLER_KERNELS` of the further rounds.
 const ROUNDS: &[&str] = &["avx2", "portable"];
 /// Units that compute, and tests of whole models and runs.
-const COMPUTING: &[&str] = &["kernel::", "ops::", "autograd::", "model::", "optim::", "generate::"];
+const COMPUTING: &[&str] =
+    &["kernel::", "ops::", "autograd::", "model::", "optim::", "stage::", "generate::"];
 const GOLDENS: &[&str] = &["models", "train", "runs", "adapters"];
 
 /// Runs what was asked for, and closes with a line `N passed, N failed`.

@@ -17,6 +17,8 @@ pub struct AdamW {
     pub beta1: f64,
     pub beta2: f64,
     pub eps: f64,
+    /// ε is added to the root of the second moment as it is kept, before its bias is corrected (as in Muon).
+    pub eps_first: bool,
 }
 
 /// Running means of a parameter's gradient and of its square, by their names in checkpoints.
@@ -41,21 +43,27 @@ impl Rule for AdamW {
 
 impl AdamW {
     pub fn of(recipe: &Recipe) -> AdamW {
-        AdamW { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2, eps: recipe.adam_epsilon }
+        AdamW {
+            beta1: recipe.adam_beta1,
+            beta2: recipe.adam_beta2,
+            eps: recipe.adam_epsilon,
+            eps_first: false,
+        }
     }
 
     fn constants(&self, step: &Step) -> Update {
-        let AdamW { beta1, beta2, eps } = *self;
+        let AdamW { beta1, beta2, eps, eps_first } = *self;
         let correction = |beta: f64| 1.0 - beta.powf(step.number as f64);
+        let root = 1.0 / correction(beta2).sqrt();
         Update {
             keep: (1.0 - step.rate * step.decay) as f32,
             rate: (step.rate / correction(beta1)) as f32,
-            root: (1.0 / correction(beta2).sqrt()) as f32,
+            root: root as f32,
             beta1: beta1 as f32,
             rest1: (1.0 - beta1) as f32,
             beta2: beta2 as f32,
             rest2: (1.0 - beta2) as f32,
-            eps: eps as f32,
+            eps: if eps_first { eps * root } else { eps } as f32,
             clip: step.clip as f32,
         }
     }
@@ -125,7 +133,7 @@ mod tests {
     }
 
     fn check() {
-        let rule = AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+        let rule = AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_first: false };
         let (mut m, mut v) = (0.0f64, 0.0f64);
         moves_like(rule, 0.01, 0.1, move |t, p, g| {
             m = 0.9 * m + 0.1 * g;

@@ -35,6 +35,11 @@ pub trait Rule: Send + Sync {
     /// If there is no room for it.
     fn start(&self, param: &Param) -> Result<Memory>;
 
+    /// Whether weight decay pulls at a parameter: as in transformers at matrices, but not at norms and biases.
+    fn decays(&self, param: &Param) -> bool {
+        param.tensor.dims().len() > 1 && !param.name.contains("norm")
+    }
+
     /// Moves a parameter by its gradient, in place: the model's parts share its tensor.
     ///
     /// # Errors
@@ -45,7 +50,7 @@ pub trait Rule: Send + Sync {
 /// The rule that a recipe asks for.
 fn rule(recipe: &Recipe) -> Box<dyn Rule> {
     if recipe.use_muon {
-        return Box::new(Muon { momentum: 0.95, rest: AdamW::of(recipe) });
+        return Box::new(Muon { momentum: 0.95, rest: AdamW { eps_first: true, ..AdamW::of(recipe) } });
     }
     match recipe.optim {
         Optim::Sgd => Box::new(Sgd),

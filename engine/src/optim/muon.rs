@@ -35,6 +35,11 @@ impl Rule for Muon {
         Ok(vec![("momentum", param.tensor.zeros_like()?)])
     }
 
+    /// As in the original everything decays, norms and biases too.
+    fn decays(&self, _param: &Param) -> bool {
+        true
+    }
+
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
         let [(_, momentum)] = &mut memory[..] else {
             return self.rest.update(param, gradient, memory, step);
@@ -48,22 +53,30 @@ impl Rule for Muon {
     }
 }
 
-/// About U·Vᵀ of a matrix U·S·Vᵀ, by Newton and Schulz's iteration in bf16 as the original has it.
+/// About U·Vᵀ of a matrix U·S·Vᵀ, by Newton and Schulz's iteration. As in the original each result is rounded to bf16.
 fn orthogonal(matrix: &Tensor) -> Result<Tensor> {
     let (rows, columns) = matrix.dims2()?;
-    let rounded = |x: Tensor| -> Result<Tensor> { Ok(x.to_dtype(DType::BF16)?.to_dtype(DType::F32)?) };
     let (a, b, c) = QUINTIC;
     let matrix = rounded(matrix.clone())?;
-    let matrix = if rows > columns { matrix.t()?.contiguous()? } else { matrix };
-    let norm = f64::from(matrix.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?);
-    let mut x = rounded((matrix / (norm + 1e-7))?)?;
+    let matrix = if rows > columns { transposed(&matrix)? } else { matrix };
+    let norm = rounded(matrix.sqr()?.sum_all()?.sqrt()?)?.to_scalar::<f32>()?;
+    let mut x = rounded((matrix / f64::from(norm + 1e-7))?)?;
     for _ in 0..ITERATIONS {
-        let square = rounded(x.matmul(&x.t()?.contiguous()?)?)?;
-        let quartic = rounded(square.matmul(&square)?)?;
-        let factor = rounded(((square * b)? + (quartic * c)?)?)?;
-        x = rounded(((&x * a)? + factor.matmul(&x)?)?)?;
+        let square = rounded(x.matmul(&transposed(&x)?)?)?;
+        let quartic = rounded(rounded((&square * c)?)?.matmul(&square)?)?;
+        let factor = rounded((rounded((square * b)?)? + quartic)?)?;
+        let product = rounded(factor.matmul(&x)?)?;
+        x = rounded((rounded((x * a)?)? + product)?)?;
     }
-    Ok(if rows > columns { x.t()?.contiguous()? } else { x })
+    if rows > columns { transposed(&x) } else { Ok(x) }
+}
+
+fn rounded(x: Tensor) -> Result<Tensor> {
+    Ok(x.to_dtype(DType::BF16)?.to_dtype(DType::F32)?)
+}
+
+fn transposed(x: &Tensor) -> Result<Tensor> {
+    Ok(x.t()?.contiguous()?)
 }
 
 #[cfg(test)]

@@ -22,16 +22,6 @@ pub struct Group {
     pub decay: f64,
 }
 
-impl Group {
-    /// The groups of a model's parameters: matrices decay; norms and biases do not, as in transformers.
-    pub fn of(params: &[Arc<Param>], decay: f64) -> Vec<Group> {
-        let decays = |param: &Arc<Param>| param.tensor.dims().len() > 1 && !param.name.contains("norm");
-        let (matrices, rest) = params.iter().cloned().partition(decays);
-        let group = |params, decay| Group { params, rate_scale: 1.0, decay };
-        vec![group(matrices, decay), group(rest, 0.0)]
-    }
-}
-
 /// An optimiser and its state.
 pub struct Optimizer {
     rule: Box<dyn Rule>,
@@ -48,6 +38,13 @@ impl Optimizer {
     /// The one that a recipe asks for.
     pub fn of(recipe: &Recipe) -> Optimizer {
         Optimizer::new(super::rule(recipe))
+    }
+
+    /// The groups that a model's parameters are moved in.
+    pub fn groups(&self, params: &[Arc<Param>], decay: f64) -> Vec<Group> {
+        let (pulled, rest) = params.iter().cloned().partition(|param| self.rule.decays(param));
+        let group = |params, decay| Group { params, rate_scale: 1.0, decay };
+        vec![group(pulled, decay), group(rest, 0.0)]
     }
 
     /// Moves each parameter that has a gradient; `clip` multiplies the gradients.

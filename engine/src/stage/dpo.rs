@@ -110,3 +110,56 @@ impl Stage for Dpo {
         Ok(means)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kernel::attention::Span;
+    use crate::ops::head::Label;
+
+    /// Two pairs of sequences of three tokens, of which the last two count.
+    fn batch() -> Batch {
+        let labels = (0..12).filter(|row| row % 3 != 2).map(|row| Label { row, token: 0 });
+        Batch {
+            ids: vec![0; 12],
+            spans: Arc::new((0..4).map(|index| Span::new(3 * index, 3)).collect()),
+            labels: labels.collect(),
+            together: 2,
+            ..Batch::default()
+        }
+    }
+
+    #[test]
+    fn weights_are_the_derivative_of_the_loss() {
+        let stage = Dpo { beta: 0.3, smoothing: 0.1 };
+        let (batch, reference) = (batch(), [-2.0, -1.5, -0.5, -3.0]);
+        let losses: [f32; 8] = [0.9, 1.2, 0.4, 0.7, 0.2, 0.6, 1.5, 1.1];
+        let seeds = |losses: [f32; 8]| {
+            let rows = losses.map(|loss| RowLoss { loss, correct: false });
+            stage.seeds(&batch, &rows, &reference, 0.5)
+        };
+        let found = seeds(losses);
+        for row in 0..losses.len() {
+            let at = |change: f32| {
+                let mut losses = losses;
+                losses[row] += change;
+                seeds(losses).loss
+            };
+            let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
+            let weight = f64::from(found.weights[row]);
+            assert!((weight - slope).abs() < 1e-4, "row {row}: {weight}, by differences {slope}");
+        }
+        let margin = found.measured["rewards/chosen"] - found.measured["rewards/rejected"];
+        assert!((found.measured["rewards/margins"] - margin).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_loss_of_equal_models_is_ln_two() {
+        let stage = Dpo { beta: 0.1, smoothing: 0.0 };
+        let rows = [RowLoss { loss: 1.0, correct: true }; 8];
+        let seeds = stage.seeds(&batch(), &rows, &[-2.0; 4], 0.5);
+        assert!((seeds.loss - 2f64.ln()).abs() < 1e-9, "{}", seeds.loss);
+    }
+}

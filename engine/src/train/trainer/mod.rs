@@ -91,7 +91,7 @@ impl<'a> Trainer<'a> {
         let trainable = loaded.trainable();
         let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
-            groups: Group::of(&trainable, recipe.weight_decay),
+            groups: optimizer.groups(&trainable, recipe.weight_decay),
             trainable,
             log: TrainerLog::open(&output, state.step)?,
             board: TensorBoard::open(recipe, &output, state.step)?,

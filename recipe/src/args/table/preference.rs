@@ -31,7 +31,7 @@ macro_rules! preference {
             ref_model_adapters: Vec<String> = Vec::new() => {
                 label { en: "Reference adapters", zh: "参考模型适配器" }
                 help { zh: "合并进参考模型的适配器。" }
-                path() advanced() stages(COMPARED) placeholder(words! { en: "none", zh: "无" })
+                advanced() stages(COMPARED) placeholder(words! { en: "none", zh: "无" })
             }
         } }
     };
