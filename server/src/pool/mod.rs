@@ -5,6 +5,7 @@
 //! its workers again by process id and start time, and reads on from the offset in the database.
 
 mod broadcast;
+mod error;
 mod final_state;
 mod process;
 mod queue;
@@ -14,12 +15,13 @@ pub mod tail;
 mod tidy;
 
 pub use broadcast::{Broadcast, Update, of_row, text};
+pub use error::{PoolError, Result};
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -32,7 +34,6 @@ use tokio::{
     sync::{Notify, broadcast::Receiver},
     task::JoinSet,
 };
-use wire::BoardError;
 
 use crate::{
     command::WorkerCommand,
@@ -40,33 +41,6 @@ use crate::{
     store::{Ending, NewRun, RunRow, Store, StoreError},
     worker::{LOG_FILE, RECIPE_FILE, last_log_lines},
 };
-
-/// What goes wrong when a run is to be changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Refused(String),
-    #[error("{what} {path}: {source}", path = .path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
-}
-
-pub type Result<T> = std::result::Result<T, PoolError>;
-
-/// See the one of [`StoreError`].
-impl From<PoolError> for BoardError {
-    fn from(error: PoolError) -> BoardError {
-        match error {
-            PoolError::Store(error) => error.into(),
-            PoolError::Refused(why) => BoardError::Refused(why),
-            other => {
-                tracing::error!("{other}");
-                BoardError::Internal(other.to_string())
-            }
-        }
-    }
-}
 
 /// Where and how the pool works.
 #[derive(Clone, Debug)]
@@ -269,61 +243,6 @@ impl Pool {
         self.inner.store.rename_run(id, name).await?;
         self.inner.tell(id, Vec::new()).await;
         Ok(())
-    }
-
-    /// Removes a run that is over, with its folder.
-    pub async fn delete(&self, id: &str) -> Result<()> {
-        let _ordered = self.inner.control.lock().await;
-        let run = self.inner.store.run(id).await?;
-        if !run.state.is_over() {
-            let why = format!("only a run that is over can be deleted; this one is {}", run.state.name());
-            return Err(PoolError::Refused(why));
-        }
-        // Out of sight in one step, so that no half-removed run remains if anything fails from here on.
-        let trash = self.inner.config.runs_dir.join(format!("{}{id}", tidy::TRASH));
-        let moved = self.move_out(&run, &trash)?;
-        if let Err(e) = self.inner.store.delete_run(id).await {
-            if moved {
-                let back = fs::rename(&trash, self.run_dir(id));
-                back.map_err(|source| PoolError::Io { what: "cannot put back", path: trash, source })?;
-            }
-            return Err(e.into());
-        }
-        self.inner.broadcast.close(id);
-        self.empty_trash();
-        Ok(())
-    }
-
-    /// Renames the run's folder to `trash`; `false` where there is no folder any more.
-    fn move_out(&self, run: &RunRow, trash: &Path) -> Result<bool> {
-        let dir = self.run_dir(&run.id);
-        let canonical = match dir.canonicalize() {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => {
-                other.map_err(|source| PoolError::Io { what: "cannot open", path: dir.clone(), source })?
-            }
-        };
-        if canonical != self.inner.config.runs_dir.join(&run.id) {
-            let why = format!("{} leads out of the runs folder: remove it by hand", dir.display());
-            return Err(PoolError::Refused(why));
-        }
-        fs::rename(&dir, trash).map_err(|source| PoolError::Io {
-            what: "cannot remove",
-            path: dir,
-            source,
-        })?;
-        Ok(true)
-    }
-
-    /// Removes deleted runs' files in the background: checkpoints may be many gigabytes.
-    fn empty_trash(&self) {
-        let runs_dir = self.inner.config.runs_dir.clone();
-        self.inner.spawn(async move {
-            let emptied = tokio::task::spawn_blocking(move || tidy::remove_trash(&runs_dir)).await;
-            if let Ok(Err(e)) = emptied {
-                tracing::warn!("cannot remove the files of a deleted run: {e}");
-            }
-        });
     }
 
     async fn leave_queue(&self, id: &str) -> Result<()> {

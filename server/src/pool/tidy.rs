@@ -3,8 +3,8 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Inner, PoolError, Result};
-use crate::store::StoreError;
+use super::{Inner, Pool, PoolError, Result};
+use crate::store::{RunRow, StoreError};
 
 /// Folder name prefix of runs that are being launched.
 pub const NEW: &str = ".new-";
@@ -35,6 +35,63 @@ pub async fn complete(pool: &Inner) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Pool {
+    /// Removes a run that is over, with its folder.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        let _ordered = self.inner.control.lock().await;
+        let run = self.inner.store.run(id).await?;
+        if !run.state.is_over() {
+            let why = format!("only a run that is over can be deleted; this one is {}", run.state.name());
+            return Err(PoolError::Refused(why));
+        }
+        // Out of sight in one step, so that no half-removed run remains if anything fails from here on.
+        let trash = self.inner.config.runs_dir.join(format!("{}{id}", TRASH));
+        let moved = self.move_out(&run, &trash)?;
+        if let Err(e) = self.inner.store.delete_run(id).await {
+            if moved {
+                let back = fs::rename(&trash, self.run_dir(id));
+                back.map_err(|source| PoolError::Io { what: "cannot put back", path: trash, source })?;
+            }
+            return Err(e.into());
+        }
+        self.inner.broadcast.close(id);
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Renames the run's folder to `trash`; `false` where there is no folder any more.
+    fn move_out(&self, run: &RunRow, trash: &Path) -> Result<bool> {
+        let dir = self.run_dir(&run.id);
+        let canonical = match dir.canonicalize() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => {
+                other.map_err(|source| PoolError::Io { what: "cannot open", path: dir.clone(), source })?
+            }
+        };
+        if canonical != self.inner.config.runs_dir.join(&run.id) {
+            let why = format!("{} leads out of the runs folder: remove it by hand", dir.display());
+            return Err(PoolError::Refused(why));
+        }
+        fs::rename(&dir, trash).map_err(|source| PoolError::Io {
+            what: "cannot remove",
+            path: dir,
+            source,
+        })?;
+        Ok(true)
+    }
+
+    /// Removes deleted runs' files in the background: checkpoints may be many gigabytes.
+    pub(super) fn empty_trash(&self) {
+        let runs_dir = self.inner.config.runs_dir.clone();
+        self.inner.spawn(async move {
+            let emptied = tokio::task::spawn_blocking(move || remove_trash(&runs_dir)).await;
+            if let Ok(Err(e)) = emptied {
+                tracing::warn!("cannot remove the files of a deleted run: {e}");
+            }
+        });
+    }
 }
 
 /// Removes what is in the trash.
