@@ -2,7 +2,7 @@
 
 use recipe::Recipe;
 
-use super::{ACCURACY, LOSS, Mean, Means, Stage};
+use super::{ACCURACY, LOSS, Means, Stage, Unit};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
 use crate::method::Loaded;
@@ -19,13 +19,8 @@ pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
 }
 
 impl Stage for Causal {
-    /// As in transformers a sequence's first token counts, although nothing predicts it.
-    fn count(&self, examples: &[Example]) -> usize {
-        examples.iter().map(Example::trained_tokens).sum()
-    }
-
-    fn mean(&self) -> Mean {
-        Mean::OverStep
+    fn unit(&self) -> Unit {
+        Unit::Token
     }
 
     fn accumulate(

@@ -5,7 +5,7 @@
 
 use recipe::Recipe;
 
-use super::{LOSS, Mean, Means, Stage, log_sigmoid, pairs, sigmoid};
+use super::{LOSS, Means, Stage, Unit, log_sigmoid, pairs, sigmoid};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
 use crate::kernel::cross_entropy::RowLoss;
@@ -28,10 +28,10 @@ fn log_probs(batch: &Batch, rows: &[RowLoss]) -> Vec<f64> {
     batch.labels_by_sequence().map(|labels| sum(&rows[labels])).collect()
 }
 
-/// The same by a model that is not trained.
-fn fixed_log_probs(decoder: &Decoder, batch: &Batch) -> Result<Vec<f64>> {
+/// The losses of a batch's labels by a model that does not train on it.
+fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-    Ok(log_probs(batch, &decoder.head.loss(&hidden, &batch.labels, None)?.rows))
+    Ok(decoder.head.loss(&hidden, &batch.labels, None)?.rows)
 }
 
 impl Dpo {
@@ -68,16 +68,8 @@ impl Dpo {
 }
 
 impl Stage for Dpo {
-    fn together(&self) -> usize {
-        2
-    }
-
-    fn count(&self, examples: &[Example]) -> usize {
-        examples.len()
-    }
-
-    fn mean(&self) -> Mean {
-        Mean::OverBatches
+    fn unit(&self) -> Unit {
+        Unit::Pair
     }
 
     fn accumulate(
@@ -88,7 +80,7 @@ impl Stage for Dpo {
         scale: f64,
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
-        let reference = fixed_log_probs(model.reference()?, batch)?;
+        let reference = log_probs(batch, &losses(model.reference()?, batch)?);
         let objective = |part: &Batch, rows: &[RowLoss]| {
             let reference = &reference[part.first..][..part.spans.len()];
             self.seeds(part, rows, reference, scale)
@@ -99,9 +91,8 @@ impl Stage for Dpo {
     }
 
     fn evaluate(&self, model: &Loaded, batch: &Batch, _examples: &[Example]) -> Result<Means> {
-        let reference = fixed_log_probs(model.reference()?, batch)?;
-        let hidden = model.decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-        let rows = model.decoder.head.loss(&hidden, &batch.labels, None)?.rows;
+        let reference = log_probs(batch, &losses(model.reference()?, batch)?);
+        let rows = losses(&model.decoder, batch)?;
         let Seeds { loss, measured, .. } = self.seeds(batch, &rows, &reference, 1.0);
         let count = (batch.spans.len() / 2) as f64;
         let mut means = Means::default();

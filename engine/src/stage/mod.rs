@@ -18,21 +18,13 @@ use crate::{Error, Result};
 
 /// What training does with a batch.
 pub trait Stage: Send + Sync {
-    /// Sequences of a batch that belong together.
-    fn together(&self) -> usize {
-        1
-    }
-
     /// Whether the model has a value head.
     fn has_value_head(&self) -> bool {
         false
     }
 
-    /// What the loss is a mean over: how much of it examples hold.
-    fn count(&self, examples: &[Example]) -> usize;
-
-    /// Over what the means of an optimiser step's micro-batches are taken.
-    fn mean(&self) -> Mean;
+    /// What the loss is a mean over.
+    fn unit(&self) -> Unit;
 
     /// Adds the gradients of `scale` times what the batch's losses sum to; answers with that loss and with what else was
     /// measured, scaled alike.
@@ -55,13 +47,39 @@ pub trait Stage: Send + Sync {
     fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means>;
 }
 
-/// How the losses of an optimiser step's micro-batches become one.
+/// What a loss is a mean over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mean {
-    /// One mean over all of them.
-    OverStep,
-    /// The mean of each one's own.
-    OverBatches,
+pub enum Unit {
+    /// Tokens that count: one mean over all micro-batches of an optimiser step.
+    Token,
+    /// Pairs of sequences that belong together: of each micro-batch a mean of its own, and the mean of those.
+    Pair,
+}
+
+impl Unit {
+    /// Sequences of a batch that belong together.
+    pub fn sequences(self) -> usize {
+        match self {
+            Unit::Token => 1,
+            Unit::Pair => 2,
+        }
+    }
+
+    /// How many of them examples hold. As in transformers a sequence's first token counts, although nothing predicts it.
+    pub fn count(self, examples: &[Example]) -> usize {
+        match self {
+            Unit::Token => examples.iter().map(Example::trained_tokens).sum(),
+            Unit::Pair => examples.len(),
+        }
+    }
+
+    /// What the losses of a micro-batch are divided by, in a step of which it is one of `portion`.
+    pub fn divisor(self, portion: &[Vec<Example>], batch: &[Example]) -> usize {
+        match self {
+            Unit::Token => portion.iter().map(|batch| self.count(batch)).sum(),
+            Unit::Pair => self.count(batch) * portion.len(),
+        }
+    }
 }
 
 /// Two and two of what sequences have that belong together: of the chosen, and of the rejected answer.

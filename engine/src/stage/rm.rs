@@ -5,7 +5,7 @@
 use candle_core::Tensor;
 use recipe::Recipe;
 
-use super::{ACCURACY, LOSS, Mean, Means, Stage, log_sigmoid, pairs, sigmoid};
+use super::{ACCURACY, LOSS, Means, Stage, Unit, log_sigmoid, pairs, sigmoid};
 use crate::autograd::{ParamGradients, Tape, Var};
 use crate::method::Loaded;
 use crate::model::{Batch, Measured, Pass, Sums};
@@ -34,20 +34,12 @@ fn last_tokens(batch: &Batch) -> impl Iterator<Item = usize> {
 }
 
 impl Stage for RewardModelling {
-    fn together(&self) -> usize {
-        2
-    }
-
     fn has_value_head(&self) -> bool {
         true
     }
 
-    fn count(&self, examples: &[Example]) -> usize {
-        examples.len()
-    }
-
-    fn mean(&self) -> Mean {
-        Mean::OverBatches
+    fn unit(&self) -> Unit {
+        Unit::Pair
     }
 
     fn accumulate(

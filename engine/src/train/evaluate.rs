@@ -82,7 +82,7 @@ pub fn evaluate(
     stop: &AtomicBool,
 ) -> Result<Evaluation> {
     let (examples, batch_size) = (&set.examples, recipe.per_device_eval_batch_size.max(1));
-    let begin = Instant::now();
+    let (begin, unit) = (Instant::now(), stage.unit());
     let (mut means, mut batches, mut counted) = (Means::default(), 0, 0);
     for start in (0..examples.len()).step_by(batch_size) {
         if stop.load(Ordering::Relaxed) {
@@ -91,9 +91,9 @@ pub fn evaluate(
         let end = (start + batch_size).min(examples.len());
         let examples: Vec<Example> =
             (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
-        let batch = Batch { together: stage.together(), ..batch_of(examples.iter()) };
+        let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
         means.merge(stage.evaluate(loaded, &batch, &examples)?);
-        counted += stage.count(&examples);
+        counted += unit.count(&examples);
         batches += 1;
     }
     if counted == 0 {

@@ -22,7 +22,7 @@ use crate::method::Loaded;
 use crate::model::{Batch, Measured, Noise, Pass, Sums};
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
-use crate::stage::{self, Mean, Stage};
+use crate::stage::{self, Stage};
 use crate::text::{self, Example, Prepared};
 use crate::{Error, Result};
 
@@ -215,14 +215,14 @@ impl<'a> Trainer<'a> {
 
     /// One optimiser step: forward and backward of its micro-batches, clipping, the optimiser's move.
     fn step(&mut self, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
-        let stage = &self.stage;
+        let (stage, unit) = (&self.stage, self.stage.unit());
         let micro = portions.iter().flat_map(|portion| {
-            portion.iter().map(|batch| (batch, 1.0 / divisor(stage.as_ref(), portion, batch).max(1) as f64))
+            portion.iter().map(|batch| (batch, 1.0 / unit.divisor(portion, batch).max(1) as f64))
         });
         self.grads.clear();
         let mut measured = Measured::default();
         for (index, (examples, scale)) in micro.enumerate() {
-            let batch = Batch { together: stage.together(), ..batch_of(examples.iter()) };
+            let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
             self.state.tokens += batch.tokens() as u64;
             let seed = self.recipe.seed
                 ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -252,7 +252,7 @@ impl<'a> Trainer<'a> {
             );
             return Err(Error::Training(message));
         }
-        if done == 0 && portions.iter().flatten().any(|batch| self.stage.count(batch) > 0) {
+        if done == 0 && portions.iter().flatten().any(|batch| unit.count(batch) > 0) {
             self.guard()?;
         }
         let grad_norm = self.grads.global_norm()?;
@@ -300,14 +300,6 @@ impl<'a> Trainer<'a> {
     fn logs(&self, done: u64) -> bool {
         done.is_multiple_of(self.recipe.logging_interval(self.plan.total_steps))
             || (done == 1 && self.recipe.logging_first_step)
-    }
-}
-
-/// What the losses of a micro-batch are divided by, in a step of which it is one of `portion`.
-fn divisor(stage: &dyn Stage, portion: &[Vec<Example>], batch: &[Example]) -> usize {
-    match stage.mean() {
-        Mean::OverStep => portion.iter().map(|batch| stage.count(batch)).sum(),
-        Mean::OverBatches => stage.count(batch) * portion.len(),
     }
 }
 
