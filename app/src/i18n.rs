@@ -11,7 +11,7 @@ pub use recipe::Lang;
 
 pub use en::EN;
 pub use fill::fill;
-pub use names::{method_name, stage_name, state_name};
+pub use names::{state_name, work_name};
 pub use page::{lang, words, words_of};
 pub use said::said;
 pub use zh::ZH;
@@ -141,6 +141,7 @@ words! {
     phase_evaluating,
     phase_saving,
     run_facts,
+    run_evaluation,
     run_trainable,
     run_examples,
     run_created,

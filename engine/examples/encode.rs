@@ -7,6 +7,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use engine::observer::Observer;
 use engine::text::{Tokenizer, prepare, prepare_tokenizer};
 use recipe::Recipe;
 use serde_json::json;
@@ -28,9 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let mut tokenizer = Tokenizer::from_folder(Path::new(&recipe.model_name_or_path))?;
-    let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {})?;
+    let (template, _) = prepare_tokenizer(&recipe, &mut tokenizer)?;
     let begin = Instant::now();
-    let prepared = prepare(&recipe, &tokenizer, &template, &Default::default(), &mut |_| {})?;
+    let prepared = prepare(&recipe, &tokenizer, &template, 1, &mut Observer::deaf())?;
     let seconds = begin.elapsed().as_secs_f64();
     let mut tokens = 0;
     for example in prepared.train.iter() {

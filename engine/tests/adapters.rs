@@ -13,8 +13,10 @@ use candle_core::{Device, Tensor};
 use engine::adapter::{Adapter, save_adapter};
 use engine::autograd::Tape;
 use engine::families::Config;
+use engine::job;
 use engine::model::{Batch, Decoder, Pass, Selection, Tuning};
-use engine::train::{Evaluation, train};
+use engine::observer::Observer;
+use engine::train::Evaluation;
 use engine::weights::{self, ModelFiles, save_model};
 use recipe::{EventBody, FinetuningType, Recipe};
 use serde_json::{Value, json};
@@ -82,7 +84,7 @@ fn run(recipe: &Recipe, stop_after: u64) -> (Vec<u64>, Option<f64>) {
             stop.fetch_or(point.step >= stop_after, Ordering::Relaxed);
         }
     };
-    let summary = train(recipe, &mut sink, &stop).unwrap();
+    let summary = job::run(recipe, &mut Observer::new(&mut sink, stop.clone())).unwrap();
     (losses, summary.evaluations.first().map(Evaluation::loss))
 }
 

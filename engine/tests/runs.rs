@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{DType, Device, Tensor};
 use engine::autograd::Param;
 use engine::device::with_plain_operations;
+use engine::job;
 use engine::model::Tuning;
-use engine::train::{TrainSummary, can_resume, train};
+use engine::observer::Observer;
+use engine::train::{Summary, can_resume};
 use engine::weights;
 use recipe::{EventBody, Outcome, Phase, Point, Recipe};
 use tempfile::TempDir;
@@ -38,7 +40,7 @@ fn changed(output: &Path, extra: &str, values: &[(&str, &str)]) -> Recipe {
 }
 
 /// Runs a recipe and stops it after step `stop_after`, if given.
-fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(TrainSummary, Vec<Point>), engine::Error> {
+fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(Summary, Vec<Point>), engine::Error> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut points = Vec::new();
     let mut sink = |event| {
@@ -49,7 +51,7 @@ fn run(recipe: &Recipe, stop_after: Option<u64>) -> Result<(TrainSummary, Vec<Po
             points.push(point);
         }
     };
-    let summary = train(recipe, &mut sink, &stop)?;
+    let summary = job::run(recipe, &mut Observer::new(&mut sink, stop.clone()))?;
     Ok((summary, points))
 }
 
@@ -272,7 +274,11 @@ fn without_a_whole_checkpoint_a_run_that_may_starts_from_its_beginning() {
         EventBody::Point(_) => stop.store(true, Ordering::Relaxed),
         _ => {}
     };
-    let summary = train(&recipe(output.path(), "overwrite_output_dir: true\n"), &mut sink, &stop).unwrap();
+    let summary = job::run(
+        &recipe(output.path(), "overwrite_output_dir: true\n"),
+        &mut Observer::new(&mut sink, stop.clone()),
+    )
+    .unwrap();
     assert_eq!(summary.steps, 1);
     assert!(said.iter().any(|line| line.contains("Starting from step 0")), "{said:?}");
 }
@@ -316,7 +322,8 @@ fn an_earlier_run_is_overwritten_by_a_step_alone() {
         assert!(found(2) && found(3));
     }
     let stopped = Arc::new(AtomicBool::new(true));
-    let summary = train(&recipe(output.path(), overwrite), &mut |_| {}, &stopped).unwrap();
+    let summary =
+        job::run(&recipe(output.path(), overwrite), &mut Observer::new(|_| {}, stopped.clone())).unwrap();
     assert_eq!((summary.outcome, summary.steps), (Outcome::Stopped, 0));
     assert!(found(2) && found(3));
     let resume = format!("{overwrite}resume_from_checkpoint: true\n");
@@ -343,7 +350,7 @@ fn a_stop_before_training_ends_the_run_at_once() {
             }
         };
         let recipe = Recipe { do_train, ..recipe(output.path(), "do_eval: true\nval_size: 4\n") };
-        let summary = train(&recipe, &mut sink, &stop).unwrap();
+        let summary = job::run(&recipe, &mut Observer::new(&mut sink, stop.clone())).unwrap();
         assert_eq!((summary.outcome, summary.steps), (Outcome::Stopped, 0));
         assert_eq!(seen.last(), Some(&phase));
         assert_eq!(fs::read_dir(output.path()).unwrap().count(), 0, "{phase:?}");
@@ -385,7 +392,7 @@ fn the_best_checkpoint_is_kept_and_its_weights_are_the_result() {
                 losses.push((eval.step, eval.metrics.get("eval_loss").unwrap()));
             }
         };
-        let summary = train(&recipe, &mut sink, &Arc::default()).unwrap();
+        let summary = job::run(&recipe, &mut Observer::new(&mut sink, Arc::default())).unwrap();
         // The restored weights are evaluated once more: the first of equals is meant.
         let best = losses.iter().rev().copied().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         restored += usize::from(best.0 < 8);
@@ -430,7 +437,7 @@ fn progress_reaches_the_last_step() {
     };
     let mut recipe = recipe(output.path(), "");
     recipe.logging_steps = recipe::Steps::Count(500);
-    train(&recipe, &mut sink, &Arc::default()).unwrap();
+    job::run(&recipe, &mut Observer::new(&mut sink, Arc::default())).unwrap();
     assert_eq!(steps.last(), Some(&8));
 }
 

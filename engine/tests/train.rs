@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use backends::both;
 use candle_core::{DType, Device, Tensor};
-use engine::train::train;
+use engine::job;
+use engine::observer::Observer;
 use recipe::{EventBody, Metrics, Recipe};
 use serde_json::Value;
 
@@ -64,7 +65,7 @@ fn check(case: &Path) -> Check {
         let known = report.metrics.entry(step).or_default();
         known.extend(metrics.iter());
     };
-    let summary = train(&recipe, &mut sink, &Arc::default()).map_err(say)?;
+    let summary = job::run(&recipe, &mut Observer::new(&mut sink, Arc::default())).map_err(say)?;
 
     let expected = std::fs::read_to_string(case.join("expected.jsonl")).map_err(say)?;
     for line in expected.lines() {

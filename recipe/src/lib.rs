@@ -10,6 +10,7 @@ pub mod args;
 mod chat;
 mod derived;
 pub mod event;
+mod job;
 pub mod memory;
 pub mod metrics;
 mod modules;
@@ -33,6 +34,7 @@ pub use args::{
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
 pub use event::{Eval, Event, EventBody, LogLevel, Outcome, Pace, Phase, Point};
+pub use job::JobKind;
 pub use metrics::Metrics;
 pub use modules::module_matches;
 pub use notices::Notice;

@@ -1,6 +1,6 @@
 //! Runs: rows of the history, the page of one, and what its websocket tells.
 
-use recipe::{Eval, Event, Point, RunState};
+use recipe::{Eval, Event, JobKind, Point, RunState};
 use serde::{Deserialize, Serialize};
 
 /// Identifies a run: a short, URL-safe, time-sortable string. Also the name of its folder.
@@ -14,6 +14,7 @@ pub struct RunSummary {
     pub state: RunState,
     /// Why the run is in this state, where there is something to say.
     pub reason: Option<String>,
+    pub kind: JobKind,
     pub model: String,
     pub dataset: String,
     pub stage: String,

@@ -57,6 +57,7 @@ pub fn run(id: &str, name: &str, state: RunState, steps: u64, total: u64, yaml: 
         name: name.into(),
         state,
         reason: None,
+        kind: parsed.job(),
         model: parsed.model_name_or_path,
         dataset: parsed.dataset.join(", "),
         stage: parsed.stage.name().into(),

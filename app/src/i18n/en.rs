@@ -110,6 +110,7 @@ pub const EN: Words = Words {
     phase_evaluating: "Evaluating",
     phase_saving: "Saving",
     run_facts: "About this run",
+    run_evaluation: "Evaluation",
     run_trainable: "Trainable parameters",
     run_examples: "Examples",
     run_created: "Created",

@@ -1,6 +1,7 @@
 //! What states, stages and methods are called.
 
-use recipe::{FinetuningType, RunState};
+use recipe::{FinetuningType, JobKind, RunState};
+use wire::RunSummary;
 
 use super::{Words, lang};
 
@@ -26,8 +27,17 @@ pub fn stage_name(stage: &str, words: &'static Words) -> String {
     }
 }
 
+/// What a run does, short enough for a table.
+pub fn work_name(run: &RunSummary, words: &'static Words) -> String {
+    let stage = stage_name(&run.stage, words);
+    match run.kind {
+        JobKind::Train => format!("{stage} · {}", method_name(&run.method)),
+        JobKind::Evaluate => format!("{stage} · {}", words.run_evaluation),
+    }
+}
+
 /// A method by its name in a recipe.
-pub fn method_name(method: &str) -> String {
+fn method_name(method: &str) -> String {
     FinetuningType::from_name(method)
         .map_or_else(|| method.to_owned(), |method| method.label().get(lang()).to_owned())
 }

@@ -110,6 +110,7 @@ pub const ZH: Words = Words {
     phase_evaluating: "评估中",
     phase_saving: "保存中",
     run_facts: "训练信息",
+    run_evaluation: "评估",
     run_trainable: "可训练参数",
     run_examples: "样本数",
     run_created: "创建时间",

@@ -7,12 +7,13 @@ use super::full::load_whole;
 use super::{Loaded, Method, Setup};
 use crate::families::DecoderSpec;
 use crate::model::{BlockSelection, Decoder, Selection};
+use crate::observer::Observer;
 use crate::{Error, Result};
 
 pub struct Freeze;
 
 impl Method for Freeze {
-    fn load(&self, setup: Setup, _log: &mut dyn FnMut(String)) -> Result<Loaded> {
+    fn load(&self, setup: Setup, _observer: &mut Observer) -> Result<Loaded> {
         let recipe = setup.recipe;
         let named = |names: &[String]| match names {
             [all] if all == "all" => Vec::new(),

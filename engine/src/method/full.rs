@@ -5,12 +5,13 @@ use candle_core::DType;
 use super::{Loaded, Method, Product, Setup};
 use crate::Result;
 use crate::model::{Selection, Tuning};
+use crate::observer::Observer;
 use crate::weights;
 
 pub struct Full;
 
 impl Method for Full {
-    fn load(&self, setup: Setup, _log: &mut dyn FnMut(String)) -> Result<Loaded> {
+    fn load(&self, setup: Setup, _observer: &mut Observer) -> Result<Loaded> {
         load_whole(setup, Selection::All)
     }
 }

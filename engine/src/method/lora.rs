@@ -5,12 +5,13 @@ use std::path::Path;
 use super::{Loaded, Method, Product, Setup};
 use crate::adapter::{Adapter, AdapterConfig, Modules};
 use crate::model::{Decoder, LoraSettings, Selection, Tuning, linear_names};
+use crate::observer::Observer;
 use crate::{Error, Result};
 
 pub struct Lora;
 
 impl Method for Lora {
-    fn load(&self, setup: Setup, log: &mut dyn FnMut(String)) -> Result<Loaded> {
+    fn load(&self, setup: Setup, observer: &mut Observer) -> Result<Loaded> {
         let recipe = setup.recipe;
         let open = |folder: &String| Adapter::open(Path::new(folder));
         let merged = recipe.merged_adapters().iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -30,14 +31,14 @@ impl Method for Lora {
         };
         let (decoder, config) = match trained {
             Some(adapter) => continue_adapter(&setup, merged, adapter)?,
-            None => new_adapter(&setup, merged, additional(&setup, log))?,
+            None => new_adapter(&setup, merged, additional(&setup, observer))?,
         };
         Ok(Loaded::new(decoder, setup.base.tokenizer, Product::Adapter(config)))
     }
 }
 
 /// The modules that are trained whole.
-fn additional(setup: &Setup, log: &mut dyn FnMut(String)) -> Vec<String> {
+fn additional(setup: &Setup, observer: &mut Observer) -> Vec<String> {
     let given = &setup.recipe.additional_target;
     if !setup.has_grown || !given.is_empty() {
         return given.clone();
@@ -45,7 +46,7 @@ fn additional(setup: &Setup, log: &mut dyn FnMut(String)) -> Vec<String> {
     // New rows are of no use unless they are trained.
     let spec = &setup.base.files.spec;
     let modules = [spec.embedding.table, spec.head.name].map(saved_name);
-    log(format!("{} are trained, too", modules.join(" and ")));
+    observer.info(format!("{} are trained, too", modules.join(" and ")));
     modules.into()
 }
 

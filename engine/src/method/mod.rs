@@ -15,6 +15,7 @@ use recipe::{FinetuningType, Recipe};
 
 use crate::autograd::Param;
 use crate::model::{Decoder, Tuning, ValueHead};
+use crate::observer::Observer;
 use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub trait Method: Sync {
     ///
     /// # Errors
     /// If weights cannot be read, or settings do not fit the model.
-    fn load(&self, setup: Setup, log: &mut dyn FnMut(String)) -> Result<Loaded>;
+    fn load(&self, setup: Setup, observer: &mut Observer) -> Result<Loaded>;
 }
 
 const METHODS: &[(FinetuningType, &dyn Method)] = &[

@@ -49,7 +49,7 @@ pub struct Measured {
 }
 
 /// Sums by name.
-pub type Sums = BTreeMap<&'static str, f64>;
+pub type Sums = BTreeMap<String, f64>;
 
 impl Measured {
     pub fn add(&mut self, other: Measured) {

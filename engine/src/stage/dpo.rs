@@ -60,7 +60,7 @@ impl Dpo {
                 ("logps/rejected", policy[1]),
             ];
             for (name, value) in measured {
-                *seeds.measured.entry(name).or_default() += scale * value;
+                *seeds.measured.entry(name.to_owned()).or_default() += scale * value;
             }
         }
         seeds

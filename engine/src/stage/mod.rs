@@ -14,6 +14,7 @@ use crate::autograd::ParamGradients;
 use crate::method::Loaded;
 use crate::model::{Batch, Measured, Pass};
 use crate::text::Example;
+use crate::world::World;
 use crate::{Error, Result};
 
 /// What training does with a batch.
@@ -117,7 +118,7 @@ pub fn of(recipe: &Recipe) -> Result<Box<dyn Stage>> {
 
 /// Means of what is measured over several batches, by name: a sum, and what it is divided by.
 #[derive(Clone, Debug, Default)]
-pub struct Means(BTreeMap<&'static str, (f64, f64)>);
+pub struct Means(BTreeMap<String, (f64, f64)>);
 
 /// The name of the loss among [`Means`].
 pub const LOSS: &str = "loss";
@@ -126,8 +127,8 @@ pub const ACCURACY: &str = "accuracy";
 
 impl Means {
     /// Adds `weight` things of which `sum` is the sum.
-    pub fn add(&mut self, name: &'static str, sum: f64, weight: f64) {
-        let (total, count) = self.0.entry(name).or_default();
+    pub fn add(&mut self, name: impl Into<String>, sum: f64, weight: f64) {
+        let (total, count) = self.0.entry(name.into()).or_default();
         (*total, *count) = (*total + sum, *count + weight);
     }
 
@@ -135,10 +136,25 @@ impl Means {
         other.0.into_iter().for_each(|(name, (sum, weight))| self.add(name, sum, weight));
     }
 
+    /// The means over what all processes have measured.
+    ///
+    /// # Errors
+    /// If another process is gone.
+    pub fn of_all(self, world: &dyn World) -> Result<Means> {
+        let own = self.0.into_iter().map(|(name, (sum, weight))| (name, vec![sum, weight])).collect();
+        let mut all = Means::default();
+        for (name, numbers) in world.exchange(own)?.into_iter().flatten() {
+            if let [sum, weight] = numbers[..] {
+                all.add(name, sum, weight);
+            }
+        }
+        Ok(all)
+    }
+
     /// What was measured at all, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let measured = self.0.iter().filter(|(_, (_, weight))| *weight > 0.0);
-        measured.map(|(name, (sum, weight))| (*name, sum / weight))
+        measured.map(|(name, (sum, weight))| (name.as_str(), sum / weight))
     }
 
     pub fn get(&self, name: &str) -> Option<f64> {

@@ -65,7 +65,7 @@ impl Stage for RewardModelling {
         }
         let seed = Tensor::from_vec(seed, values.tensor.shape(), values.tensor.device())?;
         tape.backward(&values, seed, grads, None)?;
-        Ok(Measured { loss, metrics: Sums::from([(ACCURACY, accuracy)]) })
+        Ok(Measured { loss, metrics: Sums::from([(ACCURACY.to_owned(), accuracy)]) })
     }
 
     fn evaluate(&self, model: &Loaded, batch: &Batch, _examples: &[Example]) -> Result<Means> {

@@ -1,20 +1,18 @@
 //! Loss and token accuracy on held-out data.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use recipe::metrics::{EVAL_LOSS, EVAL_PERPLEXITY, EVAL_PREFIX, EVAL_RUNTIME};
-use recipe::{Eval, EventBody, Metrics, Outcome, Phase, Recipe};
-use serde_json::Map;
+use recipe::{Eval, EventBody, Metrics, Recipe};
 
 use super::batch::batch_of;
-use super::records::{eval_metrics, round, write_results};
-use super::{Sink, TrainSummary};
+use super::records::round;
 use crate::method::Loaded;
 use crate::model::Batch;
-use crate::stage::{self, LOSS, Means, Stage};
+use crate::observer::Observer;
+use crate::stage::{LOSS, Means, Stage};
 use crate::text::{EvalSet, Example};
+use crate::world::World;
 use crate::{Error, Result};
 
 /// What an evaluation says.
@@ -42,61 +40,46 @@ impl Evaluation {
         }
     }
 
-    pub(super) fn event(&self, step: u64, epoch: f64) -> EventBody {
+    pub(crate) fn event(&self, step: u64, epoch: f64) -> EventBody {
         let (dataset, metrics) = (self.dataset.clone(), self.metrics.clone());
         EventBody::Eval(Eval { step, dataset, epoch, metrics })
     }
 }
 
-/// A run that only evaluates: `do_train` is off.
-pub fn evaluate_alone(
-    recipe: &Recipe,
-    loaded: &Loaded,
-    sets: &[EvalSet],
-    sink: Sink,
-    stop: &AtomicBool,
-) -> Result<TrainSummary> {
-    let output = Path::new(&recipe.output_dir);
-    let stage = stage::of(recipe)?;
-    let (mut evaluations, mut metrics) = (Vec::with_capacity(sets.len()), Map::new());
-    for set in sets {
-        sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
-        let evaluation = evaluate(stage.as_ref(), loaded, set, recipe, stop)?;
-        sink(evaluation.event(0, 0.0));
-        metrics.extend(eval_metrics(&evaluation));
-        evaluations.push(evaluation);
-    }
-    write_results(output, "eval", &metrics)?;
-    Ok(TrainSummary { outcome: Outcome::Finished, evaluations, ..TrainSummary::before_training(output) })
-}
-
-/// Evaluates in batches.
+/// Evaluates in batches, which the processes share.
 ///
 /// # Errors
-/// If nothing counts in the loss, or `stop` is set.
+/// If nothing counts in the loss, or the observer stops it.
 pub fn evaluate(
     stage: &dyn Stage,
     loaded: &Loaded,
     set: &EvalSet,
     recipe: &Recipe,
-    stop: &AtomicBool,
+    world: &dyn World,
+    observer: &Observer,
 ) -> Result<Evaluation> {
     let (examples, batch_size) = (&set.examples, recipe.per_device_eval_batch_size.max(1));
     let (begin, unit) = (Instant::now(), stage.unit());
-    let (mut means, mut batches, mut counted) = (Means::default(), 0, 0);
-    for start in (0..examples.len()).step_by(batch_size) {
-        if stop.load(Ordering::Relaxed) {
+    let batches = examples.len().div_ceil(batch_size);
+    let (mut own, mut counted) = (Means::default(), 0);
+    for index in 0..batches {
+        // They all ask each other before each round.
+        if index % world.size() == 0 && world.any(observer.stops())? {
             return Err(Error::Stopped);
         }
+        if !world.takes(index) {
+            continue;
+        }
+        let start = index * batch_size;
         let end = (start + batch_size).min(examples.len());
         let examples: Vec<Example> =
             (start..end).map(|place| examples.get(place)).collect::<Result<_, _>>()?;
         let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
-        means.merge(stage.evaluate(loaded, &batch, &examples)?);
+        own.merge(stage.evaluate(loaded, &batch, &examples)?);
         counted += unit.count(&examples);
-        batches += 1;
     }
-    if counted == 0 {
+    let means = own.of_all(world)?;
+    if !world.any(counted > 0)? {
         let of = set.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         return Err(Error::Training(format!("no token of the evaluation data{of} counts in the loss")));
     }

@@ -12,7 +12,8 @@ use crate::text::epoch_order;
 pub struct Plan {
     pub examples: usize,
     batch: usize,
-    accumulation: usize,
+    /// Batches of a step, of all processes together.
+    batches: usize,
     pub total_steps: u64,
     shuffle: bool,
     seed: u64,
@@ -30,11 +31,12 @@ pub struct Step {
 }
 
 impl Plan {
-    pub fn new(recipe: &Recipe, examples: usize) -> Plan {
+    /// Where `processes` train together, each takes as many batches to a step as the recipe says.
+    pub fn new(recipe: &Recipe, examples: usize, processes: usize) -> Plan {
         let mut plan = Plan {
             examples,
             batch: recipe.per_device_train_batch_size,
-            accumulation: recipe.gradient_accumulation_steps,
+            batches: recipe.gradient_accumulation_steps * processes,
             total_steps: 0,
             // A stream is shuffled where it is read.
             shuffle: !recipe.disable_shuffling && !recipe.streaming,
@@ -50,7 +52,7 @@ impl Plan {
     }
 
     pub fn steps_per_epoch(&self) -> u64 {
-        self.batches_per_epoch().div_ceil(self.accumulation).max(1) as u64
+        self.batches_per_epoch().div_ceil(self.batches).max(1) as u64
     }
 
     /// The step after `done` steps.
@@ -58,8 +60,8 @@ impl Plan {
         let per_epoch = self.steps_per_epoch();
         let (epoch, within) = (done / per_epoch, (done % per_epoch) as usize);
         let order = self.order(epoch);
-        let first = within * self.accumulation;
-        let last = (first + self.accumulation).min(self.batches_per_epoch());
+        let first = within * self.batches;
+        let last = (first + self.batches).min(self.batches_per_epoch());
         let batch = |index: usize| {
             let end = ((index + 1) * self.batch).min(self.examples);
             (index * self.batch..end).map(|i| order.as_ref().map_or(i, |order| order[i])).collect()
@@ -89,7 +91,7 @@ mod tests {
             disable_shuffling: !shuffle,
             ..Recipe::default()
         };
-        Plan::new(&recipe, examples)
+        Plan::new(&recipe, examples, 1)
     }
 
     #[test]

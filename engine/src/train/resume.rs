@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use recipe::{EventBody, LogLevel, Recipe, Resume};
+use recipe::{Recipe, Resume};
 
-use super::Sink;
 use super::checkpoint::State;
+use crate::observer::Observer;
 use crate::{Error, Result};
 
 /// A checkpoint to go on from.
@@ -19,15 +19,15 @@ pub struct Start {
 ///
 /// # Errors
 /// If the folder holds something but no checkpoint, or a named checkpoint cannot be used.
-pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>> {
+pub fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<Option<Start>> {
     match recipe.resume() {
         Resume::From(path) => {
             let folder = PathBuf::from(path);
             let state = State::read(&folder)?;
-            Ok(Some(announced(Start { folder, state }, sink)))
+            Ok(Some(announced(Start { folder, state }, observer)))
         }
-        Resume::Newest => match newest(output, sink) {
-            Some(start) => Ok(Some(announced(start, sink))),
+        Resume::Newest => match newest(output, observer) {
+            Some(start) => Ok(Some(announced(start, observer))),
             None => {
                 let message = format!("{} has no checkpoint that can be gone on from", output.display());
                 Err(Error::recipe("resume_from_checkpoint", message))
@@ -35,7 +35,7 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
         },
         Resume::Auto if recipe.overwrite_output_dir => {
             let place = output.display();
-            let message = match newest(output, sink) {
+            let message = match newest(output, observer) {
                 Some(Start { folder, .. }) => Some(format!(
                     "Starting afresh, as overwrite_output_dir is true: the checkpoints in {place} go with the first \
                      step; resume_from_checkpoint=true goes on from {} instead.",
@@ -45,12 +45,12 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
                 None => Some(format!("Starting from step 0: no checkpoint in {place} can be gone on from.")),
             };
             if let Some(message) = message {
-                sink(EventBody::Log { level: LogLevel::Warning, message });
+                observer.warn(message);
             }
             Ok(None)
         }
         Resume::Auto => {
-            let start = newest(output, sink).map(|start| announced(start, sink));
+            let start = newest(output, observer).map(|start| announced(start, observer));
             if start.is_none() && holds_results(output) {
                 let message = format!(
                     "{} already holds results but no checkpoint to go on from; \
@@ -69,48 +69,54 @@ pub fn find(recipe: &Recipe, output: &Path, sink: Sink) -> Result<Option<Start>>
 ///
 /// # Errors
 /// `why`, if there is no other.
-pub fn before(recipe: &Recipe, output: &Path, start: Start, why: Error, sink: Sink) -> Result<Option<Start>> {
+pub fn before(
+    recipe: &Recipe,
+    output: &Path,
+    start: Start,
+    why: Error,
+    observer: &mut Observer,
+) -> Result<Option<Start>> {
     if matches!(recipe.resume(), Resume::From(_)) {
         return Err(why);
     }
-    pass_over(&why, sink);
-    match newest_before(output, start.state.step, sink) {
-        Some(older) => Ok(Some(announced(older, sink))),
+    pass_over(&why, observer);
+    match newest_before(output, start.state.step, observer) {
+        Some(older) => Ok(Some(announced(older, observer))),
         None => Err(why),
     }
 }
 
-fn announced(start: Start, sink: Sink) -> Start {
+fn announced(start: Start, observer: &mut Observer) -> Start {
     let message = format!("Going on from {} after step {}.", start.folder.display(), start.state.step);
-    sink(EventBody::Log { level: LogLevel::Info, message });
+    observer.info(message);
     start
 }
 
 /// The newest whole checkpoint; broken ones are passed over with a warning.
-fn newest(output: &Path, sink: Sink) -> Option<Start> {
-    newest_before(output, u64::MAX, sink)
+fn newest(output: &Path, observer: &mut Observer) -> Option<Start> {
+    newest_before(output, u64::MAX, observer)
 }
 
 /// The newest one of a step before `end`.
-fn newest_before(output: &Path, end: u64, sink: Sink) -> Option<Start> {
+fn newest_before(output: &Path, end: u64, observer: &mut Observer) -> Option<Start> {
     let folders = checkpoints(output);
     for (_, folder) in folders.into_iter().rev().filter(|(step, _)| *step < end) {
         match State::read(&folder) {
             Ok(state) => return Some(Start { folder, state }),
-            Err(error) => pass_over(&error, sink),
+            Err(error) => pass_over(&error, observer),
         }
     }
     None
 }
 
-fn pass_over(why: &Error, sink: Sink) {
+fn pass_over(why: &Error, observer: &mut Observer) {
     let message = format!("Passing over a checkpoint that cannot be gone on from: {why}");
-    sink(EventBody::Log { level: LogLevel::Warning, message });
+    observer.warn(message);
 }
 
 /// Whether an output folder holds a whole checkpoint.
 pub fn can_resume(output: &Path) -> bool {
-    newest(output, &mut |_| {}).is_some()
+    newest(output, &mut Observer::deaf()).is_some()
 }
 
 /// Folders `checkpoint-N`, by N.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use engine::observer::Observer;
 use engine::text::data::{Catalog, Kind, Record};
 use engine::text::encode::{feedback, pairwise, prompted};
 use engine::text::{Example, Template, Tokenizer, prepare, prepare_tokenizer};
@@ -107,11 +108,11 @@ fn shares(value: &Value) -> Vec<String> {
 fn encode(case: &Value, base: &Path) -> Result<Vec<Value>, String> {
     let recipe = recipe(case)?;
     let mut tokenizer = Tokenizer::from_folder(base).map_err(|e| e.to_string())?;
-    let mut template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).map_err(|e| e.to_string())?;
+    let (mut template, _) = prepare_tokenizer(&recipe, &mut tokenizer).map_err(|e| e.to_string())?;
     template.today = Some(DATE.to_owned());
     let kind = match text(case, "stage") {
         "sft" | "pt" => {
-            let prepared = prepare(&recipe, &tokenizer, &template, &Default::default(), &mut |_| {})
+            let prepared = prepare(&recipe, &tokenizer, &template, 1, &mut Observer::deaf())
                 .map_err(|e| e.to_string())?;
             let rows = prepared.train.iter().map(|example| Ok(row(&example?)));
             return rows.collect::<Result<_, engine::text::Error>>().map_err(|e| e.to_string());

@@ -31,7 +31,7 @@ pub struct Prepared {
 impl Prepared {
     /// What a run is called that was not given a name.
     pub fn default_name(&self) -> String {
-        format!("{} · {}", model_name(&self.recipe), self.recipe.dataset.join(", "))
+        format!("{} · {}", model_name(&self.recipe), data_names(&self.recipe))
     }
 
     /// As its worker will read it.
@@ -48,14 +48,21 @@ impl Prepared {
         NewRun {
             id,
             name,
+            kind: self.recipe.job(),
             model: model_name(&self.recipe),
-            dataset: self.recipe.dataset.join(", "),
+            dataset: data_names(&self.recipe),
             stage: self.recipe.stage.name().to_owned(),
             method: self.recipe.finetuning_type.name().to_owned(),
             template: self.recipe.template.clone(),
             recipe: self.yaml.clone(),
         }
     }
+}
+
+/// The data that the run is about; an evaluation may have none to train on.
+fn data_names(recipe: &Recipe) -> String {
+    let names = if recipe.dataset.is_empty() { &recipe.eval_dataset } else { &recipe.dataset };
+    names.join(", ")
 }
 
 fn model_name(recipe: &Recipe) -> String {

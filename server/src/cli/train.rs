@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use engine::observer::Observer;
 use recipe::{CommandLine, Group, Outcome, Recipe, Resume, arguments};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -89,7 +90,7 @@ fn in_terminal(words: &Words) -> Result<ExitCode, CliError> {
     let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
     let stop = stop_on_signals()?;
     let mut progress = Progress::new(io::stderr().is_terminal());
-    let (outcome, reason) = worker::run(&recipe, &mut |event| progress.show(&event), &stop);
+    let (outcome, reason) = worker::run(&recipe, &mut Observer::new(|event| progress.show(&event), stop));
     progress.finish();
     match outcome {
         Outcome::Finished => {

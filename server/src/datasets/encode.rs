@@ -139,9 +139,8 @@ impl Encoder {
     fn open(asked: Asked) -> Result<Encoder, String> {
         let files = engine::weights::open(&asked.model, None).map_err(|e| e.to_string())?;
         let mut tokenizer = files.tokenizer().map_err(|e| e.to_string())?;
-        let mut remarks = Vec::new();
-        let fitted = prepare_tokenizer(&asked.recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
-        let template = fitted.map_err(|e| e.to_string())?;
+        let fitted = prepare_tokenizer(&asked.recipe, &mut tokenizer);
+        let (template, remarks) = fitted.map_err(|e| e.to_string())?;
         Ok(Encoder { asked, remarks, tokenizer, template })
     }
 

@@ -1,6 +1,6 @@
 //! The table `runs`: one row per run, with what lists and supervision need to know at a glance.
 
-use recipe::{Outcome, RunState};
+use recipe::{JobKind, Outcome, RunState};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 use wire::{RunFilter, RunSummary};
 
@@ -12,6 +12,7 @@ use crate::{clock, process_id::ProcessId};
 pub struct NewRun {
     pub id: String,
     pub name: String,
+    pub kind: JobKind,
     pub model: String,
     pub dataset: String,
     pub stage: String,
@@ -58,6 +59,7 @@ pub struct RunRow {
     pub name: String,
     pub state: RunState,
     pub reason: Option<String>,
+    pub kind: JobKind,
     pub model: String,
     pub dataset: String,
     pub stage: String,
@@ -98,6 +100,7 @@ impl RunRow {
             name: self.name.clone(),
             state: self.state,
             reason: self.reason.clone(),
+            kind: self.kind,
             model: self.model.clone(),
             dataset: self.dataset.clone(),
             stage: self.stage.clone(),
@@ -116,6 +119,10 @@ impl RunRow {
 
 pub(super) fn state_from_db(name: &str) -> Result<RunState> {
     RunState::from_name(name).ok_or_else(|| StoreError::Value(name.to_owned()))
+}
+
+fn kind_from_db(name: &str) -> Result<JobKind> {
+    JobKind::from_name(name).ok_or_else(|| StoreError::Value(name.to_owned()))
 }
 
 pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
@@ -155,6 +162,7 @@ impl FromRow<'_, SqliteRow> for RunRow {
             name: text("name")?,
             state: state_from_db(&text("state")?).map_err(unknown)?,
             reason: maybe_text("reason")?,
+            kind: kind_from_db(&text("kind")?).map_err(unknown)?,
             model: text("model")?,
             dataset: text("dataset")?,
             stage: text("stage")?,
@@ -203,11 +211,12 @@ impl Store {
         let mut tx = self.write().await?;
         let time = to_db(clock::now());
         sqlx::query(
-            "INSERT INTO runs (id, name, state, model, dataset, stage, method, template, recipe, created, queued)
-             VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (id, name, state, kind, model, dataset, stage, method, template, recipe, created, queued)
+             VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&run.id)
         .bind(&run.name)
+        .bind(run.kind.name())
         .bind(&run.model)
         .bind(&run.dataset)
         .bind(&run.stage)

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use recipe::{Eval, Event, EventBody, Metrics, Point};
+use recipe::{Eval, Event, EventBody, JobKind, Metrics, Point};
 
 use super::*;
 use crate::place::new_run;
@@ -183,6 +183,7 @@ async fn points_of_earlier_versions_are_kept() {
     let store = store(&dir).await;
     let curve = store.curve("a", 300).await.unwrap();
     assert_eq!(curve.len(), 300);
+    assert_eq!(store.run("a").await.unwrap().kind, JobKind::Train);
     for point in &curve {
         let (loss, rate) = numbers[point.step as usize % 3];
         let names: Vec<&str> = point.metrics.iter().map(|(name, _)| name).collect();

@@ -2,12 +2,12 @@
 
 mod events;
 mod lock;
-mod train;
+mod run;
 
 pub use events::EventWriter;
 pub use lock::{RunLock, lock_owner};
-pub(crate) use train::panic_text;
-pub use train::{BEFORE_TRAINING, problems_text, run, work};
+pub(crate) use run::panic_text;
+pub use run::{BEFORE_TRAINING, problems_text, run, work};
 
 use std::{
     fs::File,

@@ -87,6 +87,7 @@ pub fn new_run(id: &str) -> NewRun {
     NewRun {
         id: text(id),
         name: text(id),
+        kind: recipe::JobKind::Train,
         model: text("wick"),
         dataset: text("demo"),
         stage: text("sft"),

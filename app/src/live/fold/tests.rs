@@ -15,6 +15,7 @@ fn fold_of(save_total_limit: Option<usize>) -> (Owner, Fold) {
         name: "r".into(),
         state: RunState::Running,
         reason: None,
+        kind: recipe::JobKind::Train,
         model: String::new(),
         dataset: String::new(),
         stage: "sft".into(),

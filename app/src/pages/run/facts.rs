@@ -5,13 +5,14 @@ use wire::{Checkpoint, RunDetail};
 
 use crate::components::clock::Ago;
 use crate::format;
-use crate::i18n::{fill, method_name, stage_name, words};
+use crate::i18n::{fill, words, work_name};
 use crate::live::Sizes;
 
 #[component]
 pub fn Facts(detail: RunDetail, sizes: RwSignal<Sizes>) -> AnyView {
     let w = words();
     let RunDetail { summary, output_dir, .. } = detail;
+    let work = work_name(&summary, w);
     let trained = move || {
         let sizes = sizes.get();
         let (trainable, total) = sizes.trainable_params.zip(sizes.total_params)?;
@@ -28,7 +29,7 @@ pub fn Facts(detail: RunDetail, sizes: RwSignal<Sizes>) -> AnyView {
                 <dt>{w.runs_data}</dt>
                 <dd>{summary.dataset}</dd>
                 <dt>{w.runs_method}</dt>
-                <dd>{format!("{} · {}", stage_name(&summary.stage, w), method_name(&summary.method))}</dd>
+                <dd>{work}</dd>
                 {move || trained().map(|text| view! { <dt>{w.run_trainable}</dt><dd class="number">{text}</dd> })}
                 {move || examples().map(|text| view! { <dt>{w.run_examples}</dt><dd class="number">{text}</dd> })}
                 <dt>{w.run_created}</dt>

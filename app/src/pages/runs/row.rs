@@ -8,7 +8,7 @@ use crate::components::clock::{Ago, Elapsed};
 use crate::components::link::A;
 use crate::components::state_badge::StateBadge;
 use crate::format;
-use crate::i18n::{method_name, stage_name, words};
+use crate::i18n::{words, work_name};
 
 #[component]
 pub fn RunRow(run: RunSummary) -> AnyView {
@@ -17,6 +17,7 @@ pub fn RunRow(run: RunSummary) -> AnyView {
     let loss = run.last_loss.map_or_else(|| "–".into(), format::metric);
     let at_work = Signal::stored(run.clone());
     let model = short_path(&run.model).to_owned();
+    let work = work_name(&run, w);
     view! {
         <tr data-test="run-row" data-id=run.id.clone()>
             <td class="cell-name">
@@ -29,7 +30,7 @@ pub fn RunRow(run: RunSummary) -> AnyView {
             <td class="cell-model" data-label=w.runs_model title=run.model>{model}</td>
             <td class="cell-data" data-label=w.runs_data>{run.dataset}</td>
             <td class="cell-method" data-label=w.runs_method>
-                {format!("{} · {}", stage_name(&run.stage, w), method_name(&run.method))}
+                {work}
             </td>
             <td class="cell-loss end number" data-label=w.runs_loss>{loss}</td>
             <td class="cell-spark"><Sparkline values=run.sparkline/></td>

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recipe::{Recipe, Stage};
 
 use super::sets::{Row, Sets};
+use crate::observer::Observer;
 use crate::text::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped, on_all_cores};
 use crate::text::encode::{Example, Masking, Packing, PlainText, RecordEncoder};
 use crate::text::error::{Error, Result};
@@ -96,10 +97,13 @@ impl Encoder {
         sets: &Sets,
         order: &[Row],
         what: &str,
-        log: &mut dyn FnMut(String),
+        observer: &mut Observer,
     ) -> Result<Examples> {
         let rows: Vec<Option<Place>> = order.iter().map(|row| sets.place(*row)).collect();
-        let view = self.view(sets, &rows, log);
+        let (view, remark) = self.view(sets, &rows);
+        if let Some(remark) = remark {
+            observer.info(remark);
+        }
         if view.len() == 0 {
             return Err(Error::Setting {
                 key: "cutoff_len",
@@ -112,28 +116,25 @@ impl Encoder {
         Ok(Examples::indexed(view))
     }
 
-    /// Lays rows out as sequences.
-    pub fn view(&self, sets: &Sets, rows: &[Option<Place>], log: &mut dyn FnMut(String)) -> View {
+    /// Lays rows out as sequences; answers besides with what the user should know of it.
+    pub fn view(&self, sets: &Sets, rows: &[Option<Place>]) -> (View, Option<String>) {
         let tables = sets.tables();
         if !self.packs {
-            return View::single(tables, rows.iter().flatten().copied().collect());
+            return (View::single(tables, rows.iter().flatten().copied().collect()), None);
         }
         let pad = self.tokenizer.pad_id();
         if self.stage == Stage::Pt {
             let bos = self.tokenizer.bos_id().filter(|_| self.tokenizer.adds_bos());
-            return View::blocks(
-                tables,
-                rows,
-                Blocks { length: self.cutoff_len, batch: self.batch, bos, pad },
-            );
+            let blocks = Blocks { length: self.cutoff_len, batch: self.batch, bos, pad };
+            return (View::blocks(tables, rows, blocks), None);
         }
         let packing =
             Packing { capacity: self.cutoff_len, isolated: self.isolated, pad: pad.unwrap_or_default() };
         let (view, left_out) = View::packed(tables, rows, packing, self.batch);
-        if left_out > 0 {
-            let length = self.cutoff_len;
-            log(format!("{left_out} examples are longer than {length} tokens and were left out of packing."));
-        }
-        view
+        let length = self.cutoff_len;
+        let remark = (left_out > 0).then(|| {
+            format!("{left_out} examples are longer than {length} tokens and were left out of packing.")
+        });
+        (view, remark)
     }
 }

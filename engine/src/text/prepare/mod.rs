@@ -10,7 +10,6 @@ mod tokenized;
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, atomic::AtomicBool};
 
 use recipe::{Recipe, Stage};
 
@@ -25,6 +24,7 @@ use super::store::Examples;
 use super::template::{Reasoning, Template};
 use super::tokenizer::Tokenizer;
 use crate::hub::{Hubs, Watch};
+use crate::observer::Observer;
 use crate::rng::Rng;
 
 /// The data of a run, ready to train on.
@@ -61,25 +61,23 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 
 /// The recipe's template, to which `tokenizer` is fitted. Without a name, the tokenizer's own chat template is taken
 /// apart, or writes the conversations itself if it marks what counts in the loss, and without one texts stand as they
-/// are (`empty`), as plain text always does. `note` gets what a user should know.
+/// are (`empty`), as plain text always does. The remarks are what a user should know.
 ///
 /// # Errors
 /// If the template does not exist or does not go with the recipe.
-pub fn prepare_tokenizer(
-    recipe: &Recipe,
-    tokenizer: &mut Tokenizer,
-    note: &mut dyn FnMut(Remark),
-) -> Result<Template> {
+pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer) -> Result<(Template, Vec<Remark>)> {
+    let mut remarks = Vec::new();
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
         None if recipe.stage == Stage::Pt => Template::named("empty")?,
         None => match Template::from_chat_template(tokenizer)? {
             Some(template) => {
-                note(if template.marked.is_some() { Remark::MarkedTemplate } else { Remark::OwnTemplate });
+                let is_marked = template.marked.is_some();
+                remarks.push(if is_marked { Remark::MarkedTemplate } else { Remark::OwnTemplate });
                 template
             }
             None => {
-                note(Remark::NoTemplate);
+                remarks.push(Remark::NoTemplate);
                 Template::named("empty")?
             }
         },
@@ -105,18 +103,18 @@ pub fn prepare_tokenizer(
     if template.reasoning != Reasoning::None {
         template.enable_thinking = recipe.enable_thinking;
         template.preserve_thinking = recipe.preserve_thinking;
-        note(Remark::Thinking { template: template.name.to_string() });
+        remarks.push(Remark::Thinking { template: template.name.to_string() });
     }
     if recipe.stage != Stage::Pt
         && let Some((ours, own)) = template.disagreement(tokenizer, recipe.default_system.as_deref())
     {
-        note(Remark::Disagreement { template: template.name.to_string(), ours, own });
+        remarks.push(Remark::Disagreement { template: template.name.to_string(), ours, own });
     }
     let added = template.fit_tokenizer(tokenizer)?;
     if !added.is_empty() && !recipe.resize_vocab {
-        note(Remark::NewTokens(added));
+        remarks.push(Remark::NewTokens(added));
     }
-    Ok(template)
+    Ok((template, remarks))
 }
 
 /// Fetches the recipe's data sets that are on a hub, as far as they are needed at the start and not here; `Break` if
@@ -139,59 +137,59 @@ pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
 }
 
 /// Loads, mixes, splits and encodes the recipe's data sets. `tokenizer` and `template` come from
-/// [`prepare_tokenizer`]; `log` gets what a user should know.
+/// [`prepare_tokenizer`]; so many processes train on them together, `observer` is told what a user should know.
 ///
 /// # Errors
-/// If a data set, a row or a setting is wrong, nothing is left to train on, or `stop` is set.
+/// If a data set, a row or a setting is wrong, nothing is left to train on, or the observer stops it.
 pub fn prepare(
     recipe: &Recipe,
     tokenizer: &Tokenizer,
     template: &Template,
-    stop: &Arc<AtomicBool>,
-    log: &mut dyn FnMut(String),
+    processes: usize,
+    observer: &mut Observer,
 ) -> Result<Prepared> {
     let stored = recipe.tokenized_path.as_deref().map(Path::new);
-    let encoder = Encoder::new(recipe, tokenizer, template, stop.clone());
+    let encoder = Encoder::new(recipe, tokenizer, template, observer.stop().clone());
     let prepared = match stored {
-        Some(folder) if tokenized::is_filled(folder) => tokenized::open(folder, log)?,
+        Some(folder) if tokenized::is_filled(folder) => tokenized::open(folder, observer)?,
         Some(_) if recipe.streaming => {
             let message =
                 "data that are streamed are never all encoded, so they cannot be stored; turn streaming off";
             return Err(Error::Setting { key: "tokenized_path", message: message.into() });
         }
-        _ if recipe.streaming => streaming::prepare(recipe, &encoder, log)?,
-        _ => encode(recipe, &encoder, log)?,
+        _ if recipe.streaming => streaming::prepare(recipe, &encoder, processes, observer)?,
+        _ => encode(recipe, &encoder, observer)?,
     };
     if let Some(folder) = stored.filter(|folder| !tokenized::is_filled(folder)) {
-        tokenized::save(&prepared, folder, log)?;
+        tokenized::save(&prepared, folder, observer)?;
     }
     if !prepared.train.is_empty() {
-        show(tokenizer, &prepared.train.get(0)?, log)?;
+        show(tokenizer, &prepared.train.get(0)?, observer)?;
     }
     Ok(prepared)
 }
 
 /// Everything at once, with an order that may be gone through again and again.
-fn encode(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
+fn encode(recipe: &Recipe, encoder: &Encoder, observer: &mut Observer) -> Result<Prepared> {
     let catalog = Catalog::at_on(&recipe.dataset_dir, &Hubs::with_tokens(&recipe.tokens))?;
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
-    let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, log)?;
+    let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, observer)?;
     let mut order = sets.order(recipe);
     let held_out = split(recipe, &mut order)?;
     let eval = if recipe.eval_dataset.is_empty() {
         let examples = match held_out.is_empty() {
             true => Examples::default(),
-            false => encoder.sequences(&sets, &held_out, "evaluation", log)?,
+            false => encoder.sequences(&sets, &held_out, "evaluation", observer)?,
         };
         EvalSet::whole(examples)
     } else {
-        evaluation(recipe, encoder, &catalog, &mut rng, log)?
+        evaluation(recipe, encoder, &catalog, &mut rng, observer)?
     };
     // Evaluation alone needs no training data.
     let train = match recipe.dataset.is_empty() {
         true => Examples::default(),
-        false => encoder.sequences(&sets, &order, "training", log)?,
+        false => encoder.sequences(&sets, &order, "training", observer)?,
     };
     Ok(Prepared { train, eval })
 }
@@ -202,24 +200,24 @@ fn evaluation(
     encoder: &Encoder,
     catalog: &Catalog,
     rng: &mut LegacyRng,
-    log: &mut dyn FnMut(String),
+    observer: &mut Observer,
 ) -> Result<Vec<EvalSet>> {
-    let sets = Sets::load(recipe, encoder, catalog, &recipe.eval_dataset, rng, log)?;
+    let sets = Sets::load(recipe, encoder, catalog, &recipe.eval_dataset, rng, observer)?;
     if !recipe.eval_on_each_dataset {
-        let examples = encoder.sequences(&sets, &sets.order(recipe), "evaluation", log)?;
+        let examples = encoder.sequences(&sets, &sets.order(recipe), "evaluation", observer)?;
         return Ok(EvalSet::whole(examples));
     }
     let each = recipe.eval_dataset.iter().zip(sets.each());
     each.map(|(name, set)| {
         let what = format!("evaluation on {name}");
-        let examples = encoder.sequences(&set, &set.order(recipe), &what, log)?;
+        let examples = encoder.sequences(&set, &set.order(recipe), &what, observer)?;
         Ok(EvalSet { name: Some(name.clone()), examples })
     })
     .collect()
 }
 
 /// Logs the first example as the model sees it.
-fn show(tokenizer: &Tokenizer, example: &Example, log: &mut dyn FnMut(String)) -> Result<()> {
+fn show(tokenizer: &Tokenizer, example: &Example, observer: &mut Observer) -> Result<()> {
     let learnt: Vec<u32> = example
         .ids
         .iter()
@@ -227,7 +225,7 @@ fn show(tokenizer: &Tokenizer, example: &Example, log: &mut dyn FnMut(String)) -
         .filter(|(_, label)| **label != IGNORE_INDEX)
         .map(|(id, _)| *id)
         .collect();
-    log(format!("First example:\n{}", tokenizer.decode(&example.ids, false)?));
-    log(format!("What counts in its loss:\n{}", tokenizer.decode(&learnt, false)?));
+    observer.info(format!("First example:\n{}", tokenizer.decode(&example.ids, false)?));
+    observer.info(format!("What counts in its loss:\n{}", tokenizer.decode(&learnt, false)?));
     Ok(())
 }

@@ -7,6 +7,7 @@ use recipe::{MixStrategy, Recipe};
 
 use super::encoder::Encoder;
 use crate::hub::Hubs;
+use crate::observer::Observer;
 use crate::text::data::mix::{Mix, Stop};
 use crate::text::data::{Catalog, DataSource, Seen, Skipped, chunk, draw};
 use crate::text::error::{Error, Result};
@@ -39,13 +40,13 @@ impl Sets {
         catalog: &Catalog,
         names: &[String],
         rng: &mut LegacyRng,
-        log: &mut dyn FnMut(String),
+        observer: &mut Observer,
     ) -> Result<Self> {
         let hubs = Hubs::with_tokens(&recipe.tokens);
         let mut sets = Vec::with_capacity(names.len());
         for name in names {
             let source = catalog.source(name, encoder.kind(), &hubs)?;
-            sets.push(load(recipe, encoder, &source, rng, log)?);
+            sets.push(load(recipe, encoder, &source, rng, observer)?);
         }
         Ok(Self(sets))
     }
@@ -100,24 +101,24 @@ fn load(
     encoder: &Encoder,
     source: &DataSource,
     rng: &mut LegacyRng,
-    log: &mut dyn FnMut(String),
+    observer: &mut Observer,
 ) -> Result<Set> {
     let name = &source.info.name;
     for note in &source.notes {
-        log(format!("Dataset \"{name}\": {note}."));
+        observer.info(format!("Dataset \"{name}\": {note}."));
     }
     // Which rows are drawn depends on how many there are.
     let limit = if source.info.num_samples.is_some() { None } else { recipe.max_samples };
-    let table = Arc::new(table(recipe, encoder, source, limit.unwrap_or(usize::MAX), log)?);
+    let table = Arc::new(table(recipe, encoder, source, limit.unwrap_or(usize::MAX), observer)?);
     let drawn = source.info.num_samples.map(|samples| draw(table.rows(), samples, rng));
     let length = drawn.as_ref().map_or(table.rows(), Vec::len).min(recipe.max_samples.unwrap_or(usize::MAX));
     for remark in &table.remarks {
-        log(format!("{remark}."));
+        observer.info(format!("{remark}."));
     }
     let left_out = (0..table.rows()).filter(|row| table.record(*row).is_none()).count();
     let kept = table.rows() - left_out;
     let left_out = if left_out == 0 { String::new() } else { format!(", {left_out} left out") };
-    log(format!("Dataset \"{name}\": {kept} rows{left_out}."));
+    observer.info(format!("Dataset \"{name}\": {kept} rows{left_out}."));
     Ok(Set { table, drawn: drawn.map(Arc::new), length })
 }
 
@@ -127,7 +128,7 @@ fn table(
     encoder: &Encoder,
     source: &DataSource,
     limit: usize,
-    log: &mut dyn FnMut(String),
+    observer: &mut Observer,
 ) -> Result<Table> {
     let folder = cache::folder();
     let info = &source.info;
@@ -140,12 +141,12 @@ fn table(
         return encode(encoder, source, limit, TableWriter::memory());
     };
     if !recipe.overwrite_cache
-        && let Some(table) = stored(&place, log)
+        && let Some(table) = stored(&place, observer)
     {
-        log(format!("Dataset \"{}\": encoded before, read from {}.", info.name, place.display()));
+        observer.info(format!("Dataset \"{}\": encoded before, read from {}.", info.name, place.display()));
         return Ok(table);
     }
-    let table = written(&place, |writer| encode(encoder, source, limit, writer), log)?;
+    let table = written(&place, |writer| encode(encoder, source, limit, writer), observer)?;
     cache::make_room(&folder);
     Ok(table)
 }
@@ -154,13 +155,13 @@ fn table(
 pub(super) fn written(
     place: &Path,
     write: impl Fn(TableWriter) -> Result<Table>,
-    log: &mut dyn FnMut(String),
+    observer: &mut Observer,
 ) -> Result<Table> {
     let files: [&dyn Fn() -> Result<TableWriter>; 2] =
         [&|| TableWriter::file(place), &TableWriter::temporary];
     for file in files {
         match file().and_then(&write) {
-            Err(problem @ Error::Io { action: "write", .. }) => log(format!(
+            Err(problem @ Error::Io { action: "write", .. }) => observer.info(format!(
                 "{problem}; the encoded data are kept elsewhere, for this run alone. CHANDLER_CACHE may name another folder."
             )),
             other => return other,
@@ -170,7 +171,7 @@ pub(super) fn written(
 }
 
 /// What is in the cache; a file that is broken is as good as none.
-fn stored(place: &Path, log: &mut dyn FnMut(String)) -> Option<Table> {
+fn stored(place: &Path, observer: &mut Observer) -> Option<Table> {
     if !place.exists() {
         return None;
     }
@@ -180,7 +181,7 @@ fn stored(place: &Path, log: &mut dyn FnMut(String)) -> Option<Table> {
             Some(table)
         }
         Err(error) => {
-            log(format!("{error}."));
+            observer.info(format!("{error}."));
             None
         }
     }

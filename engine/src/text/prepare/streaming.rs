@@ -9,6 +9,7 @@ use super::encoder::Encoder;
 use super::sets::{Sets, mix};
 use super::{EvalSet, Examples, Prepared};
 use crate::hub::Hubs;
+use crate::observer::Observer;
 use crate::text::data::mix::{Mix, Turns};
 use crate::text::data::{Catalog, DataSource, RawRow, Seen};
 use crate::text::encode::Example;
@@ -22,20 +23,25 @@ const TOLD_ROWS: usize = 5;
 /// A row and the number of its data set.
 type Item = Result<(usize, RawRow)>;
 
-pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(String)) -> Result<Prepared> {
+pub(super) fn prepare(
+    recipe: &Recipe,
+    encoder: &Encoder,
+    processes: usize,
+    observer: &mut Observer,
+) -> Result<Prepared> {
     let hubs = Hubs::with_tokens(&recipe.tokens);
     let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
     let mut sources = Vec::with_capacity(recipe.dataset.len());
     for name in &recipe.dataset {
         let source = catalog.stream(name, encoder.kind(), &hubs)?;
         for note in &source.notes {
-            log(format!("Dataset \"{name}\": {note}."));
+            observer.info(format!("Dataset \"{name}\": {note}."));
         }
         if let Some(missing) = source.check_first_columns()? {
-            log(format!("Dataset \"{name}\": {missing}."));
+            observer.info(format!("Dataset \"{name}\": {missing}."));
         }
         if source.info.num_samples.is_some() {
-            log(format!("Dataset \"{name}\": num_samples has no effect on streamed data."));
+            observer.info(format!("Dataset \"{name}\": num_samples has no effect on streamed data."));
         }
         sources.push(source);
     }
@@ -53,15 +59,17 @@ pub(super) fn prepare(recipe: &Recipe, encoder: &Encoder, log: &mut dyn FnMut(St
         told: 0,
     };
     let eval = if recipe.eval_dataset.is_empty() {
-        EvalSet::whole(rows.evaluation(log)?)
+        EvalSet::whole(rows.evaluation(observer)?)
     } else {
-        super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), log)?
+        super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), observer)?
     };
     // Validation asks for a limit.
     let steps = recipe.step_limit().unwrap_or_default();
-    let length = steps as usize * recipe.examples_per_step();
-    let pace =
-        Pace { batch: recipe.per_device_train_batch_size, accumulation: recipe.gradient_accumulation_steps };
+    let length = steps as usize * recipe.examples_per_step() * processes;
+    let pace = Pace {
+        batch: recipe.per_device_train_batch_size,
+        accumulation: recipe.gradient_accumulation_steps * processes,
+    };
     let stream = Stream::new(Box::new(move |remarks| rows.produce(remarks)), pace)?;
     Ok(Prepared { train: Examples::streamed(stream, length), eval })
 }
@@ -90,14 +98,14 @@ impl Endless {
         Box::new(Shuffled::new(mixed, self.buffer, rng))
     }
 
-    fn evaluation(&mut self, log: &mut dyn FnMut(String)) -> Result<Examples> {
+    fn evaluation(&mut self, observer: &mut Observer) -> Result<Examples> {
         if self.held_out == 0 {
             return Ok(Examples::default());
         }
         let rows = self.epoch().take(self.held_out).collect::<Result<Vec<_>>>()?;
         let mut remarks = Vec::new();
         let made = self.encode(rows, &mut remarks)?;
-        remarks.into_iter().for_each(log);
+        remarks.into_iter().for_each(|remark| observer.info(remark));
         Ok(Examples::of(&made))
     }
 
@@ -160,7 +168,8 @@ impl Endless {
         }
         let sets = Sets::of(Table::of(&made.into_iter().flatten().collect::<Vec<_>>()));
         let rows: Vec<_> = (0..sets.tables()[0].rows()).map(|row| sets.place((0, row))).collect();
-        let view = self.encoder.view(&sets, &rows, &mut |line| remarks.push(line));
+        let (view, remark) = self.encoder.view(&sets, &rows);
+        remarks.extend(remark);
         (0..view.len()).map(|place| view.get(place)).collect()
     }
 }

@@ -3,6 +3,7 @@
 use recipe::{MixStrategy, Stage};
 
 use super::*;
+use crate::observer::tests::logged;
 use crate::text::store::TableWriter;
 use crate::text::template::ToolFormat;
 
@@ -19,11 +20,10 @@ fn recipe(template: &str) -> Recipe {
 }
 
 fn run(recipe: &Recipe) -> Result<(Prepared, Vec<String>)> {
-    let mut lines = Vec::new();
     let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base"))?;
-    let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |remark| lines.push(remark.to_string()))?;
-    let prepared = prepare(recipe, &tokenizer, &template, &Arc::default(), &mut |line| lines.push(line))?;
-    Ok((prepared, lines))
+    let (template, remarks) = prepare_tokenizer(recipe, &mut tokenizer)?;
+    let (lines, prepared) = logged(|observer| prepare(recipe, &tokenizer, &template, 1, observer));
+    Ok((prepared?, remarks.iter().map(Remark::to_string).chain(lines).collect()))
 }
 
 fn refusal(recipe: &Recipe) -> String {
@@ -107,9 +107,8 @@ fn without_a_name_the_models_own_template_is_taken() {
             tokenizer.set_chat_template(jinja);
         }
         let recipe = Recipe { stage, template: Some(" ".into()), ..Recipe::default() };
-        let mut remarks = Vec::new();
-        let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
-        template.map(|template| (template.name, remarks)).map_err(|e| e.to_string())
+        let prepared = prepare_tokenizer(&recipe, &mut tokenizer);
+        prepared.map(|(template, remarks)| (template.name, remarks)).map_err(|e| e.to_string())
     };
     assert_eq!(taken(Stage::Sft, Some(jinja)), Ok(("chat_template".into(), vec![Remark::OwnTemplate])));
     assert_eq!(taken(Stage::Sft, None), Ok(("empty".into(), vec![Remark::NoTemplate])));
@@ -142,10 +141,8 @@ fn what_a_chat_template_marks_is_what_is_learnt() {
     tokenizer.set_chat_template(jinja);
     let learnt = |recipe: &Recipe| {
         let mut tokenizer = tokenizer.clone();
-        let mut remarks = Vec::new();
-        let template = prepare_tokenizer(recipe, &mut tokenizer, &mut |remark| remarks.push(remark));
-        let prepared =
-            prepare(recipe, &tokenizer, &template.expect("the template"), &Arc::default(), &mut |_| {});
+        let (template, remarks) = prepare_tokenizer(recipe, &mut tokenizer).expect("the template");
+        let prepared = prepare(recipe, &tokenizer, &template, 1, &mut Observer::deaf());
         assert_eq!(remarks, [Remark::MarkedTemplate]);
         let example = prepared.expect("the data").train.get(0).expect("an example");
         let chosen = example.labels.iter().filter(|label| **label != IGNORE_INDEX).map(|label| *label as u32);
@@ -171,15 +168,12 @@ fn tool_format_and_kept_thoughts_reach_the_template() {
     let recipe =
         Recipe { tool_format: Some(recipe::ToolFormat::Glm4), preserve_thinking: true, ..recipe("qwen3") };
     let mut tokenizer = Tokenizer::from_folder(&Path::new(BASE).join("base")).expect("the tokenizer");
-    let template = prepare_tokenizer(&recipe, &mut tokenizer, &mut |_| {}).expect("the template");
+    let (template, _) = prepare_tokenizer(&recipe, &mut tokenizer).expect("the template");
     assert_eq!((template.tool_format, template.preserve_thinking), (ToolFormat::Glm4, true));
     // Only reasoning templates look at thoughts.
-    let template = prepare_tokenizer(
-        &Recipe { template: Some("default".into()), ..recipe },
-        &mut tokenizer,
-        &mut |_| {},
-    );
-    assert!(!template.expect("the template").preserve_thinking);
+    let plain = Recipe { template: Some("default".into()), ..recipe };
+    let (template, _) = prepare_tokenizer(&plain, &mut tokenizer).expect("the template");
+    assert!(!template.preserve_thinking);
 }
 
 #[test]
@@ -352,18 +346,18 @@ fn a_stream_tells_of_a_column_that_its_first_rows_lack() {
 fn a_cache_that_cannot_be_written_does_without() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join("file"), "").expect("a file");
-    let mut lines = Vec::new();
     let write = |mut writer: TableWriter| {
         writer.push(Some(&Example::new(vec![1, 2], vec![1, 2])))?;
         writer.finish(Vec::new())
     };
     // No folder can be made where a file is.
     let place = folder.path().join("file/encoded/a.tokens");
-    let table = sets::written(&place, write, &mut |line| lines.push(line)).expect("the rows");
+    let (lines, table) = logged(|observer| sets::written(&place, write, observer));
+    let table = table.expect("the rows");
     assert_eq!(table.get(0).expect("a row").ids, [1, 2]);
     assert!(lines.len() == 1 && lines[0].contains("file/encoded") && lines[0].contains("CHANDLER_CACHE"));
     let broken = |_: TableWriter| Err(Error::Setting { key: "x", message: "wrong".into() });
-    assert!(sets::written(&place, broken, &mut |_| {}).is_err_and(|e| e.to_string() == "x: wrong"));
+    assert!(sets::written(&place, broken, &mut Observer::deaf()).is_err_and(|e| e.to_string() == "x: wrong"));
 }
 
 #[test]

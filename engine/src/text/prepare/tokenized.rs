@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{EvalSet, Prepared};
+use crate::observer::Observer;
 use crate::text::error::{Error, Result};
 use crate::text::store::{Examples, TableWriter};
 
@@ -42,7 +43,7 @@ fn is_rest(path: &Path) -> bool {
 }
 
 /// Reads what [`save`] wrote.
-pub(super) fn open(folder: &Path, log: &mut dyn FnMut(String)) -> Result<Prepared> {
+pub(super) fn open(folder: &Path, observer: &mut Observer) -> Result<Prepared> {
     if !train(folder).exists() {
         let what = if folder.join("dataset_dict.json").exists() { "LLaMA-Factory's" } else { "other" };
         let message = format!(
@@ -52,7 +53,7 @@ pub(super) fn open(folder: &Path, log: &mut dyn FnMut(String)) -> Result<Prepare
         return Err(Error::Setting { key: "tokenized_path", message });
     }
     let place = folder.display();
-    log(format!("Encoded data are read from {place}; other settings of data have no effect."));
+    observer.info(format!("Encoded data are read from {place}; other settings of data have no effect."));
     let mut eval = Vec::new();
     for (number, name) in stored_names(folder)?.into_iter().enumerate() {
         let file = validation(folder, number);
@@ -77,7 +78,7 @@ fn stored_names(folder: &Path) -> Result<Vec<Option<String>>> {
 }
 
 /// Writes all sequences.
-pub(super) fn save(prepared: &Prepared, folder: &Path, log: &mut dyn FnMut(String)) -> Result<()> {
+pub(super) fn save(prepared: &Prepared, folder: &Path, observer: &mut Observer) -> Result<()> {
     for rest in entries(folder).filter(|path| is_rest(path)) {
         std::fs::remove_file(&rest).map_err(|e| Error::write(&rest, e))?;
     }
@@ -92,7 +93,7 @@ pub(super) fn save(prepared: &Prepared, folder: &Path, log: &mut dyn FnMut(Strin
     }
     // What is read first is written last: a folder that has it is complete.
     prepared.train.save(&train(folder))?;
-    log(format!(
+    observer.info(format!(
         "Encoded data are stored in {}; later runs with this tokenized_path read them.",
         folder.display()
     ));

@@ -4,10 +4,10 @@ mod report;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use recipe::{EventBody, LogLevel, Outcome, Phase, Recipe, Strategy, memory};
+use recipe::{EventBody, Outcome, Phase, Recipe, Strategy, memory};
 
+use super::Summary;
 use super::batch::batch_of;
 use super::checkpoint::State;
 use super::pace::Stopwatch;
@@ -15,20 +15,22 @@ use super::plan::{Plan, Step};
 use super::records::TrainerLog;
 use super::resume::{self, Start};
 use super::tensorboard::TensorBoard;
-use super::{Sink, TrainSummary};
 use crate::autograd::{GradientGuard, Param, ParamGradients};
 use crate::device;
 use crate::method::Loaded;
 use crate::model::{Batch, Measured, Noise, Pass, Sums};
+use crate::observer::Observer;
 use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
-use crate::stage::{self, Stage};
+use crate::stage::{self, LOSS, Stage};
 use crate::text::{self, Example, Prepared};
+use crate::world::{Numbers, World};
 use crate::{Error, Result};
 
 /// A run in progress.
 pub struct Trainer<'a> {
     recipe: &'a Recipe,
+    world: &'a dyn World,
     stage: Box<dyn Stage>,
     loaded: Loaded,
     data: Prepared,
@@ -43,7 +45,8 @@ pub struct Trainer<'a> {
     /// Epochs done after the last step of this attempt.
     epoch: Option<f64>,
     output: PathBuf,
-    log: TrainerLog,
+    /// Kept by the process that writes.
+    log: Option<TrainerLog>,
     board: Option<TensorBoard>,
     stopwatch: Stopwatch,
     /// Activations that may be kept, in bytes, before blocks are run again instead.
@@ -72,12 +75,13 @@ struct StepResult {
 impl<'a> Trainer<'a> {
     pub fn new(
         recipe: &'a Recipe,
+        world: &'a dyn World,
         loaded: Loaded,
         data: Prepared,
         optimizer: Optimizer,
         start: Option<Start>,
     ) -> Result<Self> {
-        let plan = Plan::new(recipe, data.train.len());
+        let plan = Plan::new(recipe, data.train.len(), world.size());
         let schedule = Schedule::new(recipe, plan.total_steps)?;
         let (examples, digest) = (data.train.len(), data.train.digest()?);
         let state = match start {
@@ -89,18 +93,20 @@ impl<'a> Trainer<'a> {
         };
         let output = PathBuf::from(&recipe.output_dir);
         let trainable = loaded.trainable();
+        let writes = world.writes();
         let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
             groups: optimizer.groups(&trainable, recipe.weight_decay),
             trainable,
-            log: TrainerLog::open(&output, state.step)?,
-            board: TensorBoard::open(recipe, &output, state.step)?,
+            log: writes.then(|| TrainerLog::open(&output, state.step)).transpose()?,
+            board: if writes { TensorBoard::open(recipe, &output, state.step)? } else { None },
             stopwatch: Stopwatch::start(&state),
             activation_budget: memory::activation_budget(free as u64) as usize,
             grads: ParamGradients::default(),
             epoch: None,
             stage: stage::of(recipe)?,
             recipe,
+            world,
             loaded,
             data,
             plan,
@@ -111,17 +117,17 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Trains to the end, or until `stop` is set.
-    pub fn run(mut self, sink: Sink, stop: &AtomicBool) -> Result<TrainSummary> {
+    /// Trains to the end, or until the observer stops it.
+    pub fn run(mut self, observer: &mut Observer) -> Result<Summary> {
         let total = self.plan.total_steps;
         self.state.total_steps = total;
-        self.announce(sink);
+        self.announce(observer);
         let mut last_save = None;
         let mut last_eval = None;
         while self.state.step < total {
             let work = self.work()?;
             let result = self.step(&work.portions)?;
-            if self.state.step == 0 {
+            if self.state.step == 0 && self.world.writes() {
                 // Now that training works: what an earlier run left is not to be gone on with.
                 resume::clear(&self.output)?;
             }
@@ -130,32 +136,32 @@ impl<'a> Trainer<'a> {
             self.state.loss_sum += result.loss;
             self.state.unlogged_loss += result.loss;
             for (name, value) in &result.measured {
-                *self.state.unlogged_metrics.entry((*name).to_owned()).or_default() += value;
+                *self.state.unlogged_metrics.entry(name.clone()).or_default() += value;
             }
             self.state.unlogged_steps += 1;
             for message in self.data.train.remarks() {
-                sink(EventBody::Log { level: LogLevel::Warning, message });
+                observer.warn(message);
             }
             let done = self.state.step;
             if self.logs(done) {
-                self.report(work.epoch, &result, sink)?;
+                self.report(work.epoch, &result, observer)?;
             } else if done == total || self.stopwatch.is_due() {
-                sink(EventBody::Progress(self.stopwatch.tell(&self.state, total)));
+                observer.event(EventBody::Progress(self.stopwatch.tell(&self.state, total)));
             }
             let ends_epoch = work.ends_epoch || done == total;
             let saves = due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch);
             if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch)
                 && !self.data.eval.is_empty()
-                && let Some(evaluations) = self.evaluate(work.epoch, sink, stop)?
+                && let Some(evaluations) = self.evaluate(work.epoch, observer)?
             {
                 if saves {
                     self.compare(&evaluations);
                 }
                 last_eval = Some((done, evaluations));
             }
-            let stopping = stop.load(Ordering::Relaxed) && done < total;
+            let stopping = self.world.any(observer.stops())? && done < total;
             if saves || stopping {
-                self.save(sink, stopping)?;
+                self.save(observer, stopping)?;
                 last_save = Some(done);
             }
             if stopping {
@@ -167,15 +173,15 @@ impl<'a> Trainer<'a> {
             && last_save != Some(total)
             && total > self.stopwatch.first()
         {
-            self.save(sink, false)?;
+            self.save(observer, false)?;
         }
-        if self.restore_best(sink)? {
+        if self.restore_best(observer)? {
             last_eval = None;
         }
-        self.finish(last_eval, sink, stop)
+        self.finish(last_eval, observer)
     }
 
-    fn announce(&self, sink: Sink) {
+    fn announce(&self, observer: &mut Observer) {
         let count = |params: &[Arc<Param>]| params.iter().map(|param| param.len() as u64).sum::<u64>();
         let trainable = count(&self.trainable);
         let all = count(&self.loaded.decoder.params());
@@ -183,22 +189,23 @@ impl<'a> Trainer<'a> {
             "trainable params: {trainable} || all params: {all} || trainable%: {:.4}",
             trainable as f64 / all.max(1) as f64 * 100.0
         );
-        sink(EventBody::Log { level: LogLevel::Info, message });
-        sink(EventBody::Start {
+        observer.info(message);
+        observer.event(EventBody::Start {
             start_step: self.state.step,
             total_steps: self.plan.total_steps,
             num_examples: self.data.train.len() as u64,
             trainable_params: trainable,
             total_params: all,
         });
-        sink(EventBody::Phase { phase: Phase::Training, detail: None });
+        observer.phase(Phase::Training, None);
     }
 
     /// What the next step trains on.
     fn work(&self) -> Result<Work> {
         if let Some(step) = self.data.train.step(self.state.step)? {
             // transformers takes a stream's epoch to be as long as the run.
-            let run = self.plan.total_steps as f64 * self.recipe.gradient_accumulation_steps as f64;
+            let batches = self.recipe.gradient_accumulation_steps * self.world.size();
+            let run = self.plan.total_steps as f64 * batches as f64;
             let epoch = step.epoch as f64 + step.batches as f64 / run.max(1.0);
             return Ok(Work { portions: step.portions, epoch, ends_epoch: step.ends_epoch });
         }
@@ -224,6 +231,10 @@ impl<'a> Trainer<'a> {
         for (index, (examples, scale)) in micro.enumerate() {
             let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
             self.state.tokens += batch.tokens() as u64;
+            // Every process reads the whole step, so that what is counted over it need not be told.
+            if !self.world.takes(index) {
+                continue;
+            }
             let seed = self.recipe.seed
                 ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let balance = self.balance(&batch);
@@ -243,7 +254,7 @@ impl<'a> Trainer<'a> {
                 measured.loss += balance.coefficient() as f64 * balance.loss();
             }
         }
-        let Measured { loss, metrics: measured } = measured;
+        let Measured { loss, metrics: measured } = self.of_all(measured)?;
         let done = self.state.step;
         if !loss.is_finite() {
             let message = format!(
@@ -261,6 +272,27 @@ impl<'a> Trainer<'a> {
         let rate = self.schedule.rate(done);
         self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
         Ok(StepResult { loss, measured, grad_norm, rate })
+    }
+
+    /// What all processes have measured, and the sums of their gradients in place of this one's.
+    fn of_all(&mut self, own: Measured) -> Result<Measured> {
+        if self.world.size() == 1 {
+            return Ok(own);
+        }
+        for param in &self.trainable {
+            let mut sum = Ok(());
+            self.grads.accumulate(param, |gradient| sum = self.world.sum(gradient))?;
+            sum?;
+        }
+        let mut own_numbers: Numbers =
+            own.metrics.into_iter().map(|(name, number)| (name, vec![number])).collect();
+        own_numbers.insert(LOSS.to_owned(), vec![own.loss]);
+        let mut all = Measured::default();
+        for (name, numbers) in self.world.exchange(own_numbers)?.into_iter().flatten() {
+            let sum = if name == LOSS { &mut all.loss } else { all.metrics.entry(name).or_default() };
+            *sum += numbers.iter().sum::<f64>();
+        }
+        Ok(all)
     }
 
     /// Whether the batch's activations are too large to keep.

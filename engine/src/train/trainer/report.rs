@@ -1,16 +1,15 @@
 //! What a run says of itself and leaves behind: log lines, evaluations, checkpoints, results.
 
-use std::sync::atomic::AtomicBool;
-
 use recipe::metrics::{GRAD_NORM, LEARNING_RATE, LOSS};
-use recipe::{EventBody, LogLevel, Metrics, Outcome, Pace, Phase, Point};
+use recipe::{EventBody, Metrics, Outcome, Pace, Phase, Point};
 use serde_json::{Map, Value, json};
 
 use super::{StepResult, Trainer};
+use crate::observer::Observer;
 use crate::train::checkpoint::{self, Best, State};
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::records::{eval_metrics, history_point, write_results};
-use crate::train::{Sink, TrainSummary, digests, plot};
+use crate::train::{Summary, digests, plot};
 use crate::weights::write_json;
 use crate::{Error, Result};
 
@@ -22,7 +21,7 @@ impl Trainer<'_> {
         Point { step, epoch, metrics, tokens, tokens_per_second, elapsed_s, remaining_s }
     }
 
-    pub(super) fn report(&mut self, epoch: f64, result: &StepResult, sink: Sink) -> Result<()> {
+    pub(super) fn report(&mut self, epoch: f64, result: &StepResult, observer: &mut Observer) -> Result<()> {
         let steps = self.state.unlogged_steps.max(1) as f64;
         let loss = self.state.unlogged_loss / steps;
         (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
@@ -31,9 +30,11 @@ impl Trainer<'_> {
         let sums = std::mem::take(&mut self.state.unlogged_metrics);
         metrics.extend(sums.into_iter().map(|(name, sum)| (name, sum / steps)));
         let point = self.point(epoch, metrics);
-        self.log.point(&point, self.plan.total_steps)?;
+        if let Some(log) = &self.log {
+            log.point(&point, self.plan.total_steps)?;
+        }
         self.record(history_point(&point))?;
-        sink(EventBody::Point(point));
+        observer.event(EventBody::Point(point));
         Ok(())
     }
 
@@ -46,31 +47,33 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Nothing if `stop` breaks it off.
+    /// Nothing if the observer breaks it off.
     pub(super) fn evaluate(
         &mut self,
         epoch: f64,
-        sink: Sink,
-        stop: &AtomicBool,
+        observer: &mut Observer,
     ) -> Result<Option<Vec<Evaluation>>> {
         let mut evaluations = Vec::with_capacity(self.data.eval.len());
         for index in 0..self.data.eval.len() {
             let set = &self.data.eval[index];
-            sink(EventBody::Phase { phase: Phase::Evaluating, detail: set.name.clone() });
-            let evaluation = match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, stop) {
-                Err(Error::Stopped) => return Ok(None),
-                evaluation => evaluation?,
-            };
+            observer.phase(Phase::Evaluating, set.name.clone());
+            let evaluation =
+                match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, self.world, observer) {
+                    Err(Error::Stopped) => return Ok(None),
+                    evaluation => evaluation?,
+                };
             let point = self.point(epoch, Metrics::default());
-            self.log.eval(&point, self.plan.total_steps, &evaluation)?;
+            if let Some(log) = &self.log {
+                log.eval(&point, self.plan.total_steps, &evaluation)?;
+            }
             let mut entry = eval_metrics(&evaluation);
             entry.insert("epoch".into(), json!(epoch));
             entry.insert("step".into(), json!(self.state.step));
             self.record(entry)?;
-            sink(evaluation.event(self.state.step, epoch));
+            observer.event(evaluation.event(self.state.step, epoch));
             evaluations.push(evaluation);
         }
-        sink(EventBody::Phase { phase: Phase::Training, detail: None });
+        observer.phase(Phase::Training, None);
         Ok(Some(evaluations))
     }
 
@@ -89,43 +92,45 @@ impl Trainer<'_> {
     }
 
     /// Puts the best checkpoint's weights back, if those are others than the last ones; says whether they are.
-    pub(super) fn restore_best(&self, sink: Sink) -> Result<bool> {
+    pub(super) fn restore_best(&self, observer: &mut Observer) -> Result<bool> {
         let Some(best) = self.state.best.filter(|best| best.step != self.state.step) else {
             return Ok(false);
         };
         let folder = self.output.join(format!("checkpoint-{}", best.step));
+        // Whoever writes checkpoints has written them.
+        self.world.meet()?;
         if !folder.exists() {
             let message = format!("{} was the best but is gone: the last weights stay.", folder.display());
-            sink(EventBody::Log { level: LogLevel::Warning, message });
+            observer.warn(message);
             return Ok(false);
         }
         if let Err(error) = digests::check(&folder, []) {
             let message = format!("The best checkpoint cannot be used, the last weights stay: {error}");
-            sink(EventBody::Log { level: LogLevel::Warning, message });
+            observer.warn(message);
             return Ok(false);
         }
         self.loaded.restore(&folder)?;
         let (metric, _) = self.recipe.best_metric();
         let message =
             format!("The best weights are those of {} ({metric} {:.4}).", folder.display(), best.metric);
-        sink(EventBody::Log { level: LogLevel::Info, message });
+        observer.info(message);
         Ok(true)
     }
 
     /// Writes a checkpoint; one that a stop asks for is always one to go on from.
-    pub(super) fn save(&mut self, sink: Sink, stopping: bool) -> Result<()> {
-        sink(EventBody::Phase {
-            phase: Phase::Saving,
-            detail: Some(format!("checkpoint-{}", self.state.step)),
-        });
+    pub(super) fn save(&mut self, observer: &mut Observer, stopping: bool) -> Result<()> {
+        if !self.world.writes() {
+            return Ok(());
+        }
+        observer.phase(Phase::Saving, Some(format!("checkpoint-{}", self.state.step)));
         let elapsed_s = self.stopwatch.pace(&self.state, self.plan.total_steps).elapsed_s;
         let state = State { elapsed_s, ..self.state.clone() };
         let options = (self.recipe.save_total_limit, self.recipe.save_only_model && !stopping);
         let trainer_state = self.trainer_state();
         let path =
             checkpoint::save(&self.output, &self.loaded, &self.optimizer, &state, &trainer_state, options)?;
-        sink(EventBody::Checkpoint { step: self.state.step, path });
-        sink(EventBody::Phase { phase: Phase::Training, detail: None });
+        observer.event(EventBody::Checkpoint { step: self.state.step, path });
+        observer.phase(Phase::Training, None);
         Ok(())
     }
 
@@ -163,35 +168,47 @@ impl Trainer<'_> {
     pub(super) fn finish(
         mut self,
         last_eval: Option<(u64, Vec<Evaluation>)>,
-        sink: Sink,
-        stop: &AtomicBool,
-    ) -> Result<TrainSummary> {
+        observer: &mut Observer,
+    ) -> Result<Summary> {
         let total = self.plan.total_steps;
-        sink(EventBody::Phase { phase: Phase::Saving, detail: None });
-        self.loaded.save(&self.output, false)?;
+        observer.phase(Phase::Saving, None);
+        if self.world.writes() {
+            self.loaded.save(&self.output, false)?;
+        }
         let epoch = self.epoch();
         let point = self.point(epoch, Metrics::default());
-        self.log.end(&point, total)?;
+        if let Some(log) = &self.log {
+            log.end(&point, total)?;
+        }
         let train = self.train_metrics(&point);
         let mut entry = train.clone();
         entry.insert("step".into(), json!(total));
         self.record(entry)?;
-        write_results(&self.output, "train", &train)?;
+        if self.world.writes() {
+            write_results(&self.output, "train", &train)?;
+        }
         let evaluations = match last_eval {
             _ if self.data.eval.is_empty() || !self.recipe.evaluates() => Vec::new(),
             Some((step, evaluations)) if step == total => evaluations,
-            _ => self.evaluate(epoch, sink, stop)?.unwrap_or_default(),
+            _ => self.evaluate(epoch, observer)?.unwrap_or_default(),
         };
+        if self.world.writes() {
+            self.write_evaluations(epoch, &evaluations)?;
+            write_json(&self.output.join("trainer_state.json"), &self.trainer_state())?;
+        }
+        Ok(self.summary(Outcome::Finished, evaluations))
+    }
+
+    fn write_evaluations(&self, epoch: f64, evaluations: &[Evaluation]) -> Result<()> {
         if !evaluations.is_empty() {
             let mut metrics: Map<String, Value> = evaluations.iter().flat_map(eval_metrics).collect();
             metrics.insert("epoch".into(), json!(epoch));
             write_results(&self.output, "eval", &metrics)?;
         }
-        write_json(&self.output.join("trainer_state.json"), &self.trainer_state())?;
         if self.recipe.plot_loss {
-            plot::write(&self.output, &self.state.history, &evaluations)?;
+            plot::write(&self.output, &self.state.history, evaluations)?;
         }
-        Ok(self.summary(Outcome::Finished, evaluations))
+        Ok(())
     }
 
     fn train_metrics(&self, point: &Point) -> Map<String, Value> {
@@ -212,8 +229,8 @@ impl Trainer<'_> {
         self.state.loss_sum / self.state.step.max(1) as f64
     }
 
-    pub(super) fn summary(&self, outcome: Outcome, evaluations: Vec<Evaluation>) -> TrainSummary {
-        TrainSummary {
+    pub(super) fn summary(&self, outcome: Outcome, evaluations: Vec<Evaluation>) -> Summary {
+        Summary {
             outcome,
             steps: self.state.step,
             total_steps: self.plan.total_steps,

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use recipe::Recipe;
+use recipe::{Phase, Recipe};
 
 use crate::adapter::Adapter;
 use crate::device;
 use crate::method::{self, Base, Loaded, Setup};
 use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
+use crate::observer::Observer;
 use crate::stage;
-use crate::text::{Prepared, Template};
+use crate::text::{self, Prepared, Template};
 use crate::weights;
 use crate::{Error, Result};
 
@@ -20,15 +21,39 @@ pub struct Folders {
     pub reference: Option<PathBuf>,
 }
 
+/// A model in memory, and the template its conversations are written by.
+pub struct Opened {
+    pub loaded: Loaded,
+    pub template: Template,
+}
+
+/// Loads the recipe's model from its folder, and what is trained as `checkpoint` has it.
+pub fn open(
+    recipe: &Recipe,
+    folders: &Folders,
+    checkpoint: Option<&Path>,
+    observer: &mut Observer,
+) -> Result<Opened> {
+    observer.phase(Phase::LoadingModel, Some(recipe.model_name_or_path.clone()));
+    let mut base = base(recipe, &folders.model, observer)?;
+    base.files.stop_with(observer.stop());
+    let (template, remarks) = text::prepare_tokenizer(recipe, &mut base.tokenizer)?;
+    for remark in remarks {
+        observer.info(remark.to_string());
+    }
+    let loaded = load(recipe, folders, base, &template, checkpoint, observer)?;
+    Ok(Opened { loaded, template })
+}
+
 /// Opens the recipe's model, which is at `folder`, its positions stretched where that is asked for.
-pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Result<Base> {
-    let device = device::choose(recipe.use_cpu, log);
+fn base(recipe: &Recipe, folder: &Path, observer: &mut Observer) -> Result<Base> {
+    let device = device::choose(recipe.use_cpu, &mut |why| observer.info(why));
     if !device.is_cpu() {
-        log(format!("training on {}", device::describe(&device)));
+        observer.info(format!("training on {}", device::describe(&device)));
     }
     let mut files = weights::open(folder, recipe.train_from_scratch.then_some(recipe.seed))?;
     if let Some(kind) = recipe.rope_scaling {
-        log(match files.stretch_positions(kind, recipe.cutoff_len)? {
+        observer.info(match files.stretch_positions(kind, recipe.cutoff_len)? {
             Some(factor) => format!("rotary positions are stretched {factor} times ({})", kind.name()),
             None => format!(
                 "rope_scaling is not needed: the model reads {} tokens, cutoff_len is {}",
@@ -41,19 +66,19 @@ pub fn open(recipe: &Recipe, folder: &Path, log: &mut dyn FnMut(String)) -> Resu
 
 /// Loads model and adapters; trained weights come from `checkpoint` when a run goes on. The tokenizer has
 /// the template's tokens by now.
-pub fn load(
+fn load(
     recipe: &Recipe,
     folders: &Folders,
     mut base: Base,
     template: &Template,
     checkpoint: Option<&Path>,
-    log: &mut dyn FnMut(String),
+    observer: &mut Observer,
 ) -> Result<Loaded> {
     let mut has_grown = false;
     if recipe.resize_vocab
         && let Some(rows) = base.files.grow_vocabulary(base.tokenizer.vocab_size(), recipe.seed)?
     {
-        log(format!("the vocabulary has grown to {rows} rows"));
+        observer.info(format!("the vocabulary has grown to {rows} rows"));
         has_grown = true;
     }
     if recipe.neftune_noise_alpha.is_some() && base.files.spec.embedding.scale != 1.0 {
@@ -61,7 +86,7 @@ pub fn load(
         return Err(Error::recipe("neftune_noise_alpha", message));
     }
     let mut loaded =
-        method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, log)?;
+        method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
     if stage::of(recipe)?.has_value_head() {
         loaded.value_head = Some(value_head(recipe, &folders.model, checkpoint, &loaded.decoder)?);
     }
@@ -86,7 +111,7 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
     if without.trainable().is_empty() {
         return Ok(without);
     }
-    let mut base = open(recipe, &folders.model, &mut |_| {})?;
+    let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;
     if recipe.resize_vocab {
         base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), recipe.seed)?;
     }

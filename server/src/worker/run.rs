@@ -1,4 +1,4 @@
-//! A training run inside this process: the engine, with its end told in words whatever happens.
+//! A run inside this process: the engine, with its end told in words whatever happens.
 
 use std::{
     any::Any,
@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use engine::{kernel::on_pool, train::can_resume};
+use engine::{job, kernel::on_pool, observer::Observer, train::can_resume};
 use recipe::{EventBody, Outcome, Problem, Recipe, shortened};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
@@ -64,12 +64,12 @@ pub fn work(run_dir: &Path, after: u64) -> Result<(), WorkerError> {
     let mut events = EventWriter::open(&path, after).map_err(WorkerError::io("open", &path))?;
 
     let ended = read_recipe(run_dir).map(|recipe| {
-        let mut sink = |body| {
+        let take = |body| {
             if let Err(e) = events.write(body) {
                 give_up(&mut events, WorkerError::io("write", &path)(e));
             }
         };
-        run(&recipe, &mut sink, &stop)
+        run(&recipe, &mut Observer::new(take, stop))
     });
     let (outcome, reason) = ended.unwrap_or_else(|e| (Outcome::Failed, Some(e.to_string())));
     let end = EventBody::End { outcome, reason: reason.clone() };
@@ -107,14 +107,10 @@ fn read_recipe(run_dir: &Path) -> Result<Recipe, WorkerError> {
     Ok(recipe)
 }
 
-/// Trains; a panic of the engine is a failure like any other.
-pub fn run(
-    recipe: &Recipe,
-    sink: &mut (dyn FnMut(EventBody) + Send),
-    stop: &Arc<AtomicBool>,
-) -> (Outcome, Option<String>) {
-    let train = || on_pool(|| engine::train::train(recipe, sink, stop));
-    match catch_unwind(AssertUnwindSafe(train)) {
+/// Does what the recipe asks for; a panic of the engine is a failure like any other.
+pub fn run(recipe: &Recipe, observer: &mut Observer) -> (Outcome, Option<String>) {
+    let work = || on_pool(|| job::run(recipe, observer));
+    match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(summary)) => {
             let early = summary.outcome == Outcome::Stopped && summary.steps == 0;
             (summary.outcome, early.then(|| BEFORE_TRAINING.to_owned()))

@@ -1,0 +1,70 @@
+//! Training: from a recipe to a trained model on disk.
+
+use std::path::Path;
+
+use recipe::{Phase, Recipe};
+
+use super::Job;
+use super::fetch::fetch;
+use super::setup::{self, Folders, Opened};
+use crate::Result;
+use crate::observer::Observer;
+use crate::optim::Optimizer;
+use crate::train::checkpoint;
+use crate::train::resume::{self, Start};
+use crate::train::{Summary, Trainer};
+use crate::weights::clear_partial;
+use crate::world::World;
+use crate::{Error, text};
+
+pub struct Train;
+
+impl Job for Train {
+    fn run(&self, recipe: &Recipe, world: &dyn World, observer: &mut Observer) -> Result<Summary> {
+        let output = Path::new(&recipe.output_dir);
+        if world.writes() {
+            clear_partial(output)?;
+        }
+        world.meet()?;
+        let mut start = resume::find(recipe, output, observer)?;
+        std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
+
+        let folders = fetch(recipe, observer)?;
+        let (start, model) = loop {
+            match load(recipe, &folders, start.as_ref(), observer) {
+                Ok(model) => break (start, model),
+                Err(error) => match start.take() {
+                    Some(tried) if error.is_within(&tried.folder) => {
+                        start = resume::before(recipe, output, tried, error, observer)?;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        };
+        let (Opened { loaded, template }, optimizer) = model;
+
+        observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+        let data = text::prepare(recipe, &loaded.tokenizer, &template, world.size(), observer)?;
+        setup::check_vocabulary(&loaded, &data)?;
+        if world.any(observer.stops())? {
+            return Err(Error::Stopped);
+        }
+        Trainer::new(recipe, world, loaded, data, optimizer, start)?.run(observer)
+    }
+}
+
+/// The model with what is trained as the checkpoint has it, and what the optimiser remembers.
+fn load(
+    recipe: &Recipe,
+    folders: &Folders,
+    start: Option<&Start>,
+    observer: &mut Observer,
+) -> Result<(Opened, Optimizer)> {
+    let checkpoint = start.map(|start| start.folder.as_path());
+    let opened = setup::open(recipe, folders, checkpoint, observer)?;
+    let mut optimizer = Optimizer::of(recipe);
+    if let Some(Start { folder, state }) = start {
+        optimizer.load(&opened.loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
+    }
+    Ok((opened, optimizer))
+}
