@@ -1,6 +1,6 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
-use crate::args::{FinetuningType, LrScheduler, Recipe, Records, Stage, Steps, Strategy};
+use crate::args::{FinetuningType, LrScheduler, PrefLoss, Recipe, Records, Stage, Steps, Strategy};
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -18,6 +18,11 @@ pub enum Resume<'a> {
 }
 
 impl Recipe {
+    /// Whether the model is compared with one that does not change.
+    pub fn has_reference(&self) -> bool {
+        self.stage.has_reference() && !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo)
+    }
+
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
         let can = self.stage.records() != Records::Preferences;

@@ -28,8 +28,8 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, Range, Recipe, Records,
-    RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe,
+    Records, RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

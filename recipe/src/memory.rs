@@ -107,7 +107,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         }
     };
     let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
-    let models = if recipe.stage.has_reference() && !is_shared { 2 } else { 1 };
+    let models = if recipe.has_reference() && !is_shared { 2 } else { 1 };
     let weights = models * parameters * width;
 
     let sequences = match recipe.stage.records() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::args::{Argument, Group, LrScheduler, Recipe, Strategy, arguments};
+use crate::args::{Argument, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -70,6 +70,21 @@ static RULES: &[Rule] = &[
                  exact and takes more memory",
             zh: "与 `bf16` 相同：被训练的权重与优化器状态仍为 float32，更精确，也更占内存",
         },
+    },
+    Rule {
+        keys: &["dpo_label_smoothing"],
+        is_idle: |recipe| recipe.stage == Stage::Dpo && recipe.pref_loss != PrefLoss::Sigmoid,
+        reason: words! { en: "it matters for `pref_loss: sigmoid` alone", zh: "仅用于 `pref_loss: sigmoid`" },
+    },
+    Rule {
+        keys: &["simpo_gamma"],
+        is_idle: |recipe| recipe.stage == Stage::Dpo && recipe.pref_loss != PrefLoss::Simpo,
+        reason: words! { en: "it matters for `pref_loss: simpo` alone", zh: "仅用于 `pref_loss: simpo`" },
+    },
+    Rule {
+        keys: &["ref_model", "ref_model_adapters"],
+        is_idle: |recipe| recipe.stage == Stage::Dpo && !recipe.has_reference(),
+        reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
     },
     Rule {
         keys: &["num_train_epochs"],

@@ -149,7 +149,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
     assert_eq!(
         problems("stage: kto\n"),
         [
-            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo"
+            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo, orpo"
         ]
     );
     assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));
@@ -167,17 +167,17 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 #[test]
 fn keys_of_a_feature_that_is_off_are_without_effect() {
     let recipe = with(
-        "galore_rank: 64\nsimpo_gamma: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
+        "galore_rank: 64\nkto_chosen_weight: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
     );
     let notices = recipe.unwrap().notices();
     assert_eq!(
         notices[0].keys().collect::<Vec<_>>(),
-        ["galore_rank", "simpo_gamma", "swanlab_api_key", "fp8_backend"]
+        ["galore_rank", "kto_chosen_weight", "swanlab_api_key", "fp8_backend"]
     );
     assert!(!format!("{notices:?}").contains("secret"));
     for (lines, refused) in [
         ("galore_rank: 64\nuse_galore: true\n", 2),
-        ("simpo_gamma: 0.3\nstage: kto\n", 2),
+        ("kto_chosen_weight: 0.3\nstage: kto\n", 2),
         ("oft_rank: 4\nfinetuning_type: oft\n", 2),
         ("upcast_layernorm: true\n", 1),
         ("use_dft_loss: true\nasft_alpha: 0.3\n", 1),

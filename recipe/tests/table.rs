@@ -169,6 +169,6 @@ fn phrases_say_kind_and_range() {
     let takes = |key: &str, lang| find(key).unwrap().takes(lang);
     assert_eq!(takes("lora_dropout", Lang::En), "a number, at least 0 and below 1");
     assert_eq!(takes("lora_dropout", Lang::Zh), "数值，不小于 0，小于 1");
-    assert_eq!(takes("stage", Lang::En), "one of pt, sft, rm, dpo");
+    assert_eq!(takes("stage", Lang::En), "one of pt, sft, rm, dpo, orpo");
     assert_eq!(takes("save_strategy", Lang::Zh), "no、steps、epoch");
 }

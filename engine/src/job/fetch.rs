@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// If something cannot be had, or the observer stops it.
 pub fn fetch(recipe: &Recipe, observer: &mut Observer) -> Result<Folders> {
-    let named = recipe.ref_model.as_ref().filter(|_| recipe.stage.has_reference());
+    let named = recipe.ref_model.as_ref().filter(|_| recipe.has_reference());
     let stop = observer.stop().clone();
     let folders = {
         let mut say = hub::paced(EVERY, |progress| {

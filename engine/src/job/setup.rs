@@ -90,7 +90,7 @@ fn load(
     if stage::of(recipe)?.has_value_head() {
         loaded.value_head = Some(value_head(recipe, &folders.model, checkpoint, &loaded.decoder)?);
     }
-    if recipe.stage.has_reference() {
+    if recipe.has_reference() {
         loaded.reference = Some(reference(recipe, folders, &loaded)?);
     }
     Ok(loaded)

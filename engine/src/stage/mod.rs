@@ -3,7 +3,7 @@
 //! A stage is a file here and an entry in [`STAGES`].
 
 mod causal;
-mod dpo;
+mod preference;
 mod rm;
 
 use std::collections::BTreeMap;
@@ -101,8 +101,13 @@ fn log_sigmoid(x: f64) -> f64 {
 /// Makes the stage that a recipe describes.
 type Open = fn(&Recipe) -> Result<Box<dyn Stage>>;
 
-const STAGES: &[(Name, Open)] =
-    &[(Name::Pt, causal::open), (Name::Sft, causal::open), (Name::Rm, rm::open), (Name::Dpo, dpo::open)];
+const STAGES: &[(Name, Open)] = &[
+    (Name::Pt, causal::open),
+    (Name::Sft, causal::open),
+    (Name::Rm, rm::open),
+    (Name::Dpo, preference::open),
+    (Name::Orpo, preference::open),
+];
 
 /// The stage that a recipe asks for.
 ///

@@ -48,9 +48,19 @@ choices! {
     }
 
     /// What preferences are learnt by.
-    PrefLoss unsupported ["hinge", "ipo", "kto_pair", "orpo", "simpo"] {
+    PrefLoss {
         /// DPO's own.
-        Sigmoid = "sigmoid" { en: "Sigmoid", zh: "Sigmoid" }
+        Sigmoid = "sigmoid" { en: "Sigmoid (DPO)", zh: "Sigmoid（DPO）" }
+        /// No more than a margin is asked for.
+        Hinge = "hinge" { en: "Hinge", zh: "Hinge" }
+        /// A margin is aimed at, of means over tokens.
+        Ipo = "ipo" { en: "IPO", zh: "IPO" }
+        /// KTO's loss on pairs.
+        KtoPair = "kto_pair" { en: "KTO on pairs", zh: "成对 KTO" }
+        /// The odds ratio, beside the loss of the chosen answer; without a reference.
+        Orpo = "orpo" { en: "ORPO", zh: "ORPO" }
+        /// A margin of means over tokens, without a reference.
+        Simpo = "simpo" { en: "SimPO", zh: "SimPO" }
     }
 
     /// How several datasets become one.

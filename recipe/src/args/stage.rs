@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["ppo", "kto", "orpo"] {
+    Stage unsupported ["ppo", "kto"] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
@@ -13,6 +13,8 @@ choices! {
         Rm = "rm" { en: "Reward modelling", zh: "奖励模型" }
         /// The chosen one of two answers becomes likelier than the rejected one, as far as a reference allows.
         Dpo = "dpo" { en: "Preferences (DPO)", zh: "偏好优化（DPO）" }
+        /// The chosen one of two answers is learnt, and becomes likelier than the rejected one, without a reference.
+        Orpo = "orpo" { en: "Preferences (ORPO)", zh: "偏好优化（ORPO）" }
     }
 }
 
@@ -28,10 +30,10 @@ pub enum Records {
 }
 
 impl Stage {
-    /// Whether the model is compared with one that does not change.
+    /// Whether the model may be compared with one that does not change.
     pub const fn has_reference(self) -> bool {
         match self {
-            Stage::Pt | Stage::Sft | Stage::Rm => false,
+            Stage::Pt | Stage::Sft | Stage::Rm | Stage::Orpo => false,
             Stage::Dpo => true,
         }
     }
@@ -41,7 +43,7 @@ impl Stage {
         match self {
             Stage::Pt => Records::Text,
             Stage::Sft => Records::Answers,
-            Stage::Rm | Stage::Dpo => Records::Preferences,
+            Stage::Rm | Stage::Dpo | Stage::Orpo => Records::Preferences,
         }
     }
 }

@@ -87,10 +87,7 @@ static FEATURES: &[Feature] = &[
     always("DoRA", &["use_dora=false"]),
     switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
-        "pref_ftx=0.0", "pref_bco_weight=0.0",
-        "dpo_ftx=0.0", "orpo_beta=0.1", "kto_chosen_weight=1.0",
-        "kto_rejected_weight=1.0", "simpo_gamma=0.5", "ld_alpha",
-        "ref_model_quantization_bit",
+        "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),
     of("stage", "PPO", &[
         "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",

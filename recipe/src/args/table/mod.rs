@@ -45,6 +45,8 @@ const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
 const COMPARED: &[Stage] = &[Stage::Dpo];
 const DPO: &[Stage] = &[Stage::Dpo];
+/// Stages that learn from pairs of answers.
+const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];

@@ -3,11 +3,12 @@
 macro_rules! preference {
     ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
         $next! { [$($later)*] $($earlier)* Preference {
-            /// Pull towards the reference: the larger, the less the model may leave it.
+            /// Pull towards the reference: the larger, the less the model may leave it. For ORPO and SimPO, the weight of the
+            /// comparison.
             pref_beta: f64 = 0.1 => {
                 label { en: "Beta", zh: "β" }
-                help { zh: "向参考模型的牵引：越大，模型越不能偏离参考模型。" }
-                above(0.0, 1e3) step(0.05) stages(DPO) synonyms(&["dpo_beta"])
+                help { zh: "向参考模型的牵引：越大，模型越不能偏离参考模型。对 ORPO 与 SimPO 为比较项的权重。" }
+                above(0.0, 1e3) step(0.05) stages(PAIRS) synonyms(&["dpo_beta", "orpo_beta"])
             }
             /// The loss of preferences.
             pref_loss: PrefLoss = PrefLoss::Sigmoid => {
@@ -20,6 +21,24 @@ macro_rules! preference {
                 label { en: "Label smoothing", zh: "标签平滑" }
                 help { zh: "视为颠倒的偏好所占的比例。" }
                 half_open(0.0, 0.5) step(0.05) advanced() stages(DPO)
+            }
+            /// Share of the chosen answer's own loss that is added; 0 = none.
+            pref_ftx: f64 = 0.0 => {
+                label { en: "Supervised share", zh: "监督损失占比" }
+                help { zh: "另加的被选回答自身损失的占比；0 为不加。" }
+                from(0.0, 1e3) step(0.1) advanced() stages(PAIRS) synonyms(&["dpo_ftx"])
+            }
+            /// Margin that SimPO asks for between the chosen and the rejected answer.
+            simpo_gamma: f64 = 0.5 => {
+                label { en: "SimPO margin", zh: "SimPO 间隔" }
+                help { zh: "SimPO 要求被选与被拒回答之间的间隔。" }
+                from(0.0, 1e3) step(0.1) advanced() stages(DPO)
+            }
+            /// How much counts of what the longer answer has beyond the shorter one's length. Unset: all of it.
+            ld_alpha: Option<f64> = None => {
+                label { en: "Length discount", zh: "长度折扣" }
+                help { zh: "较长回答超出较短回答长度的部分所计的比例。不设则全计。" }
+                from(0.0, 1.0) step(0.1) advanced() stages(PAIRS) placeholder(words! { en: "all", zh: "全计" })
             }
             /// Model that the trained one is compared with. Unset: the model without its adapter, or as it was before.
             ref_model: Option<String> = None => {

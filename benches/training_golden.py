@@ -1,9 +1,11 @@
-"""Makes the golden case of reward modelling: LLaMA-Factory's own run, with the value head's dropout off.
+"""Makes golden cases of training from LLaMA-Factory's own runs, where those cannot be repeated as they are.
 
-    python benches/reward_golden.py CASE OUT
+    python benches/training_golden.py CASE OUT
 
-CASE is a folder with a LLaMA-Factory config of stage `rm` and what it names; OUT becomes a case as the training tests
-read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number.
+CASE is a folder with a LLaMA-Factory config of stage `rm` or `dpo` and what it names; OUT becomes a case as the training
+tests read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number:
+that is off. LLaMA-Factory 0.9.5 does not tell TRL 0.24 which `pref_loss` is asked for, so that it trains `sigmoid`
+whatever the recipe says: here it does.
 """
 
 import json
@@ -13,7 +15,8 @@ from pathlib import Path
 
 import torch
 import yaml
-from llamafactory.train.rm import trainer
+from llamafactory.train.dpo.trainer import CustomDPOTrainer
+from llamafactory.train.rm.trainer import PairwiseTrainer
 from llamafactory.train.tuner import run_exp
 from safetensors.torch import load_file
 
@@ -22,6 +25,13 @@ def without_dropout(compute_loss):
     def computed(self, model, *arguments, **named):
         model.v_head.dropout = torch.nn.Identity()
         return compute_loss(self, model, *arguments, **named)
+
+    return computed
+
+
+def with_its_loss(dpo_loss):
+    def computed(self, *log_probabilities):
+        return dpo_loss(self, *log_probabilities, loss_type=self.loss_type)
 
     return computed
 
@@ -41,7 +51,8 @@ def main():
     case, out = Path(sys.argv[1]), Path(sys.argv[2])
     config = yaml.safe_load((case / "config.yaml").read_text())
     output = Path(config["output_dir"])
-    trainer.PairwiseTrainer.compute_loss = without_dropout(trainer.PairwiseTrainer.compute_loss)
+    PairwiseTrainer.compute_loss = without_dropout(PairwiseTrainer.compute_loss)
+    CustomDPOTrainer.dpo_loss = with_its_loss(CustomDPOTrainer.dpo_loss)
     run_exp(config)
     out.mkdir(parents=True)
     shutil.copy(case / "config.yaml", out)
