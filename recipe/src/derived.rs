@@ -97,6 +97,12 @@ impl Recipe {
         (self.eval_strategy == Strategy::Steps).then(|| steps.of(total_steps).max(1))
     }
 
+    /// Whether it is too early for an evaluation after `done` steps, or `epoch` epochs.
+    pub fn delays_evaluation(&self, done: u64, epoch: f64) -> bool {
+        let now = if self.eval_strategy == Strategy::Epoch { epoch } else { done as f64 };
+        now < self.eval_delay
+    }
+
     /// Whether anything is evaluated, during training or after it.
     pub fn evaluates(&self) -> bool {
         self.do_eval || self.eval_strategy != Strategy::No

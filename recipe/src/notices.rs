@@ -120,10 +120,18 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["metric_for_best_model", "greater_is_better"],
-        is_idle: |recipe| !recipe.load_best_model_at_end,
+        is_idle: |recipe| !recipe.load_best_model_at_end && recipe.early_stopping_steps.is_none(),
         reason: words! {
-            en: "it matters for `load_best_model_at_end` alone",
-            zh: "仅用于 `load_best_model_at_end`",
+            en: "it matters for `load_best_model_at_end` and `early_stopping_steps` alone",
+            zh: "仅用于 `load_best_model_at_end` 与 `early_stopping_steps`",
+        },
+    },
+    Rule {
+        keys: &["eval_delay"],
+        is_idle: |recipe| recipe.eval_strategy == Strategy::No,
+        reason: words! {
+            en: "nothing is evaluated during training; set `eval_strategy`",
+            zh: "训练中不评估；请设置 `eval_strategy`",
         },
     },
     Rule {

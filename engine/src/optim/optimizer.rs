@@ -12,6 +12,9 @@ use crate::autograd::{Param, ParamGradients, ParamId};
 use crate::weights::save_tensors;
 use crate::{Error, Result};
 
+/// What the names of the second matrices of LoRA have in them.
+const LORA_B: &str = ".lora_B";
+
 /// Parameters that move alike.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -40,11 +43,20 @@ impl Optimizer {
         Optimizer::new(super::rule(recipe))
     }
 
-    /// The groups that a model's parameters are moved in.
-    pub fn groups(&self, params: &[Arc<Param>], decay: f64) -> Vec<Group> {
-        let (pulled, rest) = params.iter().cloned().partition(|param| self.rule.decays(param));
-        let group = |params, decay| Group { params, rate_scale: 1.0, decay };
-        vec![group(pulled, decay), group(rest, 0.0)]
+    /// The groups that a model's parameters are moved in: with and without the recipe's weight decay, and for LoRA+
+    /// (Hayou et al. 2024) those that move faster. As in LLaMA-Factory these are the matrices B, and vectors.
+    pub fn groups(&self, params: &[Arc<Param>], recipe: &Recipe) -> Vec<Group> {
+        let is_fast = |param: &Param| param.name.contains(LORA_B) || param.tensor.dims().len() == 1;
+        let mut groups: Vec<Group> = Vec::new();
+        for param in params {
+            let rate_scale = recipe.loraplus_lr_ratio.filter(|_| is_fast(param)).unwrap_or(1.0);
+            let decay = if self.rule.decays(param) { recipe.weight_decay } else { 0.0 };
+            match groups.iter_mut().find(|group| (group.rate_scale, group.decay) == (rate_scale, decay)) {
+                Some(group) => group.params.push(param.clone()),
+                None => groups.push(Group { params: vec![param.clone()], rate_scale, decay }),
+            }
+        }
+        groups
     }
 
     /// Moves each parameter that has a gradient; `clip` multiplies the gradients.

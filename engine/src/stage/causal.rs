@@ -1,21 +1,26 @@
 //! Pre-training and supervised fine-tuning: the cross entropy of the next token, wherever a label says that it counts.
+//!
+//! With `use_dft_loss` each label's −ln p is multiplied by p, which is not differentiated (Wu et al. 2025, equation 9).
 
 use recipe::Recipe;
 
 use super::{ACCURACY, LOSS, Means, Stage, Unit};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
+use crate::kernel::cross_entropy::RowLoss;
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Objective, Pass};
+use crate::model::{Batch, Measured, Objective, Pass, Seeds};
 use crate::text::Example;
 
 struct Causal {
     /// Evaluations say which share of labels has the largest logit.
     accuracy: bool,
+    /// Losses are weighed by their labels' probabilities.
+    weighs: bool,
 }
 
 pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
-    Ok(Box::new(Causal { accuracy: recipe.compute_accuracy }))
+    Ok(Box::new(Causal { accuracy: recipe.compute_accuracy, weighs: recipe.use_dft_loss }))
 }
 
 impl Stage for Causal {
@@ -31,7 +36,15 @@ impl Stage for Causal {
         scale: f64,
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
-        model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads)
+        if !self.weighs {
+            return model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads);
+        }
+        let objective = |_: &Batch, rows: &[RowLoss]| {
+            let weights: Vec<f32> = rows.iter().map(|row| scale as f32 * (-row.loss).exp()).collect();
+            let loss = rows.iter().zip(&weights).map(|(row, weight)| f64::from(row.loss * weight)).sum();
+            Seeds { loss, weights, ..Seeds::default() }
+        };
+        model.decoder.accumulate(batch, &pass, Objective::Of(&objective), grads)
     }
 
     /// As in transformers each example counts with the mean loss of its batch. The accuracy is the share of labels that

@@ -23,6 +23,15 @@ pub struct Best {
     pub step: u64,
 }
 
+/// What early stopping remembers.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Patience {
+    /// The best evaluation so far.
+    pub best: Option<f64>,
+    /// Evaluations since then.
+    pub since: u64,
+}
+
 /// Where a run stands. Data order and dropout masks are functions of seed and step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
@@ -48,6 +57,9 @@ pub struct State {
     /// The best checkpoint, where the recipe asks for it.
     #[serde(default)]
     pub best: Option<Best>,
+    /// Where early stopping stands.
+    #[serde(default)]
+    pub patience: Patience,
     /// `log_history` of `trainer_state.json`.
     pub history: Vec<serde_json::Value>,
     /// Sizes of the checkpoint's other files, to notice when one is missing or cut short.

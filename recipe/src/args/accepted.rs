@@ -48,6 +48,10 @@ static ROWS: &[Row] = &[
         en: "caches are those of the hubs' own tools, set by the environment: HF_HOME, HF_HUB_CACHE, MODELSCOPE_CACHE",
         zh: "缓存与各站点自带工具共用，由环境变量设置：HF_HOME、HF_HUB_CACHE、MODELSCOPE_CACHE",
     }),
+    row(&["loraplus_lr_embedding"], ANY, words! {
+        en: "low-rank matrices are beside linear layers alone, not beside embeddings",
+        zh: "低秩矩阵只加在线性层旁，不加在嵌入层旁",
+    }),
     row(&["om_hub_token"], ANY, words! {
         en: "models and data come from the Hugging Face hub and from ModelScope",
         zh: "模型与数据来自 Hugging Face 与魔搭社区",

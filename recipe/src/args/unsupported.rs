@@ -83,7 +83,6 @@ static FEATURES: &[Feature] = &[
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
     always("LLaMA Pro", &["use_llama_pro=false"]),
     of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
-    switched("LoRA+", &["loraplus_lr_ratio", "loraplus_lr_embedding=1e-06"]),
     always("DoRA", &["use_dora=false"]),
     switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
@@ -114,14 +113,12 @@ static FEATURES: &[Feature] = &[
     ]),
     always("Megatron", &["use_mca=false"]),
     switched("HyperParallel", &["use_hyper_parallel=false", "hyper_parallel_args"]),
-    always("DFT loss", &["use_dft_loss=false"]),
     switched("ASFT loss", &["use_asft_loss=false", "asft_alpha=0.1"]),
     switched("EAFT loss", &["use_eaft_loss=false", "eaft_alpha=1.0"]),
     always("label smoothing", &["label_smoothing_factor=0.0"]),
-    always("early stopping", &["early_stopping_steps"]),
     always("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
     always("evaluation settings", &[
-        "eval_delay=0", "eval_on_start=false", "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
+        "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
     ]),
     always("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
     always("loading options", &[

@@ -47,12 +47,32 @@ pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The best checkpoint can be told only where checkpoints are evaluated.
-pub fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
-    const KEY: &str = "load_best_model_at_end";
-    if !recipe.load_best_model_at_end {
-        return;
+/// What counts evaluations wants some during training.
+pub fn check_early_stopping(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    const KEY: &str = "early_stopping_steps";
+    if recipe.early_stopping_steps.is_some() && recipe.eval_strategy == Strategy::No {
+        problems.push(Problem::of(
+            KEY,
+            sentence! {
+                en: "`{KEY}` counts evaluations during training, but there are none; set `eval_strategy` to steps or epoch",
+                zh: "`{KEY}` 统计训练中的评估次数，但训练中不评估；请将 `eval_strategy` 设为 steps 或 epoch",
+            },
+        ));
     }
+}
+
+/// The best checkpoint can be told only where checkpoints are evaluated, and what tells it must be measured.
+pub fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    if recipe.load_best_model_at_end {
+        check_checkpoints(recipe, problems);
+    }
+    if recipe.load_best_model_at_end || recipe.early_stopping_steps.is_some() {
+        check_metric(recipe, problems);
+    }
+}
+
+fn check_checkpoints(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    const KEY: &str = "load_best_model_at_end";
     if recipe.eval_strategy == Strategy::No || recipe.eval_strategy != recipe.save_strategy {
         problems.push(Problem::of(
             KEY,
@@ -75,6 +95,9 @@ pub fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
+}
+
+fn check_metric(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let known = metrics(recipe);
     let (metric, _) = recipe.best_metric();
     let metric = metric.trim_start_matches("eval_");

@@ -25,6 +25,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     training::check,
     evaluation::check,
     evaluation::check_best,
+    evaluation::check_early_stopping,
     output::check,
 ];
 

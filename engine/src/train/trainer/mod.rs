@@ -96,7 +96,7 @@ impl<'a> Trainer<'a> {
         let writes = world.writes();
         let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
-            groups: optimizer.groups(&trainable, recipe.weight_decay),
+            groups: optimizer.groups(&trainable, recipe),
             trainable,
             log: writes.then(|| TrainerLog::open(&output, state.step)).transpose()?,
             board: if writes { TensorBoard::open(recipe, &output, state.step)? } else { None },
@@ -124,6 +124,8 @@ impl<'a> Trainer<'a> {
         self.announce(observer);
         let mut last_save = None;
         let mut last_eval = None;
+        let starts = self.recipe.eval_on_start && self.state.step == 0;
+        let mut at_start = if starts { self.measure(observer)? } else { None };
         while self.state.step < total {
             let work = self.work()?;
             let result = self.step(&work.portions)?;
@@ -131,14 +133,10 @@ impl<'a> Trainer<'a> {
                 // Now that training works: what an earlier run left is not to be gone on with.
                 resume::clear(&self.output)?;
             }
-            self.state.step += 1;
-            self.epoch = Some(work.epoch);
-            self.state.loss_sum += result.loss;
-            self.state.unlogged_loss += result.loss;
-            for (name, value) in &result.measured {
-                *self.state.unlogged_metrics.entry(name.clone()).or_default() += value;
+            if let Some(evaluations) = at_start.take() {
+                self.tell(0.0, &evaluations, observer)?;
             }
-            self.state.unlogged_steps += 1;
+            self.count(&work, &result);
             for message in self.data.train.remarks() {
                 observer.warn(message);
             }
@@ -150,13 +148,15 @@ impl<'a> Trainer<'a> {
             }
             let ends_epoch = work.ends_epoch || done == total;
             let saves = due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch);
+            let mut is_stuck = false;
             if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch)
-                && !self.data.eval.is_empty()
+                && !self.recipe.delays_evaluation(done, work.epoch)
                 && let Some(evaluations) = self.evaluate(work.epoch, observer)?
             {
                 if saves {
                     self.compare(&evaluations);
                 }
+                is_stuck = self.is_stuck(&evaluations);
                 last_eval = Some((done, evaluations));
             }
             let stopping = self.world.any(observer.stops())? && done < total;
@@ -167,11 +167,19 @@ impl<'a> Trainer<'a> {
             if stopping {
                 return Ok(self.summary(Outcome::Stopped, Vec::new()));
             }
+            if is_stuck && done < total {
+                let count = self.state.patience.since;
+                observer.info(format!(
+                    "Training ends after step {done}: {count} evaluations without a better one."
+                ));
+                break;
+            }
         }
+        let done = self.state.step;
         // transformers writes a last checkpoint whenever checkpoints are written at all.
         if self.recipe.save_strategy != Strategy::No
-            && last_save != Some(total)
-            && total > self.stopwatch.first()
+            && last_save != Some(done)
+            && done > self.stopwatch.first()
         {
             self.save(observer, false)?;
         }
@@ -179,6 +187,18 @@ impl<'a> Trainer<'a> {
             last_eval = None;
         }
         self.finish(last_eval, observer)
+    }
+
+    /// Takes a step that was made into account.
+    fn count(&mut self, work: &Work, result: &StepResult) {
+        self.state.step += 1;
+        self.epoch = Some(work.epoch);
+        self.state.loss_sum += result.loss;
+        self.state.unlogged_loss += result.loss;
+        for (name, value) in &result.measured {
+            *self.state.unlogged_metrics.entry(name.clone()).or_default() += value;
+        }
+        self.state.unlogged_steps += 1;
     }
 
     fn announce(&self, observer: &mut Observer) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{StepResult, Trainer};
 use crate::observer::Observer;
-use crate::train::checkpoint::{self, Best, State};
+use crate::train::checkpoint::{self, Best, Patience, State};
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::records::{eval_metrics, history_point, write_results};
 use crate::train::{Summary, digests, plot};
@@ -47,34 +47,55 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Nothing if the observer breaks it off.
+    /// Evaluates, and says what came out. Nothing without data for it, or if the observer breaks it off.
     pub(super) fn evaluate(
         &mut self,
         epoch: f64,
         observer: &mut Observer,
     ) -> Result<Option<Vec<Evaluation>>> {
+        let measured = self.measure(observer)?;
+        if let Some(evaluations) = &measured {
+            self.tell(epoch, evaluations, observer)?;
+        }
+        Ok(measured)
+    }
+
+    /// The same, for others to say.
+    pub(super) fn measure(&self, observer: &mut Observer) -> Result<Option<Vec<Evaluation>>> {
         let mut evaluations = Vec::with_capacity(self.data.eval.len());
-        for index in 0..self.data.eval.len() {
-            let set = &self.data.eval[index];
+        for set in &self.data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            let evaluation =
-                match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, self.world, observer) {
-                    Err(Error::Stopped) => return Ok(None),
-                    evaluation => evaluation?,
-                };
+            match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, self.world, observer) {
+                Err(Error::Stopped) => return Ok(None),
+                evaluation => evaluations.push(evaluation?),
+            }
+        }
+        if evaluations.is_empty() {
+            return Ok(None);
+        }
+        observer.phase(Phase::Training, None);
+        Ok(Some(evaluations))
+    }
+
+    /// Logs evaluations after the step just done.
+    pub(super) fn tell(
+        &mut self,
+        epoch: f64,
+        evaluations: &[Evaluation],
+        observer: &mut Observer,
+    ) -> Result<()> {
+        for evaluation in evaluations {
             let point = self.point(epoch, Metrics::default());
             if let Some(log) = &self.log {
-                log.eval(&point, self.plan.total_steps, &evaluation)?;
+                log.eval(&point, self.plan.total_steps, evaluation)?;
             }
-            let mut entry = eval_metrics(&evaluation);
+            let mut entry = eval_metrics(evaluation);
             entry.insert("epoch".into(), json!(epoch));
             entry.insert("step".into(), json!(self.state.step));
             self.record(entry)?;
             observer.event(evaluation.event(self.state.step, epoch));
-            evaluations.push(evaluation);
         }
-        observer.phase(Phase::Training, None);
-        Ok(Some(evaluations))
+        Ok(())
     }
 
     /// Notes whether the checkpoint that is about to be written is the best so far.
@@ -82,13 +103,37 @@ impl Trainer<'_> {
         if !self.recipe.load_best_model_at_end {
             return;
         }
-        let (name, greater) = self.recipe.best_metric();
-        let values = evaluations.iter().find_map(|evaluation| eval_metrics(evaluation).remove(&name));
-        let Some(metric) = values.and_then(|value| value.as_f64()) else { return };
-        let better = |old: f64| if greater { metric > old } else { metric < old };
-        if self.state.best.is_none_or(|best| better(best.metric)) {
+        let Some(metric) = self.deciding(evaluations) else { return };
+        if self.is_better(metric, self.state.best.map(|best| best.metric)) {
             self.state.best = Some(Best { metric, step: self.state.step });
         }
+    }
+
+    /// Whether so many evaluations have passed without a better one that training ends, as transformers'
+    /// `EarlyStoppingCallback` counts them.
+    pub(super) fn is_stuck(&mut self, evaluations: &[Evaluation]) -> bool {
+        let (Some(limit), Some(metric)) = (self.recipe.early_stopping_steps, self.deciding(evaluations))
+        else {
+            return false;
+        };
+        self.state.patience = match self.state.patience {
+            Patience { best, .. } if self.is_better(metric, best) => {
+                Patience { best: Some(metric), since: 0 }
+            }
+            Patience { best, since } => Patience { best, since: since + 1 },
+        };
+        self.state.patience.since >= limit
+    }
+
+    /// The metric that tells a better model.
+    fn deciding(&self, evaluations: &[Evaluation]) -> Option<f64> {
+        let (name, _) = self.recipe.best_metric();
+        evaluations.iter().find_map(|evaluation| eval_metrics(evaluation).remove(&name)?.as_f64())
+    }
+
+    fn is_better(&self, metric: f64, than: Option<f64>) -> bool {
+        let (_, greater) = self.recipe.best_metric();
+        than.is_none_or(|old| if greater { metric > old } else { metric < old })
     }
 
     /// Puts the best checkpoint's weights back, if those are others than the last ones; says whether they are.
@@ -170,7 +215,7 @@ impl Trainer<'_> {
         last_eval: Option<(u64, Vec<Evaluation>)>,
         observer: &mut Observer,
     ) -> Result<Summary> {
-        let total = self.plan.total_steps;
+        let (done, total) = (self.state.step, self.plan.total_steps);
         observer.phase(Phase::Saving, None);
         if self.world.writes() {
             self.loaded.save(&self.output, false)?;
@@ -182,14 +227,14 @@ impl Trainer<'_> {
         }
         let train = self.train_metrics(&point);
         let mut entry = train.clone();
-        entry.insert("step".into(), json!(total));
+        entry.insert("step".into(), json!(done));
         self.record(entry)?;
         if self.world.writes() {
             write_results(&self.output, "train", &train)?;
         }
         let evaluations = match last_eval {
             _ if self.data.eval.is_empty() || !self.recipe.evaluates() => Vec::new(),
-            Some((step, evaluations)) if step == total => evaluations,
+            Some((step, evaluations)) if step == done => evaluations,
             _ => self.evaluate(epoch, observer)?.unwrap_or_default(),
         };
         if self.world.writes() {

@@ -39,6 +39,24 @@ macro_rules! evaluation {
                 help { zh: "两次评估之间的步数；小于 1 时为占总步数的比例。不设则与日志间隔相同。" }
                 above(0.0, STEPS) placeholder(words! { en: "same as logging steps", zh: "同日志间隔" })
             }
+            /// Steps (or epochs, where each is evaluated) before the first evaluation.
+            eval_delay: f64 = 0.0 => {
+                label { en: "Eval delay", zh: "评估延迟" }
+                help { zh: "首次评估之前的步数（按轮评估时为轮数）。" }
+                from(0.0, STEPS) advanced()
+            }
+            /// Evaluates before the first step, too: where training starts from.
+            eval_on_start: bool = false => {
+                label { en: "Evaluate at the start", zh: "开始时评估" }
+                help { zh: "在第一步之前也评估：了解训练的起点。" }
+                advanced()
+            }
+            /// Evaluations without a better one after which training ends. Unset: it goes on to its last step.
+            early_stopping_steps: Option<u64> = None => {
+                label { en: "Early stopping", zh: "提前停止" }
+                help { zh: "连续多少次评估没有更好时结束训练。不设则训练到最后一步。" }
+                from(1.0, 1e6) advanced() placeholder(words! { en: "off", zh: "关闭" })
+            }
             /// Examples in one pass of evaluation.
             per_device_eval_batch_size: usize = 8 => {
                 label { en: "Evaluation batch size", zh: "评估批大小" }

@@ -39,6 +39,12 @@ macro_rules! lora {
                 help { zh: "更新量按 alpha / √秩 缩放，而不是 alpha / 秩。" }
                 advanced() methods(LORA)
             }
+            /// How many times the learning rate B moves by, the matrix that starts at 0 (LoRA+); 16 is common. Unset: as A.
+            loraplus_lr_ratio: Option<f64> = None => {
+                label { en: "LoRA+ ratio", zh: "LoRA+ 比例" }
+                help { zh: "矩阵 B（从 0 开始）的学习率倍数（LoRA+）；常用 16。不设则与 A 相同。" }
+                above(0.0, 1e4) step(1.0) advanced() methods(LORA) placeholder(words! { en: "as A", zh: "与 A 相同" })
+            }
             /// Merges the given adapters into the model and trains a new one, instead of training the last one on.
             create_new_adapter: bool = false => {
                 label { en: "New adapter", zh: "新建适配器" }

@@ -68,6 +68,12 @@ macro_rules! training {
                 help { zh: "使混合专家模型各专家负载均衡的辅助损失的系数。" }
                 from(0.0, 1e3) step(0.001) advanced() placeholder(words! { en: "off", zh: "关闭" })
             }
+            /// Weighs each token's loss by its probability (DFT), so that what the model does not believe moves it less.
+            use_dft_loss: bool = false => {
+                label { en: "DFT loss", zh: "DFT 损失" }
+                help { zh: "每个词元的损失按其概率加权（DFT），模型不相信的内容影响更小。" }
+                advanced() stages(SFT)
+            }
             /// Noise on the embeddings while training (NEFTune), which makes answers less literal; 5 is common.
             neftune_noise_alpha: Option<f64> = None => {
                 label { en: "NEFTune noise", zh: "NEFTune 噪声" }
