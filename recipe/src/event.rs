@@ -67,7 +67,8 @@ pub enum EventBody {
 pub struct Point {
     pub step: u64,
     pub epoch: f64,
-    /// What the stage measured: loss, gradient norm, learning rate, and what it adds to them.
+    /// What the stage measured: loss, gradient norm, learning rate, and what it adds to them. Each is a field of the line.
+    #[serde(flatten)]
     pub metrics: Metrics,
     /// Tokens trained on since the run began.
     pub tokens: u64,
@@ -86,6 +87,7 @@ pub struct Eval {
     pub dataset: Option<String>,
     pub epoch: f64,
     /// By names that begin with [`EVAL_PREFIX`](crate::metrics::EVAL_PREFIX), whatever the dataset.
+    #[serde(flatten)]
     pub metrics: Metrics,
 }
 
@@ -155,18 +157,19 @@ mod tests {
     #[test]
     fn a_loss_that_is_no_number_survives_the_file() {
         let metrics =
-            Metrics::from([("loss", f64::NAN), ("rewards/chosen", 0.25), ("grad_norm", f64::INFINITY)]);
+            Metrics::from([("loss", f64::NAN), ("grad_norm", f64::INFINITY), ("rewards/chosen", 0.25)]);
         let body = EventBody::Point(Point { step: 3, metrics, ..Point::default() });
         let line = serde_json::to_string(&Event { seq: 1, time: 2, body }).unwrap();
+        assert!(line.contains(r#""loss":null,"grad_norm":null,"rewards/chosen":0.25,"#), "{line}");
         let EventBody::Point(point) = read(&line) else { panic!("{line}") };
         let names: Vec<&str> = point.metrics.iter().map(|(name, _)| name).collect();
-        assert_eq!((point.step, names), (3, vec!["loss", "rewards/chosen", "grad_norm"]));
+        assert_eq!((point.step, names), (3, vec!["loss", "grad_norm", "rewards/chosen"]));
         assert!(point.metrics.iter().all(|(name, value)| value.is_nan() == (name != "rewards/chosen")));
     }
 
     /// Lines of files that earlier versions wrote.
     #[test]
-    fn metrics_that_were_fields_are_read() {
+    fn what_earlier_versions_wrote_is_read() {
         let line = r#"{"seq":7,"time":9,"type":"point","step":3,"epoch":0.5,"loss":null,"learning_rate":0.001,"grad_norm":1.5,"tokens":640,"tokens_per_second":80.0,"elapsed_s":8.0,"remaining_s":null}"#;
         let EventBody::Point(point) = read(line) else { panic!("{line}") };
         let names: Vec<&str> = point.metrics.iter().map(|(name, _)| name).collect();

@@ -8,12 +8,13 @@ use sqlx::{
 };
 
 /// Version, description, text. A file that was released never changes: its checksum is in the databases.
-const STEPS: [(i64, &str, &str); 5] = [
+const STEPS: [(i64, &str, &str); 6] = [
     (1, "runs", include_str!("../../../migrations/0001_runs.sql")),
     (2, "time at work", include_str!("../../../migrations/0002_time_at_work.sql")),
     (3, "stretches", include_str!("../../../migrations/0003_stretches.sql")),
     (4, "metrics", include_str!("../../../migrations/0004_metrics.sql")),
     (5, "kind", include_str!("../../../migrations/0005_kind.sql")),
+    (6, "loss", include_str!("../../../migrations/0006_loss.sql")),
 ];
 
 pub fn migrations() -> Migrator {

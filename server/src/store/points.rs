@@ -225,17 +225,15 @@ pub(super) async fn count(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<u
 }
 
 pub(super) async fn last_loss(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Option<f64>> {
-    const SQL: &str = "SELECT value FROM points, json_each(points.metrics)
-         WHERE run_id = ?1 AND seq = (SELECT max(seq) FROM points WHERE run_id = ?1) AND key = ?2";
-    let loss = sqlx::query_scalar(SQL).bind(id).bind(LOSS).fetch_optional(tx).await?;
+    const SQL: &str = "SELECT loss FROM points WHERE run_id = ? ORDER BY seq DESC LIMIT 1";
+    let loss: Option<Option<f64>> = sqlx::query_scalar(SQL).bind(id).fetch_optional(tx).await?;
     Ok(loss.flatten())
 }
 
 /// Mean losses of equal stretches of the run.
 pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Vec<f64>> {
     const FINE: &str = "WITH mine AS (
-            SELECT seq, value FROM points, json_each(points.metrics)
-            WHERE run_id = ?1 AND key = ?3 AND value IS NOT NULL
+            SELECT seq, loss AS value FROM points WHERE run_id = ?1 AND loss IS NOT NULL
          ),
          span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
          SELECT avg(value) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";
@@ -247,7 +245,9 @@ pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Resu
         .bind(LOSS)
         .fetch_one(&mut *tx)
         .await?;
-    let sql = if stretches > 2 * SPARKLINE { COARSE } else { FINE };
-    let values = sqlx::query_scalar(sql).bind(id).bind(SPARKLINE).bind(LOSS).fetch_all(tx).await?;
+    let values = match stretches > 2 * SPARKLINE {
+        true => sqlx::query_scalar(COARSE).bind(id).bind(SPARKLINE).bind(LOSS).fetch_all(tx).await?,
+        false => sqlx::query_scalar(FINE).bind(id).bind(SPARKLINE).fetch_all(tx).await?,
+    };
     Ok(values)
 }
