@@ -1,5 +1,6 @@
 //! The document around every page: head, navigation, routes.
 
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{Route, Router, Routes};
@@ -36,15 +37,42 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                     type="font/woff2"
                     crossorigin="anonymous"
                 />
-                <link rel="stylesheet" href=format!("{site}pkg/chandler.css")/>
-                <HydrationScripts options root=base()/>
+                <Bundle options site=site.clone()/>
                 <MetaTags/>
+                <TakeOver site=site.clone()/>
+                // After the scripts, which would wait for it.
+                <link rel="stylesheet" href=format!("{site}pkg/chandler.css")/>
             </head>
             <body>
                 <App/>
             </body>
         </html>
     }
+}
+
+/// What the browser takes the page over with, to be fetched at once; what its own modules are is among the meta tags.
+#[component]
+fn Bundle(options: LeptosOptions, site: String) -> impl IntoView {
+    // Drawn for what it tells the rest of the page, the list of modules; its own script compiles one after the other.
+    let _ = view! { <HydrationScripts options root=base()/> };
+    view! {
+        <link rel="modulepreload" href=format!("{site}pkg/chandler.js") crossorigin="anonymous"/>
+        <link
+            rel="preload"
+            href=format!("{site}pkg/chandler.wasm")
+            r#as="fetch"
+            type="application/wasm"
+            crossorigin="anonymous"
+        />
+    }
+}
+
+/// The script that takes the page over.
+#[component]
+fn TakeOver(site: String) -> impl IntoView {
+    let script =
+        format!("({})({:?})", include_str!("take_over.js").trim_end(), format!("{site}pkg/chandler"));
+    view! { <script nonce=use_nonce()>{script}</script> }
 }
 
 /// The dashboard: what the browser takes over.

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, time::UNIX_EPOCH};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::{
@@ -74,8 +74,23 @@ fn split(raw: &[u8], main: &Path, package: &Path, profile: Profile) -> anyhow::R
             fs::write(&path, strip(&fs::read(&path)?)?)?;
         }
     }
+    let loader = package.join(LOADER);
+    fs::write(&loader, compiled_ahead(&fs::read_to_string(&loader)?)?)?;
     fs::write(package.join(MANIFEST), serde_json::to_vec(&split.prefetch_map)?)?;
     Ok(())
+}
+
+/// The loader that takes modules which the page's script has begun to compile, instead of fetching them when the main one
+/// is there.
+fn compiled_ahead(loader: &str) -> anyhow::Result<String> {
+    const CHANGES: [(&str, &str); 2] = [
+        ("fetch(new URL(", "compiled(new URL("),
+        ("WebAssembly.instantiateStreaming(src, imports)", "WebAssembly.instantiate(await src, imports)"),
+    ];
+    CHANGES.into_iter().try_fold(loader.to_owned(), |loader, (theirs, ours)| {
+        ensure!(loader.contains(theirs), "the splitter's script does not say `{theirs}` any more");
+        Ok(loader.replace(theirs, ours))
+    })
 }
 
 /// Tells one build of the module from another.

@@ -42,6 +42,24 @@ pub struct Form {
     pub memory: RwSignal<Option<Memory>>,
     /// The recipe as far as its fields can be read, and what is wrong with it.
     read: Memo<(Recipe, Vec<Problem>)>,
+    /// Everything wrong: what the browser sees at once, and what the server has added.
+    pub problems: Memo<Vec<FieldProblem>>,
+}
+
+/// What the browser sees to be wrong, and what the server has added to it.
+fn all_problems(here: &[Problem], from_server: &[FieldProblem]) -> Vec<FieldProblem> {
+    let lang = lang();
+    let seen = here.iter();
+    let mut all: Vec<FieldProblem> = seen
+        .map(|problem| FieldProblem { key: problem.key.clone(), message: problem.text(lang).to_owned() })
+        .collect();
+    for problem in from_server {
+        // The server says again, in English, what was seen here.
+        if !all.iter().any(|seen| seen.key.is_some() && seen.key == problem.key) {
+            all.push(problem.clone());
+        }
+    }
+    all
 }
 
 impl Form {
@@ -53,8 +71,12 @@ impl Form {
         let fields = StoredValue::new(fields);
         let without_effect = RwSignal::new(Vec::new());
         let further = RwSignal::new(Vec::new());
-        let read = Memo::new(move |_| {
+        let read: Memo<(Recipe, Vec<Problem>)> = Memo::new(move |_| {
             fields.with_value(|fields| further.with(|further| read(fields, further, without_effect.get())))
+        });
+        let from_server = RwSignal::new(Vec::new());
+        let problems = Memo::new(move |_| {
+            read.with(|(_, here)| from_server.with(|from_server| all_problems(here, from_server)))
         });
         let form = Form {
             name: RwSignal::new(String::new()),
@@ -68,10 +90,11 @@ impl Form {
             changed: RwSignal::new(false),
             ready: RwSignal::new(false),
             tried: RwSignal::new(false),
-            from_server: RwSignal::new(Vec::new()),
+            from_server,
             warnings: RwSignal::new(Vec::new()),
             memory: RwSignal::new(None),
             read,
+            problems,
         };
         if let Some(model) = model {
             form.field("model_name_or_path").set(model.path.clone());
@@ -201,32 +224,11 @@ impl Form {
         self.read.with(|(recipe, _)| argument.applies_to(recipe.stage, recipe.finetuning_type))
     }
 
-    /// Whether nothing is wrong as far as the browser sees.
-    pub fn is_complete(&self) -> bool {
-        self.read.with_untracked(|(_, problems)| problems.is_empty())
-    }
-
-    /// Everything wrong: what the browser sees at once, and what the server has added.
-    pub fn problems(&self) -> Vec<FieldProblem> {
-        let lang = lang();
-        let mut all: Vec<FieldProblem> = self.read.with(|(_, problems)| {
-            let here = problems.iter();
-            here.map(|problem| FieldProblem {
-                key: problem.key.clone(),
-                message: problem.text(lang).to_owned(),
-            })
-            .collect()
-        });
-        self.from_server.with(|more| {
-            for problem in more {
-                // The server says again, in English, what was seen here.
-                let known = all.iter().any(|seen| seen.key.is_some() && seen.key == problem.key);
-                if !known {
-                    all.push(problem.clone());
-                }
-            }
-        });
-        all
+    /// What is wrong as far as the browser sees: a key for each problem, empty for one of the whole recipe.
+    pub fn seen_problems(&self) -> Vec<String> {
+        self.read.with_untracked(|(_, problems)| {
+            problems.iter().map(|problem| problem.key.clone().unwrap_or_default()).collect()
+        })
     }
 
     /// The problem to show at a field: not yet at one that nobody has come to.
@@ -237,10 +239,10 @@ impl Form {
         if is_quiet {
             return None;
         }
-        self.problems()
-            .into_iter()
-            .find(|problem| problem.key.as_deref() == Some(key))
-            .map(|problem| problem.message)
+        self.problems.with(|problems| {
+            let found = problems.iter().find(|problem| problem.key.as_deref() == Some(key));
+            found.map(|problem| problem.message.clone())
+        })
     }
 
     /// How many fields of a list differ from their defaults.

@@ -88,15 +88,25 @@ fn GroupCard(group: Group, form: Form, choices: StoredValue<FormChoices>) -> imp
 #[component]
 fn Advanced(arguments: Vec<&'static Argument>, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
     let w = words();
-    let fields = arguments.iter().map(|argument| pick(argument, form, choices)).collect_view();
-    let (counted, listed) = (arguments.clone(), arguments);
+    let (counted, listed) = (arguments.clone(), arguments.clone());
     let title = move || match form.changed(&counted) {
         0 => w.new_advanced.to_owned(),
         n => fill(w.new_advanced_changed, &[("n", &n.to_string())]),
     };
     let applies = move || listed.iter().any(|argument| form.applies(argument));
+    // Folded fields come when all that is seen is there, and the browser has nothing else to do.
+    let is_drawn = RwSignal::new(false);
+    Effect::new(move |_| {
+        request_idle_callback(move || {
+            is_drawn.try_set(true);
+        });
+    });
+    let fields = move || {
+        let arguments = is_drawn.get().then(|| arguments.iter());
+        arguments.map(|arguments| arguments.map(|argument| pick(argument, form, choices)).collect_view())
+    };
     view! {
-        <details class="advanced" hidden=move || !applies()>
+        <details class="advanced" hidden=move || !applies() on:toggle=move |_| is_drawn.set(true)>
             <summary>{title}</summary>
             <div class="fields">{fields}</div>
         </details>

@@ -30,13 +30,14 @@ pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
     let navigate = navigate();
     let unchecked = RwSignal::new(None::<String>);
     let check_again = keep_checked(form, checking, unchecked);
-    let problems = Memo::new(move |_| form.problems());
+    let problems = form.problems;
 
     let launch = move |_| {
         form.tried.set(true);
         // What the server found may be out of date by now; it looks again.
-        if !form.is_complete() {
-            return lead_to_first(form);
+        let seen = form.seen_problems();
+        if !seen.is_empty() {
+            return lead_to_first(&seen);
         }
         launching.set(true);
         error.set(None);
@@ -48,8 +49,9 @@ pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
                     navigate.to(&format!("/runs/{id}"));
                 }
                 Err(CallError(BoardError::Invalid(found))) => {
+                    let keys: Vec<String> = found.iter().filter_map(|problem| problem.key.clone()).collect();
                     form.from_server.try_set(found);
-                    lead_to_first(form);
+                    lead_to_first(&keys);
                 }
                 Err(other) => drop(error.try_set(Some(failure::message(&other, w)))),
             }
@@ -123,9 +125,7 @@ fn ProblemItem(problem: FieldProblem) -> impl IntoView {
 }
 
 /// Puts the focus on the first field that has a problem, unfolded if it is among the advanced ones.
-fn lead_to_first(form: Form) {
-    let keys: Vec<String> =
-        untrack(|| form.problems()).into_iter().filter_map(|problem| problem.key).collect();
+fn lead_to_first(keys: &[String]) {
     let first = asked().find(|argument| keys.iter().any(|key| key == argument.key));
     if let Some(argument) = first {
         browser::unfold_and_focus(&field_id(argument.key));

@@ -19,7 +19,7 @@ pub fn form() -> (Owner, Form) {
 }
 
 fn keys(form: &Form) -> Vec<String> {
-    form.problems().into_iter().filter_map(|problem| problem.key).collect()
+    form.problems.get().into_iter().filter_map(|problem| problem.key).collect()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn form_to_yaml_to_form_changes_nothing() {
     form.field("dataset").set("identity,stories".into());
     form.field("lora_rank").set("16".into());
     form.field("warmup_ratio").set("0.05".into());
-    assert!(form.problems().is_empty(), "{:?}", form.problems());
+    assert!(form.problems.get().is_empty(), "{:?}", form.problems.get());
     let yaml = form.yaml();
     assert!(Recipe::from_yaml(&yaml).is_ok(), "{yaml}");
     let (_owner, other) = self::form();
