@@ -13,9 +13,10 @@ use std::time::Instant;
 use engine::autograd::ParamGradients;
 use engine::families::{self, Config};
 use engine::model::{Batch, Decoder, LoraSettings, Objective, Pass, Selection, Tuning};
-use engine::optim::{AdamW, Optimizer};
+use engine::optim::Optimizer;
 use engine::rng::Rng;
 use engine::weights::InitialSource;
+use recipe::Recipe;
 use serde_json::{Value, json};
 
 use arithmetic::Work;
@@ -125,9 +126,9 @@ fn steps() -> Result<(), Box<dyn Error>> {
         let labels: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
         batch.push(&ids, &labels);
     }
-    let mut optimizer =
-        Optimizer::new(Box::new(AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_first: false }));
-    let groups = optimizer.groups(&trainable, 0.0);
+    let recipe = Recipe::default();
+    let mut optimizer = Optimizer::of(&recipe);
+    let groups = optimizer.groups(&trainable, &recipe);
     let mut grads = ParamGradients::default();
     let (mut times, mut losses) = (Vec::new(), Vec::new());
     for _ in 0..arguments.steps {
