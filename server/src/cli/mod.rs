@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod chat;
+mod check;
 mod env;
 mod health;
 mod not_yet;

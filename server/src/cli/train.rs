@@ -19,11 +19,14 @@ use signal_hook::{
 };
 
 use super::{
-    CliError,
+    CliError, check,
     progress::Progress,
     words::{self, Words},
 };
 use crate::worker;
+
+/// Asks what would be done.
+const CHECK: &str = "--check";
 
 /// What shells report for a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -42,6 +45,9 @@ pub struct Args {
     /// The number of the last event that the dashboard has of this run
     #[arg(long, hide = true, requires = "run_dir", default_value_t = 0, value_name = "SEQ")]
     events_after: u64,
+    /// Say what would be done and what is wrong, and end
+    #[arg(long)]
+    check: bool,
     /// A recipe, YAML or JSON in LLaMA-Factory's words, or `-` for standard input; and arguments that win over it
     #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -53,6 +59,7 @@ Examples:
   chandler train recipe.yaml learning_rate=1e-4 --num_train_epochs 1
   chandler train --stage sft --do_train --model_name_or_path models/wick --dataset identity --output_dir out
   chandler train - < recipe.json
+  chandler train --check recipe.yaml
 
 `chandler train --help` lists all arguments; so does docs/arguments.md.";
 
@@ -74,7 +81,15 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     if words::show_help("train", &args.words)? {
         return Ok(ExitCode::SUCCESS);
     }
-    in_terminal(&Words::read(&args.words)?)
+    // What follows a recipe never reaches the parser of options.
+    let (flags, words): (Vec<_>, Vec<_>) = args.words.iter().cloned().partition(|word| word == CHECK);
+    let words = Words::read(&words)?;
+    let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
+    if args.check || !flags.is_empty() {
+        print!("{}", check::described(&recipe));
+        return Ok(ExitCode::SUCCESS);
+    }
+    in_terminal(&words, &recipe)
 }
 
 /// Leaves with this process what it frees: each step wants the same memory again, and pages that are given back
@@ -86,11 +101,10 @@ fn keep_memory() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
 }
 
-fn in_terminal(words: &Words) -> Result<ExitCode, CliError> {
-    let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
+fn in_terminal(words: &Words, recipe: &Recipe) -> Result<ExitCode, CliError> {
     let stop = stop_on_signals()?;
     let mut progress = Progress::new(io::stderr().is_terminal());
-    let (outcome, reason) = worker::run(&recipe, &mut Observer::new(|event| progress.show(&event), stop));
+    let (outcome, reason) = worker::run(recipe, &mut Observer::new(|event| progress.show(&event), stop));
     progress.finish();
     match outcome {
         Outcome::Finished => {
@@ -104,7 +118,7 @@ fn in_terminal(words: &Words) -> Result<ExitCode, CliError> {
                     "Stopped with a checkpoint in {}; to go on from it{}:\n  {}",
                     recipe.output_dir,
                     if words.line.reads_stdin() { ", with the same recipe on standard input" } else { "" },
-                    going_on(&words.line, &recipe)
+                    going_on(&words.line, recipe)
                 ),
             }
             Ok(ExitCode::from(INTERRUPTED))
