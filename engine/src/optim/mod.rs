@@ -6,9 +6,11 @@
 mod adafactor;
 mod adagrad;
 mod adamw;
+mod ademamix;
 mod lion;
 mod muon;
 mod optimizer;
+mod rmsprop;
 mod schedule;
 mod sgd;
 
@@ -21,9 +23,11 @@ use crate::autograd::Param;
 pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adamw::AdamW;
+pub use ademamix::AdEmaMix;
 pub use lion::Lion;
 pub use muon::Muon;
 pub use optimizer::{Group, Optimizer};
+pub use rmsprop::RmsProp;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
 
@@ -57,6 +61,14 @@ fn rule(recipe: &Recipe) -> Box<dyn Rule> {
         Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
         Optim::Lion => Box::new(Lion { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2 }),
         Optim::Adafactor => Box::new(Adafactor::default()),
+        Optim::RmsProp => Box::new(RmsProp::default()),
+        Optim::AdEmaMix => Box::new(AdEmaMix {
+            beta1: recipe.adam_beta1,
+            beta2: recipe.adam_beta2,
+            beta3: 0.9999,
+            alpha: 5.0,
+            eps: recipe.adam_epsilon,
+        }),
         Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
     }
 }

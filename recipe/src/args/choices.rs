@@ -30,8 +30,8 @@ choices! {
     }
 
     /// The optimizer.
-    Optim unsupported [ "rmsprop", "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
-        "paged_adamw_8bit", "paged_adamw_32bit", "paged_lion_8bit", "paged_lion_32bit", "ademamix", "lomo",
+    Optim unsupported [ "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
+        "paged_adamw_8bit", "paged_adamw_32bit", "paged_lion_8bit", "paged_lion_32bit", "lomo",
         "adalomo",
     ] {
         /// AdamW with decoupled weight decay.
@@ -43,6 +43,10 @@ choices! {
         Lion = "lion_32bit" | "lion" { en: "Lion", zh: "Lion" }
         /// Steps that shrink with the sum of squared gradients.
         Adagrad = "adagrad" { en: "Adagrad", zh: "Adagrad" }
+        /// Steps divided by a running mean of the gradient's size.
+        RmsProp = "rmsprop" { en: "RMSprop", zh: "RMSprop" }
+        /// AdamW with a second, much slower mean of gradients.
+        AdEmaMix = "ademamix" { en: "AdEMAMix", zh: "AdEMAMix" }
         /// Plain gradient descent, without momentum.
         Sgd = "sgd" { en: "SGD", zh: "SGD" }
     }
