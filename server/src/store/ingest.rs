@@ -6,9 +6,7 @@
 use recipe::{Event, EventBody, RunState};
 
 use super::{
-    Result, RunRow, Store, events, points,
-    runs::{outcome_name, run_in},
-    to_db,
+    Result, RunRow, Store, events, points, run_row::outcome_name, runs::run_in, to_db,
     transitions::transition_in,
 };
 use crate::clock;

@@ -8,12 +8,13 @@ mod lane;
 mod migrations;
 mod points;
 mod reserve;
+mod run_row;
 mod runs;
 mod transitions;
 
 pub use events::LOG_LINES_KEPT;
 pub use ingest::Ingested;
-pub use runs::{Ending, NewRun, RunRow};
+pub use run_row::{Ending, NewRun, RunRow};
 pub use transitions::Transition;
 
 use std::{

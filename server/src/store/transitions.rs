@@ -4,9 +4,7 @@ use recipe::RunState;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use super::{
-    Ending, Result, RunRow, Store, StoreError, from_db,
-    runs::{run_in, state_from_db},
-    to_db,
+    Ending, Result, RunRow, Store, StoreError, from_db, run_row::state_from_db, runs::run_in, to_db,
 };
 use crate::clock;
 
