@@ -10,7 +10,6 @@ mod error;
 pub mod families;
 pub mod generate;
 pub mod job;
-pub mod kernel;
 pub mod limits;
 pub mod memory;
 mod method;
@@ -25,4 +24,5 @@ pub mod weights;
 pub mod world;
 
 pub use error::{Error, Result};
+pub use kernel;
 pub use text::{self, files, hub, observer, rng};

@@ -42,8 +42,22 @@ const XTASK: &[&str] = &["--package", "xtask"];
 /// What most processors run, and what every one can: `CHANDLER_KERNELS` of the further rounds.
 const ROUNDS: &[&str] = &["avx2", "portable"];
 /// Units that compute, and tests of whole models and runs.
-const COMPUTING: &[&str] =
-    &["kernel::", "ops::", "autograd::", "model::", "optim::", "stage::", "generate::"];
+const COMPUTING: &[&str] = &[
+    "ops::",
+    "autograd::",
+    "model::",
+    "optim::",
+    "stage::",
+    "generate::",
+    // Of the crate `kernel`.
+    "activation::",
+    "attention::",
+    "cross_entropy::",
+    "gemm::",
+    "lanes::",
+    "norm::",
+    "rope::",
+];
 const GOLDENS: &[&str] = &["models", "train", "runs", "adapters"];
 
 /// Runs what was asked for, and closes with a line `N passed, N failed`.

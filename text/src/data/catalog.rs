@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::entries::Entries;
 use super::entry::{DatasetInfo, Source};
-use crate::hub::{self, Hubs, RepoKind, Watch};
 use crate::error::{Error, Result};
+use crate::hub::{self, Hubs, RepoKind, Watch};
 
 const FILE: &str = "dataset_info.json";
 

@@ -10,8 +10,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::files::{UniqueKeys, has_twice};
-use crate::files;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The entries of a file.
 #[derive(Clone, Debug, Default)]

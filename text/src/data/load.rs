@@ -11,8 +11,8 @@ use sha1::{Digest, Sha1};
 use super::entry::{DatasetInfo, Format, Source, USUAL_QUERY};
 use super::files::{NULLS, RawRow, Rows, files_of};
 use super::{Catalog, Converted, Kind, Record, Row, alpaca, messages};
-use crate::hub::{Hubs, Listing, quietly};
 use crate::error::{Error, Result};
+use crate::hub::{Hubs, Listing, quietly};
 use crate::numpy::LegacyRng;
 
 /// A row that was left out.

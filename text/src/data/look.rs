@@ -4,8 +4,8 @@ use super::entry::{DatasetInfo, Format, Source};
 use super::files::files_of;
 use super::load::{DataSource, check_names};
 use super::{Catalog, Kind};
-use crate::hub::{Hubs, quietly};
 use crate::error::Result;
+use crate::hub::{Hubs, quietly};
 
 impl DatasetInfo {
     /// What the rows hold, by the columns that the entry names.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recipe::{Recipe, Stage};
 
 use super::sets::{Row, Sets};
-use crate::observer::Observer;
 use crate::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped, on_all_cores};
 use crate::encode::{Example, Masking, Packing, PlainText, RecordEncoder};
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::store::{Blocks, Examples, Place, View};
 use crate::template::Template;
 use crate::tokenizer::Tokenizer;

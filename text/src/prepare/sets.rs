@@ -6,12 +6,12 @@ use std::sync::Arc;
 use recipe::{MixStrategy, Recipe};
 
 use super::encoder::Encoder;
-use crate::hub::Hubs;
-use crate::observer::Observer;
 use crate::data::mix::{Mix, Stop};
 use crate::data::{Catalog, DataSource, Seen, Skipped, chunk, draw};
 use crate::error::{Error, Result};
+use crate::hub::Hubs;
 use crate::numpy::{DefaultRng, LegacyRng};
+use crate::observer::Observer;
 use crate::store::{Place, Table, TableWriter, cache};
 
 /// A row: number of its data set, and of the row there.

@@ -8,13 +8,13 @@ use recipe::Recipe;
 use super::encoder::Encoder;
 use super::sets::{Sets, mix};
 use super::{EvalSet, Examples, Prepared};
-use crate::hub::Hubs;
-use crate::observer::Observer;
 use crate::data::mix::{Mix, Turns};
 use crate::data::{Catalog, DataSource, RawRow, Seen};
 use crate::encode::Example;
 use crate::error::Result;
+use crate::hub::Hubs;
 use crate::numpy::{DefaultRng, LegacyRng};
+use crate::observer::Observer;
 use crate::store::{Made, Pace, Stream, Table};
 
 /// How many rows that were left out are told one by one.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{EvalSet, Prepared};
-use crate::observer::Observer;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::store::{Examples, TableWriter};
 
 fn train(folder: &Path) -> PathBuf {

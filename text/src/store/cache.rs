@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::hub;
 use crate::error::{Error, Result};
+use crate::hub;
 
 /// Changes whenever the same data and settings would be encoded otherwise than before.
 const VERSION: &str = "2";

@@ -18,8 +18,8 @@ use super::pipeline::Pipeline;
 use super::sentencepiece::{Prefix, SentencePiece};
 use super::tiktoken::{self, Family};
 use super::{SpecialTokens, Tokenizer, sound, vocabulary};
-use crate::files;
 use crate::error::{Error, Result};
+use crate::files;
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const SENTENCEPIECE: &str = "tokenizer.model";

@@ -69,11 +69,7 @@ impl ToolFormat {
 
 impl Template {
     /// A message with calls in `slots`, which are those of the function role.
-    pub(in crate::template) fn call_turn(
-        &self,
-        message: &Message,
-        slots: &[Piece],
-    ) -> Result<Vec<Piece>> {
+    pub(in crate::template) fn call_turn(&self, message: &Message, slots: &[Piece]) -> Result<Vec<Piece>> {
         let message = self.with_thought_apart(message);
         let (text, calls) = match (message.calls.as_slice(), message.thought.is_empty()) {
             ([], true) => return Ok(fill(slots, &self.call_text(&message.content)?)),
@@ -140,10 +136,7 @@ impl Template {
     ///
     /// # Errors
     /// If the calls cannot be read.
-    pub(in crate::template) fn said_and_called(
-        &self,
-        message: &Message,
-    ) -> Result<(String, Vec<ToolCall>)> {
+    pub(in crate::template) fn said_and_called(&self, message: &Message) -> Result<(String, Vec<ToolCall>)> {
         let message = self.with_thought_apart(message);
         let content = message.content.as_str();
         let thought = self.thought_text(&message.thought);

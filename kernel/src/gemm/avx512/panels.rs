@@ -5,7 +5,7 @@ use super::amx::{self, Tiles};
 use super::pack::pack_panel;
 use super::tile::{Pairs, Panel, Single};
 use super::{KC, Kernel, MIN_TILE_ROWS, NR, STRIP, strips};
-use crate::kernel::with_scratch;
+use crate::with_scratch;
 
 /// Rows of B that panels of pairs come in multiples of.
 const UNIT: usize = Shared::UNIT;

@@ -1,6 +1,6 @@
 //! Where the heads of queries, keys and values lie in the columns of a row-major buffer.
 
-use crate::kernel::gemm::{Elements, MatMut, MatRef};
+use crate::gemm::{Elements, MatMut, MatRef};
 
 /// Columns of heads: `group` neighbours, `dim` apart, in stretches `step` apart.
 ///

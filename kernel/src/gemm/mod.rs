@@ -16,7 +16,7 @@ use super::level::{Level, level};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 #[cfg(target_arch = "x86_64")]
-use {crate::kernel::with_scratch, bytemuck::cast_slice_mut, rayon::prelude::*};
+use {crate::with_scratch, bytemuck::cast_slice_mut, rayon::prelude::*};
 
 pub use shared::{Shared, gemm_shared};
 

@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 use super::load::mask;
 use super::tile::{Panel, Strip, Tile};
 use super::{Kernel, NR};
-use crate::kernel::level::{self, Level};
+use crate::level::{self, Level};
 
 /// Rows and columns of a tile of C, and lanes (pairs of k) of a tile of A or B.
 pub(super) const EDGE: usize = 16;

@@ -21,8 +21,8 @@ mod tile;
 use std::ops::Range;
 
 use super::{Elements, MatMut, MatRef, Options};
-use crate::kernel::level::{self, Level};
-use crate::kernel::with_scratch;
+use crate::level::{self, Level};
+use crate::with_scratch;
 
 pub use pack::narrow;
 use pack::pack_panel;

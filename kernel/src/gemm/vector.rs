@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Elements, MatMut, MatRef, Options};
-use crate::kernel::{lanes::dot, simd, with_scratch};
+use crate::{lanes::dot, simd, with_scratch};
 
 /// Rows up to which a product is computed row by row of the weight instead of being packed.
 pub const MAX_ROWS: usize = 4;

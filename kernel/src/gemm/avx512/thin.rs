@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::super::{Elements, MatMut, MatRef, Options};
 use super::load::{a_tile, mask};
 use super::tile::Tile;
-use crate::kernel::with_scratch;
+use crate::with_scratch;
 
 const LANES: usize = 16;
 const ROWS: usize = 3;

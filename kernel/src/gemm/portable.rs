@@ -1,7 +1,7 @@
 //! Products through the `gemm` crate (AVX2, NEON, …), for processors without AVX-512.
 
 use super::{Elements, MatMut, MatRef, Options};
-use crate::kernel::with_scratch;
+use crate::with_scratch;
 
 /// Columns of B that are widened to f32 at a time.
 const BLOCK: usize = 256;

@@ -1,8 +1,8 @@
 //! Softmax over the visible part of a block of score rows, and its gradient.
 
 use super::{BLOCK, Slope};
-use crate::kernel::lanes::{LANES, exp, max, sum, tanh};
-use crate::kernel::simd;
+use crate::lanes::{LANES, exp, max, sum, tanh};
+use crate::simd;
 
 /// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work, and an odd number of
 /// them, so that a column's cache lines spread over all sets of the cache.

@@ -16,7 +16,7 @@ use super::super::{MatMut, MatRef, Options};
 use super::NR;
 use super::amx::{EDGE, configure, release};
 use super::tile::Tile;
-use crate::kernel::with_scratch;
+use crate::with_scratch;
 use pack::{pack_panel, pack_short_panel, pack_short_strip, pack_strip, short_lanes};
 use product::product;
 
