@@ -78,7 +78,7 @@ fn of_rust(tally: &mut Tally) -> anyhow::Result<()> {
     for (what, tool, arguments) in TOOLS {
         match process::probe(&mut command(tool, ["--version"])) {
             Some(_) => tally.check(what, || process::run(&mut command(tool, *arguments))),
-            None => process::say(format!("{what}: not looked at, for {tool} is not installed")),
+            None => say(format!("{what}: not looked at, for {tool} is not installed")),
         }
     }
     tally.check("formatting", || process::run(&mut cargo(["fmt", "--all", "--check"])));
