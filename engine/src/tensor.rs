@@ -48,6 +48,9 @@ impl View<'_> {
     }
 
     /// The elements of an f32 tensor.
+    ///
+    /// # Errors
+    /// If it is of another type.
     pub fn f32(&self) -> Result<&[f32]> {
         match self.cpu()? {
             CpuStorage::F32(data) => Ok(&data[self.start..self.end]),
@@ -56,6 +59,9 @@ impl View<'_> {
     }
 
     /// The elements of a floating-point tensor, as stored.
+    ///
+    /// # Errors
+    /// If it holds whole numbers, or floats of a type without kernels.
     pub fn elements(&self) -> Result<Elements<'_>> {
         match self.cpu()? {
             CpuStorage::F32(data) => Ok(Elements::F32(&data[self.start..self.end])),
@@ -72,6 +78,9 @@ fn dtype_of(storage: &CpuStorage) -> DType {
 }
 
 /// A CPU tensor from a buffer, without a copy.
+///
+/// # Errors
+/// If the shape has another number of elements.
 pub fn from_vec(data: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
     Ok(Tensor::from_vec(data, shape.into(), &Device::Cpu)?)
 }
@@ -79,6 +88,9 @@ pub fn from_vec(data: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
 /// Changes a contiguous f32 CPU tensor in place.
 ///
 /// All clones of the tensor see the change: the caller must be their only reader.
+///
+/// # Errors
+/// If it is not such a tensor.
 pub fn mutate<R: Send>(tensor: &Tensor, change: impl FnOnce(&mut [f32]) -> R + Send) -> Result<R> {
     struct Change<F, R>(Mutex<(Option<F>, Option<R>)>);
     impl<F: FnOnce(&mut [f32]) -> R, R> InplaceOp1 for Change<F, R> {

@@ -9,6 +9,7 @@ use crate::Recipe;
 pub struct ChatMessage {
     /// `system`, `user` or `assistant`.
     pub role: String,
+    /// The text, without the template's words.
     pub content: String,
 }
 
@@ -18,11 +19,13 @@ pub struct ChatMessage {
 pub struct Sampling {
     /// Off: always the likeliest token.
     pub do_sample: bool,
+    /// What the logits are divided by before a token is drawn; 0 takes the likeliest.
     pub temperature: f64,
     /// Keep the likeliest tokens that together reach this probability.
     pub top_p: f64,
     /// Keep the so many likeliest tokens; 0 keeps all.
     pub top_k: usize,
+    /// Tokens of an answer, at most.
     pub max_new_tokens: usize,
     /// Above 1, tokens that occurred before become less likely (Keskar et al. 2019).
     pub repetition_penalty: f64,

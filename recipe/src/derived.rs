@@ -61,6 +61,7 @@ impl Recipe {
         self.bf16 || self.pure_bf16 || self.fp16
     }
 
+    /// Whether adapters are trained instead of the model's own weights.
     pub fn is_lora(&self) -> bool {
         self.finetuning_type == FinetuningType::Lora
     }
@@ -115,6 +116,7 @@ impl Recipe {
         (format!("eval_{name}"), self.greater_is_better.unwrap_or(!name.ends_with("loss")))
     }
 
+    /// Whether event files for TensorBoard are written.
     pub fn reports_to_tensorboard(&self) -> bool {
         self.report_to.iter().any(|tool| tool == TENSORBOARD)
     }

@@ -16,6 +16,7 @@ pub struct Event {
     pub seq: u64,
     /// Unix time in milliseconds.
     pub time: u64,
+    /// What happened.
     #[serde(flatten)]
     pub body: EventBody,
 }
@@ -26,37 +27,51 @@ pub struct Event {
 pub enum EventBody {
     /// The worker entered a phase (loading the model, encoding the data, …).
     Phase {
+        /// What the worker is busy with from now on.
         phase: Phase,
+        /// On what: a model, data sets, how far a download is.
         detail: Option<String>,
     },
     /// Training starts (or goes on after a resume) with the step after `start_step`.
     ///
     /// Points of later steps that an earlier attempt wrote are void: a watcher drops them.
     Start {
+        /// Steps done before; 0 for a run that begins.
         start_step: u64,
+        /// Steps of the whole run.
         total_steps: u64,
+        /// Examples to train on, after a split for evaluation.
         num_examples: u64,
+        /// Numbers that training changes.
         trainable_params: u64,
+        /// Numbers of the whole model.
         total_params: u64,
     },
     /// A logged optimisation step.
     Point(Point),
     /// How far training is between two logged steps, once a second at most: for a bar, not for a chart.
     Progress(Pace),
+    /// An evaluation, of one data set or of all.
     Eval(Eval),
     /// A checkpoint was completed at `path`, relative to the output folder.
     Checkpoint {
+        /// The step it was written after.
         step: u64,
+        /// Its folder, relative to the output folder.
         path: String,
     },
     /// A line for the log.
     Log {
+        /// How much it matters.
         level: LogLevel,
+        /// The line, in English.
         message: String,
     },
     /// The run is over; no event follows unless it is resumed.
     End {
+        /// How the worker ended.
         outcome: Outcome,
+        /// Why, where it did not simply finish.
         reason: Option<String>,
     },
 }
@@ -65,15 +80,20 @@ pub enum EventBody {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "old::AnyPoint")]
 pub struct Point {
+    /// The step, from 1.
     pub step: u64,
+    /// Epochs done after it, with their fraction.
     pub epoch: f64,
     /// What the stage measured: loss, gradient norm, learning rate, and what it adds to them. Each is a field of the line.
     #[serde(flatten)]
     pub metrics: Metrics,
     /// Tokens trained on since the run began.
     pub tokens: u64,
+    /// Mean speed since this attempt began.
     pub tokens_per_second: f64,
+    /// Seconds since the run began, without pauses between attempts.
     pub elapsed_s: f64,
+    /// Seconds to the last step at this speed.
     pub remaining_s: f64,
 }
 
@@ -81,10 +101,12 @@ pub struct Point {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "old::AnyEval")]
 pub struct Eval {
+    /// Steps done before it.
     pub step: u64,
     /// The dataset, where each is evaluated by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
+    /// Epochs done before it, with their fraction.
     pub epoch: f64,
     /// By names that begin with [`EVAL_PREFIX`](crate::metrics::EVAL_PREFIX), whatever the dataset.
     #[serde(flatten)]
@@ -94,11 +116,15 @@ pub struct Eval {
 /// How far training is, and how fast it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
+    /// Steps done.
     pub step: u64,
     /// Tokens trained on since the run began.
     pub tokens: u64,
+    /// Mean speed since this attempt began.
     pub tokens_per_second: f64,
+    /// Seconds since the run began, without pauses between attempts.
     pub elapsed_s: f64,
+    /// Seconds to the last step at this speed; NaN where nobody knows.
     #[serde(deserialize_with = "any_number")]
     pub remaining_s: f64,
 }
@@ -121,18 +147,27 @@ fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
 pub enum Phase {
     /// Fetching the model from a hub; the detail says how far it is.
     Downloading,
+    /// Reading the model's files into memory.
     LoadingModel,
+    /// Turning data sets into token ids.
     EncodingData,
+    /// Going through the steps.
     Training,
+    /// Going through held-out data.
     Evaluating,
+    /// Writing a checkpoint or the result.
     Saving,
 }
 
+/// How much a line of the log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
+    /// To be known.
     Info,
+    /// Perhaps not as it was meant.
     Warning,
+    /// What ends a run, or keeps a part of it from being done.
     Error,
 }
 
@@ -140,9 +175,11 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
+    /// All steps are done, the result is written.
     Finished,
     /// Asked to stop: a checkpoint was written, the run can be resumed.
     Stopped,
+    /// It could not go on; the reason says why.
     Failed,
 }
 

@@ -15,6 +15,7 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// Each of them.
     pub const ALL: [JobKind; 2] = [JobKind::Train, JobKind::Evaluate];
 
     /// The name used in the database and in JSON.
@@ -25,6 +26,7 @@ impl JobKind {
         }
     }
 
+    /// The kind of that name.
     pub fn from_name(name: &str) -> Option<JobKind> {
         JobKind::ALL.into_iter().find(|kind| kind.name() == name)
     }

@@ -3,6 +3,8 @@
 //! Pure data and functions without I/O; the crate compiles to wasm, so that the form in the browser,
 //! the command line and the engine validate by the same code.
 
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+
 // First, for its macros.
 #[macro_use]
 pub mod text;

@@ -14,7 +14,9 @@ use crate::modules::module_matches;
 pub struct ModelShape {
     /// Rows of the token table.
     pub vocab: u64,
+    /// Width of the hidden states.
     pub hidden: u64,
+    /// Blocks of the decoder.
     pub layers: u64,
     /// Parameters of the whole model.
     pub parameters: u64,
@@ -38,6 +40,7 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
+    /// Bytes of all parts together.
     pub fn total(&self) -> u64 {
         self.weights + self.training + self.activations + self.logits
     }

@@ -10,12 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const LOSS: &str = "loss";
 /// Global L2 norm of the gradients before clipping.
 pub const GRAD_NORM: &str = "grad_norm";
+/// The learning rate of a step, of the group that has the recipe's own.
 pub const LEARNING_RATE: &str = "learning_rate";
 
 /// How the names of an evaluation's metrics begin, as in transformers: `eval_loss` belongs to `loss`.
 pub const EVAL_PREFIX: &str = "eval_";
+/// Mean loss of an evaluation's examples.
 pub const EVAL_LOSS: &str = "eval_loss";
+/// The share of labels that have the largest logit.
 pub const EVAL_ACCURACY: &str = "eval_accuracy";
+/// e to the power of the mean loss.
 pub const EVAL_PERPLEXITY: &str = "eval_perplexity";
 /// Seconds that an evaluation took.
 pub const EVAL_RUNTIME: &str = "eval_runtime";
@@ -47,10 +51,12 @@ impl Metrics {
         }
     }
 
+    /// Names with their numbers, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (&**name, *value))
     }
 
+    /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.0.iter().map(|(name, _)| name)
     }

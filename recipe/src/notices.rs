@@ -15,6 +15,7 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The keys that were given.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.given.iter().map(|(key, _)| key.as_str())
     }

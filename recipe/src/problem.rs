@@ -13,6 +13,7 @@ pub struct Problem {
     pub key: Option<String>,
     /// Line in the YAML, from 1, where one is to blame.
     pub line: Option<usize>,
+    /// What is wrong, what was given, and what is allowed.
     pub message: Sentence,
 }
 

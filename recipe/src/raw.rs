@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A value before its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Raw {
+pub(crate) enum Raw {
     /// `null`, `~` or nothing.
     Null,
     Scalar(String),
@@ -16,7 +16,7 @@ pub enum Raw {
 }
 
 impl Raw {
-    pub fn scalar(&self) -> Option<&str> {
+    pub(crate) fn scalar(&self) -> Option<&str> {
         match self {
             Raw::Scalar(text) => Some(text),
             _ => None,
@@ -25,7 +25,7 @@ impl Raw {
 }
 
 /// How a value that holds further values is shown.
-pub const NESTED: &str = "a nested value";
+pub(crate) const NESTED: &str = "a nested value";
 
 /// As it would be typed.
 impl fmt::Display for Raw {

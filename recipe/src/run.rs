@@ -12,17 +12,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
+    /// It waits for a free slot.
     Queued,
+    /// Its worker loads the model and encodes the data.
     Preparing,
+    /// Its worker trains.
     Running,
+    /// Its worker was asked to end.
     Stopping,
+    /// Its result is written.
     Finished,
+    /// It ended when it was asked to.
     Stopped,
+    /// Its worker says that it could not go on.
     Failed,
+    /// Its worker is gone without an account of its own.
     Interrupted,
 }
 
 impl RunState {
+    /// Every state, in the order in which a run goes through them.
     pub const ALL: [RunState; 8] = [
         RunState::Queued,
         RunState::Preparing,
@@ -48,6 +57,7 @@ impl RunState {
         }
     }
 
+    /// The state of a name that [`RunState::name`] gives.
     pub fn from_name(name: &str) -> Option<RunState> {
         RunState::ALL.into_iter().find(|state| state.name() == name)
     }

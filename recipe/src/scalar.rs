@@ -1,7 +1,7 @@
 //! Numbers and texts as plain values of YAML: how they are read, and how they are written.
 
 /// Reads a whole number: `500`, `1_000`, `+3`, `1e3`, `10.0`.
-pub fn whole_number(text: &str) -> Option<i64> {
+pub(crate) fn whole_number(text: &str) -> Option<i64> {
     let digits = text.replace('_', "");
     let unsigned = digits.trim_start_matches(['+', '-']);
     // `010` is eight to YAML 1.1 and ten to everyone else.
@@ -16,13 +16,13 @@ pub fn whole_number(text: &str) -> Option<i64> {
 }
 
 /// Reads a finite number: `0.1`, `1e-4` (text to YAML 1.1), `1.0e-4`, `.5`, `1_000.0`.
-pub fn real_number(text: &str) -> Option<f64> {
+pub(crate) fn real_number(text: &str) -> Option<f64> {
     let number: f64 = text.replace('_', "").parse().ok()?;
     number.is_finite().then_some(number)
 }
 
 /// A number as YAML 1.1 reads it too: small ones as `1.0e-4`, where `1e-4` would be text.
-pub fn show_real(number: f64) -> String {
+pub(crate) fn show_real(number: f64) -> String {
     if number != 0.0 && (number.abs() < 1e-3 || number.abs() >= 1e16) {
         let text = format!("{number:e}");
         match text.split_once('e') {
@@ -35,12 +35,12 @@ pub fn show_real(number: f64) -> String {
 }
 
 /// Text as a YAML scalar, in quotes where it needs them.
-pub fn yaml_text(text: &str) -> String {
+pub(crate) fn yaml_text(text: &str) -> String {
     if is_misread(text) || is_other_type(text) { quoted(text) } else { text.to_owned() }
 }
 
 /// Whether a plain scalar with this text would end early or be no scalar.
-pub fn is_misread(text: &str) -> bool {
+pub(crate) fn is_misread(text: &str) -> bool {
     text.is_empty()
         || text.trim() != text
         || text.starts_with(|c| "-?:,[]{}#&*!|>'\"%@`=<".contains(c))
@@ -62,7 +62,7 @@ fn is_other_type(text: &str) -> bool {
 }
 
 /// Single quotes, or double ones with escapes where there are control characters.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if !text.contains(char::is_control) {
         return format!("'{}'", text.replace('\'', "''"));
     }

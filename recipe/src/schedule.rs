@@ -9,39 +9,56 @@ use crate::scalar::{real_number, show_real};
 /// A schedule behind (or, where it says so, with) its warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Curve {
+    /// Always the peak.
     Constant,
+    /// In a straight line from the peak to 0.
     Linear,
     /// `cycles` waves, so half a one goes once from top to bottom; down to the share `floor` of the peak.
     Cosine {
+        /// Waves over all steps.
         cycles: f64,
+        /// The lowest rate, as a share of the peak.
         floor: f64,
     },
     /// A cosine one step ahead, and warmed up from the share `start`; without that from the first of the warm-up's steps.
     CosineAhead {
+        /// Waves over all steps.
         cycles: f64,
+        /// The lowest rate, as a share of the peak.
         floor: f64,
+        /// Where the warm-up begins, as a share of the peak.
         start: Option<f64>,
     },
     /// From the top to 0, `cycles` times.
     Restarts {
+        /// How often it starts again from the top.
         cycles: f64,
     },
     /// Down to the rate `end`.
     Polynomial {
+        /// The exponent of the steps that are left.
         power: f64,
+        /// The last rate, not a share.
         end: f64,
     },
     /// Unset: the steps of the warm-up, or 10000.
     InverseSqrt {
+        /// Steps in which the rate falls to 1/√2 of the peak.
         timescale: Option<f64>,
     },
     /// Warm-up, as many steps at the peak, and as many down; at either end the share `floor`.
     WarmupStableDecay {
+        /// Steps at the peak; unset: those that the way down leaves, or a third of all after the warm-up.
         stable: Option<u64>,
+        /// Steps down; unset: two thirds of those after the warm-up.
         decay: Option<u64>,
+        /// How the warm-up goes up.
         rise: Slope,
+        /// How it goes down in the end.
         fall: Slope,
+        /// Waves of a cosine on the way down.
         cycles: f64,
+        /// The rate at either end, as a share of the peak.
         floor: f64,
     },
 }
@@ -49,7 +66,9 @@ pub enum Curve {
 /// How a stretch of [`Curve::WarmupStableDecay`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slope {
+    /// A straight line.
     Linear,
+    /// A part of a cosine wave.
     Cosine,
     /// One minus a square root.
     OneMinusSqrt,

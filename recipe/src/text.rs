@@ -44,9 +44,10 @@ macro_rules! languages {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Lang {
+            /// English, which every text has.
             #[default]
             En,
-            $($lang,)+
+            $(#[doc = concat!("The language of the key `", stringify!($key), "`.")] $lang,)+
         }
 
         impl Lang {
@@ -57,8 +58,9 @@ macro_rules! languages {
         /// One text in English and in those of the other languages that it was put into.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Translated<T> {
+            /// The English text.
             pub en: T,
-            $(pub $key: Option<T>,)+
+            $(#[doc = concat!("The text in `", stringify!($key), "`, if it was put into that.")] pub $key: Option<T>,)+
         }
 
         impl<T> Translated<T> {

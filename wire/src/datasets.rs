@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct DatasetList {
     /// The data folder.
     pub folder: String,
+    /// What `dataset_info.json` lists.
     pub entries: Vec<DatasetEntry>,
     /// The largest file, in bytes, that can be uploaded.
     pub largest_upload: u64,
@@ -20,6 +21,7 @@ pub struct DatasetList {
 /// Where `dataset_info.json` is broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrokenList {
+    /// What is wrong, in a sentence.
     pub message: String,
     /// Lines around the place, with their numbers; empty where there is no such place.
     pub lines: Vec<(usize, String)>,
@@ -30,10 +32,13 @@ pub struct BrokenList {
 /// An entry of `dataset_info.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetEntry {
+    /// The name that recipes call it by.
     pub name: String,
+    /// Where its rows are.
     pub place: DatasetPlace,
     /// `alpaca`, `sharegpt` or `openai`.
     pub format: String,
+    /// What its rows are for.
     pub holds: Holds,
     /// Size of the file or of a folder's files.
     pub bytes: Option<u64>,
@@ -50,6 +55,7 @@ impl DatasetEntry {
     }
 }
 
+/// Where the rows of an entry are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DatasetPlace {
@@ -65,9 +71,13 @@ pub enum DatasetPlace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
+    /// Plain text, to be continued.
     Text,
+    /// Conversations that end with an answer.
     Answers,
+    /// A chosen and a rejected answer each.
     Pairs,
+    /// An answer each that was found good or bad.
     Judged,
 }
 
@@ -85,9 +95,11 @@ impl Holds {
 /// Some rows of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
+    /// The data set.
     pub entry: DatasetEntry,
     /// Number of the first row, counted from 1.
     pub first: u64,
+    /// As many as a page shows, or as there are.
     pub rows: Vec<PreviewRow>,
     /// Whether rows follow.
     pub more: bool,
@@ -100,33 +112,46 @@ pub struct PreviewRow {
     pub number: u64,
     /// JSON, laid out to be read; cut where it is very long.
     pub raw: String,
+    /// Its conversation, as the entry's columns say.
     pub turns: Vec<PreviewTurn>,
     /// Why the row cannot be used.
     pub problem: Option<String>,
 }
 
+/// One message of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreviewTurn {
+    /// Whose it is.
     pub speaker: Speaker,
     /// Cut where it is very long.
     pub text: String,
 }
 
+/// What a message of a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speaker {
+    /// The system text.
     System,
+    /// Descriptions of the tools that may be called.
     Tools,
+    /// What the user says.
     User,
+    /// What the model answers.
     Assistant,
     /// A tool call.
     Call,
     /// What a tool answered.
     Result,
+    /// The better answer of a pair.
     Chosen,
+    /// The worse answer of a pair.
     Rejected,
+    /// An answer that was found good.
     Wanted,
+    /// An answer that was found bad.
     Unwanted,
+    /// Plain text.
     Text,
 }
 
@@ -138,28 +163,37 @@ pub struct Encoding {
     pub model: String,
     /// Empty: the tokenizer's own chat template.
     pub template: String,
+    /// Tokens of a sequence, at most.
     pub cutoff_len: usize,
     /// As the stage `pt` takes rows: the text of the first message, whatever else they hold.
     pub plain_text: bool,
+    /// Whether the user's turns count in the loss, too.
     pub train_on_prompt: bool,
+    /// Whether the last answer alone counts.
     pub mask_history: bool,
     /// Empty: the template's own.
     pub default_system: String,
+    /// Whether thoughts are kept; unset: as the template has it.
     pub enable_thinking: Option<bool>,
 }
 
 /// A row as a run would see it: one sequence, or two for a pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncodedRow {
+    /// Counted from 1 over all files.
     pub number: u64,
+    /// One, or the chosen and the rejected one of a pair.
     pub sequences: Vec<EncodedSequence>,
 }
 
+/// Tokens that a model reads in one go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncodedSequence {
     /// Which answer it is with, where there are several.
     pub answer: Option<Speaker>,
+    /// The first of its tokens.
     pub pieces: Vec<TokenPiece>,
+    /// How many tokens it has.
     pub tokens: u64,
     /// Tokens that count in the loss.
     pub trained: u64,
@@ -172,7 +206,9 @@ pub struct EncodedSequence {
 /// A token, or a few that make up one character.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenPiece {
+    /// What they stand for.
     pub text: String,
+    /// Their ids, at least one.
     pub ids: Vec<u32>,
     /// Whether it counts in the loss.
     pub trained: bool,
@@ -183,21 +219,26 @@ pub struct TokenPiece {
 pub struct LengthHistogram {
     /// Rows by length: the first bin is of lengths 1 to `width`.
     pub bins: Vec<u64>,
+    /// Lengths that share a bin.
     pub width: u64,
     /// Rows that were measured.
     pub rows: u64,
     /// Whether these are all rows.
     pub whole: bool,
+    /// Half of the rows are no longer than this.
     pub median: u64,
+    /// The length of the longest row.
     pub longest: u64,
     /// Rows longer than the cutoff.
     pub truncated: u64,
+    /// The cutoff that `truncated` is counted by.
     pub cutoff_len: usize,
 }
 
 /// The check of a whole data set, which goes on in the background.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Check {
+    /// How far it is.
     pub state: CheckState,
     /// Rows seen so far.
     pub rows: u64,
@@ -211,6 +252,7 @@ pub struct Check {
     pub lengths: Option<LengthHistogram>,
 }
 
+/// How far the check of a data set is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
@@ -219,8 +261,11 @@ pub enum CheckState {
     None,
     /// Others are under way.
     Waiting,
+    /// It goes through the rows.
     Running,
+    /// It has seen all rows.
     Done,
+    /// It was broken off.
     Stopped,
 }
 
@@ -231,6 +276,7 @@ pub struct RowProblem {
     pub row: u64,
     /// The column, where it is one.
     pub key: String,
+    /// What is wrong, in a sentence.
     pub message: String,
 }
 
@@ -249,19 +295,29 @@ pub const TAGS: [&str; 7] =
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EntryDraft {
+    /// The key of the entry.
     pub name: String,
+    /// A file or folder in the data folder.
     pub file_name: String,
+    /// A repository on Hugging Face's hub.
     pub hf_hub_url: String,
+    /// A repository on ModelScope's hub.
     pub ms_hub_url: String,
+    /// The part of a repository that is read.
     pub subset: String,
+    /// The split that is read; `train` where it is empty.
     pub split: String,
+    /// A folder inside the repository.
     pub folder: String,
     /// A number.
     pub num_samples: String,
     /// `alpaca`, `sharegpt` or `openai`.
     pub formatting: String,
+    /// Whether rows are pairs of a chosen and a rejected answer.
     pub ranking: bool,
+    /// Columns by what they hold.
     pub columns: BTreeMap<String, String>,
+    /// Names of fields and roles by what they mean.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -270,6 +326,7 @@ pub struct EntryDraft {
 pub struct EntryForm {
     /// The entry that is changed; none is added.
     pub original: Option<String>,
+    /// What its fields hold.
     pub draft: EntryDraft,
     /// The file that is deleted with the entry.
     pub own_file: Option<String>,

@@ -1,6 +1,8 @@
 //! What travels between the server and those who ask it, browsers and other programs: plain data, no pages and no
 //! engine. Names of fields and variants are the names in JSON.
 
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+
 #[cfg(feature = "server")]
 mod board;
 mod chat;

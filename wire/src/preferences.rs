@@ -3,20 +3,26 @@
 use recipe::Lang;
 use serde::{Deserialize, Serialize};
 
+/// The cookie that holds the tag of a language.
 pub const LANG_COOKIE: &str = "lang";
+/// The cookie that holds the name of a theme.
 pub const THEME_COOKIE: &str = "theme";
 
+/// The colours of the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Theme {
     /// As the operating system has it.
     #[default]
     System,
+    /// Dark on light.
     Light,
+    /// Light on dark.
     Dark,
 }
 
 impl Theme {
+    /// Every theme.
     pub const ALL: [Theme; 3] = [Theme::System, Theme::Light, Theme::Dark];
 
     /// The name in the cookie and in `<html data-theme>`.
@@ -28,14 +34,18 @@ impl Theme {
         }
     }
 
+    /// The theme of a name that [`Theme::name`] gives.
     pub fn from_name(name: &str) -> Option<Theme> {
         Theme::ALL.into_iter().find(|theme| theme.name() == name)
     }
 }
 
+/// How somebody wants the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {
+    /// The language of all words.
     pub lang: Lang,
+    /// The colours.
     pub theme: Theme,
 }
 

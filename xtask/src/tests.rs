@@ -60,6 +60,17 @@ const COMPUTING: &[&str] = &[
 ];
 const GOLDENS: &[&str] = &["models", "train", "runs", "adapters"];
 
+/// Checks by tools that nobody has to have: what they look at, and how they are called.
+const TOOLS: &[(&str, &str, &[&str])] = &[
+    ("spelling", "typos", &[]),
+    // Advisories would be fetched.
+    (
+        "licenses and sources",
+        "cargo-deny",
+        &["--locked", "--offline", "check", "bans", "licenses", "sources"],
+    ),
+];
+
 /// Runs what was asked for, and closes with a line `N passed, N failed`.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut tally = Tally::default();
@@ -78,6 +89,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 fn of_rust(tally: &mut Tally) -> anyhow::Result<()> {
     system::ensure_c_compiler()?;
     system::ensure_components(&["rustfmt", "clippy"])?;
+    for (what, tool, arguments) in TOOLS {
+        match process::probe(&mut command(tool, ["--version"])) {
+            Some(_) => tally.check(what, || process::run(&mut command(tool, *arguments))),
+            None => say(format!("{what}: not looked at, for {tool} is not installed")),
+        }
+    }
     tally.check("formatting", || process::run(&mut cargo(["fmt", "--all", "--check"])));
     for (of, packages) in [("", CHANDLER), (" of xtask", XTASK)] {
         tally.check(&format!("lints{of}"), || lint(packages, &["--all-targets"]));

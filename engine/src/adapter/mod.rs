@@ -52,6 +52,9 @@ impl Adapter {
 
     /// (A, B, scale) of a linear map, if the adapter has an update for it. One with magnitudes (DoRA) has none left:
     /// it is part of the weights that [`WithAdapters`] gives.
+    ///
+    /// # Errors
+    /// If the adapter has one half of an update alone, or one of another shape than the map's.
     pub fn update(&self, linear: &Linear) -> Result<Option<(Tensor, Tensor, f32)>> {
         if self.config.dora {
             return Ok(None);
@@ -71,6 +74,9 @@ impl Adapter {
     }
 
     /// What was saved of a parameter that is trained: a low-rank matrix, or a weight of a module saved whole.
+    ///
+    /// # Errors
+    /// If the adapter holds nothing of it, or something of another shape.
     pub fn trained(&self, param: &Param) -> Result<Tensor> {
         self.weights.tensor(&format!("{PREFIX}{}", param.name), param.tensor.dims())
     }
@@ -93,6 +99,9 @@ impl Adapter {
     }
 
     /// Rows of a module's weight, where the adapter brings it whole.
+    ///
+    /// # Errors
+    /// If the tensor cannot be read.
     pub fn saved_rows(&self, module: &str) -> Result<Option<usize>> {
         for name in saved_names(&format!("{module}.weight")) {
             if self.weights.has(&name) {
@@ -220,6 +229,9 @@ fn magnitude(module: &str) -> String {
 }
 
 /// Writes a decoder's adapter: all low-rank matrices, and modules that are trained whole.
+///
+/// # Errors
+/// If a file cannot be written.
 pub fn save_adapter(decoder: &Decoder, config: &AdapterConfig, folder: &Path) -> Result<()> {
     let mut tensors: Vec<(String, Tensor)> = Vec::new();
     for linear in decoder.linears() {

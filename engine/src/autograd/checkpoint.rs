@@ -20,6 +20,9 @@ struct Checkpoint<S> {
 }
 
 /// Runs a segment of which only the input is kept.
+///
+/// # Errors
+/// If the segment fails.
 pub fn checkpoint<S: Segment + 'static>(tape: &Tape, segment: Arc<S>, input: Var) -> Result<Var> {
     let output = segment.run(&Tape::off(), Var::constant(input.tensor.clone()))?;
     Ok(tape.record(output.tensor, true, || {

@@ -33,6 +33,9 @@ impl Weights {
     }
 
     /// A parameter, widened to f32.
+    ///
+    /// # Errors
+    /// If the values cannot be widened.
     pub fn read(&self, param: &Arc<Param>) -> Result<Tensor> {
         let Some(variables) = self.variables.as_ref().filter(|_| param.trainable) else {
             return Ok(param.tensor.to_dtype(DType::F32)?);
@@ -101,6 +104,9 @@ struct FunctionNode<F> {
 
 impl Tape {
     /// Runs a function of tensors and records it; `trains` says whether it reads trainable parameters.
+    ///
+    /// # Errors
+    /// If the function fails.
     pub fn function<F>(&self, inputs: &[&Var], trains: bool, function: F) -> Result<Var>
     where
         F: Fn(&[Tensor], &Weights) -> Result<Tensor> + 'static,

@@ -29,6 +29,9 @@ impl ParamGradients {
     }
 
     /// Lets `add` add to the gradient of a parameter, which starts at zero.
+    ///
+    /// # Errors
+    /// If the gradient so far is not of f32 on the CPU.
     pub fn accumulate(&mut self, param: &Param, add: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
         let slot = match self.map.entry(param.id) {
             Entry::Occupied(slot) => slot.into_mut(),
@@ -44,11 +47,17 @@ impl ParamGradients {
     }
 
     /// Adds a tensor of the parameter's shape to its gradient.
+    ///
+    /// # Errors
+    /// If the tensor has another number of elements, or is on another device.
     pub fn add(&mut self, param: &Param, gradient: Tensor) -> Result<()> {
         self.add_by_id(param.id, gradient.reshape(param.tensor.shape())?)
     }
 
     /// Adds what was collected apart.
+    ///
+    /// # Errors
+    /// If gradients of one parameter have different shapes.
     pub fn merge(&mut self, other: ParamGradients) -> Result<()> {
         other.map.into_iter().try_for_each(|(id, gradient)| self.add_by_id(id, gradient))
     }
@@ -77,6 +86,9 @@ impl ParamGradients {
     }
 
     /// √Σ g² over all parameters.
+    ///
+    /// # Errors
+    /// If a gradient cannot be read.
     pub fn global_norm(&self) -> Result<f64> {
         let mut total = 0.0;
         // One transfer for all tensors of a device.
@@ -134,6 +146,9 @@ impl<'a> Gradients<'a> {
     }
 
     /// Adds `gradient` to that of a value. The tensor is taken over: the caller keeps no other use of it.
+    ///
+    /// # Errors
+    /// If the gradient so far has another shape or is elsewhere.
     pub fn add(&mut self, node: Option<NodeId>, gradient: Tensor) -> Result<()> {
         let Some(NodeId(index)) = node else { return Ok(()) };
         match &mut self.nodes[index] {
@@ -146,6 +161,9 @@ impl<'a> Gradients<'a> {
     }
 
     /// The gradient of a value so far, to be added to in place; zero if there is none yet.
+    ///
+    /// # Errors
+    /// If the gradient so far is not of f32 on the CPU.
     pub fn accumulate<R: Send>(
         &mut self,
         node: Option<NodeId>,

@@ -109,6 +109,9 @@ impl Tape {
 
     /// Runs all operations backwards from `output`, whose gradient is `seed`, and answers with the
     /// gradient of `leaf`, if it got one. Gradients of parameters are added to `params`.
+    ///
+    /// # Errors
+    /// If an operation's backward pass fails.
     pub fn backward(
         self,
         output: &Var,

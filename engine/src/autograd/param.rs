@@ -42,6 +42,9 @@ impl Param {
     }
 
     /// A copy of the values, widened to f32.
+    ///
+    /// # Errors
+    /// If the values cannot be widened.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
         Ok(self.tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }

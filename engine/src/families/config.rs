@@ -18,6 +18,9 @@ pub struct Config {
 
 impl Config {
     /// Reads a JSON object from a file.
+    ///
+    /// # Errors
+    /// With the file, if it is not there, is too large, or holds something else.
     pub fn read(path: &Path) -> Result<Config> {
         let text = files::read_text(path, files::SETTINGS).map_err(|error| Error::io(path, error))?;
         let value: Value = serde_json::from_str(&text)
@@ -51,11 +54,19 @@ impl Config {
         self.get(key).ok_or_else(|| self.error(key, "is missing"))
     }
 
+    /// A text.
+    ///
+    /// # Errors
+    /// With file and key, if there is none or it is no text.
     pub fn text(&self, key: &str) -> Result<&str> {
         let value = self.required(key)?;
         value.as_str().ok_or_else(|| self.error(key, format!("must be a text, found {value}")))
     }
 
+    /// A positive whole number.
+    ///
+    /// # Errors
+    /// With file and key, if there is none or it is no size that can be.
     pub fn size(&self, key: &str) -> Result<usize> {
         let value = self.required(key)?;
         let size = value.as_u64().filter(|size| (1..=LARGEST).contains(size));
@@ -63,20 +74,35 @@ impl Config {
         size.map(|size| size as usize).ok_or_else(|| self.error(key, wanted()))
     }
 
+    /// The same with a value for a key that is absent.
+    ///
+    /// # Errors
+    /// As of [`Config::size`], where there is one.
     pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {
         if self.get(key).is_some() { self.size(key) } else { Ok(default) }
     }
 
+    /// A number.
+    ///
+    /// # Errors
+    /// With file and key, if there is none or it is no number.
     pub fn number(&self, key: &str) -> Result<f64> {
         let value = self.required(key)?;
         value.as_f64().ok_or_else(|| self.error(key, format!("must be a number, found {value}")))
     }
 
+    /// The same with a value for a key that is absent.
+    ///
+    /// # Errors
+    /// As of [`Config::number`], where there is one.
     pub fn number_or(&self, key: &str, default: f64) -> Result<f64> {
         if self.get(key).is_some() { self.number(key) } else { Ok(default) }
     }
 
     /// A list of texts, if present.
+    ///
+    /// # Errors
+    /// With file and key, if it is something else.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<&str>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let texts: Option<Vec<&str>> =
@@ -85,6 +111,9 @@ impl Config {
     }
 
     /// A list of numbers.
+    ///
+    /// # Errors
+    /// With file and key, if there is none or it is something else.
     pub fn numbers(&self, key: &str) -> Result<Vec<f64>> {
         let value = self.required(key)?;
         let numbers: Option<Vec<f64>> =
@@ -92,6 +121,10 @@ impl Config {
         numbers.ok_or_else(|| self.error(key, format!("must be a list of numbers, found {value}")))
     }
 
+    /// True or false, with a value for a key that is absent.
+    ///
+    /// # Errors
+    /// With file and key, if it is neither true nor false.
     pub fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
         match self.get(key) {
             Some(value) => value
@@ -102,6 +135,9 @@ impl Config {
     }
 
     /// A nested object, if present.
+    ///
+    /// # Errors
+    /// With file and key, if it is something else.
     pub fn object(&self, key: &str) -> Result<Option<Config>> {
         match self.get(key) {
             Some(Value::Object(values)) => {

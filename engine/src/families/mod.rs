@@ -82,6 +82,9 @@ const FAMILIES: &[(&str, Family)] = &[
 const WITH_TEXT_PART: &[&str] = &["gemma3"];
 
 /// The configuration of a model's part for text, where it has others; else the configuration itself.
+///
+/// # Errors
+/// With file and key, if the part is no object.
 pub fn text_part(config: Config) -> Result<Config> {
     let name = config.get("model_type").and_then(|name| name.as_str());
     let has_parts = name.is_some_and(|name| WITH_TEXT_PART.contains(&name));

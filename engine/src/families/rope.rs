@@ -64,11 +64,17 @@ pub enum RopeScaling {
 impl RopeSpec {
     /// Reads `rope_theta` and `rope_scaling`, or `rope_parameters`, which holds both in configurations that
     /// transformers 5 wrote.
+    ///
+    /// # Errors
+    /// With file and key, if the kind is not known or lacks one of its numbers.
     pub fn read(config: &Config, rotary_dim: usize, max_positions: usize) -> Result<RopeSpec> {
         RopeSpec::of(&rope_parameters(config)?, config, rotary_dim, max_positions)
     }
 
     /// The same of one object of the configuration `model`.
+    ///
+    /// # Errors
+    /// As of [`RopeSpec::read`].
     pub fn of(
         parameters: &Config,
         model: &Config,

@@ -20,6 +20,9 @@ pub struct Noise {
 
 impl Noise {
     /// Adds noise between -α/√(L·d) and α/√(L·d) to embeddings [tokens, d].
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn added_to(self, embeddings: &Tensor) -> Result<Tensor> {
         let (_, dim) = embeddings.dims2()?;
         let limit = self.alpha / ((self.length * dim) as f64).sqrt();

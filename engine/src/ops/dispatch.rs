@@ -19,6 +19,9 @@ struct GatherNode {
 }
 
 /// The given rows of x.
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn gather_rows(tape: &Tape, x: &Var, rows: Vec<u32>) -> Result<Var> {
     if !has_kernels(&x.tensor) {
         return plain::gather_rows(tape, x, rows);
@@ -64,6 +67,9 @@ struct CombineNode {
 }
 
 /// residual + Σ over a token's choices of weight · answer; `weights` [rows, top_k].
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn combine(tape: &Tape, residual: Var, weights: Var, answers: Vec<Answers>) -> Result<Var> {
     if !has_kernels(&residual.tensor) {
         return plain::combine(tape, &residual, &weights, &answers);

@@ -31,6 +31,9 @@ struct SumNode {
 }
 
 /// a + scale · b, of the same shape.
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn add_scaled(tape: &Tape, a: &Var, b: &Var, scale: f32) -> Result<Var> {
     if !has_kernels(&a.tensor) {
         return tape.function(&[a, b], false, move |x, _| plain::add_scaled(&x[0], &x[1], scale));
@@ -57,6 +60,9 @@ struct NormNode {
 }
 
 /// The normalised rows of x [rows, dim].
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn normalise(tape: &Tape, norm: &Arc<Norm>, x: &Var) -> Result<Var> {
     if !has_kernels(&x.tensor) {
         let norm = norm.clone();
@@ -89,6 +95,9 @@ struct ClampNode {
 }
 
 /// x cut off at ± limit (`clip_qkv`).
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn clamp(tape: &Tape, x: Var, limit: f32) -> Result<Var> {
     if !has_kernels(&x.tensor) {
         return tape.function(&[&x], false, move |x, _| plain::clamp(&x[0], limit));
@@ -120,6 +129,9 @@ struct ColumnsNode {
 }
 
 /// Columns `start..start + len` of x.
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn columns(tape: &Tape, x: &Var, start: usize, len: usize) -> Result<Var> {
     if !has_kernels(&x.tensor) {
         return tape.function(&[x], false, move |x, _| plain::columns(&x[0], start, len));
@@ -153,6 +165,9 @@ struct JoinNode {
 }
 
 /// Rows of a and of b side by side.
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn join(tape: &Tape, a: Var, b: Var) -> Result<Var> {
     if !has_kernels(&a.tensor) {
         return tape.function(&[&a, &b], false, |x, _| plain::join(&x[0], &x[1]));
@@ -192,6 +207,9 @@ struct GateNode {
 }
 
 /// Rows of y [rows, dim], each times the sigmoid of its entry in `gate` [rows, 1].
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn sigmoid_gate(tape: &Tape, y: Var, gate: Var) -> Result<Var> {
     if !has_kernels(&y.tensor) {
         return tape.function(&[&y, &gate], false, |x, _| plain::sigmoid_gate(&x[0], &x[1]));

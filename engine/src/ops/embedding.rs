@@ -37,6 +37,9 @@ impl Embedding {
     ///
     /// # Panics
     /// If an id or position is beyond its table; both are checked when a batch is made.
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn forward(&self, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
         if !has_kernels(&self.tokens.tensor) {
             return plain::embed(self, tape, ids, positions);

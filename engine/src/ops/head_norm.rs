@@ -145,6 +145,9 @@ impl ColumnNorm {
 
 impl HeadNorm {
     /// y [rows, width] of x [rows, width].
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn forward(self: &Arc<Self>, tape: &Tape, x: Var) -> Result<Var> {
         let trains = self.parts.iter().any(|part| part.norm.is_trainable());
         if !has_kernels(&x.tensor) {

@@ -44,6 +44,9 @@ struct AssembleNode {
 
 /// Rows of queries, keys and values, of q [rows, heads · (plain + rotary)], `expanded`
 /// [rows, heads · (plain + value)] and the shared key part [rows, rotary].
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn assemble(tape: &Tape, sizes: LatentHeads, q: Var, expanded: Var, shared: Var) -> Result<Var> {
     if !has_kernels(&q.tensor) {
         let inputs = [&q, &expanded, &shared];

@@ -43,16 +43,25 @@ impl Norm {
     }
 
     /// Normalises rows of `cols`.
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn forward(&self, x: &[f32], y: &mut [f32], cols: usize) -> Result<()> {
         self.with_kernel(|kernel| kernel.forward(x, y, cols))
     }
 
     /// Adds the input's gradient to `dx`.
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn backward(&self, dy: &[f32], x: &[f32], dx: &mut [f32], cols: usize) -> Result<()> {
         self.with_kernel(|kernel| kernel.backward(dy, x, dx, cols))
     }
 
     /// Adds the gradients of what is trainable to `grads`.
+    ///
+    /// # Errors
+    /// If types, shapes or devices of the tensors do not fit.
     pub fn parameter_gradients(
         &self,
         dy: &[f32],

@@ -76,6 +76,9 @@ pub(super) const TINY: f32 = 1e-20;
 
 /// Chooses experts by logits [rows, experts]; `correction` [experts] is added to the scores for the choice
 /// alone (Wang et al. 2024).
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn route(
     tape: &Tape,
     routing: Routing,

@@ -15,6 +15,9 @@ struct PairsNode {
 
 /// Each row with the one before it, as a convolution of width two reads them: y [rows, 2 · dim] holds
 /// (before, own) for every column. Rows in `starts` (sorted) have `first` [1, dim], or zeros, before them.
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
 pub fn with_previous(tape: &Tape, x: &Var, starts: Vec<usize>, first: Option<&Tensor>) -> Result<Var> {
     if !has_kernels(&x.tensor) {
         let first = first.cloned();

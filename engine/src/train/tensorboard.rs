@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crc::{CRC_32_ISCSI, Crc};
+use prost::Message;
 use recipe::Recipe;
 use serde_json::{Map, Value};
 
@@ -34,36 +35,30 @@ impl TensorBoard {
         let path = folder.join(format!("events.out.tfevents.{seconds}.chandler.{process}"));
         let file = File::create(&path).map_err(|error| Error::io(&path, error))?;
         let mut board = TensorBoard { path, file };
-        board.event(0, &Message::default().bytes(3, b"brain.Event:2"))?;
-        // SessionLog.START: TensorBoard drops what it has from this step on.
-        board.event(done + 1, &Message::default().bytes(7, &Message::default().varint(1, 1).0))?;
+        board.write(Event { file_version: Some("brain.Event:2".to_owned()), ..Event::now(0) })?;
+        // TensorBoard drops what it has from this step on.
+        board.write(Event { session_log: Some(SessionLog { status: START }), ..Event::now(done + 1) })?;
         Ok(Some(board))
     }
 
     /// The numbers of an entry of `log_history`: `eval_loss` is `eval/loss`, `loss` is `train/loss`.
     pub fn log(&mut self, step: u64, entry: &Map<String, Value>) -> Result<()> {
-        let mut summary = Message::default();
+        let mut summary = Summary::default();
         for (key, value) in entry.iter().filter(|(key, _)| *key != "step") {
             let Some(value) = value.as_f64() else { continue };
             let tag = match key.strip_prefix("eval_") {
                 Some(name) => format!("eval/{name}"),
                 None => format!("train/{key}"),
             };
-            let value = Message::default().bytes(1, tag.as_bytes()).float(2, value as f32);
-            summary = summary.bytes(1, &value.0);
+            summary.values.push(Scalar { tag, simple_value: Some(value as f32) });
         }
-        self.event(step, &Message::default().bytes(5, &summary.0))
+        self.write(Event { summary: Some(summary), ..Event::now(step) })
     }
 
-    /// Writes an event that says `what`.
-    fn event(&mut self, step: u64, what: &Message) -> Result<()> {
-        let mut event = Message::default().double(1, now().as_secs_f64()).varint(2, step);
-        event.0.extend(&what.0);
-        let length = (event.0.len() as u64).to_le_bytes();
-        let mut record = length.to_vec();
-        record.extend(masked(&length));
-        record.extend(&event.0);
-        record.extend(masked(&event.0));
+    fn write(&mut self, event: Event) -> Result<()> {
+        let event = event.encode_to_vec();
+        let length = (event.len() as u64).to_le_bytes();
+        let record = [&length[..], &masked(&length), &event, &masked(&event)].concat();
         self.file.write_all(&record).map_err(|error| Error::io(&self.path, error))
     }
 }
@@ -77,48 +72,54 @@ fn masked(data: &[u8]) -> [u8; 4] {
     CRC.checksum(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
-/// A protocol buffer.
-#[derive(Default)]
-struct Message(Vec<u8>);
+/// `Event`; it says one of the optional things.
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(uint64, tag = "2")]
+    step: u64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+    #[prost(message, optional, tag = "7")]
+    session_log: Option<SessionLog>,
+}
 
-impl Message {
-    fn key(&mut self, field: u8, kind: u8) {
-        self.0.push(field << 3 | kind);
-    }
-
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
-    }
-
-    fn varint(mut self, field: u8, number: u64) -> Self {
-        self.key(field, 0);
-        self.number(number);
-        self
-    }
-
-    fn double(mut self, field: u8, number: f64) -> Self {
-        self.key(field, 1);
-        self.0.extend(number.to_le_bytes());
-        self
-    }
-
-    fn float(mut self, field: u8, number: f32) -> Self {
-        self.key(field, 5);
-        self.0.extend(number.to_le_bytes());
-        self
-    }
-
-    fn bytes(mut self, field: u8, bytes: &[u8]) -> Self {
-        self.key(field, 2);
-        self.number(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
+impl Event {
+    /// An event at `step` that says nothing yet.
+    fn now(step: u64) -> Self {
+        Event { wall_time: now().as_secs_f64(), step, ..Event::default() }
     }
 }
+
+/// `Summary`.
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    values: Vec<Scalar>,
+}
+
+/// `Summary.Value` with a number.
+#[derive(Clone, PartialEq, Message)]
+struct Scalar {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
+
+/// `SessionLog`.
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// `SessionLog.START`.
+const START: i32 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -127,13 +128,14 @@ mod tests {
     /// The bytes that TensorFlow's own writer makes of the version event at time 1.5.
     #[test]
     fn records_are_framed() {
-        let event = Message::default().double(1, 1.5).bytes(3, b"brain.Event:2");
+        let version = Some("brain.Event:2".to_owned());
+        let event = Event { wall_time: 1.5, file_version: version, ..Event::default() };
         let wanted = [&[9, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0x1a, 13][..], b"brain.Event:2"].concat();
-        assert_eq!(event.0, wanted);
-        assert_eq!(Message::default().varint(2, 300).0, [0x10, 0xac, 0x02]);
+        assert_eq!(event.encode_to_vec(), wanted);
         // RFC 3720, B.4: CRC-32C of 32 bytes of zeros.
         assert_eq!(CRC.checksum(&[0; 32]), 0x8a91_36aa);
     }
+
     /// Tags are the names that transformers' `rewrite_logs` gives, whatever a stage reports.
     #[test]
     fn metrics_keep_their_names() {
@@ -144,8 +146,8 @@ mod tests {
         board.log(7, entry.as_object().unwrap()).unwrap();
         let written = fs::read(&board.path).unwrap();
         for (tag, value) in [("train/rewards/chosen", -0.25), ("eval/rewards/accuracies", 0.5)] {
-            let scalar = Message::default().bytes(1, tag.as_bytes()).float(2, value);
-            assert!(written.windows(scalar.0.len()).any(|window| window == scalar.0), "{tag}");
+            let scalar = Scalar { tag: tag.to_owned(), simple_value: Some(value) }.encode_to_vec();
+            assert!(written.windows(scalar.len()).any(|window| window == scalar), "{tag}");
         }
         assert!(!written.windows(4).any(|window| window == b"loss" || window == b"step"));
     }

@@ -12,6 +12,9 @@ const PARTIAL: &str = ".partial";
 const OLD: &str = "old";
 
 /// Writes a file beside its place, syncs it, and moves it there.
+///
+/// # Errors
+/// With the path, if it cannot be written; what was there is as it was.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let beside = beside(path);
     let write = || -> std::io::Result<()> {
@@ -29,6 +32,9 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
 
 /// Has `write` make a file in a folder beside its place, syncs it, and moves it there. Whoever makes it may leave what
 /// it likes in that folder when it is killed: the next one begins with an empty folder.
+///
+/// # Errors
+/// As of `write`, or with the path; what was there is as it was.
 pub fn write_beside(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = beside(path);
     let file = folder.join("new");
@@ -72,6 +78,9 @@ fn is_temporary(name: &str) -> bool {
 }
 
 /// Fills a folder beside its place, syncs it, and moves it there; an older one is replaced.
+///
+/// # Errors
+/// As of `fill`, or with the path; what was there is as it was, or beside its place.
 pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let beside = beside(path);
     let result = (|| {

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 const SHARD_BYTES: usize = 5_000_000_000;
 
 /// Writes weights (in `dtype`, sharded where large) and `config.json` into a folder.
+///
+/// # Errors
+/// With the file that cannot be written.
 pub fn save_model(
     decoder: &Decoder,
     config: &serde_json::Map<String, Value>,
@@ -73,6 +76,9 @@ fn write_shards(shards: &[Vec<Arc<Param>>], dtype: DType, folder: &Path) -> Resu
 }
 
 /// Writes a safetensors file whose header says `format: pt`, which transformers insists on.
+///
+/// # Errors
+/// With the file, if it cannot be written or a tensor not be read.
 pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
@@ -97,6 +103,9 @@ fn readable(_path: &Path) -> Result<()> {
 }
 
 /// Writes indented JSON.
+///
+/// # Errors
+/// With the path, if it cannot be written.
 pub fn write_json(path: &Path, value: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::file(path, error.to_string()))?;
     write_atomic(path, (text + "\n").as_bytes())

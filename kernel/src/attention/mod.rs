@@ -9,12 +9,14 @@ mod columns;
 mod slope;
 mod softmax;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::gemm::{Elements, MatMut, MatRef, Shared, gemm_shared};
 use super::lanes::dot;
 use super::{simd, with_scratch};
-use softmax::{Visible, row_length, softmax, softmax_gradient};
+use softmax::{ScoreRule, Visible, row_length, softmax, softmax_gradient};
 
 use columns::HeadsMut;
 pub use columns::{Columns, Heads};
@@ -73,8 +75,24 @@ impl AttentionShape {
         self.heads * self.value_dim
     }
 
+    /// Query heads that share a head of keys and values.
     pub fn group(&self) -> usize {
         self.heads / self.kv_heads
+    }
+
+    /// What becomes of the raw scores of a head.
+    fn rule(&self, slopes: Option<&[Slope]>, head: usize) -> ScoreRule {
+        ScoreRule { scale: self.scale, cap: self.cap, slope: slopes.map(|slopes| slopes[head]) }
+    }
+
+    /// Floats of scratch for the gradients of a sequence of `len` rows: probabilities, gradients of scores, the packed
+    /// parts (transposed keys, keys, transposed values, queries, gradients of the output), gradients of keys and values.
+    fn gradient_areas(&self, len: usize) -> [usize; 9] {
+        let (dim, value_dim) = (self.head_dim, self.value_dim);
+        let scores = self.block().min(len) * row_length(len);
+        let [key, value] = [dim, value_dim].map(|dim| Shared::area(len, dim));
+        let [key_t, value_t] = [dim, value_dim].map(|dim| Shared::area(dim, len));
+        [scores, scores, key_t, key, value_t, key, value, len * dim, len * value_dim]
     }
 }
 
@@ -152,7 +170,7 @@ pub fn forward(
     let sums = log_sums.map(|sums| HeadsMut::new(sums, 1, Columns::adjacent(0, 1)));
     let task = |segment: &Segment, head: usize| {
         let kv = head / shape.group();
-        let slope = slopes.map(|slopes| slopes[head]);
+        let rule = shape.rule(slopes, head);
         let Span { start, len, .. } = segment.keys;
         let block = shape.block();
         let scores = block.min(segment.queries.len) * row_length(len);
@@ -177,7 +195,7 @@ pub fn forward(
                 let out = MatMut::new(scores, size, seen, length);
                 gemm_shared(out, queries, keys.col_range(low, seen), false);
                 let mut logs = [0f32; BLOCK];
-                softmax(scores, seen, &visible, shape.scale, (shape.cap, slope), &mut logs);
+                softmax(scores, seen, &visible, rule, &mut logs);
                 if let Some(sums) = sums {
                     for (i, log) in logs[..size].iter().enumerate() {
                         // SAFETY: (head, row) belongs to this task; the buffer is [heads, rows].
@@ -220,20 +238,7 @@ pub fn backward(
     let task = |segment: &Segment, kv: usize| {
         let Span { start, len, .. } = segment.queries;
         let block = shape.block();
-        let scores = block.min(len) * row_length(len);
-        let [key_area, value_area] = [dim, value_dim].map(|dim| Shared::area(len, dim));
-        let [key_t_area, value_t_area] = [dim, value_dim].map(|dim| Shared::area(dim, len));
-        let sizes = [
-            scores,
-            scores,
-            key_t_area,
-            key_area,
-            value_t_area,
-            key_area,
-            value_area,
-            len * dim,
-            len * value_dim,
-        ];
+        let sizes = shape.gradient_areas(len);
         with_scratch(sizes.iter().sum(), |scratch| {
             let [probabilities, d_scores, kt_area, k_area, vt_area, q_area, d_area, d_keys, d_values] =
                 cut(scratch, sizes);
@@ -244,7 +249,7 @@ pub fn backward(
             let keys = Shared::pack(keys, shape.bf16, k_area);
             let values_t = Shared::pack(values.t(), shape.bf16, vt_area);
             for head in kv * group..(kv + 1) * group {
-                let slope = slopes.map(|slopes| slopes[head]);
+                let rule = shape.rule(slopes, head);
                 let queries = q.head(start, len, head, dim);
                 let d_rows = d_out.head(start, len, head, value_dim);
                 let shared_queries = Shared::pack(queries, shape.bf16, q_area);
@@ -266,25 +271,9 @@ pub fn backward(
                         values_t.col_range(low, seen),
                         false,
                     );
-                    let mut deltas = [0f32; BLOCK];
-                    simd(
-                        #[inline(always)]
-                        || {
-                            for (i, delta) in deltas[..size].iter_mut().enumerate() {
-                                let [out, d_out] = [out, d_out].map(|x| x.row(row + i, head, value_dim));
-                                *delta = dot(out, d_out);
-                            }
-                        },
-                    );
+                    let deltas = deltas(out, d_out, row..row + size, head, value_dim);
                     let logs = &log_sums[head * rows + row..head * rows + row + size];
-                    softmax_gradient(
-                        (p, ds),
-                        seen,
-                        &visible,
-                        shape.scale,
-                        (shape.cap, slope),
-                        (logs, &deltas),
-                    );
+                    softmax_gradient(p, ds, seen, &visible, rule, logs, &deltas);
                     let [p, ds] = [p, ds].map(|x| MatRef::new(Elements::F32(x), size, seen, length));
                     // SAFETY: this task alone writes the heads of its key/value group in its sequence.
                     let dq = unsafe { dq.head(row, size, head, dim) };
@@ -304,6 +293,20 @@ pub fn backward(
     };
     let segments: Vec<Segment> = spans.iter().map(|span| Segment::causal(*span)).collect();
     run(&segments, shape.kv_heads, rows * width, task);
+}
+
+/// Σ out · d_out of each row of a head: what the gradient of a softmax takes from that of each probability.
+fn deltas(out: Heads, d_out: Heads, rows: Range<usize>, head: usize, dim: usize) -> [f32; BLOCK] {
+    let mut deltas = [0f32; BLOCK];
+    simd(
+        #[inline(always)]
+        || {
+            for (row, delta) in rows.zip(&mut deltas) {
+                *delta = dot(out.row(row, head, dim), d_out.row(row, head, dim));
+            }
+        },
+    );
+    deltas
 }
 
 /// Runs a task for every (segment, head); small batches stay on the calling thread.

@@ -35,6 +35,37 @@ impl Visible {
     }
 }
 
+/// What becomes of a raw score before the softmax: scale, cap, and a bias that falls with the distance.
+#[derive(Clone, Copy)]
+pub struct ScoreRule {
+    pub scale: f32,
+    pub cap: Option<f32>,
+    pub slope: Option<Slope>,
+}
+
+impl ScoreRule {
+    /// Caps and biases a row of raw scores, the first of which is at `position`; answers with the factor that is still to
+    /// be applied.
+    #[inline(always)]
+    fn apply(self, row: &mut [f32], position: usize) -> f32 {
+        let ScoreRule { scale, cap, slope } = self;
+        if cap.is_none() && slope.is_none() {
+            return scale;
+        }
+        if let Some(cap) = cap {
+            for x in row.iter_mut() {
+                *x = cap * tanh(*x * scale / cap);
+            }
+        } else {
+            row.iter_mut().for_each(|x| *x *= scale);
+        }
+        if let Some(slope) = slope {
+            slope.add(row, position);
+        }
+        1.0
+    }
+}
+
 /// The whole vectors of a row that hold what it sees; what they hold besides is set to `hidden`, and what
 /// lies outside of them to zero.
 #[inline(always)]
@@ -48,21 +79,13 @@ fn vectors(row: &mut [f32], (first, end): (usize, usize), hidden: f32) -> &mut [
 }
 
 /// Rows of raw scores, each of [`row_length`], become probabilities.
-pub fn softmax(
-    scores: &mut [f32],
-    seen: usize,
-    visible: &Visible,
-    scale: f32,
-    (cap, slope): (Option<f32>, Option<Slope>),
-    logs: &mut [f32],
-) {
+pub fn softmax(scores: &mut [f32], seen: usize, visible: &Visible, rule: ScoreRule, logs: &mut [f32]) {
     simd(
         #[inline(always)]
         || {
             for (i, row) in scores.chunks_exact_mut(row_length(seen)).enumerate() {
                 let (first, end) = visible.range(i);
-                let biased = (slope, visible.position(first));
-                let scale = shape_scores(&mut row[first..end], scale, cap, biased);
+                let scale = rule.apply(&mut row[first..end], visible.position(first));
                 let row = vectors(row, (first, end), f32::NEG_INFINITY);
                 let top = max(row.as_flattened()) * scale;
                 row.as_flattened_mut().iter_mut().for_each(|x| *x = exp(*x * scale - top));
@@ -75,38 +98,15 @@ pub fn softmax(
     );
 }
 
-/// Caps and biases a row of raw scores; answers with the factor that is still to be applied.
-#[inline(always)]
-fn shape_scores(
-    row: &mut [f32],
-    scale: f32,
-    cap: Option<f32>,
-    (slope, first): (Option<Slope>, usize),
-) -> f32 {
-    if cap.is_none() && slope.is_none() {
-        return scale;
-    }
-    if let Some(cap) = cap {
-        for x in row.iter_mut() {
-            *x = cap * tanh(*x * scale / cap);
-        }
-    } else {
-        row.iter_mut().for_each(|x| *x *= scale);
-    }
-    if let Some(slope) = slope {
-        slope.add(row, first);
-    }
-    1.0
-}
-
 /// `p`: raw scores → probabilities, in rows of [`row_length`]; `ds`: dP → p · (dP − delta) · d score / d raw score.
 pub fn softmax_gradient(
-    (p, ds): (&mut [f32], &mut [f32]),
+    p: &mut [f32],
+    ds: &mut [f32],
     seen: usize,
     visible: &Visible,
-    scale: f32,
-    (cap, slope): (Option<f32>, Option<Slope>),
-    (logs, deltas): (&[f32], &[f32]),
+    rule: ScoreRule,
+    logs: &[f32],
+    deltas: &[f32],
 ) {
     simd(
         #[inline(always)]
@@ -115,14 +115,14 @@ pub fn softmax_gradient(
             for (i, (p, ds)) in p.chunks_exact_mut(length).zip(ds.chunks_exact_mut(length)).enumerate() {
                 let (first, end) = visible.range(i);
                 let (log, delta) = (logs[i], deltas[i]);
-                let biased = (slope, visible.position(first));
-                if let Some(cap) = cap {
+                let (scale, position) = (rule.scale, visible.position(first));
+                if let Some(cap) = rule.cap {
                     // What the cap does to a score is known from the raw one alone.
                     for (p, ds) in p[first..end].iter().zip(&mut ds[first..end]) {
                         let bent = tanh(*p * scale / cap);
                         *ds = (*ds - delta) * (1.0 - bent * bent) * scale;
                     }
-                    shape_scores(&mut p[first..end], scale, Some(cap), biased);
+                    rule.apply(&mut p[first..end], position);
                     for (p, ds) in p[first..end].iter_mut().zip(&mut ds[first..end]) {
                         *p = exp(*p - log);
                         *ds *= *p;
@@ -131,7 +131,7 @@ pub fn softmax_gradient(
                     vectors(ds, (first, end), 0.0);
                     continue;
                 }
-                let rest = shape_scores(&mut p[first..end], scale, None, biased);
+                let rest = rule.apply(&mut p[first..end], position);
                 let p = vectors(p, (first, end), f32::NEG_INFINITY);
                 let ds = vectors(ds, (first, end), 0.0);
                 for (p, ds) in p.iter_mut().zip(ds) {

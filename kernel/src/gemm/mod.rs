@@ -303,12 +303,13 @@ fn split(c: MatMut, a: MatRef, b: MatRef, options: Options, threads: usize) {
     (0..len.div_ceil(per_thread)).into_par_iter().with_max_len(1).for_each(|part| {
         let start = part * per_thread;
         let size = per_thread.min(len - start);
-        // SAFETY: the ranges of different parts do not overlap.
         let (part, a, b, extra) = if by_columns {
+            // SAFETY: the ranges of different parts do not overlap.
             let part = unsafe { c.part(0, c.rows, start, size) };
             let extra = options.extra.map(|(a2, b2)| (a2, b2.col_range(start, size)));
             (part, a, b.col_range(start, size), extra)
         } else {
+            // SAFETY: as above.
             let part = unsafe { c.part(start, size, 0, c.cols) };
             let extra = options.extra.map(|(a2, b2)| (a2.row_range(start, size), b2));
             (part, a.row_range(start, size), b, extra)

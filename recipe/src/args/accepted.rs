@@ -14,9 +14,11 @@ use crate::text::{Sentence, Text};
 /// A key without effect.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
+    /// The key in YAML.
     pub key: &'static str,
     /// The values that are taken; empty = any.
     pub only: &'static [&'static str],
+    /// Why it has no effect.
     pub reason: Text,
 }
 

@@ -10,7 +10,9 @@ use crate::text::{Sentence, Text};
 /// The numbers an argument may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
+    /// The lower bound; none for any number, however low.
     pub min: Option<f64>,
+    /// The upper bound; none for any number, however high.
     pub max: Option<f64>,
     /// Whether `min` itself is allowed.
     pub min_allowed: bool,
@@ -24,6 +26,7 @@ impl Range {
         Range { min: Some(min), max: Some(max), min_allowed: true, max_allowed: true }
     }
 
+    /// Whether a number is within the bounds.
     pub fn contains(&self, number: f64) -> bool {
         let above = self.min.is_none_or(|min| if self.min_allowed { number >= min } else { number > min });
         let below = self.max.is_none_or(|max| if self.max_allowed { number <= max } else { number < max });
@@ -47,19 +50,25 @@ pub enum Tier {
 pub struct Argument {
     /// The key in YAML, and the field of [`Recipe`](crate::Recipe).
     pub key: &'static str,
+    /// Where it stands in the form, in a YAML file and in the reference.
     pub group: Group,
+    /// What values it takes.
     pub kind: Kind,
     /// Whether it may be left unset.
     pub optional: bool,
+    /// The numbers that are allowed, if not all are.
     pub range: Option<Range>,
     /// A sensible step for a number field or slider.
     pub step: Option<f64>,
+    /// What the form calls it.
     pub label: Text,
+    /// What it does, in a sentence.
     pub help: Text,
     /// The stages it means something for; empty = all.
     pub stages: &'static [Stage],
     /// The methods it means something for; empty = all.
     pub methods: &'static [FinetuningType],
+    /// How soon the form shows it.
     pub tier: Tier,
     /// What an empty field of the form shows, where an unset value stands for something.
     pub placeholder: Option<Text>,

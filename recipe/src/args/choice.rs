@@ -12,7 +12,7 @@ macro_rules! choices {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
-            $( $(#[$doc])* $variant, )+
+            $( $(#[$doc])* #[doc = concat!("`", $value, "` in YAML.")] $variant, )+
         }
 
         impl $name {

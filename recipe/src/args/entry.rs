@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub const fn new(label: Text, help: Text) -> Entry {
+    pub(crate) const fn new(label: Text, help: Text) -> Entry {
         Entry {
             label,
             help,
@@ -41,76 +41,76 @@ impl Entry {
     }
 
     /// It names a file or folder.
-    pub const fn path(mut self) -> Entry {
+    pub(crate) const fn path(mut self) -> Entry {
         self.is_path = true;
         self
     }
 
-    pub const fn essential(mut self) -> Entry {
+    pub(crate) const fn essential(mut self) -> Entry {
         self.tier = Tier::Essential;
         self
     }
 
-    pub const fn advanced(mut self) -> Entry {
+    pub(crate) const fn advanced(mut self) -> Entry {
         self.tier = Tier::Advanced;
         self
     }
 
     /// From `min` up to `max`.
-    pub const fn from(mut self, min: f64, max: f64) -> Entry {
+    pub(crate) const fn from(mut self, min: f64, max: f64) -> Entry {
         self.range = Some(Range::closed(min, max));
         self
     }
 
     /// Above `min`, up to `max`.
-    pub const fn above(mut self, min: f64, max: f64) -> Entry {
+    pub(crate) const fn above(mut self, min: f64, max: f64) -> Entry {
         self.range = Some(Range { min_allowed: false, ..Range::closed(min, max) });
         self
     }
 
     /// From `min`, below `max`.
-    pub const fn half_open(mut self, min: f64, max: f64) -> Entry {
+    pub(crate) const fn half_open(mut self, min: f64, max: f64) -> Entry {
         self.range = Some(Range { max_allowed: false, ..Range::closed(min, max) });
         self
     }
 
     /// A sensible step for a number field.
-    pub const fn step(mut self, step: f64) -> Entry {
+    pub(crate) const fn step(mut self, step: f64) -> Entry {
         self.step = Some(step);
         self
     }
 
     /// It means something for these methods alone.
-    pub const fn methods(mut self, methods: &'static [FinetuningType]) -> Entry {
+    pub(crate) const fn methods(mut self, methods: &'static [FinetuningType]) -> Entry {
         self.methods = methods;
         self
     }
 
     /// It means something for these stages alone.
-    pub const fn stages(mut self, stages: &'static [Stage]) -> Entry {
+    pub(crate) const fn stages(mut self, stages: &'static [Stage]) -> Entry {
         self.stages = stages;
         self
     }
 
-    pub const fn placeholder(mut self, words: Text) -> Entry {
+    pub(crate) const fn placeholder(mut self, words: Text) -> Entry {
         self.placeholder = Some(words);
         self
     }
 
     /// Older names of the key.
-    pub const fn synonyms(mut self, synonyms: &'static [&'static str]) -> Entry {
+    pub(crate) const fn synonyms(mut self, synonyms: &'static [&'static str]) -> Entry {
         self.synonyms = synonyms;
         self
     }
 
     /// Values that LLaMA-Factory knows for this argument alone, where its type is refused none.
-    pub const fn refused(mut self, values: &'static [&'static str]) -> Entry {
+    pub(crate) const fn refused(mut self, values: &'static [&'static str]) -> Entry {
         self.refused = values;
         self
     }
 
     /// Completes the entry.
-    pub const fn finish<T: Typed>(self, key: &'static str, group: Group) -> Argument {
+    pub(crate) const fn finish<T: Typed>(self, key: &'static str, group: Group) -> Argument {
         Argument {
             key,
             group,

@@ -6,7 +6,7 @@ use crate::scalar::{real_number, show_real, whole_number};
 
 /// The given value is not of the field's type. The reader makes the sentence, from the argument's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrongType;
+pub(crate) struct WrongType;
 
 /// A value as it is shown and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Shown {
 }
 
 /// A field's kind, from its type.
-pub trait Typed {
+pub(crate) trait Typed {
     const KIND: Kind;
     /// Whether it may be left unset (`null`).
     const OPTIONAL: bool = false;
@@ -42,7 +42,7 @@ pub trait Typed {
 }
 
 /// A field, whatever its type.
-pub trait Field {
+pub(crate) trait Field {
     fn read(&mut self, raw: &Raw) -> Result<(), WrongType>;
     fn show(&self) -> Shown;
     /// The value as a number, to be held against the argument's range.
@@ -55,6 +55,7 @@ pub trait Field {
 /// number below 1 as a share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Steps {
+    /// So many steps.
     Count(u64),
     /// Between 0 and 1, both excluded.
     Share(f64),
@@ -240,7 +241,7 @@ impl<T: Field + Initial> Field for Option<T> {
 }
 
 /// A value to read into.
-pub trait Initial {
+pub(crate) trait Initial {
     fn initial() -> Self;
 }
 

@@ -8,7 +8,7 @@ macro_rules! groups {
         /// Which part of the form, the YAML and the reference an argument belongs to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Group {
-            $($group,)+
+            $(#[doc = concat!("The group `", $name, "`.")] $group,)+
         }
 
         impl Group {
@@ -20,6 +20,7 @@ macro_rules! groups {
                 match self { $(Group::$group => $name,)+ }
             }
 
+            /// The heading in the form.
             pub const fn label(self) -> Text {
                 match self { $(Group::$group => words! { $($label)+ },)+ }
             }

@@ -27,7 +27,9 @@ enum Hub {
 /// Who asks the hubs; where there is none, the environment says who.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HubTokens {
+    /// The token for Hugging Face's hub.
     pub hugging_face: Option<String>,
+    /// The token for ModelScope's hub.
     pub model_scope: Option<String>,
 }
 
@@ -53,6 +55,7 @@ pub fn is_token(key: &str) -> bool {
 }
 
 impl HubTokens {
+    /// Whether no token is given.
     pub fn is_empty(&self) -> bool {
         self.hugging_face.is_none() && self.model_scope.is_none()
     }

@@ -13,7 +13,9 @@ use crate::scalar::real_number;
 /// A key that is known, with its default; no default = unset.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsupported {
+    /// The key in LLaMA-Factory's YAML.
     pub key: &'static str,
+    /// The value that asks for nothing, as text.
     pub default: Option<&'static str>,
     /// What the key belongs to.
     pub feature: &'static str,

@@ -85,6 +85,7 @@ impl CommandLine {
         if problems.is_empty() { Ok(line) } else { Err(problems) }
     }
 
+    /// Whether the recipe comes through the standard input.
     pub fn reads_stdin(&self) -> bool {
         self.recipe.as_deref() == Some(STDIN)
     }

@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use crate::suggest::closest;
 
 /// The problem of a key nobody knows. `mark` stands before keys where they are flags.
-pub fn unknown(key: &str, mark: &str) -> Problem {
+pub(crate) fn unknown(key: &str, mark: &str) -> Problem {
     let words = match closest(&key.replace('-', "_"), known_keys()) {
         Some(known) => sentence! {
             en: "`{mark}{key}` is not an argument; did you mean `{mark}{known}`?",

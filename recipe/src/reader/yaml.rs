@@ -12,7 +12,7 @@ use crate::raw::Raw;
 use crate::text::{Sentence, Text};
 
 /// One line of the recipe.
-pub struct Entry {
+pub(crate) struct Entry {
     pub key: String,
     pub value: Raw,
     pub line: Option<usize>,
@@ -25,7 +25,10 @@ const LONGEST: usize = 4 << 20;
 const ANCHORS: usize = 64;
 
 /// The keys and values of a document that is one flat mapping.
-pub fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
+///
+/// # Errors
+/// With the line that is not YAML, or not of such a mapping.
+pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, Problem> {
     if text.len() > LONGEST {
         let (most, bytes) = (LONGEST >> 20, text.len());
         return Err(Problem::general(sentence! {
@@ -88,7 +91,7 @@ fn surrogates(text: &str) -> Option<char> {
 }
 
 /// A value given on a command line: read as YAML, or taken as text where it is none.
-pub fn value(text: &str) -> Raw {
+pub(crate) fn value(text: &str) -> Raw {
     let mut events = Events::of(text);
     let read = loop {
         match events.next() {

@@ -11,7 +11,9 @@ pub const BASE_TEMPLATE: &str = "default";
 /// A model that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
+    /// The name that people know it by.
     pub name: &'static str,
+    /// The family it is listed under.
     pub family: &'static str,
     /// Repository on the Hugging Face hub.
     pub hub_id: &'static str,
@@ -22,9 +24,11 @@ pub struct Model {
 /// A model that Chandler brings, or can bring, to the models folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offered {
+    /// The name that people know it by.
     pub name: &'static str,
     /// File or folder inside the models folder.
     pub path: &'static str,
+    /// The template its conversations are written in.
     pub template: &'static str,
     /// The command that brings it; none if it is bundled.
     pub command: Option<&'static str>,

@@ -3,7 +3,7 @@
 use crate::args::{MixStrategy, Recipe};
 use crate::problem::Problem;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.train_on_prompt && recipe.mask_history {
         problems.push(Problem::of(
             "mask_history",
@@ -24,7 +24,7 @@ pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
 }
 
-pub fn check_mixing(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check_mixing(recipe: &Recipe, problems: &mut Vec<Problem>) {
     const KEY: &str = "interleave_probs";
     let mut wrong = |words| problems.push(Problem::of(KEY, words));
     if recipe.interleave_probs.is_empty() {
@@ -70,7 +70,7 @@ pub fn check_mixing(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
 }
 
-pub fn check_streaming(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check_streaming(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if !recipe.streaming {
         return;
     }

@@ -4,7 +4,7 @@ use crate::args::{Recipe, Steps, Strategy};
 use crate::problem::Problem;
 use crate::suggest::offer;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let size = recipe.val_size;
     let held_out = size > 0.0;
     let data = held_out || !recipe.eval_dataset.is_empty();
@@ -48,7 +48,7 @@ pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
 }
 
 /// What counts evaluations wants some during training.
-pub fn check_early_stopping(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check_early_stopping(recipe: &Recipe, problems: &mut Vec<Problem>) {
     const KEY: &str = "early_stopping_steps";
     if recipe.early_stopping_steps.is_some() && recipe.eval_strategy == Strategy::No {
         problems.push(Problem::of(
@@ -62,7 +62,7 @@ pub fn check_early_stopping(recipe: &Recipe, problems: &mut Vec<Problem>) {
 }
 
 /// The best checkpoint can be told only where checkpoints are evaluated, and what tells it must be measured.
-pub fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.load_best_model_at_end {
         check_checkpoints(recipe, problems);
     }

@@ -8,7 +8,7 @@ const NAMES: usize = 1000;
 /// How often a data set may be named.
 const TIMES: usize = 10;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     for argument in arguments().iter().filter(|argument| argument.kind == Kind::List) {
         if let Some(Shown::List(names)) = recipe.field(argument.key).map(|field| field.show()) {
             problems.extend(too_many(argument.key, &names));

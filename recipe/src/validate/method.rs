@@ -3,7 +3,7 @@
 use crate::args::{FinetuningType, Recipe};
 use crate::problem::Problem;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.finetuning_type == FinetuningType::Freeze && recipe.freeze_trainable_layers == 0 {
         problems.push(Problem::of(
             "freeze_trainable_layers",

@@ -3,7 +3,7 @@
 use crate::args::Recipe;
 use crate::problem::Problem;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.model_name_or_path.trim().is_empty() {
         problems.push(Problem::of(
             "model_name_or_path",

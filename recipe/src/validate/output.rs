@@ -5,7 +5,7 @@ use crate::derived::TENSORBOARD;
 use crate::problem::Problem;
 use crate::suggest::offer;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     const KEY: &str = "report_to";
     let known = [TENSORBOARD, "none"];
     let unknown = |tool: &&String| !known.contains(&tool.as_str());

@@ -26,7 +26,7 @@ static REFUSED: &[(&str, Option<Text>)] = &[
     ("mask_history", None),
 ];
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let defaults = Recipe::default();
     for (key, why) in REFUSED {
         let is_given = recipe.get(key) != defaults.get(key);

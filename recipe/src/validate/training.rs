@@ -6,7 +6,7 @@ use crate::problem::Problem;
 /// From this learning rate on hardly anything is learned any more.
 const FAST: f64 = 0.05;
 
-pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
+pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     problems.extend(recipe.curve().err());
     for (key, on) in [("bf16", recipe.bf16), ("pure_bf16", recipe.pure_bf16)] {
         if recipe.fp16 && on {
@@ -30,7 +30,7 @@ pub fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
 }
 
-pub fn doubt(recipe: &Recipe, doubts: &mut Vec<Problem>) {
+pub(crate) fn doubt(recipe: &Recipe, doubts: &mut Vec<Problem>) {
     let rate = recipe.learning_rate;
     if rate >= FAST {
         doubts.push(Problem::of(

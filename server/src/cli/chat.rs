@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_chandlers_and_llama_factorys() {
+    fn flags_are_those_of_chandler_and_of_llama_factory() {
         let flags = [
             "--model",
             "m",

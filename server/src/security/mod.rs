@@ -29,6 +29,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use sessions::{Attempt, Scope, Sessions};
 
@@ -137,19 +138,10 @@ fn ask_for_password(gate: &Gate, request: &Request) -> Response {
     (StatusCode::UNAUTHORIZED, "log in first").into_response()
 }
 
+/// What a query parameter's value may not hold as it is: all but RFC 3986's unreserved characters, and slashes.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// Path and query of `uri` as the value of a query parameter.
 fn encode(uri: &Uri) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::new();
-    for byte in uri.path_and_query().map_or("/", |path| path.as_str()).bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                encoded.push(byte.into())
-            }
-            other => {
-                let _ = write!(encoded, "%{other:02X}");
-            }
-        }
-    }
-    encoded
+    utf8_percent_encode(uri.path_and_query().map_or("/", |path| path.as_str()), VALUE).to_string()
 }

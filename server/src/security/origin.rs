@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_pages_are_ours_whatever_host_it_sends() {
+    fn pages_of_a_proxy_are_ours_whatever_host_it_sends() {
         let public = "https://board.example:8443/chandler".parse().unwrap();
         let hosts = Hosts::new("127.0.0.1", &[]).behind(public);
         let post = |host, origin| hosts.check(&request("POST", host, &[("origin", origin)]));

@@ -183,6 +183,9 @@ pub struct Seen(AtomicU16);
 
 impl DataSource {
     /// The rows as they stand in the files, those that the entry's split takes.
+    ///
+    /// # Errors
+    /// An item says which file cannot be opened or read on; it is the last one.
     pub fn rows(&self) -> impl Iterator<Item = Result<RawRow>> + Send + use<> {
         let range = &self.info.split.rows;
         let rows = match &self.pending {

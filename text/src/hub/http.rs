@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body, config::RedirectAuthHeaders};
@@ -137,20 +138,16 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What a URL's query may not hold as it is: all but RFC 3986's unreserved characters.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH: &AsciiSet = &VALUE.remove(b'/');
+
 /// `text` as part of a URL's path; slashes stay.
 pub(super) fn escape_path(text: &str) -> String {
-    escape(text, b"/-._~")
+    utf8_percent_encode(text, PATH).to_string()
 }
 
 /// `text` as the value of a URL's query.
 pub(super) fn escape_value(text: &str) -> String {
-    escape(text, b"-._~")
-}
-
-fn escape(text: &str, allowed: &[u8]) -> String {
-    let one = |byte: u8| match byte {
-        _ if byte.is_ascii_alphanumeric() || allowed.contains(&byte) => (byte as char).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
+    utf8_percent_encode(text, VALUE).to_string()
 }

@@ -95,6 +95,9 @@ impl Examples {
     }
 
     /// Every sequence in order.
+    ///
+    /// # Errors
+    /// An item says which file cannot be read.
     pub fn iter(&self) -> impl Iterator<Item = Result<Example>> {
         (0..self.len()).map(|place| self.get(place))
     }

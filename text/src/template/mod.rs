@@ -115,7 +115,25 @@ pub enum Reasoning {
     ClosedThought,
 }
 
-/// A chat template.
+/// A chat template: how a conversation is written for a model.
+///
+/// ```
+/// use std::path::Path;
+/// use engine::text::{Dialogue, Message, Role, Template, Tokenizer};
+///
+/// let tokenizer = Tokenizer::from_folder(Path::new("../models/wick"))?;
+/// let dialogue = Dialogue {
+///     messages: vec![Message::new(Role::User, "Good morning")],
+///     system: "Be brief.".to_owned(),
+///     ..Dialogue::default()
+/// };
+/// let prompt = Template::named("chatml")?.encode_prompt(&tokenizer, &dialogue)?;
+/// assert_eq!(
+///     tokenizer.decode(&prompt, false)?,
+///     "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nGood morning<|im_end|>\n<|im_start|>assistant\n"
+/// );
+/// # Ok::<(), engine::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pub name: String,

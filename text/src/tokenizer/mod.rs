@@ -74,6 +74,9 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Token ids of `text`. Without `add_special_tokens` nothing is put around it; special tokens inside the text are
     /// recognised in both cases.
+    ///
+    /// # Errors
+    /// With the tokenizer's file, if it has no ids for the text.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         let ids = match self.words() {
             Some(words) if !add_special_tokens => words.encode(text, |word| self.inner.encode(word, false)),
@@ -91,6 +94,9 @@ impl Tokenizer {
     }
 
     /// Text of `ids`; with `skip_special_tokens` without the special ones.
+    ///
+    /// # Errors
+    /// With the tokenizer's file, if an id is none of its own.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
         let text = self.inner.decode(ids, skip_special_tokens);
         text.map_err(|e| self.error(format!("cannot decode ids: {e}")))

@@ -232,7 +232,8 @@ impl Names<'_> {
         let repaired = self.pairs == Pairs::Adjacent && halves;
         let piece = |index: usize, part: &str| {
             let (name, start, rows) = parts[index];
-            let piece = self.own_or_joint((layer, &format!("attn_{name}"), "attn_qkv"), part, (start, rows));
+            let stored = |name: &str| format!("blk.{layer}.{name}.{part}");
+            let piece = self.own_or_joint(stored(&format!("attn_{name}")), stored("attn_qkv"), start, rows);
             piece.in_form(if repaired { forms[index] } else { Form::Same })
         };
         let mut maps: Vec<(LinearSpec, [Stored; 2])> = Vec::new();
@@ -301,14 +302,8 @@ impl Names<'_> {
         self.linear(&module, map, |part| Stored::whole(format!("blk.{layer}.{stored}.{part}")));
     }
 
-    /// A part of a joint tensor, if it has no tensor of its own with so many rows.
-    fn own_or_joint(
-        &self,
-        (layer, own, joint): (usize, &str, &str),
-        part: &str,
-        (start, rows): (usize, usize),
-    ) -> Piece {
-        let [own, joint] = [own, joint].map(|name| format!("blk.{layer}.{name}.{part}"));
+    /// The tensor `own`, if there is one with so many rows; else the rows from `start` on of `joint`, which holds several.
+    fn own_or_joint(&self, own: String, joint: String, start: usize, rows: usize) -> Piece {
         let has_own = self.file.shape(&own).is_some_and(|shape| shape.first() == Some(&rows));
         if has_own || !self.file.has(&joint) {
             return Piece::whole(own);
@@ -318,11 +313,12 @@ impl Names<'_> {
 
     /// A network whose modules' names follow `prefix`, and whose tensors' names end with `suffix`.
     fn feed_forward(&mut self, layer: usize, prefix: &str, spec: &FeedForwardSpec, suffix: &str) {
-        let (joint, width) = (format!("ffn_up{suffix}"), spec.width);
+        let width = spec.width;
         // Gate and up of one map are called `ffn_up`, the gate first.
         let piece = |name: &str, part: &str| {
             let start = if name == "gate" { 0 } else { width };
-            self.own_or_joint((layer, &format!("ffn_{name}{suffix}"), &joint), part, (start, width))
+            let stored = |name: &str| format!("blk.{layer}.ffn_{name}{suffix}.{part}");
+            self.own_or_joint(stored(name), stored("up"), start, width)
         };
         let stored = |names: &[&str]| {
             let of = |part: &str| Stored::of(names.iter().map(|name| piece(name, part)).collect());

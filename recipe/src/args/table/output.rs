@@ -57,10 +57,10 @@ macro_rules! output {
                 help { zh: "检查点不含优化器状态：更小，但不能从中继续训练。" }
                 advanced()
             }
-            /// Draws the loss curve into the output folder.
+            /// Draws the loss curve into the output folder, as PNG and as SVG.
             plot_loss: bool = false => {
                 label { en: "Plot loss", zh: "绘制损失曲线" }
-                help { zh: "在输出文件夹中绘制损失曲线。" }
+                help { zh: "在输出文件夹中绘制损失曲线（PNG 与 SVG）。" }
                 advanced()
             }
             /// Tools that get the curves beside the run's own logs: none, or tensorboard.

@@ -73,7 +73,6 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
     {
         return fail(format!("str.{method}() takes no keyword arguments"));
     }
-    let all = |holds: &dyn Fn(char) -> bool| Value::Bool(!text.is_empty() && text.chars().all(holds));
     Ok(match method {
         "format" => Value::text(format::format(text, &given)?),
         "format_map" => {
@@ -109,41 +108,8 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
             Value::text(replace(text, &old, &new, integer(count)?.unwrap_or(-1))?)
         }
         "find" | "rfind" | "index" | "rindex" | "count" => search(text, method, given)?,
-        "partition" | "rpartition" => {
-            let [separator] = given.bind(method, ["sep"])?;
-            let separator = text_argument(separator, method)?;
-            if separator.is_empty() {
-                return fail("empty separator");
-            }
-            let found = if method == "partition" { text.find(&*separator) } else { text.rfind(&*separator) };
-            Value::tuple(match found {
-                Some(at) => vec![
-                    Value::text(&text[..at]),
-                    Value::text(&separator),
-                    Value::text(&text[at + separator.len()..]),
-                ],
-                None if method == "partition" => vec![Value::text(text), Value::text(""), Value::text("")],
-                None => vec![Value::text(""), Value::text(""), Value::text(text)],
-            })
-        }
-        "join" => {
-            let [items] = given.bind(method, ["iterable"])?;
-            let items = required(items, method, "iterable")?.to_vec()?;
-            let mut parts = Vec::with_capacity(items.len());
-            for (place, item) in items.iter().enumerate() {
-                match item.as_text() {
-                    Some(part) => {
-                        budget::produce(part.len() + text.len())?;
-                        parts.push(part);
-                    }
-                    None => {
-                        let kind = item.kind();
-                        return fail(format!("sequence item {place}: expected str instance, {kind} found"));
-                    }
-                }
-            }
-            Value::text(parts.join(text))
-        }
+        "partition" | "rpartition" => partition(text, method, given)?,
+        "join" => join(text, given)?,
         "center" | "ljust" | "rjust" | "zfill" => pad(text, method, given)?,
         "expandtabs" => {
             let [size] = given.bind(method, ["tabsize"])?;
@@ -154,33 +120,68 @@ pub(super) fn call(text: &str, method: &str, given: Given) -> Result<Value> {
         }
         _ => {
             given.none(&format!("str.{method}"))?;
-            match method {
-                "upper" => Value::text(text.to_uppercase()),
-                "lower" => Value::text(text.to_lowercase()),
-                // Differs from `lower` where a language's own rules do.
-                "casefold" => Value::text(text.to_lowercase().replace('ß', "ss")),
-                "capitalize" => Value::text(capitalized(text)),
-                "title" => Value::text(title(text)),
-                "swapcase" => Value::text(swapped(text)),
-                "isspace" => all(&is_space),
-                "isascii" => Value::Bool(text.is_ascii()),
-                "isalpha" => Value::Bool(of_letters(text)),
-                "isdecimal" => Value::Bool(of_decimals(text)),
-                "isdigit" => all(&characters::is_digit),
-                "isnumeric" => all(&char::is_numeric),
-                "isalnum" => all(&|c| c.is_numeric() || of_letters(&c.to_string())),
-                "isprintable" => Value::Bool(is_printable(text)),
-                "isidentifier" => {
-                    let starts = text.chars().next().is_some_and(|c| c == '_' || of_letters(&c.to_string()));
-                    Value::Bool(starts && text.chars().all(|c| c == '_' || c.is_alphanumeric()))
-                }
-                "islower" => Value::Bool(is_lower(text)),
-                "isupper" => Value::Bool(is_upper(text)),
-                "istitle" => Value::Bool(title(text) == text && text.chars().any(char::is_alphabetic)),
-                _ => return fail(format!("'str' object has no attribute '{method}'")),
-            }
+            without_arguments(text, method)?
         }
     })
+}
+
+/// The methods that take nothing.
+fn without_arguments(text: &str, method: &str) -> Result<Value> {
+    let all = |holds: &dyn Fn(char) -> bool| Value::Bool(!text.is_empty() && text.chars().all(holds));
+    Ok(match method {
+        "upper" => Value::text(text.to_uppercase()),
+        "lower" => Value::text(text.to_lowercase()),
+        // Differs from `lower` where a language's own rules do.
+        "casefold" => Value::text(text.to_lowercase().replace('ß', "ss")),
+        "capitalize" => Value::text(capitalized(text)),
+        "title" => Value::text(title(text)),
+        "swapcase" => Value::text(swapped(text)),
+        "isspace" => all(&is_space),
+        "isascii" => Value::Bool(text.is_ascii()),
+        "isalpha" => Value::Bool(of_letters(text)),
+        "isdecimal" => Value::Bool(of_decimals(text)),
+        "isdigit" => all(&characters::is_digit),
+        "isnumeric" => all(&char::is_numeric),
+        "isalnum" => all(&|c| c.is_numeric() || of_letters(&c.to_string())),
+        "isprintable" => Value::Bool(is_printable(text)),
+        "isidentifier" => {
+            let starts = text.chars().next().is_some_and(|c| c == '_' || of_letters(&c.to_string()));
+            Value::Bool(starts && text.chars().all(|c| c == '_' || c.is_alphanumeric()))
+        }
+        "islower" => Value::Bool(is_lower(text)),
+        "isupper" => Value::Bool(is_upper(text)),
+        "istitle" => Value::Bool(title(text) == text && text.chars().any(char::is_alphabetic)),
+        _ => return fail(format!("'str' object has no attribute '{method}'")),
+    })
+}
+
+fn partition(text: &str, method: &str, given: Given) -> Result<Value> {
+    let [separator] = given.bind(method, ["sep"])?;
+    let separator = text_argument(separator, method)?;
+    if separator.is_empty() {
+        return fail("empty separator");
+    }
+    let found = if method == "partition" { text.find(&*separator) } else { text.rfind(&*separator) };
+    let parts = match found {
+        Some(at) => [&text[..at], &separator, &text[at + separator.len()..]],
+        None if method == "partition" => [text, "", ""],
+        None => ["", "", text],
+    };
+    Ok(Value::tuple(parts.map(Value::text).into()))
+}
+
+fn join(text: &str, given: Given) -> Result<Value> {
+    let [items] = given.bind("join", ["iterable"])?;
+    let items = required(items, "join", "iterable")?.to_vec()?;
+    let mut parts = Vec::with_capacity(items.len());
+    for (place, item) in items.iter().enumerate() {
+        let Some(part) = item.as_text() else {
+            return fail(format!("sequence item {place}: expected str instance, {} found", item.kind()));
+        };
+        budget::produce(part.len() + text.len())?;
+        parts.push(part);
+    }
+    Ok(Value::text(parts.join(text)))
 }
 
 fn text_argument(value: Option<Value>, method: &str) -> Result<String> {

@@ -5,14 +5,29 @@ use super::super::draft::{BOS, EOS, template, text, token};
 use super::super::{Template, ToolFormat};
 use super::{TOOL_TURN, chatml};
 
+const AQUILA: &str = "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
+    detailed, and polite answers to the human's questions.";
+
+const CHATGLM3: &str = "You are ChatGLM3, a large language model trained by Zhipu.AI. Follow the user's instructions carefully. \
+    Respond using markdown.";
+
+const INTERNLM2: &str = "You are an AI assistant whose name is InternLM (书生·浦语).\n- InternLM (书生·浦语) is a conversational \
+    language model that is developed by Shanghai AI Laboratory (上海人工智能实验室). It is designed to be \
+    helpful, honest, and harmless.\n- InternLM (书生·浦语) can understand and communicate fluently in the \
+    language chosen by the user such as English and 中文.";
+
+const YAYI: &str = "You are a helpful, respectful and honest assistant named YaYi developed by Beijing Wenge Technology \
+    Co.,Ltd. Always answer as helpfully as possible, while being safe.  Your answers should not include any \
+    harmful, unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure that your responses \
+    are socially unbiased and positive in nature.\n\nIf a question does not make any sense, or is not factually \
+    coherent, explain why instead of answering something not correct. If you don't know the answer to a \
+    question, please don't share false information.";
+
 pub(super) fn templates() -> Vec<Template> {
     vec![
         template("aquila", "Human: {{content}}###Assistant:")
             .separator("###")
-            .default_system(
-                "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
-                 detailed, and polite answers to the human's questions.",
-            )
+            .default_system(AQUILA)
             .stop(["</s>"])
             .efficient_eos()
             .build(),
@@ -41,10 +56,7 @@ pub(super) fn templates() -> Vec<Template> {
         .function("{{content}}")
         .observation([token("<|observation|>"), text("\n"), text("{{content}}"), token("<|assistant|>")])
         .tools(ToolFormat::ChatGlm3)
-        .default_system(
-            "You are ChatGLM3, a large language model trained by Zhipu.AI. Follow the user's instructions carefully. \
-             Respond using markdown.",
-        )
+        .default_system(CHATGLM3)
         .stop(["<|user|>", "<|observation|>"])
         .efficient_eos()
         .build(),
@@ -60,12 +72,7 @@ pub(super) fn templates() -> Vec<Template> {
             .system([BOS, text("<|im_start|>system\n{{content}}<|im_end|>\n")])
             .assistant("{{content}}")
             .separator("\n")
-            .default_system(
-                "You are an AI assistant whose name is InternLM (书生·浦语).\n- InternLM (书生·浦语) is a conversational \
-                 language model that is developed by Shanghai AI Laboratory (上海人工智能实验室). It is designed to be \
-                 helpful, honest, and harmless.\n- InternLM (书生·浦语) can understand and communicate fluently in the \
-                 language chosen by the user such as English and 中文.",
-            )
+            .default_system(INTERNLM2)
             .stop(["<|im_end|>"])
             .efficient_eos()
             .build(),
@@ -80,22 +87,12 @@ pub(super) fn templates() -> Vec<Template> {
             .replace_eos()
             .build(),
         template("xverse", "Human: {{content}}\n\nAssistant: ").build(),
-        template(
-            "yayi",
-            [token("<|Human|>"), text(":\n{{content}}\n\n"), token("<|YaYi|>"), text(":")],
-        )
-        .system([token("<|System|>"), text(":\n{{content}}\n\n")])
-        .separator("\n\n")
-        .default_system(
-            "You are a helpful, respectful and honest assistant named YaYi developed by Beijing Wenge Technology \
-             Co.,Ltd. Always answer as helpfully as possible, while being safe.  Your answers should not include any \
-             harmful, unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure that your responses \
-             are socially unbiased and positive in nature.\n\nIf a question does not make any sense, or is not factually \
-             coherent, explain why instead of answering something not correct. If you don't know the answer to a \
-             question, please don't share false information.",
-        )
-        .stop(["<|End|>"])
-        .build(),
+        template("yayi", [token("<|Human|>"), text(":\n{{content}}\n\n"), token("<|YaYi|>"), text(":")])
+            .system([token("<|System|>"), text(":\n{{content}}\n\n")])
+            .separator("\n\n")
+            .default_system(YAYI)
+            .stop(["<|End|>"])
+            .build(),
         template("ziya", "<human>:{{content}}\n<bot>:").separator("\n").build(),
     ]
 }

@@ -6,14 +6,18 @@
 
 mod deepseek;
 mod early;
+mod ernie;
 mod general;
 mod glm;
 mod google;
 mod llama;
 mod mistral;
+mod moonshot;
 mod others;
 mod qwen;
+mod single;
 mod small;
+mod tencent;
 
 use super::Template;
 use super::draft::{Draft, template};
@@ -37,14 +41,18 @@ pub(super) fn all() -> impl Iterator<Item = Template> {
     [
         deepseek::templates(),
         early::templates(),
+        ernie::templates(),
         general::templates(),
         glm::templates(),
         google::templates(),
         llama::templates(),
         mistral::templates(),
+        moonshot::templates(),
         others::templates(),
         qwen::templates(),
+        single::templates(),
         small::templates(),
+        tencent::templates(),
     ]
     .into_iter()
     .flatten()

@@ -10,6 +10,7 @@ mod decoder;
 mod model;
 mod normalizer;
 mod proto;
+mod schema;
 mod trie;
 mod unigram;
 

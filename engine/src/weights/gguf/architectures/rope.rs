@@ -83,7 +83,7 @@ fn scaling(metadata: &Metadata) -> Result<Option<Value>> {
         "none" => Ok(None),
         "linear" if factor <= 1.0 => Ok(None),
         "linear" => Ok(Some(json!({"rope_type": "linear", "factor": factor}))),
-        "yarn" => yarn(metadata, (factor, original, attention)).map(Some),
+        "yarn" => yarn(metadata, factor, original, attention).map(Some),
         "longrope" => {
             let message = format!("is longrope, but there is no tensor `{LONG}`");
             Err(metadata.error("rope.scaling.type", message))
@@ -95,10 +95,7 @@ fn scaling(metadata: &Metadata) -> Result<Option<Value>> {
     }
 }
 
-fn yarn(
-    metadata: &Metadata,
-    (factor, original, attention): (f64, Option<usize>, Option<f64>),
-) -> Result<Value> {
+fn yarn(metadata: &Metadata, factor: f64, original: Option<usize>, attention: Option<f64>) -> Result<Value> {
     let mut scaling = json!({
         "rope_type": "yarn",
         "factor": factor,

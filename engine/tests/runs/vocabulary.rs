@@ -1,0 +1,90 @@
+//! Tokens that a model has no rows for.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{data, numbers, recipe, run};
+
+/// A model with exactly as many rows as its tokenizer has tokens.
+fn small_vocabulary(folder: &Path) {
+    for name in ["tokenizer.json", "tokenizer_config.json", "config.json"] {
+        fs::copy(data().join("base").join(name), folder.join(name)).unwrap();
+    }
+    let tokens = engine::text::Tokenizer::from_folder(folder).unwrap().vocab_size();
+    let text = fs::read_to_string(folder.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["vocab_size"] = tokens.into();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let output = TempDir::new().unwrap();
+    let mut recipe = recipe(output.path(), "finetuning_type: full\ntrain_from_scratch: true\n");
+    (recipe.model_name_or_path, recipe.max_steps) = (folder.display().to_string(), 1);
+    run(&recipe, None).unwrap();
+    fs::copy(output.path().join("model.safetensors"), folder.join("model.safetensors")).unwrap();
+}
+
+/// Tokens that a template brings get rows of their own, which are trained, saved and found again.
+#[test]
+fn a_grown_vocabulary_is_trained_and_found_again() {
+    let [base, whole, parts] = [(); 3].map(|()| TempDir::new().unwrap());
+    small_vocabulary(base.path());
+    let grown = |folder: &TempDir| {
+        let mut recipe = recipe(folder.path(), "finetuning_type: lora\nresize_vocab: true\n");
+        recipe.model_name_or_path = base.path().display().to_string();
+        recipe.template = Some("llama3".to_owned());
+        recipe
+    };
+    let (_, expected) = run(&grown(&whole), None).unwrap();
+    let (_, first) = run(&grown(&parts), Some(3)).unwrap();
+    let (_, second) = run(&grown(&parts), None).unwrap();
+    assert_eq!(numbers(&[first, second].concat()), numbers(&expected));
+    let file = candle_core::safetensors::load(
+        whole.path().join("adapter_model.safetensors"),
+        &candle_core::Device::Cpu,
+    );
+    let saved: Vec<(String, usize)> = file
+        .unwrap()
+        .into_iter()
+        .filter(|(name, _)| !name.contains("lora_"))
+        .map(|(name, tensor)| (name, tensor.dims()[0]))
+        .collect();
+    let rows = saved.iter().map(|(_, rows)| *rows).max().unwrap();
+    assert!(rows.is_multiple_of(64) && saved.len() == 2, "{saved:?}");
+    let source = engine::chat::ChatSource {
+        model: base.path().to_owned(),
+        revision: None,
+        adapters: vec![whole.path().to_owned()],
+        template: Some("llama3".to_owned()),
+        use_cpu: false,
+        ..Default::default()
+    };
+    engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
+}
+
+/// A token that only the configuration names has an id behind the last row. Padding is never used, so a pad token may
+/// do without one; an EOS token may not.
+#[test]
+fn a_token_without_a_row_is_in_the_way_once_it_is_needed() {
+    let base = TempDir::new().unwrap();
+    small_vocabulary(base.path());
+    let try_with = |role: &str, extra: &str| {
+        let text = fs::read_to_string(data().join("base/tokenizer_config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config[role] = "[NEW]".into();
+        fs::write(base.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        let output = TempDir::new().unwrap();
+        let mut recipe = recipe(output.path(), &format!("finetuning_type: lora\n{extra}"));
+        (recipe.model_name_or_path, recipe.max_steps) = (base.path().display().to_string(), 2);
+        run(&recipe, None).map(|(_, points)| numbers(&points))
+    };
+    let without = try_with("chandler_has_no_such_role", "").unwrap();
+    assert_eq!(try_with("pad_token", "").unwrap(), without);
+    assert_eq!(
+        try_with("pad_token", "packing: true\n").unwrap(),
+        try_with("other", "packing: true\n").unwrap()
+    );
+    let message = try_with("eos_token", "").unwrap_err().to_string();
+    assert!(message.contains("`[NEW]`") && message.contains("`resize_vocab: true`"), "{message}");
+    try_with("eos_token", "resize_vocab: true\n").unwrap();
+}
