@@ -34,7 +34,15 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
     {
         let Some(run) = pool.store.next_queued().await? else { break };
         // What is left of an earlier attempt is known before the next one adds to it.
-        let run = supervise::ingest_new_events(pool, &run.id).await?;
+        let id = run.id;
+        let run = match supervise::ingest_new_events(pool, &id).await {
+            // Nothing that time would mend: the others of the queue do not wait for it.
+            Err(e) if is_lasting(&e) => {
+                pool.transition(&id, RunState::Failed, Some(&e.to_string())).await?;
+                continue;
+            }
+            run => run?,
+        };
         let dir = pool.run_dir(&run.id);
         has_descriptors(&dir)?;
         pool.transition(&run.id, RunState::Preparing, None).await?;
@@ -50,6 +58,13 @@ async fn fill_slots(pool: &Arc<Inner>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is not what it should be, rather than out of reach for now.
+fn is_lasting(error: &PoolError) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotSeekable, PermissionDenied};
+    matches!(error, PoolError::Io { source, .. }
+        if matches!(source.kind(), IsADirectory | NotADirectory | NotSeekable | PermissionDenied))
 }
 
 /// Fails where too few files can be opened to start a worker: the run keeps its place in the queue.

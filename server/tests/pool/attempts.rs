@@ -112,6 +112,26 @@ async fn a_dead_worker_is_told_of_and_its_void_points_go() {
     assert_eq!(curve.iter().map(|p| p.step).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
 }
 
+/// What is wrong with one run's files keeps neither it nor the others in the queue.
+#[tokio::test]
+async fn a_run_whose_files_are_not_files_fails_and_the_next_one_starts() {
+    let place = Place::new();
+    let pool = start(&place).await;
+    pool.enqueue(&new_run("a"), "steps=60\nsleep=10").await.unwrap();
+    until_step(&pool, "a", 3).await;
+    pool.stop("a").await.unwrap();
+    until_state(&pool, "a", RunState::Stopped).await;
+    let events = place.folders.runs_dir.join("a/events.jsonl");
+    std::fs::remove_file(&events).unwrap();
+    std::fs::create_dir(&events).unwrap();
+    pool.resume("a").await.unwrap();
+    until_state(&pool, "a", RunState::Failed).await;
+    let reason = pool.store().run("a").await.unwrap().reason.unwrap();
+    assert!(reason.contains("events.jsonl") && reason.contains("directory"), "{reason}");
+    pool.enqueue(&new_run("b"), "steps=3\nsleep=1").await.unwrap();
+    until_state(&pool, "b", RunState::Finished).await;
+}
+
 #[tokio::test]
 async fn a_killed_worker_and_a_failed_one_say_why() {
     let place = Place::new();
