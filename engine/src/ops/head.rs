@@ -78,11 +78,6 @@ struct Rows {
 }
 
 impl Head {
-    /// The output matrix.
-    pub fn weight(&self) -> &Arc<Param> {
-        &self.linear.weight
-    }
-
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.norm.iter().flat_map(Norm::params).chain(self.linear.params())
     }
@@ -192,18 +187,16 @@ impl Head {
             return Ok(None);
         }
         let dim = self.hidden_dim();
-        let weight = view(&self.linear.weight.tensor)?;
-        let weight = weight.elements()?;
         let length = |token: usize| {
             let mut row = uninit(dim);
-            weight.copy_to(token * dim, &mut row);
+            self.linear.weight.rows(&[token as u32], &mut row)?;
             let square = simd(
                 #[inline(always)]
                 || dot(&row, &row),
             );
-            1.0 / square.sqrt().max(1e-12)
+            Ok(1.0 / square.sqrt().max(1e-12))
         };
-        Ok(Some((0..self.vocab()).into_par_iter().map(length).collect()))
+        (0..self.vocab()).into_par_iter().map(length).collect::<Result<_>>().map(Some)
     }
 
     fn run(
@@ -295,10 +288,7 @@ impl Head {
         grads: &mut ParamGradients,
     ) -> Result<()> {
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
-        let weight = &self.linear.weight;
-        if !weight.trainable {
-            return Ok(());
-        }
+        let Some(weight) = self.linear.weight.trained() else { return Ok(()) };
         let mut along = vec![0.0; vocab];
         for (d, z) in d.chunks_exact(vocab).zip(logits.chunks_exact(vocab)) {
             for j in 0..vocab {
