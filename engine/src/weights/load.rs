@@ -122,6 +122,11 @@ impl ModelFiles {
         self.weights = Arc::new(StoppableSource { base: self.weights.clone(), stop: stop.clone() });
     }
 
+    /// Whether this is a folder of quantised weights.
+    pub fn is_quantised(&self) -> bool {
+        self.scheme.is_some()
+    }
+
     /// # Errors
     /// If this is a folder of quantised weights, which can neither train nor be written as a whole: LLaMA-Factory
     /// refuses these, too.

@@ -71,8 +71,7 @@ pub struct Tuning {
     pub bf16: bool,
     /// Where weights are kept and computed with.
     pub device: Device,
-    /// Frozen weights that are stored quantised are dequantised as they are loaded: what is saved as a whole model has
-    /// to be dense.
+    /// Frozen weights that are stored quantised are dequantised as they are loaded.
     pub dequantised: bool,
 }
 

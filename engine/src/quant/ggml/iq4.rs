@@ -10,10 +10,12 @@ const VALUES: [f32; 16] = [
 /// Sixteen bytes hold 32 codes: the low halves first, then the high ones.
 #[inline(always)]
 fn values(bytes: &[u8], scale: f32, out: &mut [f32]) {
-    let (low, high) = out.split_at_mut(16);
-    for ((low, high), byte) in low.iter_mut().zip(high).zip(bytes) {
-        *low = scale * VALUES[usize::from(byte & 15)];
-        *high = scale * VALUES[usize::from(byte >> 4)];
+    let codes: [u8; 32] = std::array::from_fn(
+        #[inline(always)]
+        |i| if i < 16 { bytes[i] & 15 } else { bytes[i - 16] >> 4 },
+    );
+    for (out, code) in out.iter_mut().zip(codes) {
+        *out = scale * VALUES[usize::from(code)];
     }
 }
 

@@ -10,6 +10,14 @@ fn group(out: &mut [f32], bytes: &[u8], scale: f32, offset: f32, number: impl Fn
     }
 }
 
+/// scale · (number − zero) of a group.
+#[inline(always)]
+fn centred(out: &mut [f32], numbers: &[u8], zero: f32, scale: f32) {
+    for (out, number) in out.iter_mut().zip(numbers) {
+        *out = scale * (f32::from(*number) - zero);
+    }
+}
+
 /// Sixteen bytes of a scale and an offset of four bits each, the numbers of two bits, two scales of these.
 #[inline(always)]
 pub fn q2(block: &[u8; 84], out: &mut [f32; 256]) {
@@ -39,17 +47,17 @@ pub fn q3(block: &[u8; 110], out: &mut [f32; 256]) {
     let (low, rest) = rest.split_at(64);
     let (scales, factor) = rest.split_at(12);
     let factor = half(factor);
-    for (index, out) in out.chunks_exact_mut(16).enumerate() {
+    let mut numbers = [0; 256];
+    for (index, numbers) in numbers.chunks_exact_mut(32).enumerate() {
+        let (low, shift) = (&low[32 * (index / 4)..][..32], 2 * (index % 4));
+        for (number, (low, high)) in numbers.iter_mut().zip(low.iter().zip(high)) {
+            *number = (low >> shift & 3) | (high >> index & 1) << 2;
+        }
+    }
+    for (index, (out, numbers)) in out.chunks_exact_mut(16).zip(numbers.chunks_exact(16)).enumerate() {
         let scale = scales[index % 8] >> (4 * (index / 8)) & 15;
         let scale = scale | (scales[8 + index % 4] >> (2 * (index / 4)) & 3) << 4;
-        let scale = factor * (f32::from(scale) - 32.0);
-        let place = 16 * (index % 2);
-        let (low, high) = (&low[32 * (index / 8) + place..][..16], &high[place..][..16]);
-        let (shift, bit) = (2 * (index % 8 / 2), index / 2);
-        for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-            let number = (low >> shift & 3) | (high >> bit & 1) << 2;
-            *out = scale * (f32::from(number) - 4.0);
-        }
+        centred(out, numbers, 4.0, factor * (f32::from(scale) - 32.0));
     }
 }
 
@@ -111,16 +119,22 @@ pub fn q6(block: &[u8; 210], out: &mut [f32; 256]) {
     let (high, rest) = rest.split_at(64);
     let (scales, factor) = rest.split_at(16);
     let factor = half(factor);
-    for (index, (out, scale)) in out.chunks_exact_mut(16).zip(scales).enumerate() {
-        // A half of the block is four times 32 numbers, which share 64 low bytes and 32 high ones.
-        let (side, quarter, place) = (index / 8, index % 8 / 2, 16 * (index % 2));
-        let low = &low[64 * side + 32 * (quarter % 2) + place..][..16];
-        let high = &high[32 * side + place..][..16];
+    let mut numbers = [0; 256];
+    // A half of the block is four times 32 numbers, which share 64 low bytes and 32 high ones.
+    for (index, numbers) in numbers.chunks_exact_mut(32).enumerate() {
+        let (side, quarter) = (index / 4, index % 4);
+        let low = &low[64 * side + 32 * (quarter % 2)..][..32];
+        let high = &high[32 * side..][..32];
         let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
-        let scale = factor * f32::from(*scale as i8);
-        for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-            let number = (low >> low_shift & 15) | (high >> high_shift & 3) << 4;
-            *out = scale * (f32::from(number) - 32.0);
+        for (number, (low, high)) in numbers.iter_mut().zip(low.iter().zip(high)) {
+            *number = (low >> low_shift & 15) | (high >> high_shift & 3) << 4;
         }
+    }
+    let factors: [f32; 16] = std::array::from_fn(
+        #[inline(always)]
+        |i| factor * f32::from(scales[i] as i8),
+    );
+    for (i, (out, number)) in out.iter_mut().zip(numbers).enumerate() {
+        *out = factors[i / 16] * (f32::from(number) - 32.0);
     }
 }
