@@ -16,7 +16,7 @@ use crate::autograd::{Param, ParamGradients, Weights};
 use crate::device::has_kernels;
 use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient};
 use crate::kernel::lanes::{dot, tanh};
-use crate::kernel::{simd, uninit};
+use crate::kernel::{rows_per_task, simd, uninit};
 use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
 
@@ -187,16 +187,20 @@ impl Head {
             return Ok(None);
         }
         let dim = self.hidden_dim();
-        let length = |token: usize| {
-            let mut row = uninit(dim);
-            self.linear.weight.rows(&[token as u32], &mut row)?;
+        let length = |row: &[f32]| {
             let square = simd(
                 #[inline(always)]
-                || dot(&row, &row),
+                || dot(row, row),
             );
-            Ok(1.0 / square.sqrt().max(1e-12))
+            1.0 / square.sqrt().max(1e-12)
         };
-        (0..self.vocab()).into_par_iter().map(length).collect::<Result<_>>().map(Some)
+        let tokens: Vec<u32> = (0..self.vocab() as u32).collect();
+        let parts = tokens.par_chunks(rows_per_task(dim)).map(|tokens| {
+            let mut rows = uninit(tokens.len() * dim);
+            self.linear.weight.rows(tokens, &mut rows)?;
+            Ok(rows.chunks_exact(dim).map(length).collect())
+        });
+        Ok(Some(parts.collect::<Result<Vec<Vec<f32>>>>()?.concat()))
     }
 
     fn run(

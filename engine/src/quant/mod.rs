@@ -83,18 +83,25 @@ impl Scheme {
     /// # Errors
     /// If the method, or a variant of it, is not supported: the message names the key.
     pub fn read(config: &Config) -> Result<Scheme> {
-        match config.text("quant_method")? {
+        let by_bits = ["load_in_4bit", "load_in_8bit"].iter().any(|key| config.get(key).is_some());
+        // bitsandbytes was the first one, and did not name itself.
+        let method = if config.get("quant_method").is_none() && by_bits {
+            "bitsandbytes"
+        } else {
+            config.text("quant_method")?
+        };
+        match method {
             "bitsandbytes" => Ok(Scheme::Bnb(bnb::Settings::read(config)?)),
             "gptq" => Ok(Scheme::Gptq(gptq::Settings::read(config)?)),
             "awq" => Ok(Scheme::Awq(awq::Settings::read(config)?)),
             "aqlm" => Ok(Scheme::Aqlm(aqlm::Settings::read(config)?)),
-            other => Err(config.error(
-                "quant_method",
-                format!(
-                    "is \"{other}\"; quantised by bitsandbytes, gptq, awq and aqlm a model can be read, else in f32, \
-                     f16 or bf16"
-                ),
-            )),
+            other => {
+                let message = format!(
+                    "says that the weights are quantised by `{other}`, which is not supported; bitsandbytes, gptq, awq \
+                     and aqlm are. Or use the model in f32, f16 or bf16"
+                );
+                Err(config.error("quantization_config", message))
+            }
         }
     }
 

@@ -140,7 +140,8 @@ impl QuantizedWeight for FourBit {
             let scale = self.statistics.get(index / self.block);
             let (block, after) = rest.split_at_mut(count);
             // What the codes stand for in this block.
-            let values: [f32; 16] = std::array::from_fn(|code| self.precision.round(self.table[code] * scale));
+            let values: [f32; 16] =
+                std::array::from_fn(|code| self.precision.round(self.table[code] * scale));
             match block.as_chunks_mut::<2>() {
                 (pairs, []) if index.is_multiple_of(2) => {
                     for (pair, byte) in pairs.iter_mut().zip(&self.packed[index / 2..]) {

@@ -183,3 +183,60 @@ impl Stored {
         Ok(Ggml::new(kind, bytes, out, dim))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::QuantizedWeight;
+    use crate::rng::Rng;
+
+    const WIDTH: usize = 64;
+
+    /// A file with tensors of so many rows of `WIDTH` numbers in blocks of Q8_0.
+    fn file(tensors: &[(&str, usize)]) -> GgufFile {
+        let mut rng = Rng::new(5);
+        let (mut header, mut data) = (b"GGUF".to_vec(), Vec::new());
+        header.extend(3u32.to_le_bytes());
+        header.extend([tensors.len() as u64, 0].map(u64::to_le_bytes).concat());
+        for (name, rows) in tensors {
+            header.extend((name.len() as u64).to_le_bytes());
+            header.extend(name.as_bytes());
+            header.extend(2u32.to_le_bytes());
+            header.extend([WIDTH as u64, *rows as u64].map(u64::to_le_bytes).concat());
+            header.extend(8u32.to_le_bytes());
+            header.extend((data.len() as u64).to_le_bytes());
+            for _ in 0..rows * WIDTH / 32 {
+                data.extend(half::f16::from_f32(0.01).to_le_bytes());
+                data.extend((0..32).map(|_| (rng.uniform() * 256.0) as u8));
+            }
+            data.resize(data.len().next_multiple_of(32), 0);
+        }
+        header.resize(header.len().next_multiple_of(32), 0);
+        let path = tempfile::NamedTempFile::with_suffix(".gguf").unwrap();
+        std::fs::write(path.path(), [header, data].concat()).unwrap();
+        GgufFile::open(path.path()).unwrap()
+    }
+
+    /// Rows of several tensors, in pairs, in groups, and some of one tensor alone.
+    #[test]
+    fn blocks_are_in_the_order_that_dequantised_rows_are_in() {
+        let file = file(&[("q", 16), ("k", 8), ("joint", 40)]);
+        let paired = |name: &str, heads: usize| Piece::whole(name).in_form(Form::Paired { heads });
+        let part = Piece { rows: Some((8, 8)), ..Piece::whole("joint") };
+        let joint = vec![paired("q", 4), paired("k", 2), part.clone()];
+        for (stored, rows) in [
+            (Stored::whole("joint"), 40),
+            (Stored::of(vec![part]), 8),
+            (Stored::of(vec![paired("q", 2)]), 16),
+            (Stored::of(joint.clone()), 32),
+            (Stored { groups: 2, ..Stored::of(joint) }, 32),
+        ] {
+            let want = stored.read(&file, &[rows, WIDTH]).unwrap();
+            let got = stored.quantised(&file, (rows, WIDTH)).unwrap().unwrap().dequantize().unwrap();
+            assert_eq!(got.to_vec2::<f32>().unwrap(), want.to_vec2::<f32>().unwrap(), "{stored:?}");
+            assert!(stored.quantised(&file, (rows + 1, WIDTH)).unwrap().is_none());
+        }
+        let turned = Stored::of(vec![Piece::whole("q").in_form(Form::Transposed { heads: 2 })]);
+        assert!(turned.quantised(&file, (16, WIDTH)).unwrap().is_none());
+    }
+}
