@@ -1,4 +1,6 @@
 //! K-quants: blocks of 256 numbers in groups of 16 or 32, whose scales are quantised themselves.
+//!
+//! Where a number's bits lie in two places, numbers are unpacked to an array first, which compilers make vectors of.
 
 use super::half;
 

@@ -18,7 +18,7 @@ fn nibbles(bytes: &[u8]) -> [u8; 32] {
 fn sixteens(byte: u8) -> [u8; 8] {
     // Each of eight bytes keeps its own bit, which carries into the highest one.
     let bits = (u64::from(byte) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
-    ((bits + 0x7f7f_7f7f_7f7f_7f7f & 0x8080_8080_8080_8080) >> 3).to_le_bytes()
+    (((bits + 0x7f7f_7f7f_7f7f_7f7f) & 0x8080_8080_8080_8080) >> 3).to_le_bytes()
 }
 
 /// The same with a fifth bit from the four bytes before them.
