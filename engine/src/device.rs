@@ -15,7 +15,12 @@ thread_local! {
 
 /// Whether operations on a tensor run on the hand-written kernels.
 pub fn has_kernels(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && !is_plain()
+    has_kernels_on(tensor.device())
+}
+
+/// The same of tensors on a device.
+pub fn has_kernels_on(device: &Device) -> bool {
+    device.is_cpu() && !is_plain()
 }
 
 /// Whether this thread is within [`with_plain_operations`].

@@ -5,6 +5,7 @@ mod modules;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
@@ -12,6 +13,7 @@ use crate::autograd::Param;
 use crate::families::Config;
 use crate::model::{Decoder, WeightSource};
 use crate::ops::Linear;
+use crate::quant::QuantizedWeight;
 use crate::weights::{FolderSource, save_tensors, write_json};
 use crate::{Error, Result};
 
@@ -199,6 +201,16 @@ impl WeightSource for WithAdapters<'_> {
             return self.tensor(name, shape);
         }
         self.base.norm_weight(name, shape, one_plus)
+    }
+
+    /// What an adapter replaces, or scales by its magnitudes, is dense.
+    fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        let replaced = saved_names(name);
+        let replaces = |adapter: &Adapter| {
+            let module = name.strip_suffix(".weight").unwrap_or(name);
+            replaced.iter().any(|name| adapter.weights.has(name)) || adapter.weights.has(&magnitude(module))
+        };
+        if self.adapters.iter().any(replaces) { Ok(None) } else { self.base.quantised(name, dims) }
     }
 
     /// PEFT trains a copy of a module: what is tied stays the base model's on the other side.

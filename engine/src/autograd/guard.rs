@@ -74,7 +74,7 @@ mod tests {
         let weight = Arc::new(Param::new(format!("{name}.weight"), tensor, true).unwrap());
         let linear = Linear {
             name: name.to_owned(),
-            weight,
+            weight: weight.into(),
             bias: None,
             lora: None,
             transposed: false,

@@ -69,9 +69,12 @@ pub struct Setup<'a> {
 
 impl Setup<'_> {
     /// Where weights are kept and in which arithmetic, with nothing to train yet. `pure_bf16` and `bf16` both mean: frozen
-    /// weights in bf16, products in bf16, sums and what is trained in f32.
+    /// weights in bf16, products in bf16, sums and what is trained in f32. A GGUF file's weights are dequantised once: each
+    /// part of a batch would do that again, forwards and backwards, for a hundred rows or some more. A folder's stay
+    /// packed, for they have to fit.
     fn tuning(&self) -> Tuning {
-        Tuning { bf16: self.recipe.uses_bf16(), device: self.base.device.clone(), ..Tuning::default() }
+        let (bf16, device) = (self.recipe.uses_bf16(), self.base.device.clone());
+        Tuning { bf16, device, dequantised: !self.base.files.is_quantised(), ..Tuning::default() }
     }
 }
 

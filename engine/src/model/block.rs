@@ -11,7 +11,7 @@ use super::feed_forward::FeedForward;
 use crate::Result;
 use crate::autograd::{Param, Segment, Tape, Var};
 use crate::ops::elementwise::{add_scaled, normalise};
-use crate::ops::{Norm, Projection, Values};
+use crate::ops::{Linear, Norm, Projection, Values, Weight};
 
 /// Parts of a block; each [`Projection`] carries the norm or activation in front of it.
 #[derive(Debug, Clone)]
@@ -47,6 +47,20 @@ impl Block {
         let posts = self.post_norms.iter().flatten().flat_map(|norm| norm.params());
         let norms = self.attention.input.norm_params().into_iter().chain(self.feed_forward.norm_params());
         self.projections().into_iter().flat_map(|projection| projection.params()).chain(norms).chain(posts)
+    }
+
+    /// Weights that stay quantised, each under its module's name.
+    pub fn quantised(&self) -> impl Iterator<Item = (&str, &Weight)> {
+        self.projections()
+            .into_iter()
+            .flat_map(|projection| &projection.linears)
+            .filter_map(Linear::quantised)
+    }
+
+    /// Elements of all weights, however they are stored.
+    pub fn elements(&self) -> usize {
+        let quantised = self.quantised().map(|(_, weight)| weight.len());
+        self.params().map(|param| param.len()).chain(quantised).sum()
     }
 
     /// The block over whole sequences.

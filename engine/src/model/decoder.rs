@@ -15,7 +15,7 @@ use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
 use crate::ops::elementwise::normalise;
-use crate::ops::{Balance, Dropout, Embedding, Head, Norm, Rotation};
+use crate::ops::{Balance, Dropout, Embedding, Head, Norm, Rotation, Weight};
 use crate::{Error, Result};
 
 /// Rows of a sequence being generated that are computed at once: bounds the memory of a long prompt.
@@ -196,9 +196,32 @@ impl Decoder {
         params
     }
 
+    /// Weights that stay quantised, each once under the name of its first module.
+    pub fn quantised(&self) -> Vec<(&str, &Weight)> {
+        let table = &self.embedding.tokens;
+        let table = table.param().is_none().then_some((self.spec.embedding.table, table));
+        let blocks = self.blocks.iter().flat_map(|block| block.quantised());
+        let mut all: Vec<_> = table.into_iter().chain(blocks).chain(self.head.linear.quantised()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|(_, weight)| seen.insert(weight.identity()));
+        all
+    }
+
+    /// Elements of all weights, those of quantised ones as if they were dense, which is how PEFT counts them.
+    pub fn elements(&self) -> u64 {
+        let params = self.params().into_iter().map(|param| param.len());
+        params.chain(self.quantised().iter().map(|(_, weight)| weight.len())).map(|count| count as u64).sum()
+    }
+
+    /// Bytes that all weights take in memory.
+    pub fn bytes(&self) -> usize {
+        let params = self.params().into_iter().map(|param| Weight::from(param).bytes());
+        params.chain(self.quantised().iter().map(|(_, weight)| weight.bytes())).sum()
+    }
+
     /// Where its weights are.
     pub fn device(&self) -> &Device {
-        self.embedding.tokens.tensor.device()
+        self.embedding.tokens.device()
     }
 
     /// Tensors that are stored with the model but are no parameters.

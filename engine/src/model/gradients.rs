@@ -139,8 +139,7 @@ impl Decoder {
 
     /// A batch's parts; none if it is better, or has to be, computed as a whole.
     fn parts(&self, batch: &Batch, pass: &Pass) -> Vec<Batch> {
-        let block: usize =
-            self.blocks.iter().take(1).flat_map(|block| block.params()).map(|param| param.len()).sum();
+        let block = self.blocks.first().map_or(0, |block| block.elements());
         let tokens = if block <= SMALL { TOKENS_OF_SMALL } else { TOKENS };
         let count = (batch.tokens() / tokens).min(batch.spans.len());
         // Routers are balanced over the whole batch.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use recipe::module_matches;
 
 use super::decoder::Decoder;
@@ -44,7 +44,7 @@ fn means(target: &str, linear: &Linear) -> bool {
 impl LoraSettings {
     /// What is trained whole needs no update.
     fn matches(&self, linear: &Linear) -> bool {
-        !linear.weight.trainable && self.targets.iter().any(|target| means(target, linear))
+        linear.weight.trained().is_none() && self.targets.iter().any(|target| means(target, linear))
     }
 }
 
@@ -100,7 +100,7 @@ impl Decoder {
         self.change_linears(|linear| {
             key += 1;
             if let Some((a, b, scale)) = weights(linear)? {
-                let device = linear.weight.tensor.device();
+                let device = linear.weight.device();
                 let param = |tensor: Tensor, part| -> Result<_> {
                     let tensor = tensor.to_device(device)?;
                     Ok(Arc::new(Param::new(format!("{}.{part}.weight", linear.name), tensor, true)?))
@@ -147,23 +147,28 @@ impl Decoder {
         still.map(|lora| lora.a.id)
     }
 
-    /// Adds s·B·A to each weight that `weights` has an update for, and keeps the weight's type.
+    /// Adds s·B·A to each weight that `weights` has an update for, and keeps the weight's type; a quantised one is
+    /// dequantised, since its type has no room for the sum.
     pub fn merge(
         &mut self,
         mut weights: impl FnMut(&Linear) -> Result<Option<(Tensor, Tensor, f32)>>,
     ) -> Result<()> {
         self.change_linears(|linear| {
             if let Some((a, b, scale)) = weights(linear)? {
-                let old = &linear.weight;
-                let mut update = (b.matmul(&a)? * scale as f64)?.to_device(old.tensor.device())?;
-                if linear.transposed {
+                let old = linear.weight.param();
+                let mut update = (b.matmul(&a)? * scale as f64)?.to_device(linear.weight.device())?;
+                if linear.transposed && old.is_some() {
                     update = update.t()?;
                 }
-                let merged = (old.tensor.to_dtype(DType::F32)? + update.reshape(old.tensor.shape())?)?;
-                let merged = merged.to_dtype(old.tensor.dtype())?;
+                let weight = linear.weight.widened()?;
+                let mut merged = (&weight + update.reshape(weight.shape())?)?;
+                if let Some(old) = old {
+                    merged = merged.to_dtype(old.tensor.dtype())?;
+                }
                 // What was tied to another module's weight is one of its own now.
                 let name = format!("{}.weight", linear.name);
-                linear.weight = Arc::new(Param::new(name, merged, old.trainable)?);
+                let trainable = linear.weight.trained().is_some();
+                linear.weight = Arc::new(Param::new(name, merged, trainable)?).into();
             }
             Ok(())
         })

@@ -55,7 +55,7 @@ impl ValueHead {
         };
         let linear = Linear {
             name: MODULE.to_owned(),
-            weight: param(weight, "weight")?,
+            weight: param(weight, "weight")?.into(),
             bias: Some(param(bias, "bias")?),
             lora: None,
             transposed: false,

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::plain;
+use super::{Weight, plain};
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, Tape, Var};
-use crate::device::has_kernels;
 use crate::kernel::uninit;
 use crate::tensor::{from_vec, view};
 
@@ -15,7 +14,7 @@ use crate::tensor::{from_vec, view};
 #[derive(Clone, Debug)]
 pub struct Embedding {
     /// [vocab, dim]
-    pub tokens: Arc<Param>,
+    pub tokens: Weight,
     /// [positions, dim]
     pub positions: Option<Arc<Param>>,
     /// Factor on the tokens' rows.
@@ -30,7 +29,7 @@ struct EmbeddingNode {
 
 impl Embedding {
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        std::iter::once(&self.tokens).chain(&self.positions)
+        self.tokens.param().into_iter().chain(&self.positions)
     }
 
     /// x [ids, dim]: rows of the tables.
@@ -41,18 +40,18 @@ impl Embedding {
     /// # Errors
     /// If types, shapes or devices of the tensors do not fit.
     pub fn forward(&self, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
-        if !has_kernels(&self.tokens.tensor) {
+        if !self.tokens.has_kernels() {
             return plain::embed(self, tape, ids, positions);
         }
-        let dim = self.tokens.tensor.dims()[1];
+        let (_, dim) = self.tokens.dims();
         let mut x = uninit(ids.len() * dim);
-        rows_of(&self.tokens, ids, &mut x)?;
+        self.tokens.rows(ids, &mut x)?;
         if self.scale != 1.0 {
             x.iter_mut().for_each(|x| *x *= self.scale);
         }
         if let Some(table) = &self.positions {
             let mut places = uninit(x.len());
-            rows_of(table, positions, &mut places)?;
+            Weight::from(table.clone()).rows(positions, &mut places)?;
             x.iter_mut().zip(places).for_each(|(x, place)| *x += place);
         }
         let x = from_vec(x, (ids.len(), dim))?;
@@ -61,16 +60,6 @@ impl Embedding {
             Box::new(EmbeddingNode { tables: self.clone(), ids: ids.to_vec(), positions: positions.to_vec() })
         }))
     }
-}
-
-fn rows_of(table: &Param, rows: &[u32], out: &mut [f32]) -> Result<()> {
-    let dim = table.tensor.dims()[1];
-    let table = view(&table.tensor)?;
-    let table = table.elements()?;
-    for (out, row) in out.chunks_exact_mut(dim).zip(rows) {
-        table.copy_to(*row as usize * dim, out);
-    }
-    Ok(())
 }
 
 impl Backward for EmbeddingNode {
@@ -89,7 +78,9 @@ impl Backward for EmbeddingNode {
                 }
             })
         };
-        scatter(&self.tables.tokens, &self.ids, self.tables.scale)?;
+        if let Some(tokens) = self.tables.tokens.trained() {
+            scatter(tokens, &self.ids, self.tables.scale)?;
+        }
         match &self.tables.positions {
             Some(table) => scatter(table, &self.positions, 1.0),
             None => Ok(()),

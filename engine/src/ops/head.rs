@@ -16,7 +16,7 @@ use crate::autograd::{Param, ParamGradients, Weights};
 use crate::device::has_kernels;
 use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient};
 use crate::kernel::lanes::{dot, tanh};
-use crate::kernel::{simd, uninit};
+use crate::kernel::{rows_per_task, simd, uninit};
 use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
 
@@ -78,11 +78,6 @@ struct Rows {
 }
 
 impl Head {
-    /// The output matrix.
-    pub fn weight(&self) -> &Arc<Param> {
-        &self.linear.weight
-    }
-
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.norm.iter().flat_map(Norm::params).chain(self.linear.params())
     }
@@ -192,18 +187,20 @@ impl Head {
             return Ok(None);
         }
         let dim = self.hidden_dim();
-        let weight = view(&self.linear.weight.tensor)?;
-        let weight = weight.elements()?;
-        let length = |token: usize| {
-            let mut row = uninit(dim);
-            weight.copy_to(token * dim, &mut row);
+        let length = |row: &[f32]| {
             let square = simd(
                 #[inline(always)]
-                || dot(&row, &row),
+                || dot(row, row),
             );
             1.0 / square.sqrt().max(1e-12)
         };
-        Ok(Some((0..self.vocab()).into_par_iter().map(length).collect()))
+        let tokens: Vec<u32> = (0..self.vocab() as u32).collect();
+        let parts = tokens.par_chunks(rows_per_task(dim)).map(|tokens| {
+            let mut rows = uninit(tokens.len() * dim);
+            self.linear.weight.rows(tokens, &mut rows)?;
+            Ok(rows.chunks_exact(dim).map(length).collect())
+        });
+        Ok(Some(parts.collect::<Result<Vec<Vec<f32>>>>()?.concat()))
     }
 
     fn run(
@@ -295,10 +292,7 @@ impl Head {
         grads: &mut ParamGradients,
     ) -> Result<()> {
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
-        let weight = &self.linear.weight;
-        if !weight.trainable {
-            return Ok(());
-        }
+        let Some(weight) = self.linear.weight.trained() else { return Ok(()) };
         let mut along = vec![0.0; vocab];
         for (d, z) in d.chunks_exact(vocab).zip(logits.chunks_exact(vocab)) {
             for j in 0..vocab {

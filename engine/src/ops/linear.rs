@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::dropout::{self, Dropout};
+use super::weight::{Products, Weight};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients};
-use crate::kernel::gemm::{Elements, MatMut, MatRef, Options, gemm, gemm_single};
+use crate::kernel::gemm::{MatMut, MatRef, Options, product};
 use crate::kernel::{column_sums, rows_per_task, uninit};
 use crate::tensor::view;
 
@@ -18,11 +19,10 @@ use crate::tensor::view;
 pub struct Linear {
     /// Module name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj`.
     pub name: String,
-    /// [out, in]; what follows the first dimension counts as one.
-    pub weight: Arc<Param>,
+    pub weight: Weight,
     pub bias: Option<Arc<Param>>,
     pub lora: Option<Lora>,
-    /// The weight is stored as [in, out] (GPT-2).
+    /// A dense weight is stored as [in, out] (GPT-2).
     pub transposed: bool,
     pub adaptable: Adaptable,
 }
@@ -92,7 +92,7 @@ impl Stretch {
     }
 
     fn product(&self, c: MatMut, a: MatRef, b: MatRef, options: Options) {
-        if self.alone { gemm_single(c, a, b, options) } else { gemm(c, a, b, options) }
+        product(c, a, b, options, self.alone);
     }
 }
 
@@ -135,12 +135,18 @@ pub(super) fn hidden(linears: &[Linear], x: &[f32], out: &mut [f32], rows: Stret
 
 impl Linear {
     pub fn out_dim(&self) -> usize {
-        let first = self.weight.tensor.dims()[0];
-        if self.transposed { self.weight.len() / first } else { first }
+        self.dims().0
     }
 
     pub fn in_dim(&self) -> usize {
-        self.weight.len() / self.out_dim()
+        self.dims().1
+    }
+
+    fn dims(&self) -> (usize, usize) {
+        match (self.weight.dims(), &self.weight) {
+            ((dim, out), Weight::Dense(_)) if self.transposed => (out, dim),
+            (dims, _) => dims,
+        }
     }
 
     /// Of the LoRA; zero without one.
@@ -148,15 +154,18 @@ impl Linear {
         self.lora.as_ref().map_or(0, Lora::rank)
     }
 
-    /// The weight as [out, in].
-    fn matrix<'a>(&self, elements: Elements<'a>) -> MatRef<'a> {
-        let (n, k) = (self.out_dim(), self.in_dim());
-        if self.transposed { MatRef::new(elements, k, n, n).t() } else { MatRef::new(elements, n, k, k) }
+    /// Its name and weight, if that stays quantised.
+    pub fn quantised(&self) -> Option<(&str, &Weight)> {
+        matches!(self.weight, Weight::Quantised(_)).then_some((&self.name, &self.weight))
+    }
+
+    fn products(&self, rows: Stretch) -> Products<'_> {
+        Products { weight: &self.weight, transposed: self.transposed, alone: rows.alone }
     }
 
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         let lora = self.lora.iter().flat_map(|lora| [&lora.a, &lora.b]);
-        std::iter::once(&self.weight).chain(&self.bias).chain(lora)
+        self.weight.param().into_iter().chain(&self.bias).chain(lora)
     }
 
     fn mask(&self, rows: Stretch) -> Option<dropout::Mask> {
@@ -185,14 +194,11 @@ impl Linear {
             }
             _ => None,
         };
-        let weight = view(&self.weight.tensor)?;
-        rows.product(
+        self.products(rows).by_transposed(
             MatMut::columns(y, rows.count, stride, column, n),
             MatRef::f32(x, rows.count, k),
-            self.matrix(weight.elements()?).t(),
             Options { accumulate, extra, bf16: rows.bf16 },
-        );
-        Ok(())
+        )
     }
 
     /// Writes dx = dy·W + du·A, or adds it where the flag is set, and adds the gradients of what is trainable to
@@ -212,8 +218,8 @@ impl Linear {
             Some(lora) => Some(lora.backward(x, k, dy_matrix, lora.columns(hidden, rows), grads, rows)?),
             None => None,
         };
-        if self.weight.trainable {
-            grads.accumulate(&self.weight, |dw| {
+        if let Some(weight) = self.weight.trained() {
+            grads.accumulate(weight, |dw| {
                 let add = Options { accumulate: true, bf16: rows.bf16, ..Options::default() };
                 let x = MatRef::f32(x, rows.count, k);
                 if self.transposed {
@@ -237,7 +243,6 @@ impl Linear {
             })?;
         }
         let Some((dx, accumulate)) = dx else { return Ok(()) };
-        let weight = view(&self.weight.tensor)?;
         let a = self.lora.as_ref().map(|lora| view(&lora.a.tensor)).transpose()?;
         let mask = self.mask(rows);
         let extra = match (&self.lora, &du, &a) {
@@ -246,12 +251,11 @@ impl Linear {
             }
             _ => None,
         };
-        rows.product(
+        self.products(rows).by(
             MatMut::f32(dx, rows.count, k),
             dy_matrix,
-            self.matrix(weight.elements()?),
             Options { accumulate, extra, bf16: rows.bf16 },
-        );
+        )?;
         if let (Some(lora), Some(du), Some(mask)) = (&self.lora, &du, &mask) {
             lora.add_masked_gradient(du, dx, mask, rows)?;
         }

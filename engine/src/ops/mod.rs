@@ -46,6 +46,7 @@ mod plain;
 pub mod projection;
 pub mod routing;
 pub mod shift;
+pub mod weight;
 
 pub use attention::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention};
 pub use balance::{Balance, BalanceInLayer, BalanceKind};
@@ -57,6 +58,7 @@ pub use linear::{Linear, Lora};
 pub use norm::Norm;
 pub use projection::{Projection, Prologue, Values};
 pub use routing::{GroupScore, Groups, Routing, Scoring};
+pub use weight::Weight;
 
 #[cfg(test)]
 mod tests;

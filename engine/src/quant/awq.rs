@@ -9,6 +9,7 @@ use super::gptq::group;
 use super::{Parts, QuantizedWeight};
 use crate::Result;
 use crate::families::Config;
+use crate::kernel::simd;
 
 /// Where in its word the number of output 8c + k lies, in nibbles: the inverse of 0 2 4 6 1 3 5 7.
 const NIBBLE: [u32; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
@@ -67,10 +68,6 @@ impl Awq {
     }
 }
 
-fn nibble(words: &[u32], o: usize) -> u32 {
-    words[o / 8] >> (4 * NIBBLE[o % 8]) & 15
-}
-
 impl QuantizedWeight for Awq {
     fn dims(&self) -> (usize, usize) {
         (self.out, self.dim)
@@ -82,14 +79,21 @@ impl QuantizedWeight for Awq {
 
     fn dequantize_rows(&self, rows: Range<usize>, out: &mut [f32]) {
         let words = self.out / 8;
-        for (i, weight) in self.weight.chunks_exact(words).enumerate() {
-            let group = i / self.group;
-            let zeros = &self.zeros[group * words..][..words];
-            let scales = &self.scales[group * self.out..][..self.out];
-            for (row, o) in rows.clone().enumerate() {
-                let number = nibble(weight, o) as f32 - nibble(zeros, o) as f32;
-                out[row * self.dim + i] = scales[o] * number;
-            }
-        }
+        simd(
+            #[inline(always)]
+            || {
+                for (o, out) in rows.zip(out.chunks_exact_mut(self.dim)) {
+                    let (word, shift) = (o / 8, 4 * NIBBLE[o % 8]);
+                    let groups = out.chunks_mut(self.group).zip(self.weight.chunks(self.group * words));
+                    for (group, (out, weight)) in groups.enumerate() {
+                        let zero = (self.zeros[group * words + word] >> shift & 15) as f32;
+                        let scale = self.scales[group * self.out + o];
+                        for (x, weight) in out.iter_mut().zip(weight[word..].iter().step_by(words)) {
+                            *x = scale * ((weight >> shift & 15) as f32 - zero);
+                        }
+                    }
+                }
+            },
+        );
     }
 }

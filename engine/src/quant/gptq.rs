@@ -10,6 +10,7 @@ use super::bits::unpack;
 use super::{Parts, QuantizedWeight};
 use crate::Result;
 use crate::families::Config;
+use crate::kernel::simd;
 
 /// What `quantization_config` says about the layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,42 @@ impl Gptq {
     }
 }
 
+impl Gptq {
+    /// The packed numbers of a row.
+    #[inline(always)]
+    fn numbers(&self, o: usize, out: &mut [f32]) {
+        let column = |word: usize| self.weight[word * self.out + o];
+        if !32usize.is_multiple_of(self.bits) {
+            for (i, x) in out.iter_mut().enumerate() {
+                *x = unpack(i, self.bits, column) as f32;
+            }
+            return;
+        }
+        let mask = (1 << self.bits) - 1;
+        for (word, out) in out.chunks_exact_mut(32 / self.bits).enumerate() {
+            let word = column(word);
+            for (k, x) in out.iter_mut().enumerate() {
+                *x = (word >> (k * self.bits) & mask) as f32;
+            }
+        }
+    }
+
+    /// Makes a row's numbers weights: those of neighbours that share a group together.
+    #[inline(always)]
+    fn scale(&self, o: usize, out: &mut [f32]) {
+        let words = self.out * self.bits / 32;
+        let mut rest = out;
+        for groups in self.groups.chunk_by(|one, next| one == next) {
+            let (numbers, behind) = rest.split_at_mut(groups.len());
+            let group = groups[0] as usize;
+            let zero = unpack(o, self.bits, |word| self.zeros[group * words + word]) + self.zero_offset;
+            let (zero, scale) = (zero as f32, self.scales[group * self.out + o]);
+            numbers.iter_mut().for_each(|x| *x = scale * (*x - zero));
+            rest = behind;
+        }
+    }
+}
+
 impl QuantizedWeight for Gptq {
     fn dims(&self) -> (usize, usize) {
         (self.out, self.dim)
@@ -103,15 +140,14 @@ impl QuantizedWeight for Gptq {
     }
 
     fn dequantize_rows(&self, rows: Range<usize>, out: &mut [f32]) {
-        let words = self.out * self.bits / 32;
-        // Input by input: what lies side by side in memory are the outputs.
-        for (i, group) in self.groups.iter().map(|group| *group as usize).enumerate() {
-            for (row, o) in rows.clone().enumerate() {
-                let number = unpack(i, self.bits, |row| self.weight[row * self.out + o]);
-                let zero = unpack(o, self.bits, |word| self.zeros[group * words + word]) + self.zero_offset;
-                let scale = self.scales[group * self.out + o];
-                out[row * self.dim + i] = scale * (number as f32 - zero as f32);
-            }
-        }
+        simd(
+            #[inline(always)]
+            || {
+                for (o, out) in rows.zip(out.chunks_exact_mut(self.dim)) {
+                    self.numbers(o, out);
+                    self.scale(o, out);
+                }
+            },
+        );
     }
 }

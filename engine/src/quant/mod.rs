@@ -2,33 +2,33 @@
 //!
 //! A layout's file holds its reader: the packed tensors of one linear map, found by the ends of their names
 //! ([`Parts`]), become a [`QuantizedWeight`]. [`Scheme`] chooses the reader by the `quantization_config` of a
-//! model's `config.json`.
+//! model's `config.json`. [`Ggml`] holds the blocks of GGUF files.
 
 mod aqlm;
 mod awq;
 mod bits;
 pub mod bnb;
+mod ggml;
 mod gptq;
 mod parts;
+mod product;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::ops::Range;
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use crate::Result;
 use crate::families::Config;
-use crate::kernel::gemm::{MatMut, MatRef, Options, gemm};
-use crate::tensor::{from_vec, view};
+use crate::kernel::uninit;
+use crate::tensor::from_vec;
 
 pub use aqlm::Aqlm;
 pub use awq::Awq;
+pub use ggml::{BlockType, Ggml};
 pub use gptq::Gptq;
 pub use parts::Parts;
-
-/// Output rows that are dequantised at a time: the panel stays in the cache that the product reads it from.
-const PANEL: usize = 64;
+pub(crate) use product::{by, by_transposed};
 
 /// A frozen weight [out, in] that is stored in fewer bits than it is multiplied in.
 pub trait QuantizedWeight: Send + Sync + Debug {
@@ -49,42 +49,22 @@ pub trait QuantizedWeight: Send + Sync + Debug {
     /// # Errors
     /// If the tensor cannot be made.
     fn dequantize(&self) -> Result<Tensor> {
-        let (rows, cols) = self.dims();
-        let mut weight = vec![0.0; rows * cols];
-        weight.par_chunks_mut(PANEL * cols).enumerate().for_each(|(panel, out)| {
-            let start = panel * PANEL;
-            self.dequantize_rows(start..start + out.len() / cols, out);
-        });
-        from_vec(weight, (rows, cols))
+        let (rows, dim) = self.dims();
+        let mut values = uninit(rows * dim);
+        product::dequantize(self, 0, &mut values, false);
+        from_vec(values, (rows, dim))
     }
+}
 
-    /// x·Wᵀ for x [tokens, in]; only a panel of the weight is ever dequantised at once.
-    ///
-    /// # Errors
-    /// If `x` is not a contiguous f32 matrix with as many columns as the weight.
-    fn matmul(&self, x: &Tensor) -> Result<Tensor> {
-        let (rows, cols) = self.dims();
-        let (tokens, dim) = x.dims2()?;
-        if dim != cols {
-            let message = format!("a weight of shape [{rows}, {cols}] cannot be applied to rows of {dim}");
-            return Err(crate::Error::Tensor(candle_core::Error::Msg(message)));
-        }
-        let x = view(x)?;
-        let x = MatRef::f32(x.f32()?, tokens, cols);
-        let mut y = vec![0.0; tokens * rows];
-        let mut panel = vec![0.0; PANEL * cols];
-        for start in (0..rows).step_by(PANEL) {
-            let count = PANEL.min(rows - start);
-            let weight = &mut panel[..count * cols];
-            let band = count.div_ceil(rayon::current_num_threads());
-            weight.par_chunks_mut(band * cols).enumerate().for_each(|(index, out)| {
-                let first = start + index * band;
-                self.dequantize_rows(first..first + out.len() / cols, out);
-            });
-            let c = MatMut::columns(&mut y, tokens, rows, start, count);
-            gemm(c, x, MatRef::f32(weight, count, cols).t(), Options::default());
-        }
-        from_vec(y, (tokens, rows))
+impl fmt::Display for Scheme {
+    /// The name in `quant_method`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scheme::Bnb(_) => "bitsandbytes",
+            Scheme::Gptq(_) => "gptq",
+            Scheme::Awq(_) => "awq",
+            Scheme::Aqlm(_) => "aqlm",
+        })
     }
 }
 
@@ -103,15 +83,25 @@ impl Scheme {
     /// # Errors
     /// If the method, or a variant of it, is not supported: the message names the key.
     pub fn read(config: &Config) -> Result<Scheme> {
-        match config.text("quant_method")? {
+        let by_bits = ["load_in_4bit", "load_in_8bit"].iter().any(|key| config.get(key).is_some());
+        // bitsandbytes was the first one, and did not name itself.
+        let method = if config.get("quant_method").is_none() && by_bits {
+            "bitsandbytes"
+        } else {
+            config.text("quant_method")?
+        };
+        match method {
             "bitsandbytes" => Ok(Scheme::Bnb(bnb::Settings::read(config)?)),
             "gptq" => Ok(Scheme::Gptq(gptq::Settings::read(config)?)),
             "awq" => Ok(Scheme::Awq(awq::Settings::read(config)?)),
             "aqlm" => Ok(Scheme::Aqlm(aqlm::Settings::read(config)?)),
-            other => Err(config.error(
-                "quant_method",
-                format!("is \"{other}\"; bitsandbytes, gptq, awq and aqlm can be read"),
-            )),
+            other => {
+                let message = format!(
+                    "says that the weights are quantised by `{other}`, which is not supported; bitsandbytes, gptq, awq \
+                     and aqlm are. Or use the model in f32, f16 or bf16"
+                );
+                Err(config.error("quantization_config", message))
+            }
         }
     }
 

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::TensorView;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -13,6 +15,7 @@ use super::check_shape;
 use super::names::Names;
 use super::unread::first_unread;
 use crate::model::{Decoder, WeightSource};
+use crate::quant::{Parts, QuantizedWeight, Scheme};
 use crate::{Error, Result, files};
 
 /// Tensors of a folder, memory-mapped.
@@ -25,6 +28,8 @@ pub struct FolderSource {
     called: Names,
     /// A tensor that is not stored, and the one that it is tied to.
     instead: Option<(String, String)>,
+    /// How linear maps are packed, if some are.
+    scheme: Option<Scheme>,
 }
 
 impl FolderSource {
@@ -39,6 +44,11 @@ impl FolderSource {
         Ok(source)
     }
 
+    /// Linear maps are packed as the configuration says.
+    pub fn packed_by(self, scheme: Option<Scheme>) -> FolderSource {
+        FolderSource { scheme, ..self }
+    }
+
     fn new(folder: &Path) -> FolderSource {
         let folder = folder.to_owned();
         FolderSource {
@@ -47,6 +57,7 @@ impl FolderSource {
             places: HashMap::new(),
             called: Names::default(),
             instead: None,
+            scheme: None,
         }
     }
 
@@ -76,12 +87,8 @@ impl FolderSource {
 
     /// Whether two tensors of the model are stored, and differ; in place, as they may be large.
     pub fn differ(&self, one: &str, other: &str) -> bool {
-        let stored = |name: &str| {
-            let name = self.called.of(name);
-            let file = self.places.get(&name).map(|index| &self.files[*index].1)?;
-            file.get(&name).ok()
-        };
-        let (Some(one), Some(other)) = (stored(one), stored(other)) else { return false };
+        let stored = [one, other].map(|name| self.view(&self.called.of(name)));
+        let [Some(one), Some(other)] = stored else { return false };
         (one.dtype(), one.shape()) != (other.dtype(), other.shape()) || one.data() != other.data()
     }
 
@@ -118,14 +125,42 @@ impl FolderSource {
     }
 }
 
+impl FolderSource {
+    /// The view of a stored tensor.
+    fn view(&self, name: &str) -> Option<TensorView<'_>> {
+        self.places.get(name).and_then(|index| self.files[*index].1.get(name).ok())
+    }
+
+    /// The weight [out, dim] of a linear map, if it is packed.
+    fn packed(&self, name: &str, (out, dim): (usize, usize)) -> Result<Option<Box<dyn QuantizedWeight>>> {
+        let (Some(scheme), Some(module)) = (&self.scheme, name.strip_suffix(".weight")) else {
+            return Ok(None);
+        };
+        let find = |suffix: &str| self.view(&self.called.of(&format!("{module}.{suffix}")));
+        let parts = Parts { module, origin: &self.folder, find: &find };
+        if scheme.packs(&parts) { scheme.load(&parts, out, dim).map(Some) } else { Ok(None) }
+    }
+
+    /// Quantisers write a bias of zeros for a map that has none.
+    fn is_void(&self, name: &str) -> bool {
+        let zeros = |bias: TensorView| bias.data().iter().all(|byte| *byte == 0);
+        self.scheme.is_some() && name.ends_with(".bias") && self.view(name).is_some_and(zeros)
+    }
+}
+
 impl WeightSource for FolderSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        if let [out, dim] = *shape
+            && let Some(weight) = self.packed(name, (out, dim))?
+        {
+            return weight.dequantize();
+        }
         let name = &self.called.of(name);
         let (tensor, path) = self.load(name)?;
         if ![DType::F32, DType::F16, DType::BF16].contains(&tensor.dtype()) {
             let message = format!(
-                "tensor `{name}` is stored as {:?}; supported are F32, F16 and BF16, which a model that was \
-                 quantised has to be brought back to first",
+                "tensor `{name}` is stored as {:?}; supported are F32, F16 and BF16, and quantised weights that \
+                 `quantization_config` in config.json describes",
                 tensor.dtype()
             );
             return Err(Error::file(path, message));
@@ -133,12 +168,14 @@ impl WeightSource for FolderSource {
         check_shape(path, name, tensor, shape)
     }
 
+    fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        Ok(self.packed(name, dims)?.map(Arc::from))
+    }
+
     fn check_read(&self, decoder: &Decoder) -> Result<()> {
-        let rank = |name: &str| {
-            let file = self.places.get(name).map(|index| &self.files[*index].1);
-            file.and_then(|file| file.get(name).ok()).map_or(0, |tensor| tensor.shape().len())
-        };
-        let names = self.names();
+        let rank = |name: &str| self.view(name).map_or(0, |tensor| tensor.shape().len());
+        let mut names = self.names();
+        names.retain(|name| !self.is_void(name));
         let Some(name) = first_unread(decoder, |name| self.called.of(name), &names, rank) else {
             return Ok(());
         };

@@ -6,6 +6,7 @@ use candle_core::{D, DType, Tensor};
 
 use crate::Result;
 use crate::model::{Decoder, WeightSource};
+use crate::quant::QuantizedWeight;
 use crate::rng::Rng;
 use crate::tensor::from_vec;
 
@@ -22,10 +23,7 @@ pub struct GrownSource {
 
 impl WeightSource for GrownSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let grows = self.modules.iter().any(|module| {
-            name.strip_prefix(module.as_str()).is_some_and(|part| [".weight", ".bias"].contains(&part))
-        });
-        if !grows || shape.first() != Some(&self.new) {
+        if !self.grows(name) || shape.first() != Some(&self.new) {
             return self.base.tensor(name, shape);
         }
         let mut old_shape = shape.to_vec();
@@ -44,12 +42,23 @@ impl WeightSource for GrownSource {
         self.base.norm_weight(name, shape, one_plus)
     }
 
+    /// New rows are not quantised.
+    fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        if self.grows(name) && dims.0 == self.new { Ok(None) } else { self.base.quantised(name, dims) }
+    }
+
     fn check_read(&self, decoder: &Decoder) -> Result<()> {
         self.base.check_read(decoder)
     }
 }
 
 impl GrownSource {
+    fn grows(&self, name: &str) -> bool {
+        self.modules.iter().any(|module| {
+            name.strip_prefix(module.as_str()).is_some_and(|part| [".weight", ".bias"].contains(&part))
+        })
+    }
+
     /// The new rows of a matrix; the same ones each time.
     fn rows(&self, old: &Tensor, name: &str, dim: usize) -> Result<Tensor> {
         let mean = old.to_dtype(DType::F32)?.mean_keepdim(D::Minus2)?;

@@ -16,6 +16,7 @@ use crate::adapter::{Adapter, WithAdapters};
 use crate::families::{self, Config, DecoderSpec};
 use crate::hub::{quietly, resolve_model};
 use crate::model::{Decoder, Tuning, WeightSource};
+use crate::quant::Scheme;
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 
@@ -26,6 +27,8 @@ pub struct ModelFiles {
     pub spec: DecoderSpec,
     weights: Arc<dyn WeightSource + Send + Sync>,
     gguf: Option<Arc<GgufSource>>,
+    /// How a folder's linear maps are packed, if they are quantised.
+    scheme: Option<Scheme>,
 }
 
 /// Opens a model folder, a GGUF file, or the hub's model of that name; with a seed, weights are drawn instead of read.
@@ -53,6 +56,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
             spec: source.spec.clone(),
             weights: source.clone(),
             gguf: Some(source),
+            scheme: None,
         });
     }
     let config_path = path.join("config.json");
@@ -61,11 +65,12 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
     }
     let mut config = families::text_part(Config::read(&config_path)?)?;
     let mut spec = families::read(&config)?;
+    let mut scheme = None;
     let weights: Arc<dyn WeightSource + Send + Sync> = match from_scratch {
         Some(seed) => Arc::new(InitialSource::new(seed, spec.initializer_range)),
         None => {
-            refuse_quantised(&config)?;
-            let mut source = FolderSource::open(path, spec.embedding.table)?;
+            scheme = config.object("quantization_config")?.map(|config| Scheme::read(&config)).transpose()?;
+            let mut source = FolderSource::open(path, spec.embedding.table)?.packed_by(scheme.clone());
             if spec.head.tied {
                 // What is stored decides, as in transformers 5: two different matrices are not tied, whatever the
                 // configuration says, and one alone serves as both.
@@ -80,18 +85,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
             Arc::new(source)
         }
     };
-    Ok(ModelFiles { path: path.to_owned(), config, spec, weights, gguf: None })
-}
-
-/// Weights that were stored quantised mean nothing without their scales.
-fn refuse_quantised(config: &Config) -> Result<()> {
-    let Some(quantised) = config.object("quantization_config")? else { return Ok(()) };
-    let method = quantised.get("quant_method").and_then(|method| method.as_str()).unwrap_or("unknown");
-    let message = format!(
-        "says that the weights are quantised ({method}), which is not supported; use the model in f32, f16 or bf16, \
-         or bring it back to that first (transformers: `model.dequantize().save_pretrained(folder)`)"
-    );
-    Err(config.error("quantization_config", message))
+    Ok(ModelFiles { path: path.to_owned(), config, spec, weights, gguf: None, scheme })
 }
 
 fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
@@ -126,6 +120,24 @@ impl ModelFiles {
     /// Loading ends with [`Error::Stopped`] once `stop` is set.
     pub fn stop_with(&mut self, stop: &Arc<AtomicBool>) {
         self.weights = Arc::new(StoppableSource { base: self.weights.clone(), stop: stop.clone() });
+    }
+
+    /// Whether this is a folder of quantised weights.
+    pub fn is_quantised(&self) -> bool {
+        self.scheme.is_some()
+    }
+
+    /// # Errors
+    /// If this is a folder of quantised weights, which can neither train nor be written as a whole: LLaMA-Factory
+    /// refuses these, too.
+    pub fn check_dense(&self) -> Result<()> {
+        let Some(scheme) = &self.scheme else { return Ok(()) };
+        let message = format!(
+            "must be lora: the weights of {} are quantised ({scheme}), and stay so; to train them, use the model in \
+             f32, f16 or bf16",
+            self.path.display()
+        );
+        Err(Error::recipe("finetuning_type", message))
     }
 
     pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Tensor;
 
 use crate::model::{Decoder, WeightSource};
+use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
 /// Gives no more tensors once `stop` is set.
@@ -29,6 +30,11 @@ impl WeightSource for StoppableSource {
     fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
         self.go_on()?;
         self.base.norm_weight(name, shape, one_plus)
+    }
+
+    fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        self.go_on()?;
+        self.base.quantised(name, dims)
     }
 
     fn check_read(&self, decoder: &Decoder) -> Result<()> {

@@ -17,7 +17,9 @@ pub fn first_unread<'a>(
 ) -> Option<&'a str> {
     let spec = &decoder.spec;
     let params = decoder.params().into_iter().chain(decoder.buffers().cloned());
-    let mut read: HashSet<String> = params.map(|param| stored(&param.name)).collect();
+    let quantised = decoder.quantised().into_iter().map(|(module, _)| format!("{module}.weight"));
+    let names_read = params.map(|param| param.name.clone()).chain(quantised);
+    let mut read: HashSet<String> = names_read.map(|name| stored(&name)).collect();
     let modules: HashSet<String> = read.iter().filter_map(|name| Some(split(name)?.0.to_owned())).collect();
     if spec.head.tied {
         read.insert(stored(&format!("{}.weight", spec.head.name)));

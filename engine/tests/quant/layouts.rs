@@ -1,8 +1,13 @@
 //! Packed layouts: what they dequantise to, what they multiply to, and what quantising gives.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use candle_core::Tensor;
+use engine::autograd::{Tape, Var};
 use engine::families::Config;
+use engine::ops::linear::Adaptable;
+use engine::ops::{Linear, Projection, Prologue, Weight};
 use engine::quant::bnb::{FourBit, FourBitSettings, Int8, Kind, Precision, Statistics};
 use engine::quant::{Parts, QuantizedWeight, Scheme};
 use safetensors::SafeTensors;
@@ -55,7 +60,7 @@ fn layout(path: &Path, method: &str, keys: &[&str], name: impl Fn(&str) -> Strin
     if !scheme.packs(&parts) {
         return Err("the weight is not recognised as packed".to_owned());
     }
-    let weight = scheme.load(&parts, out, dim).map_err(say)?;
+    let weight: Arc<dyn QuantizedWeight> = scheme.load(&parts, out, dim).map_err(say)?.into();
     close("the weight", &weight.dequantize().map_err(say)?, want, 0.0)?;
     let bias = golden.get("bias");
     // LLM.int8's products: without a bias, and one whose inputs have outliers.
@@ -64,7 +69,7 @@ fn layout(path: &Path, method: &str, keys: &[&str], name: impl Fn(&str) -> Strin
         None => vec![("x", get("y")?, bias)],
     };
     for (x, y, bias) in products {
-        let mut got = weight.matmul(get(x)?).map_err(say)?;
+        let mut got = product(&weight, get(x)?)?;
         if let Some(bias) = bias {
             let bias = bias.to_dtype(candle_core::DType::F32).map_err(say)?;
             got = got.broadcast_add(&bias).map_err(say)?;
@@ -72,6 +77,21 @@ fn layout(path: &Path, method: &str, keys: &[&str], name: impl Fn(&str) -> Strin
         close("the product", &got, y, PRODUCT)?;
     }
     Ok(())
+}
+
+/// x·Wᵀ as a model computes it.
+fn product(weight: &Arc<dyn QuantizedWeight>, x: &Tensor) -> Check<Tensor> {
+    let linear = Linear {
+        name: "weight".to_owned(),
+        weight: Weight::Quantised(weight.clone()),
+        bias: None,
+        lora: None,
+        transposed: false,
+        adaptable: Adaptable::Always,
+    };
+    let map = Projection { prologue: Prologue::Identity, linears: vec![linear], bf16: false };
+    let y = Arc::new(map).forward(&Tape::off(), Var::constant(x.clone()), None, None);
+    Ok(y.map_err(say)?.tensor)
 }
 
 /// The `quantization_config` that a model with such a layer has.

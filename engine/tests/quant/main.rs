@@ -1,9 +1,12 @@
 //! Quantised layouts and adapters against the libraries that write them.
 
+#[path = "../common/backends.rs"]
+mod backends;
 #[path = "../common/mod.rs"]
 mod common;
 mod gguf;
 mod layouts;
+mod models;
 mod peft;
 
 use std::collections::HashMap;
@@ -41,6 +44,7 @@ fn main() {
     for folder in common::cases(&root.join("peft"), "adapter_config.json") {
         add("peft", folder, peft::check);
     }
+    cases.extend(backends::both(common::cases(&root.join("models"), "golden.safetensors"), models::check));
     common::run(cases);
 }
 

@@ -123,6 +123,20 @@ impl<'a> MatRef<'a> {
         self.cols
     }
 
+    /// Row `i`, where rows are f32 and lie in one piece.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, i: usize) -> Option<&'a [f32]> {
+        assert!(i < self.rows);
+        match self.data {
+            Elements::F32(data) if self.col_stride == 1 => {
+                Some(&data[self.offset + i * self.row_stride..][..self.cols])
+            }
+            _ => None,
+        }
+    }
+
     fn get(&self, i: usize, j: usize) -> f32 {
         self.data.get(self.offset + i * self.row_stride + j * self.col_stride)
     }
@@ -172,6 +186,29 @@ impl<'a> MatMut<'a> {
     /// else may access these elements meanwhile.
     pub unsafe fn from_raw(data: *mut f32, rows: usize, cols: usize, stride: usize) -> Self {
         MatMut { data, rows, cols, stride, lifetime: std::marker::PhantomData }
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Columns `start..start + cols`, borrowed.
+    ///
+    /// # Panics
+    /// If they lie outside of the matrix.
+    pub fn columns_mut(&mut self, start: usize, cols: usize) -> MatMut<'_> {
+        // SAFETY: this matrix is borrowed as long as the part lives.
+        unsafe { self.part(0, self.rows, start, cols) }
+    }
+
+    /// Row `i`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        assert!(i < self.rows);
+        // SAFETY: the row lies inside of this matrix, which is borrowed as long as the row is.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride), self.cols) }
     }
 
     /// The part with the given rows and columns.
@@ -285,6 +322,14 @@ fn threaded(c: MatMut, a: MatRef, b: MatRef, options: Options) {
 pub fn gemm_single(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     check(&c, &a, &b, &options);
     dispatch(c, a, b, options);
+}
+
+/// C ← [C +] A·B [+ A₂·B₂], on the calling thread alone if `alone`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn product(c: MatMut, a: MatRef, b: MatRef, options: Options, alone: bool) {
+    if alone { gemm_single(c, a, b, options) } else { gemm(c, a, b, options) }
 }
 
 /// Gives every thread a range of C's columns or rows, whichever wastes less.

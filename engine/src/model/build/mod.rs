@@ -17,7 +17,8 @@ use crate::autograd::Param;
 use crate::families::DecoderSpec;
 use crate::families::spec::{LinearSpec, NormSpec};
 use crate::ops::linear::Adaptable;
-use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue};
+use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue, Weight};
+use crate::quant::QuantizedWeight;
 
 pub use selection::{BlockSelection, Selection};
 
@@ -42,6 +43,19 @@ pub trait WeightSource {
         Ok(None)
     }
 
+    /// The weight [out, dim] of a linear map or a table as it is stored quantised; none where it is stored dense, or not
+    /// in whole rows of the model.
+    ///
+    /// # Errors
+    /// As those of [`WeightSource::tensor`].
+    fn quantised(
+        &self,
+        _name: &str,
+        (_out, _dim): (usize, usize),
+    ) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        Ok(None)
+    }
+
     /// Checks that a decoder that was built of it reads everything that belongs to the model.
     ///
     /// # Errors
@@ -57,12 +71,14 @@ pub struct Tuning {
     pub bf16: bool,
     /// Where weights are kept and computed with.
     pub device: Device,
+    /// Frozen weights that are stored quantised are dequantised as they are loaded.
+    pub dequantised: bool,
 }
 
 impl Default for Tuning {
-    /// Nothing is trained; on the CPU, in the types that weights are stored in.
+    /// Nothing is trained; on the CPU, in the types that weights are stored in, quantised ones too.
     fn default() -> Self {
-        Tuning { selection: Selection::Nothing, bf16: false, device: Device::Cpu }
+        Tuning { selection: Selection::Nothing, bf16: false, device: Device::Cpu, dequantised: false }
     }
 }
 
@@ -72,12 +88,14 @@ struct Builder<'a> {
     tuning: &'a Tuning,
     /// What was loaded, by name: parts that name the same module share it.
     loaded: RefCell<HashMap<String, Arc<Param>>>,
+    quantised: RefCell<HashMap<String, Arc<dyn QuantizedWeight>>>,
 }
 
 impl Decoder {
     /// Loads all weights that the spec names.
     pub fn build(spec: DecoderSpec, source: &dyn WeightSource, tuning: &Tuning) -> Result<Decoder> {
-        let builder = Builder { spec: &spec, source, tuning, loaded: RefCell::default() };
+        let (loaded, quantised) = Default::default();
+        let builder = Builder { spec: &spec, source, tuning, loaded, quantised };
         let embedding = builder.embedding()?;
         let embedding_norm = spec.embedding.norm.map(|norm| builder.norm(norm.name, norm, &[spec.hidden]));
         let embedding_norm = embedding_norm.transpose()?.map(Arc::new);
@@ -115,9 +133,32 @@ impl Builder<'_> {
         self.load(format!("{module}.{part}"), trainable, |name| self.source.tensor(name, shape))
     }
 
+    /// The weight [out, dim] of a module, which is kept as it is stored where it is frozen and quantised.
+    fn weight(&self, module: &str, shape: &[usize], out: usize, transposed: bool) -> Result<Weight> {
+        let name = format!("{module}.weight");
+        if let Some(weight) = self.quantised.borrow().get(&name) {
+            return Ok(Weight::Quantised(weight.clone()));
+        }
+        let dim = shape.iter().product::<usize>() / out.max(1);
+        let Some(weight) = self.source.quantised(&name, (out, dim))? else {
+            return self.param(module, "weight", shape).map(Weight::Dense);
+        };
+        let trainable = self.tuning.selection.trains(module);
+        // There are kernels for the CPU alone: elsewhere each product would dequantise the whole weight.
+        if !trainable && !self.tuning.dequantised && self.tuning.device.is_cpu() {
+            self.quantised.borrow_mut().insert(name, weight.clone());
+            return Ok(Weight::Quantised(weight));
+        }
+        let dense = self.load(name, trainable, |_| {
+            let tensor = weight.dequantize()?;
+            Ok(if transposed { tensor.t()?.contiguous()? } else { tensor.reshape(shape)? })
+        });
+        dense.map(Weight::Dense)
+    }
+
     fn embedding(&self) -> Result<Embedding> {
         let spec = self.spec;
-        let tokens = self.param(spec.embedding.table, "weight", &[spec.vocab, spec.hidden])?;
+        let tokens = self.weight(spec.embedding.table, &[spec.vocab, spec.hidden], spec.vocab, false)?;
         let table = |name| self.param(name, "weight", &[spec.max_positions, spec.hidden]);
         let positions = spec.embedding.positions.map(table).transpose()?;
         Ok(Embedding { tokens, positions, scale: spec.embedding.scale })
@@ -157,7 +198,7 @@ impl Builder<'_> {
     }
 
     fn linear_of_shape(&self, name: String, spec: LinearSpec, shape: &[usize], out: usize) -> Result<Linear> {
-        let weight = self.param(&name, "weight", shape)?;
+        let weight = self.weight(&name, shape, out, spec.transposed)?;
         let bias = spec.bias.then(|| self.param(&name, "bias", &[out])).transpose()?;
         let adaptable = if spec.transposed { Adaptable::ByName } else { Adaptable::Always };
         Ok(Linear { name, weight, bias, lora: None, transposed: spec.transposed, adaptable })
@@ -187,7 +228,7 @@ impl Builder<'_> {
         })
     }
 
-    fn head(&self, tokens: &Arc<Param>) -> Result<Head> {
+    fn head(&self, tokens: &Weight) -> Result<Head> {
         let (spec, head) = (self.spec, &self.spec.head);
         let weight = self.head_weight(tokens)?;
         let bias = head.bias.then(|| self.param(head.name, "bias", &[spec.vocab])).transpose()?;
@@ -211,22 +252,26 @@ impl Builder<'_> {
     }
 
     /// The output matrix: the token table if tied, unless one of the two is, or was, trained by itself.
-    fn head_weight(&self, tokens: &Arc<Param>) -> Result<Arc<Param>> {
+    fn head_weight(&self, tokens: &Weight) -> Result<Weight> {
         let (spec, tuning) = (self.spec, self.tuning);
         let (shape, name) = ([spec.vocab, spec.hidden], format!("{}.weight", spec.head.name));
         if !spec.head.tied {
-            return self.param(spec.head.name, "weight", &shape);
+            return self.weight(spec.head.name, &shape, spec.vocab, false);
         }
         let table = format!("{}.weight", spec.embedding.table);
         let additional = tuning.selection.names(spec.head.name);
-        match self.source.untied_head(&name, &table, &shape)? {
+        let own = match self.source.untied_head(&name, &table, &shape)? {
             Some(head) => self.load(name, tuning.selection.trains(spec.head.name), |_| Ok(head)),
             None if !tuning.selection.is_all()
                 && (additional || tuning.selection.names(spec.embedding.table)) =>
             {
-                self.load(name, additional, |_| Ok(tokens.tensor.copy()?))
+                self.load(name, additional, |_| match tokens {
+                    Weight::Dense(table) => Ok(table.tensor.copy()?),
+                    Weight::Quantised(table) => table.dequantize(),
+                })
             }
-            None => Ok(tokens.clone()),
-        }
+            None => return Ok(tokens.clone()),
+        };
+        own.map(Weight::Dense)
     }
 }

@@ -14,14 +14,11 @@ struct EmbeddingNode {
 
 /// x [ids, dim]. The backward pass is written out: candle's would need a copy of the tables.
 pub fn embed(tables: &Embedding, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
-    let device = tables.tokens.tensor.device();
+    let mut x = (tables.tokens.plain_rows(ids)? * f64::from(tables.scale))?;
+    let device = tables.tokens.device();
     let (ids, positions) = (Tensor::new(ids, device)?, Tensor::new(positions, device)?);
-    let rows = |table: &Param, index: &Tensor| -> Result<Tensor> {
-        Ok(table.tensor.index_select(index, 0)?.to_dtype(DType::F32)?)
-    };
-    let mut x = (rows(&tables.tokens, &ids)? * f64::from(tables.scale))?;
     if let Some(table) = &tables.positions {
-        x = (x + rows(table, &positions)?)?;
+        x = (x + table.tensor.index_select(&positions, 0)?.to_dtype(DType::F32)?)?;
     }
     let trains = tables.params().any(|param| param.trainable);
     Ok(tape.record(x, trains, || Box::new(EmbeddingNode { tables: tables.clone(), ids, positions })))
@@ -36,7 +33,9 @@ impl Backward for EmbeddingNode {
             }
             grads.params.add(table, table.tensor.zeros_like()?.index_add(index, dx, 0)?)
         };
-        scatter(tokens, &self.ids, &(&dx * f64::from(*scale))?)?;
+        if let Some(tokens) = tokens.trained() {
+            scatter(tokens, &self.ids, &(&dx * f64::from(*scale))?)?;
+        }
         match positions {
             Some(table) => scatter(table, &self.positions, &dx),
             None => Ok(()),

@@ -26,7 +26,7 @@ impl Head {
     fn plain_shape(&self, raw: &Tensor, weights: &Weights) -> Result<Tensor> {
         let mut logits = raw.clone();
         if self.unit_rows {
-            let weight = weights.read(&self.linear.weight)?;
+            let weight = self.linear.weight.tensor(weights)?;
             let lengths = weight.sqr()?.sum(1)?.sqrt()?.maximum(1e-12)?;
             logits = logits.broadcast_div(&lengths)?;
         }

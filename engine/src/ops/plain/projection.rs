@@ -9,7 +9,7 @@ use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, ParamGradients, Tape, Var, Weights, gradients};
 use crate::kernel::activation::GateOrder;
 use crate::ops::dropout::{Dropout, Mask};
-use crate::ops::{Linear, Lora, Projection, Prologue};
+use crate::ops::{Linear, Lora, Projection, Prologue, Weight};
 
 /// a·b, by bf16 products where they are wanted.
 fn product(a: &Tensor, b: &Tensor, bf16: bool) -> Result<Tensor> {
@@ -74,12 +74,13 @@ impl Lora {
 impl Linear {
     /// The weight as [in, out].
     fn plain_matrix(&self, weights: &Weights, bf16: bool) -> Result<Tensor> {
-        // A frozen weight is not widened where bf16 products are wanted.
-        let weight = match bf16 && !self.weight.trainable {
-            true => self.weight.tensor.clone(),
-            false => weights.read(&self.weight)?,
+        let weight = match &self.weight {
+            // A frozen weight is not widened where bf16 products are wanted.
+            Weight::Dense(param) if bf16 && !param.trainable => param.tensor.clone(),
+            weight => weight.tensor(weights)?,
         };
-        Ok(if self.transposed { weight } else { weight.reshape((self.out_dim(), ()))?.t()? })
+        let stored_transposed = self.transposed && self.weight.param().is_some();
+        Ok(if stored_transposed { weight } else { weight.reshape((self.out_dim(), ()))?.t()? })
     }
 
     /// y [rows, out] of x [rows, in].
@@ -107,9 +108,9 @@ impl Linear {
     ) -> Result<Option<Tensor>> {
         let through_lora = self.lora.as_ref().map(|lora| lora.plain_backward(x, dy, dropout, grads));
         let through_lora = through_lora.transpose()?;
-        if self.weight.trainable {
+        if let Some(weight) = self.weight.trained() {
             let dw = if self.transposed { product(&x.t()?, dy, bf16)? } else { product(&dy.t()?, x, bf16)? };
-            grads.add(&self.weight, dw)?;
+            grads.add(weight, dw)?;
         }
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.trainable) {
             grads.add(bias, dy.sum(0)?)?;

@@ -15,7 +15,8 @@ use crate::ops::{ColumnNorm, Embedding, HeadNorm, Norm};
 #[test]
 fn embedding_scatters_its_gradient() {
     let (tokens, positions) = (param("tokens", &[10, 4], 1, 1.0), param("positions", &[6, 4], 2, 1.0));
-    let tables = Embedding { tokens: tokens.0.clone(), positions: Some(positions.0.clone()), scale: 1.5 };
+    let tables =
+        Embedding { tokens: tokens.0.clone().into(), positions: Some(positions.0.clone()), scale: 1.5 };
     let rows = |table: &CandleVar, rows: &[u32; 3]| {
         table.as_tensor().index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0).unwrap()
     };

@@ -60,7 +60,7 @@ fn heads_agree_with_candle() {
     }
     let weight = param("head", &[vocab, dim], 2, 0.5);
     let (mut linear, _) = linear("head", vocab, dim, 2, true);
-    (linear.weight, linear.bias, linear.lora) = (weight.0.clone(), None, None);
+    (linear.weight, linear.bias, linear.lora) = (weight.0.clone().into(), None, None);
     let unit = Head { unit_rows: true, scale: 2.0, ..plain_head(None, linear) };
     check_head(&unit, &[weight]);
 }

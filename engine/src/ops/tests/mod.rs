@@ -103,7 +103,7 @@ fn linear(
     let lora = Lora { a: a.0.clone(), b: b.0.clone(), scale: 0.7, dropout: 0.0, key: seed };
     let linear = Linear {
         name: name.to_owned(),
-        weight: if full { weight.0.clone() } else { frozen },
+        weight: if full { weight.0.clone() } else { frozen }.into(),
         bias: Some(bias.0.clone()),
         lora: Some(lora),
         transposed: false,

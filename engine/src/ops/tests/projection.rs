@@ -8,7 +8,8 @@ use super::{assert_close, compare, linear, param, random, values, variable, with
 use crate::autograd::{Param, ParamGradients, Tape, Var, Weights};
 use crate::device::with_plain_operations;
 use crate::kernel::activation::{Activation, GateOrder};
-use crate::ops::{Norm, Projection, Prologue};
+use crate::ops::{Norm, Projection, Prologue, Weight};
+use crate::quant::bnb::Int8;
 use crate::tensor::from_vec;
 
 #[test]
@@ -98,7 +99,7 @@ fn activations_agree_with_candle() {
 fn transposed_weights_agree_with_candle() {
     let (mut map, mut params) = linear("map", 9, 12, 50, false);
     let weight = param("map.weight", &[12, 9], 60, 0.3);
-    (map.weight, map.transposed) = (weight.0.clone(), true);
+    (map.weight, map.transposed) = (weight.0.clone().into(), true);
     params.push(weight);
     let projection = Arc::new(Projection { prologue: Prologue::Identity, linears: vec![map], bf16: false });
     let x = variable(&[13, 12], 1);
@@ -110,14 +111,47 @@ fn transposed_weights_agree_with_candle() {
     );
 }
 
+/// Few rows and many by a quantised weight of one panel, and by one of two.
+#[test]
+fn quantised_weights_agree_with_candle_and_finite_differences() {
+    for (out, dim, rows) in [(9, 12, 3), (9, 12, 13), (1500, 900, 6)] {
+        let (mut map, params) = linear("map", out, dim, 50, false);
+        let dense = values(&map.weight.widened().unwrap());
+        map.weight = Weight::Quantised(Arc::new(Int8::quantize(&dense, out, dim)));
+        let linears = vec![map];
+        let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16: false });
+        let x = variable(&[rows, dim], 1);
+        compare(
+            &[&x],
+            &params,
+            |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
+            |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
+        );
+        let (seed, step) = (random(&[rows, out], 2, 1.0), random(&[rows, dim], 3, 0.1));
+        let value = |x: Tensor| {
+            let y = projection.forward(&Tape::off(), Var::constant(x), None, None).unwrap();
+            (y.tensor * &seed).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()
+        };
+        let x = x.as_tensor().detach();
+        let difference = value((&x + &step).unwrap()) - value((&x - &step).unwrap());
+        let tape = Tape::new();
+        let leaf = tape.leaf(x);
+        let y = projection.forward(&tape, leaf.clone(), None, None).unwrap();
+        let mut grads = ParamGradients::default();
+        let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
+        let along = 2.0 * (dx * step).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!((difference - along).abs() <= 2e-3 * along.abs().max(1.0), "{difference}, {along}");
+    }
+}
+
 /// Frozen weights stay in the type they are stored in.
 #[test]
 fn weights_in_half_precision_agree() {
     let (x, seed) = (random(&[13, 12], 1, 1.0), random(&[13, 9], 2, 1.0));
     for dtype in [DType::BF16, DType::F16] {
         let (mut map, _) = linear("map", 9, 12, 50, false);
-        let stored = map.weight.tensor.to_dtype(dtype).unwrap();
-        map.weight = Arc::new(Param::new("w", stored, false).unwrap());
+        let stored = map.weight.widened().unwrap().to_dtype(dtype).unwrap();
+        map.weight = Arc::new(Param::new("w", stored, false).unwrap()).into();
         let run = |bf16: bool| {
             let linears = vec![map.clone()];
             let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16 });

@@ -139,8 +139,20 @@ impl QuantizedWeight for FourBit {
             let count = (self.block - index % self.block).min(end - index);
             let scale = self.statistics.get(index / self.block);
             let (block, after) = rest.split_at_mut(count);
-            for (offset, x) in block.iter_mut().enumerate() {
-                *x = self.precision.round(self.table[usize::from(self.code(index + offset))] * scale);
+            // What the codes stand for in this block.
+            let values: [f32; 16] =
+                std::array::from_fn(|code| self.precision.round(self.table[code] * scale));
+            match block.as_chunks_mut::<2>() {
+                (pairs, []) if index.is_multiple_of(2) => {
+                    for (pair, byte) in pairs.iter_mut().zip(&self.packed[index / 2..]) {
+                        *pair = [values[usize::from(byte >> 4)], values[usize::from(byte & 15)]];
+                    }
+                }
+                _ => {
+                    for (offset, x) in block.iter_mut().enumerate() {
+                        *x = values[usize::from(self.code(index + offset))];
+                    }
+                }
             }
             rest = after;
             index += count;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Result;
+use crate::kernel::simd;
 use crate::quant::{Parts, QuantizedWeight};
 
 /// A weight of which each row is scaled to ±127 by its largest magnitude.
@@ -71,9 +72,16 @@ impl QuantizedWeight for Int8 {
 
     fn dequantize_rows(&self, rows: Range<usize>, out: &mut [f32]) {
         let codes = &self.weight[rows.start * self.dim..rows.end * self.dim];
-        let absmax = self.absmax[rows].iter().flat_map(|absmax| std::iter::repeat_n(*absmax, self.dim));
-        for ((x, code), absmax) in out.iter_mut().zip(codes).zip(absmax) {
-            *x = f32::from(*code) * absmax / 127.0;
-        }
+        let lines = out.chunks_exact_mut(self.dim).zip(codes.chunks_exact(self.dim));
+        simd(
+            #[inline(always)]
+            || {
+                for ((out, codes), absmax) in lines.zip(&self.absmax[rows]) {
+                    for (x, code) in out.iter_mut().zip(codes) {
+                        *x = f32::from(*code) * absmax / 127.0;
+                    }
+                }
+            },
+        );
     }
 }

@@ -204,7 +204,7 @@ impl<'a> Trainer<'a> {
     fn announce(&self, observer: &mut Observer) {
         let count = |params: &[Arc<Param>]| params.iter().map(|param| param.len() as u64).sum::<u64>();
         let trainable = count(&self.trainable);
-        let all = count(&self.loaded.decoder.params());
+        let all = self.loaded.decoder.elements();
         let message = format!(
             "trainable params: {trainable} || all params: {all} || trainable%: {:.4}",
             trainable as f64 / all.max(1) as f64 * 100.0
@@ -342,7 +342,8 @@ impl<'a> Trainer<'a> {
         // Where scores are compared with each other, what is added to all of them does not matter.
         let bias = self.loaded.value_head.iter().filter_map(|head| head.bias()).map(|param| param.id);
         // A value head stands in the place of the output matrix.
-        let head = self.stage.has_value_head().then(|| decoder.head.weight().id);
+        let head = decoder.head.linear.weight.param().filter(|_| self.stage.has_value_head());
+        let head = head.map(|param| param.id);
         let guard = GradientGuard::default()
             .allow_zero(decoder.without_effect().chain(bias))
             .allow_none(experts.chain(head));

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::header::{Header, Info};
 use super::split;
 use super::types::TensorType;
+use crate::quant::BlockType;
 use crate::{Error, Result};
 
 /// An open GGUF file, with the other parts of the model where it is one of several.
@@ -95,6 +96,20 @@ impl GgufFile {
     /// # Errors
     /// As for the whole tensor; also if the elements are not whole blocks of its type.
     pub fn elements(&self, name: &str, elements: Range<usize>, shape: &[usize]) -> Result<Tensor> {
+        let (kind, bytes) = self.bytes(name, elements)?;
+        kind.dequantize(&bytes, shape)
+    }
+
+    /// The type of a tensor's blocks; none if it is not made of blocks, or not there.
+    pub(super) fn block_type(&self, name: &str) -> Option<BlockType> {
+        self.tensors.get(name).and_then(|(_, info)| BlockType::by_id(info.kind))
+    }
+
+    /// Elements of a tensor as they are stored.
+    ///
+    /// # Errors
+    /// As those of [`GgufFile::elements`].
+    pub(super) fn bytes(&self, name: &str, elements: Range<usize>) -> Result<(TensorType, Vec<u8>)> {
         let (part, info) = self.info(name)?;
         let kind = TensorType::by_id(info.kind).map_err(|message| self.wrong(name, message))?;
         let (Some(before), Some(length)) = (kind.bytes_of(elements.start), kind.bytes_of(elements.len()))
@@ -110,7 +125,7 @@ impl GgufFile {
                 format!("should have {length} bytes, but the file ends before; is it downloaded whole?");
             return Err(self.wrong(name, message));
         };
-        kind.dequantize(part.read(start, length)?, shape)
+        Ok((kind, part.read(start, length)?))
     }
 
     fn info(&self, name: &str) -> Result<(&Part, &Info)> {

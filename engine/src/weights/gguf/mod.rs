@@ -1,4 +1,4 @@
-//! GGUF files: configuration from the metadata, weights dequantised on load.
+//! GGUF files: configuration from the metadata, weights in their blocks, or dequantised on load.
 //!
 //! Names and layouts are llama.cpp's; they are turned back into those of Hugging Face, so that everything
 //! else (adapters, exports) is the same whichever file a model came from.
@@ -8,6 +8,7 @@ mod file;
 mod header;
 mod metadata;
 mod split;
+mod stored;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -16,14 +17,16 @@ mod types;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
 use self::architectures::Architecture;
 use self::metadata::Metadata;
-use self::tensors::Stored;
+use self::stored::Stored;
 use crate::families::{self, Config, DecoderSpec};
 use crate::model::{Decoder, WeightSource};
+use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
 pub use file::GgufFile;
@@ -66,6 +69,11 @@ impl WeightSource for GgufSource {
             Error::file(self.file.path(), format!("has no tensor `{name}`, which its configuration asks for"))
         })?;
         stored.read(&self.file, shape)
+    }
+
+    fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
+        let Some(stored) = self.tensors.get(name) else { return Ok(None) };
+        Ok(stored.quantised(&self.file, dims)?.map(|weight| Arc::new(weight) as Arc<dyn QuantizedWeight>))
     }
 
     /// llama.cpp stores weights that are differences from one as their sum with one.

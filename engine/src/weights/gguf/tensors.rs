@@ -6,127 +6,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use candle_core::Tensor;
-
 use super::architectures::Pairs;
 use super::file::GgufFile;
-use crate::Result;
+use super::stored::{Form, Piece, Stored};
 use crate::families::DecoderSpec;
 use crate::families::spec::{
     AttentionKind, ExpertsSpec, FeedForwardSpec, HeadOrder, HeadsSpec, InputMaps, LatentSpec, LinearSpec,
     NormSpec,
 };
 use crate::kernel::activation::GateOrder;
-
-/// What a tensor of the model is made of: rows of tensors of the file, one behind the other.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    pieces: Vec<Piece>,
-    /// The rows of every piece are shared among so many groups, and it is the groups that lie behind one another.
-    groups: usize,
-    /// The model keeps the matrix as `[in, out]`.
-    transposed: bool,
-}
-
-/// Rows of a tensor of the file.
-#[derive(Clone, Debug)]
-struct Piece {
-    tensor: String,
-    /// The first row and how many; none if it is the whole tensor.
-    rows: Option<(usize, usize)>,
-    form: Form,
-}
-
-/// How the file's rows differ from the model's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Same,
-    /// In each of so many heads the two rows of a rotated pair are neighbours; in the model each half has one.
-    Paired {
-        heads: usize,
-    },
-    /// The matrix of each of so many heads is transposed.
-    Transposed {
-        heads: usize,
-    },
-}
-
-impl Piece {
-    fn whole(tensor: impl Into<String>) -> Piece {
-        Piece { tensor: tensor.into(), rows: None, form: Form::Same }
-    }
-
-    fn in_form(self, form: Form) -> Piece {
-        Piece { form, ..self }
-    }
-
-    /// The rows as the model has them, `width` wide.
-    fn read(&self, file: &GgufFile, width: usize) -> Result<Tensor> {
-        let Some(shape) = file.shape(&self.tensor) else { return file.tensor(&self.tensor) };
-        let total: usize = shape.iter().product();
-        let (start, count) = self.rows.unwrap_or((0, total / width.max(1)));
-        // A row of the file is one of the model's, but where a head's matrix is transposed, or a matrix of one row is
-        // a vector.
-        let fits = shape.len() < 2 || shape.last() == Some(&width) || self.form != Form::Same;
-        if !fits || !total.is_multiple_of(width.max(1)) || (start + count) * width > total {
-            let message = format!("has shape {shape:?}; by the configuration it should have rows of {width}");
-            return Err(file.wrong(&self.tensor, message));
-        }
-        let rows = file.elements(&self.tensor, start * width..(start + count) * width, &[count, width])?;
-        Ok(match self.form {
-            Form::Same => rows,
-            Form::Paired { heads } => {
-                let pairs = rows.reshape((heads, count / heads / 2, 2, width))?;
-                pairs.transpose(1, 2)?.contiguous()?.reshape((count, width))?
-            }
-            Form::Transposed { heads } => {
-                let turned = rows.reshape((heads, width, count / heads))?;
-                turned.transpose(1, 2)?.contiguous()?.reshape((count, width))?
-            }
-        })
-    }
-}
-
-impl Stored {
-    fn whole(tensor: impl Into<String>) -> Stored {
-        Stored::of(vec![Piece::whole(tensor)])
-    }
-
-    fn of(pieces: Vec<Piece>) -> Stored {
-        Stored { pieces, groups: 1, transposed: false }
-    }
-
-    /// Reads the tensor; one of more than two dimensions, or of one, is a matrix whose rows are those of the last.
-    ///
-    /// # Errors
-    /// If a tensor is missing or has another shape than the model's.
-    pub fn read(&self, file: &GgufFile, shape: &[usize]) -> Result<Tensor> {
-        let width = match shape {
-            [] | [_] => 1,
-            [dim, _] if self.transposed => *dim,
-            [.., dim] => *dim,
-        };
-        let pieces: Result<Vec<Tensor>> = self.pieces.iter().map(|piece| piece.read(file, width)).collect();
-        let mut pieces = pieces?;
-        let rows: usize = pieces.iter().map(|piece| piece.dims()[0]).sum();
-        if rows * width != shape.iter().product::<usize>() {
-            let first = &self.pieces[0].tensor;
-            let found = file.shape(first).unwrap_or_default();
-            let message = format!("has shape {found:?}; by the configuration it should be {shape:?}");
-            return Err(file.wrong(first, message));
-        }
-        let joined = match (pieces.len(), self.groups) {
-            (1, _) => pieces.remove(0),
-            (_, groups) => {
-                let grouped: candle_core::Result<Vec<Tensor>> =
-                    pieces.iter().map(|piece| piece.reshape((groups, (), width))).collect();
-                Tensor::cat(&grouped?, 1)?
-            }
-        };
-        let matrix = joined.reshape((rows, width))?;
-        Ok(if self.transposed { matrix.t()?.contiguous()? } else { matrix.reshape(shape)? })
-    }
-}
 
 /// Every tensor of a model, by its name there.
 pub fn tensors(spec: &DecoderSpec, file: &GgufFile, pairs: Pairs) -> HashMap<String, Stored> {
