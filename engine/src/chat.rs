@@ -104,7 +104,7 @@ impl ChatModel {
             let text = decoder.push(token)?;
             Ok(if text.is_empty() { ControlFlow::Continue(()) } else { take(&text) })
         };
-        let finish = generate(&self.decoder, &prompt, (sampling, context), &self.stop_ids, &mut each)?;
+        let finish = generate(&self.decoder, &prompt, sampling, &self.stop_ids, &mut each)?;
         let rest = decoder.finish()?;
         if !rest.is_empty() && finish != Finish::Cancelled {
             let _ = take(&rest);

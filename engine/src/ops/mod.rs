@@ -15,6 +15,7 @@ pub mod head_norm;
 pub mod latent;
 pub mod linear;
 pub mod norm;
+pub mod past;
 mod plain;
 pub mod projection;
 pub mod routing;
@@ -28,6 +29,7 @@ pub use head::{Head, HeadOutput, Label};
 pub use head_norm::{ColumnNorm, HeadNorm};
 pub use linear::{Linear, Lora};
 pub use norm::Norm;
+pub use past::{Extension, Pages, Slots};
 pub use projection::{Projection, Prologue, Values};
 pub use routing::{GroupScore, Groups, Routing, Scoring};
 
