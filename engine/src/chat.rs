@@ -1,6 +1,6 @@
 //! Talking to a model: template, tokenizer, decoder and sampling in one.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use recipe::HubTokens;
@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::adapter::Adapter;
 use crate::device;
-use crate::generate::{Finish, generate};
+use crate::generate::{Event, Finish, Generation};
 use crate::hub::{Watch, resolve_model};
-use crate::model::{Decoder, Tuning};
-use crate::text::{ChatTemplate, Dialogue, Message, Role, Template, Tokenizer, template::ChatTurn};
+use crate::model::{Decoder, SequenceId, Tuning};
+use crate::text::{
+    ChatTemplate, Dialogue, Message, Role, StreamDecoder, Template, Tokenizer, template::ChatTurn,
+};
 use crate::weights;
 use crate::{Error, Result};
 
@@ -82,34 +84,9 @@ impl ChatModel {
         self.decoder.spec.max_positions
     }
 
-    /// Answers a conversation; `take` gets the text as it comes and may break the answer off.
-    ///
-    /// # Errors
-    /// If the conversation does not fit the template or the model's context.
-    pub fn answer(
-        &self,
-        messages: &[ChatMessage],
-        sampling: &Sampling,
-        take: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer> {
-        let prompt = self.prompt(messages)?;
-        let context = self.context();
-        if prompt.len() >= context {
-            return Err(Error::Context { tokens: prompt.len(), context });
-        }
-        let mut decoder = self.tokenizer.stream(true);
-        let mut count = 0;
-        let mut each = |token: u32| -> Result<ControlFlow<()>> {
-            count += 1;
-            let text = decoder.push(token)?;
-            Ok(if text.is_empty() { ControlFlow::Continue(()) } else { take(&text) })
-        };
-        let finish = generate(&self.decoder, &prompt, (sampling, context), &self.stop_ids, &mut each)?;
-        let rest = decoder.finish()?;
-        if !rest.is_empty() && finish != Finish::Cancelled {
-            let _ = take(&rest);
-        }
-        Ok(Answer { prompt_tokens: prompt.len(), completion_tokens: count, finish })
+    /// A place for conversations that are answered together.
+    pub fn answers(&self) -> Answers<'_> {
+        Answers { model: self, generation: Generation::new(&self.decoder), talks: BTreeMap::new() }
     }
 
     /// Token ids that ask for the next answer.
@@ -139,6 +116,88 @@ impl ChatModel {
             }
             None => Ok(ids),
         }
+    }
+}
+
+/// Answers that are written at the same time, each as if it were alone.
+pub struct Answers<'m> {
+    model: &'m ChatModel,
+    generation: Generation<'m>,
+    talks: BTreeMap<SequenceId, Talk<'m>>,
+}
+
+/// An answer on its way.
+struct Talk<'m> {
+    text: StreamDecoder<'m>,
+    prompt_tokens: usize,
+    completion_tokens: usize,
+}
+
+/// What a step brought of an answer.
+#[derive(Debug)]
+pub enum Said {
+    Text(String),
+    /// It is complete.
+    Done(Answer),
+    /// It broke off.
+    Failed(Error),
+}
+
+impl Answers<'_> {
+    /// Begins the answer to a conversation.
+    ///
+    /// # Errors
+    /// If the conversation does not fit the template or the model's context.
+    pub fn begin(&mut self, messages: &[ChatMessage], sampling: &Sampling) -> Result<SequenceId> {
+        let prompt = self.model.prompt(messages)?;
+        let id = self.generation.add(&prompt, sampling, &self.model.stop_ids)?;
+        let text = self.model.tokenizer.stream(true);
+        self.talks.insert(id, Talk { text, prompt_tokens: prompt.len(), completion_tokens: 0 });
+        Ok(id)
+    }
+
+    /// Breaks an answer off; one that is complete already is let be.
+    pub fn cancel(&mut self, id: SequenceId) {
+        self.generation.cancel(id);
+        self.talks.remove(&id);
+    }
+
+    /// Writes a little more of all answers.
+    ///
+    /// # Errors
+    /// The device fails; none of the answers can go on then.
+    pub fn step(&mut self) -> Result<Vec<(SequenceId, Said)>> {
+        let mut said = Vec::new();
+        for (id, event) in self.generation.step()? {
+            match self.take(id, event) {
+                Ok(more) => said.extend(more.into_iter().map(|more| (id, more))),
+                Err(error) => {
+                    self.cancel(id);
+                    said.push((id, Said::Failed(error)));
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    /// What a token, or the end, means to the reader.
+    fn take(&mut self, id: SequenceId, event: Event) -> Result<Vec<Said>> {
+        let finish = match event {
+            Event::Token(token) => {
+                let Some(talk) = self.talks.get_mut(&id) else { return Ok(Vec::new()) };
+                talk.completion_tokens += 1;
+                let text = talk.text.push(token)?;
+                return Ok(if text.is_empty() { Vec::new() } else { vec![Said::Text(text)] });
+            }
+            Event::Finished(finish) => finish,
+        };
+        let Some(Talk { text, prompt_tokens, completion_tokens }) = self.talks.remove(&id) else {
+            return Ok(Vec::new());
+        };
+        let rest = text.finish()?;
+        let rest = if rest.is_empty() { None } else { Some(Said::Text(rest)) };
+        let answer = Answer { prompt_tokens, completion_tokens, finish };
+        Ok(rest.into_iter().chain([Said::Done(answer)]).collect())
     }
 }
 

@@ -19,6 +19,9 @@ pub enum Error {
     Recipe { key: String, message: String },
     #[error("{0}")]
     Training(String),
+    /// A sequence cannot be generated further.
+    #[error("{0}")]
+    Generation(String),
     /// A conversation leaves no room for an answer.
     #[error(
         "the conversation has {tokens} tokens and the model's context window is {context}; drop its oldest messages or \

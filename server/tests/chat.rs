@@ -7,33 +7,48 @@
 mod place;
 
 use std::{
+    collections::BTreeMap,
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use place::this_test;
-use server::chat::{self, Answer, Chat, Model, Source, Unanswered, Weights};
+use server::chat::{self, Answer, Answers, Chat, Model, Piece, Source, Unanswered, Weights};
 use wire::{ChatDelta, ChatMessage, ChatRequest, ChatStatus, Sampling};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Repeats what was said, a word at a time; writes into its model folder how far it came.
+/// Repeats what was said, a word of each answer at a time; writes into its model folder how far it came with one that
+/// was broken off.
 struct Parrot {
     folder: PathBuf,
 }
 
+#[derive(Default)]
+struct Talks {
+    folder: PathBuf,
+    running: BTreeMap<u64, Talk>,
+    begun: u64,
+}
+
+struct Talk {
+    said: String,
+    count: usize,
+    limit: usize,
+}
+
 impl Model for Parrot {
-    fn answer(
-        &mut self,
-        messages: &[ChatMessage],
-        sampling: &Sampling,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, Unanswered> {
-        let said = &messages.last().unwrap().content;
+    fn answers(&mut self) -> Box<dyn Answers + '_> {
+        Box::new(Talks { folder: self.folder.clone(), ..Talks::default() })
+    }
+}
+
+impl Answers for Talks {
+    fn begin(&mut self, messages: &[ChatMessage], sampling: &Sampling) -> Result<u64, Unanswered> {
+        let said = messages.last().unwrap().content.clone();
         match said.as_str() {
             "fail" => return Err(Unanswered { message: "no idea".to_owned(), is_full: false }),
             "too much" => return Err(Unanswered { message: "no room".to_owned(), is_full: true }),
@@ -43,21 +58,40 @@ impl Model for Parrot {
             }
             _ => {}
         }
-        let mut count = 0;
-        for word in said.split_inclusive(' ').cycle().take(sampling.max_new_tokens) {
-            count += 1;
-            if on_text(word).is_break() {
-                fs::write(self.folder.join("broken-off"), count.to_string()).unwrap();
-                break;
+        self.begun += 1;
+        self.running.insert(self.begun, Talk { said, count: 0, limit: sampling.max_new_tokens });
+        Ok(self.begun)
+    }
+
+    fn step(&mut self) -> Result<Vec<(u64, Piece)>, Unanswered> {
+        std::thread::sleep(Duration::from_millis(2));
+        let mut pieces = Vec::new();
+        for (id, talk) in &mut self.running {
+            if talk.said == "break down" {
+                return Err(Unanswered { message: "no power".to_owned(), is_full: false });
             }
-            std::thread::sleep(Duration::from_millis(2));
+            let words: Vec<&str> = talk.said.split_inclusive(' ').collect();
+            pieces.push((*id, Piece::Text(words[talk.count % words.len()].to_owned())));
+            talk.count += 1;
+            if talk.count == talk.limit {
+                pieces.push((
+                    *id,
+                    Piece::Done(Ok(Answer {
+                        prompt_tokens: 3,
+                        completion_tokens: talk.count as u64,
+                        finish_reason: "length".to_owned(),
+                        context: 8,
+                    })),
+                ));
+            }
         }
-        Ok(Answer {
-            prompt_tokens: 3,
-            completion_tokens: count,
-            finish_reason: "length".to_owned(),
-            context: 8,
-        })
+        self.running.retain(|_, talk| talk.count < talk.limit);
+        Ok(pieces)
+    }
+
+    fn cancel(&mut self, id: u64) {
+        let talk = self.running.remove(&id).unwrap();
+        fs::write(self.folder.join("broken-off"), talk.count.to_string()).unwrap();
     }
 }
 
@@ -144,6 +178,50 @@ async fn whoever_leaves_ends_the_generation() {
     drop(deltas);
     until("the generation ends", || folder.path().join("broken-off").exists()).await;
     // And the next one is answered.
+    assert!(chat.answer(&say("a", 1)).await.unwrap().count().await > 0);
+}
+
+/// The next piece of text.
+async fn word(deltas: &mut (impl Stream<Item = ChatDelta> + Unpin)) -> String {
+    match deltas.next().await {
+        Some(ChatDelta::Text { text }) => text,
+        other => panic!("{other:?} is no text"),
+    }
+}
+
+#[tokio::test]
+async fn answers_are_written_at_the_same_time_and_one_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, folder.path()).await;
+    let mut long = Box::pin(chat.answer(&say("on and ", 100_000)).await.unwrap());
+    assert_eq!(word(&mut long).await, "on ");
+    // One comes while the other is being written, is read by turns with it, and is complete before it.
+    let mut short = Box::pin(chat.answer(&say("a b c ", 3)).await.unwrap());
+    for expected in ["a ", "b ", "c "] {
+        assert_eq!(word(&mut short).await, expected);
+        assert!(["on ", "and "].contains(&&*word(&mut long).await));
+    }
+    assert!(matches!(short.next().await, Some(ChatDelta::Done { completion_tokens: 3, .. })));
+    // A third stays when the first leaves.
+    let mut third = Box::pin(chat.answer(&say("x ", 300)).await.unwrap());
+    word(&mut third).await;
+    drop(long);
+    until("the first one is let go", || folder.path().join("broken-off").exists()).await;
+    let rest: Vec<ChatDelta> = third.collect().await;
+    assert!(matches!(rest.last(), Some(ChatDelta::Done { completion_tokens: 300, .. })), "{:?}", rest.last());
+}
+
+#[tokio::test]
+async fn a_model_that_breaks_down_tells_all_and_goes_on_with_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = new_chat();
+    ready(&chat, folder.path()).await;
+    let long = chat.answer(&say("on and ", 100_000)).await.unwrap();
+    let broken = chat.answer(&say("break down", 5)).await.unwrap();
+    for answer in [long.collect::<Vec<_>>().await, broken.collect().await] {
+        assert!(matches!(answer.last(), Some(ChatDelta::Error { message }) if message == "no power"));
+    }
     assert!(chat.answer(&say("a", 1)).await.unwrap().count().await > 0);
 }
 

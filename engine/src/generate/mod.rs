@@ -1,14 +1,17 @@
-//! Generation: tokens one after the other, with cached keys and values.
+//! Generation: tokens one after the other, with what was computed of the past kept in a cache; of one sequence, or of
+//! several that join and leave at any step.
 
 mod sampling;
+mod scheduler;
 
 pub use recipe::Sampling;
 pub use sampling::Sampler;
+pub use scheduler::{Event, Generation};
 
 use std::ops::ControlFlow;
 
 use crate::Result;
-use crate::model::{Cache, Decoder};
+use crate::model::Decoder;
 
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,34 +35,26 @@ impl Finish {
     }
 }
 
-/// Continues `prompt`, handing each new token to `take` until a stop id is drawn. `context` is the largest number of
-/// positions.
+/// Continues `prompt`, handing each new token to `take` until a stop id is drawn.
+///
+/// # Errors
+/// As of [`Generation::add`] and [`Generation::step`]; or `take` fails.
 pub fn generate(
     decoder: &Decoder,
     prompt: &[u32],
-    (sampling, context): (&Sampling, usize),
+    sampling: &Sampling,
     stop_ids: &[u32],
     take: &mut dyn FnMut(u32) -> Result<ControlFlow<()>>,
 ) -> Result<Finish> {
-    let mut cache = Cache::default();
-    let mut sampler = Sampler::new(sampling, prompt);
-    if prompt.is_empty() {
-        return Ok(Finish::Stop);
+    let mut generation = Generation::new(decoder);
+    generation.add(prompt, sampling, stop_ids)?;
+    loop {
+        for (_, event) in generation.step()? {
+            match event {
+                Event::Token(token) if take(token)?.is_break() => return Ok(Finish::Cancelled),
+                Event::Token(_) => {}
+                Event::Finished(finish) => return Ok(finish),
+            }
+        }
     }
-    let mut hidden = decoder.extend(&mut cache, prompt)?;
-    for _ in 0..sampling.max_new_tokens {
-        if cache.ids.len() >= context {
-            return Ok(Finish::Length);
-        }
-        let logits = decoder.head.next(&hidden, 0)?;
-        let token = sampler.draw(logits);
-        if stop_ids.contains(&token) {
-            return Ok(Finish::Stop);
-        }
-        if take(token)?.is_break() {
-            return Ok(Finish::Cancelled);
-        }
-        hidden = decoder.extend(&mut cache, &[token])?;
-    }
-    Ok(Finish::Length)
 }

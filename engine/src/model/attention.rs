@@ -11,8 +11,8 @@ use crate::autograd::{Param, Tape, Var};
 use crate::ops::attention::{attention, extend};
 use crate::ops::elementwise::{clamp, columns, join, normalise};
 use crate::ops::latent::{LatentHeads, assemble};
-use crate::ops::shift::with_previous;
-use crate::ops::{AttentionSpec, HeadNorm, Norm, Projection};
+use crate::ops::shift::{with_kept, with_previous};
+use crate::ops::{AttentionSpec, Extension, HeadNorm, Norm, Projection};
 
 /// Attention without the map that follows it.
 #[derive(Debug, Clone)]
@@ -55,43 +55,35 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<&mut LayerCache>) -> Result<Var> {
+    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<Past>) -> Result<Var> {
         let x = normalise(tape, &self.norm, &x)?;
-        let starts =
-            if past.is_some() { vec![0] } else { context.spans.iter().map(|span| span.start).collect() };
-        let [before_x, before_y] = match past.map(|past| &mut past.filter) {
-            Some([x, y]) => [Some(x), Some(y)],
-            None => [None, None],
+        let starts: Vec<usize> = context.spans.iter().map(|span| span.start).collect();
+        let (mut kept, extensions) = match past {
+            Some(Past { cache, extensions }) => (cache.filter.each_mut().map(Some), extensions),
+            None => ([None, None], &[][..]),
+        };
+        let mut pairs = |x: &Var, index: usize| match kept[index].take() {
+            Some(slots) => with_kept(x, slots, extensions),
+            None => with_previous(tape, x, starts.clone(), None),
         };
         let [first, second] = &self.convolutions;
-        let y = convolve(tape, first, &x, None, &starts, before_x)?;
-        let filtered = convolve(tape, second, &y, Some(&x), &starts, before_y)?;
+        let y = first.forward(tape, pairs(&x, 0)?, None, None)?;
+        let filtered = second.forward(tape, pairs(&y, 1)?, Some(&x), None)?;
         let qk = self.qk.forward(tape, filtered, None, context.dropout)?;
         let v = self.v.forward(tape, x, None, context.dropout)?;
         join(tape, qk, v)
     }
 }
 
-/// One convolution; `before` is the row before the first one, and becomes the last one of `x`.
-fn convolve(
-    tape: &Tape,
-    map: &Arc<Projection>,
-    x: &Var,
-    residual: Option<&Var>,
-    starts: &[usize],
-    before: Option<&mut Option<Tensor>>,
-) -> Result<Var> {
-    let first = before.as_ref().and_then(|before| before.as_ref());
-    let pairs = with_previous(tape, x, starts.to_vec(), first)?;
-    if let Some(before) = before {
-        *before = Some(x.tensor.narrow(0, x.tensor.dims()[0] - 1, 1)?.force_contiguous()?);
-    }
-    map.forward(tape, pairs, residual, None)
+/// What a layer keeps of sequences, and their new rows.
+pub struct Past<'a> {
+    pub cache: &'a mut LayerCache,
+    pub extensions: &'a [Extension],
 }
 
 impl AttentionInput {
     /// Rows of queries, keys and values.
-    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<&mut LayerCache>) -> Result<Var> {
+    fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<Past>) -> Result<Var> {
         match self {
             AttentionInput::Heads { map, clip, norm } => {
                 let mut qkv = map.forward(tape, x, None, context.dropout)?;
@@ -163,9 +155,11 @@ impl Attention {
         attention(tape, &self.spec, qkv, &context.rotations[self.rotation], &context.spans)
     }
 
-    /// The same of new rows of one sequence, whose earlier keys and values are in `cache`.
-    pub fn extend(&self, x: Var, context: &Context, cache: &mut LayerCache) -> Result<Tensor> {
-        let qkv = self.input.forward(&Tape::off(), x, context, Some(&mut *cache))?.tensor;
-        extend(&self.spec, qkv, &context.rotations[self.rotation], &mut cache.past)
+    /// The same of new rows of several sequences.
+    pub fn extend(&self, x: Var, context: &Context, past: Past) -> Result<Tensor> {
+        let Past { cache, extensions } = past;
+        let past = Past { cache: &mut *cache, extensions };
+        let qkv = self.input.forward(&Tape::off(), x, context, Some(past))?.tensor;
+        extend(&self.spec, qkv, &context.rotations[self.rotation], &mut cache.pages, extensions)
     }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::attention::Attention;
+use super::attention::{Attention, Past};
 use super::batch::Context;
-use super::cache::LayerCache;
 use super::feed_forward::FeedForward;
 use crate::Result;
 use crate::autograd::{Param, Segment, Tape, Var};
@@ -69,10 +68,10 @@ impl Block {
         self.finish(tape, x, mixed, context)
     }
 
-    /// The block over new rows of one sequence, whose past is in `cache`.
-    pub fn extend(&self, x: Tensor, context: &Context, cache: &mut LayerCache) -> Result<Tensor> {
+    /// The block over new rows of several sequences.
+    pub fn extend(&self, x: Tensor, context: &Context, past: Past) -> Result<Tensor> {
         let x = Var::constant(x);
-        let mixed = Var::constant(self.attention.extend(x.clone(), context, cache)?);
+        let mixed = Var::constant(self.attention.extend(x.clone(), context, past)?);
         Ok(self.finish(&Tape::off(), x, mixed, context)?.tensor)
     }
 

@@ -5,21 +5,19 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use super::attention::Past;
 use super::batch::{Batch, Context};
 use super::block::{Block, BlockInPass};
-use super::cache::{Cache, LayerCache};
+use super::cache::{Cache, NewRows, SequenceId};
 use super::feed_forward::RouterLogits;
 use super::noise::Noise;
+use crate::Result;
 use crate::autograd::{Param, Tape, Var, checkpoint};
 use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
 use crate::ops::elementwise::normalise;
 use crate::ops::{Balance, Dropout, Embedding, Head, Norm, Rotation, Weight};
-use crate::{Error, Result};
-
-/// Rows of a sequence being generated that are computed at once: bounds the memory of a long prompt.
-const ROWS: usize = 512;
 
 /// A model in memory.
 #[derive(Debug, Clone)]
@@ -80,41 +78,38 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Appends tokens to a sequence and answers with the last one's hidden state [1, hidden].
-    pub fn extend(&self, cache: &mut Cache, ids: &[u32]) -> Result<Tensor> {
-        let longest = cache.ids.len() + ids.len();
-        if self.spec.ropes.iter().any(|rope| rope.switches(cache.ids.len(), longest)) {
-            // What is cached was rotated by the frequencies for short texts: it is computed again, as in Phi-3.
-            let all = [&cache.ids, ids].concat();
-            *cache = Cache::default();
-            return self.extend(cache, &all);
-        }
-        cache.layers.resize_with(self.blocks.len(), LayerCache::default);
-        if cache.ids.is_empty() {
-            cache.prompt = ids.len();
-        }
-        let mut last = None;
-        for part in ids.chunks(ROWS) {
-            last = Some(self.extend_by_part(cache, part, longest)?);
-        }
-        let last = last.ok_or_else(|| Error::Training("a sequence was extended by nothing".to_owned()))?;
-        Ok(last.narrow(0, last.dims()[0] - 1, 1)?.contiguous()?)
+    /// An empty cache for sequences of this model.
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.blocks.len(), self.spec.ropes.clone())
     }
 
-    /// The same by a part of the tokens after which the sequence is `longest` long.
-    fn extend_by_part(&self, cache: &mut Cache, ids: &[u32], longest: usize) -> Result<Tensor> {
-        let past = cache.ids.len() as u32;
-        let positions: Vec<u32> = (past..past + ids.len() as u32).collect();
-        // Frequencies that depend on each sequence's own length stay those of the prompt.
-        let spans = vec![(Span::new(0, ids.len()), cache.prompt)];
-        let lengths = Lengths { spans, longest, training: false };
+    /// Computes the next tokens of several sequences in one pass, and answers with the hidden state of the last one of
+    /// each [sequences, hidden]: `parts` says of which sequences, and how many of the tokens that wait in the cache.
+    ///
+    /// Rows of all go through projections together, so that weights are read once for all; only attention is each
+    /// one's own. The cache holds the tokens, not the caller: whatever the parts that a prompt is computed in, it is
+    /// rotated by its whole length, and a sequence that outgrows its frequencies waits as a whole again.
+    ///
+    /// # Errors
+    /// If a sequence is not in the cache, or has not so many tokens waiting; or if the device fails, after which the
+    /// sequences of this pass cannot go on.
+    pub fn extend(&self, cache: &mut Cache, parts: &[(SequenceId, usize)]) -> Result<Tensor> {
+        let NewRows { ids, positions, extensions, lengths } = cache.prepare(parts)?;
+        let spans = extensions.iter().map(|extension| Span::new(extension.start, extension.len));
+        let spans = spans.zip(lengths).map(|(span, (own, longest))| Stretch { span, own, longest }).collect();
+        let lengths = Lengths { spans, training: false };
         let context = Context { rotations: self.rotations(&positions, &lengths), ..Context::default() };
-        let mut x = self.embed(&Tape::off(), ids, &positions, None)?.tensor;
+        let mut x = self.embed(&Tape::off(), &ids, &positions, None)?.tensor;
         for (block, cache) in self.blocks.iter().zip(&mut cache.layers) {
-            x = block.extend(x, &context, cache)?;
+            x = block.extend(x, &context, Past { cache, extensions: &extensions })?;
         }
-        cache.ids.extend_from_slice(ids);
-        Ok(x)
+        cache.advance(parts);
+        if ids.len() == extensions.len() {
+            return Ok(x);
+        }
+        let last = extensions.iter().map(|extension| (extension.start + extension.len - 1) as u32);
+        let last = Tensor::from_iter(last, x.device())?;
+        Ok(x.index_select(&last, 0)?)
     }
 
     fn embed(&self, tape: &Tape, ids: &[u32], positions: &[u32], noise: Option<Noise>) -> Result<Var> {
@@ -147,13 +142,15 @@ impl Decoder {
                         .flat_map_iter(|position| frequencies.iter().map(move |f| angle(f, position))),
                 );
             };
-            if !rope.is_per_sequence() {
-                add(positions, lengths.longest);
-            } else {
-                for (span, length) in &lengths.spans {
-                    let length = if lengths.training { 0 } else { *length };
-                    add(&positions[span.start..span.start + span.len], length);
-                }
+            let length = |stretch: &Stretch| match (rope.is_per_sequence(), lengths.training) {
+                (false, _) => stretch.longest,
+                (true, true) => 0,
+                (true, false) => stretch.own,
+            };
+            for alike in lengths.spans.chunk_by(|a, b| length(a) == length(b)) {
+                let rows =
+                    alike[0].span.start..alike.last().map_or(0, |last| last.span.start + last.span.len);
+                add(&positions[rows], length(&alike[0]));
             }
             let (cos, sin) = angles;
             rotations.push(Rotation {
@@ -168,7 +165,7 @@ impl Decoder {
 
     /// Whether a part of a batch for training, computed alone, has the frequencies that it has in the batch.
     pub(super) fn rotates_alike(&self, part: &Batch, batch: &Batch) -> bool {
-        let [part, batch] = [part, batch].map(|batch| Lengths::of(batch, true).longest);
+        let [part, batch] = [part, batch].map(longest);
         let mut ropes = self.spec.ropes.iter().filter(|rope| !rope.is_per_sequence());
         part == batch || ropes.all(|rope| rope.frequencies(part) == rope.frequencies(batch))
     }
@@ -178,7 +175,7 @@ impl Decoder {
     fn query_factors(&self, positions: &[u32], lengths: &Lengths) -> Option<Arc<Vec<f32>>> {
         let AttentionKind::Heads(heads) = &self.spec.attention else { return None };
         let trained = heads.log_n.filter(|_| !lengths.training)? as f64;
-        let places = lengths.spans.iter().flat_map(|(span, _)| {
+        let places = lengths.spans.iter().flat_map(|Stretch { span, .. }| {
             let first = positions.get(span.start).map_or(0, |position| *position as usize);
             first + 1..=first + span.len
         });
@@ -241,19 +238,33 @@ impl Decoder {
 
 /// What models need to know whose frequencies depend on lengths.
 struct Lengths {
-    /// Each sequence's rows, and its length.
-    spans: Vec<(Span, usize)>,
-    /// The largest position of all, counted from one.
-    longest: usize,
+    /// Of all sequences, which lie end to end.
+    spans: Vec<Stretch>,
     training: bool,
+}
+
+/// Rows of a sequence.
+struct Stretch {
+    span: Span,
+    /// The sequence's length.
+    own: usize,
+    /// The largest position, counted from one, of those that have the same frequencies.
+    longest: usize,
 }
 
 impl Lengths {
     fn of(batch: &Batch, training: bool) -> Lengths {
-        let spans = batch.spans.iter().map(|span| (*span, span.len - span.padding - span.trailing)).collect();
-        let longest = batch.positions.iter().max().map_or(0, |position| *position as usize + 1);
-        Lengths { spans, longest, training }
+        let longest = longest(batch);
+        let length = |span: &Span| span.len - span.padding - span.trailing;
+        let spans =
+            batch.spans.iter().map(|span| Stretch { span: *span, own: length(span), longest }).collect();
+        Lengths { spans, training }
     }
+}
+
+/// The largest position of a batch, counted from one.
+fn longest(batch: &Batch) -> usize {
+    batch.positions.iter().max().map_or(0, |position| *position as usize + 1)
 }
 
 #[cfg(test)]

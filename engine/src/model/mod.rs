@@ -14,7 +14,7 @@ mod value_head;
 
 pub use batch::{Batch, Context};
 pub use build::{BlockSelection, Selection, Tuning, WeightSource};
-pub use cache::Cache;
+pub use cache::{Cache, SequenceId};
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums};

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::past::{Extension, Pages};
 use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
 use crate::device::has_kernels;
-use crate::kernel::attention::{self as kernel, AttentionShape, Columns, Heads, Segment, Slope, Span};
+use crate::kernel::attention::{
+    self as kernel, AttentionShape, Columns, Heads, PagedSegment, Segment, Slope, Span,
+};
 use crate::kernel::rope::{RopeLayout, rotate};
 use crate::kernel::{rows_per_task, uninit};
 use crate::tensor::{from_vec, mutate, view};
@@ -182,49 +185,36 @@ impl Backward for AttentionNode {
     }
 }
 
-/// Rotated keys, and values, of the tokens of a sequence so far.
-#[derive(Clone, Debug, Default)]
-pub struct KeyValues {
-    /// Rows for the kernels.
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    /// For plain operations, [kv heads, tokens, dim] each.
-    tensors: Option<(Tensor, Tensor)>,
-}
-
-/// [`attention`] of new rows of one sequence, whose keys and values are appended to `past`. `qkv` is consumed.
+/// [`attention`] of new rows of several sequences, whose keys and values go to their pages. `qkv` is consumed.
 pub fn extend(
     spec: &AttentionSpec,
     qkv: Tensor,
     rotation: &Rotation,
-    past: &mut KeyValues,
+    pages: &mut Pages,
+    extensions: &[Extension],
 ) -> Result<Tensor> {
     if !has_kernels(&qkv) {
-        return plain::extend(spec, &qkv, rotation, &mut past.tensors);
+        return plain::extend(spec, &qkv, rotation, pages, extensions);
     }
     mutate(&qkv, |qkv| spec.rotate(qkv, rotation, false))?;
-    let shape = spec.shape;
-    let [q, k, v] = spec.columns;
-    let (rows, stride) = (qkv.dims()[0], spec.width());
+    let (shape, stride) = (spec.shape, spec.width());
     let data = view(&qkv)?;
     let data = data.f32()?;
-    for row in data.chunks_exact(stride) {
-        for head in 0..shape.kv_heads {
-            past.keys.extend_from_slice(&row[k.of(head)..][..shape.head_dim]);
-            past.values.extend_from_slice(&row[v.of(head)..][..shape.value_dim]);
-        }
+    let [q, k, v] = spec.columns.map(|columns| Heads { data, stride, columns });
+    for (row, count, page, place) in extensions.iter().flat_map(Extension::pieces) {
+        let page = pages.get_mut(shape, page);
+        (0..count).for_each(|i| shape.write_to_page(page, place + i, (k, v), row + i));
     }
-    let keys = Span::new(0, past.keys.len() / shape.key_width());
-    let segment = Segment { queries: Span::new(0, rows), keys };
-    let cached = |data, stride, dim| Heads { data, stride, columns: Columns::adjacent(0, dim) };
-    let heads = (
-        Heads { data, stride, columns: q },
-        cached(&past.keys, shape.key_width(), shape.head_dim),
-        cached(&past.values, shape.value_width(), shape.value_dim),
-    );
+    let paged = |extension: &Extension| {
+        let queries = Span::new(extension.start, extension.len);
+        let segment = Segment { queries, keys: Span::new(0, extension.total()) };
+        PagedSegment { segment, pages: extension.pages.iter().map(|page| pages.get(*page)).collect() }
+    };
+    let sequences: Vec<PagedSegment> = extensions.iter().map(paged).collect();
+    let rows = qkv.dims()[0];
     let mut out = uninit(rows * shape.out_width());
     let slopes = spec.slopes.as_ref().map(|slopes| &slopes[..]);
-    kernel::forward(shape, slopes, &[segment], heads, &mut out, None);
+    kernel::forward_paged(shape, slopes, &sequences, q, &mut out);
     from_vec(out, (rows, shape.out_width()))
 }
 

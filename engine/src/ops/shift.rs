@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::past::{Extension, Slots};
 use super::plain;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var};
@@ -13,8 +14,19 @@ struct PairsNode {
     starts: Vec<usize>,
 }
 
+/// [`with_previous`] of new rows of several sequences, each of whose last one `slots` keeps for the next.
+pub fn with_kept(x: &Var, slots: &mut Slots, extensions: &[Extension]) -> Result<Var> {
+    let first = slots.before(extensions, &x.tensor)?;
+    for extension in extensions {
+        let last = x.tensor.narrow(0, extension.start + extension.len - 1, 1)?;
+        slots.keep(extension, last.force_contiguous()?);
+    }
+    let starts = extensions.iter().map(|extension| extension.start).collect();
+    with_previous(&Tape::off(), x, starts, Some(&first))
+}
+
 /// Each row with the one before it, as a convolution of width two reads them: y [rows, 2 · dim] holds
-/// (before, own) for every column. Rows in `starts` (sorted) have `first` [1, dim], or zeros, before them.
+/// (before, own) for every column. Rows in `starts` (sorted) have a row of `first` [starts, dim], or zeros, before them.
 ///
 /// # Errors
 /// If types, shapes or devices of the tensors do not fit.
@@ -31,8 +43,10 @@ pub fn with_previous(tape: &Tape, x: &Var, starts: Vec<usize>, first: Option<&Te
         let x = view(&x.tensor)?;
         let x = x.f32()?;
         for (row, y) in y.chunks_exact_mut(2 * dim).enumerate() {
-            let before =
-                if starts.binary_search(&row).is_ok() { first } else { Some(&x[(row - 1) * dim..row * dim]) };
+            let before = match starts.binary_search(&row) {
+                Ok(start) => first.map(|first| &first[start * dim..][..dim]),
+                Err(_) => Some(&x[(row - 1) * dim..row * dim]),
+            };
             if let Some(before) = before {
                 y.iter_mut().step_by(2).zip(before).for_each(|(y, x)| *y = *x);
             }

@@ -55,7 +55,8 @@ fn an_earlier_run_is_overwritten_by_a_step_alone() {
         assert!(found(2) && found(3));
     }
     let stopped = Arc::new(AtomicBool::new(true));
-    let summary = job::run(&recipe(output.path(), overwrite), &mut Observer::new(|_| {}, stopped.clone())).unwrap();
+    let summary =
+        job::run(&recipe(output.path(), overwrite), &mut Observer::new(|_| {}, stopped.clone())).unwrap();
     assert_eq!((summary.outcome, summary.steps), (Outcome::Stopped, 0));
     assert!(found(2) && found(3));
     let resume = format!("{overwrite}resume_from_checkpoint: true\n");

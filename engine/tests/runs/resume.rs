@@ -180,7 +180,11 @@ fn without_a_whole_checkpoint_a_run_that_may_starts_from_its_beginning() {
         EventBody::Point(_) => stop.store(true, Ordering::Relaxed),
         _ => {}
     };
-    let summary = job::run(&recipe(output.path(), "overwrite_output_dir: true\n"), &mut Observer::new(&mut sink, stop.clone())).unwrap();
+    let summary = job::run(
+        &recipe(output.path(), "overwrite_output_dir: true\n"),
+        &mut Observer::new(&mut sink, stop.clone()),
+    )
+    .unwrap();
     assert_eq!(summary.steps, 1);
     assert!(said.iter().any(|line| line.contains("Starting from step 0")), "{said:?}");
 }

@@ -79,6 +79,17 @@ impl HeadsMut {
         unsafe { MatMut::from_raw(self.data.add(offset), rows, dim, self.stride) }
     }
 
+    /// One row of a head.
+    ///
+    /// # Safety
+    /// As of [`HeadsMut::head`].
+    pub(super) unsafe fn row<'a>(&self, row: usize, head: usize, dim: usize) -> &'a mut [f32] {
+        let offset = row * self.stride + self.columns.of(head);
+        assert!(offset + dim <= self.len);
+        // SAFETY: in bounds by the assertion, exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(offset), dim) }
+    }
+
     /// Copies `data`, rows of `dim`, to a head from `row` on.
     ///
     /// # Safety

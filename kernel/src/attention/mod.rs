@@ -6,6 +6,7 @@
 //! nothing is transposed or repeated.
 
 mod columns;
+mod paged;
 mod slope;
 mod softmax;
 
@@ -20,6 +21,7 @@ use softmax::{ScoreRule, Visible, row_length, softmax, softmax_gradient};
 
 use columns::HeadsMut;
 pub use columns::{Columns, Heads};
+pub use paged::{PAGE, PagedSegment, forward_paged};
 pub use slope::Slope;
 
 /// Query rows in a block, at most.
@@ -166,14 +168,13 @@ pub fn forward(
     let width = shape.out_width();
     let rows = out.len() / width;
     let (dim, value_dim) = (shape.head_dim, shape.value_dim);
-    let target = HeadsMut::new(out, width, Columns::adjacent(0, value_dim));
-    let sums = log_sums.map(|sums| HeadsMut::new(sums, 1, Columns::adjacent(0, 1)));
+    let mixed = HeadsMut::new(out, width, Columns::adjacent(0, value_dim));
+    let log_sums = log_sums.map(|sums| HeadsMut::new(sums, 1, Columns::adjacent(0, 1)));
+    let output = Output { mixed, log_sums, rows };
     let task = |segment: &Segment, head: usize| {
         let kv = head / shape.group();
-        let rule = shape.rule(slopes, head);
         let Span { start, len, .. } = segment.keys;
-        let block = shape.block();
-        let scores = block.min(segment.queries.len) * row_length(len);
+        let scores = shape.block().min(segment.queries.len) * row_length(len);
         let sizes = [scores, Shared::area(dim, len), Shared::area(len, value_dim)];
         with_scratch(sizes.iter().sum(), |scratch| {
             let [scores, key_area, value_area] = cut(scratch, sizes);
@@ -181,35 +182,65 @@ pub fn forward(
                 true => Shared::pack(b, shape.bf16, area),
                 false => Shared::plain(b, shape.bf16),
             };
-            let keys = share(k.head(start, len, kv, dim).t(), key_area);
-            let values = share(v.head(start, len, kv, value_dim), value_area);
-            for first in (0..segment.queries.len).step_by(block) {
-                let size = block.min(segment.queries.len - first);
-                let row = segment.queries.start + first;
-                let position = segment.past() + first;
-                let visible = segment.visible(position, size, shape.window);
-                let (low, seen) = (visible.low, position + size - visible.low);
-                let length = row_length(seen);
-                let scores = &mut scores[..size * length];
-                let queries = q.head(row, size, head, dim);
-                let out = MatMut::new(scores, size, seen, length);
-                gemm_shared(out, queries, keys.col_range(low, seen), false);
-                let mut logs = [0f32; BLOCK];
-                softmax(scores, seen, &visible, rule, &mut logs);
-                if let Some(sums) = sums {
-                    for (i, log) in logs[..size].iter().enumerate() {
-                        // SAFETY: (head, row) belongs to this task; the buffer is [heads, rows].
-                        unsafe { sums.write(head * rows + row + i, *log) };
-                    }
-                }
-                // SAFETY: these rows of this head belong to this task.
-                let part = unsafe { target.head(row, size, head, value_dim) };
-                let scores = MatRef::new(Elements::F32(scores), size, seen, length);
-                gemm_shared(part, scores, values.row_range(low, seen), false);
-            }
+            let input = HeadInput {
+                head,
+                rule: shape.rule(slopes, head),
+                queries: q,
+                keys: share(k.head(start, len, kv, dim).t(), key_area),
+                values: share(v.head(start, len, kv, value_dim), value_area),
+            };
+            attend(shape, segment, &input, scores, &output);
         });
     };
     run(segments, shape.heads, rows * width, task);
+}
+
+/// What a head reads of a segment.
+struct HeadInput<'a> {
+    head: usize,
+    rule: ScoreRule,
+    queries: Heads<'a>,
+    /// [head dim, keys]
+    keys: Shared<'a>,
+    /// [keys, value dim]
+    values: Shared<'a>,
+}
+
+/// Where a pass writes.
+struct Output {
+    mixed: HeadsMut,
+    /// [heads, rows]
+    log_sums: Option<HeadsMut>,
+    rows: usize,
+}
+
+/// One head of a segment, a block of queries at a time; `scores` has room for a block's.
+fn attend(shape: AttentionShape, segment: &Segment, input: &HeadInput, scores: &mut [f32], output: &Output) {
+    let HeadInput { head, rule, queries, keys, values } = *input;
+    let block = shape.block();
+    for first in (0..segment.queries.len).step_by(block) {
+        let size = block.min(segment.queries.len - first);
+        let row = segment.queries.start + first;
+        let position = segment.past() + first;
+        let visible = segment.visible(position, size, shape.window);
+        let (low, seen) = (visible.low, position + size - visible.low);
+        let length = row_length(seen);
+        let scores = &mut scores[..size * length];
+        let queries = queries.head(row, size, head, shape.head_dim);
+        gemm_shared(MatMut::new(scores, size, seen, length), queries, keys.col_range(low, seen), false);
+        let mut logs = [0f32; BLOCK];
+        softmax(scores, seen, &visible, rule, &mut logs);
+        if let Some(sums) = output.log_sums {
+            for (i, log) in logs[..size].iter().enumerate() {
+                // SAFETY: (head, row) belongs to this task; the buffer is [heads, rows].
+                unsafe { sums.write(head * output.rows + row + i, *log) };
+            }
+        }
+        // SAFETY: these rows of this head belong to this task.
+        let part = unsafe { output.mixed.head(row, size, head, shape.value_dim) };
+        let scores = MatRef::new(Elements::F32(scores), size, seen, length);
+        gemm_shared(part, scores, values.row_range(low, seen), false);
+    }
 }
 
 /// Cuts a work area into parts of these sizes.

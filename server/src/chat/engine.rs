@@ -3,12 +3,13 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use engine::{
-    chat::{ChatModel, ChatSource},
+    chat::{self, ChatModel, ChatSource, Said},
     hub::{Progress, paced},
+    model::SequenceId,
 };
 use wire::{ChatMessage, Sampling};
 
-use super::{Answer, DOWNLOADING, Model, Unanswered};
+use super::{Answer, Answers, DOWNLOADING, Model, Piece, Unanswered};
 
 /// How often a download is spoken of.
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,22 +28,44 @@ pub fn load(source: &ChatSource) -> Result<impl Model + use<>, engine::Error> {
 }
 
 impl Model for ChatModel {
-    fn answer(
-        &mut self,
-        messages: &[ChatMessage],
-        sampling: &Sampling,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, Unanswered> {
-        let answer = ChatModel::answer(self, messages, sampling, on_text);
-        let answer = answer.map_err(|error| Unanswered {
-            message: error.to_string(),
-            is_full: matches!(error, engine::Error::Context { .. }),
-        })?;
-        Ok(Answer {
-            prompt_tokens: answer.prompt_tokens as u64,
-            completion_tokens: answer.completion_tokens as u64,
-            finish_reason: answer.finish.name().to_owned(),
-            context: self.context() as u64,
-        })
+    fn answers(&mut self) -> Box<dyn Answers + '_> {
+        Box::new(Engine { context: self.context() as u64, answers: ChatModel::answers(self) })
+    }
+}
+
+struct Engine<'m> {
+    answers: chat::Answers<'m>,
+    context: u64,
+}
+
+impl Answers for Engine<'_> {
+    fn begin(&mut self, messages: &[ChatMessage], sampling: &Sampling) -> Result<u64, Unanswered> {
+        Ok(self.answers.begin(messages, sampling)?.0)
+    }
+
+    fn step(&mut self) -> Result<Vec<(u64, Piece)>, Unanswered> {
+        let context = self.context;
+        let piece = |said| match said {
+            Said::Text(text) => Piece::Text(text),
+            Said::Failed(error) => Piece::Done(Err(error.into())),
+            Said::Done(answer) => Piece::Done(Ok(Answer {
+                prompt_tokens: answer.prompt_tokens as u64,
+                completion_tokens: answer.completion_tokens as u64,
+                finish_reason: answer.finish.name().to_owned(),
+                context,
+            })),
+        };
+        Ok(self.answers.step()?.into_iter().map(|(id, said)| (id.0, piece(said))).collect())
+    }
+
+    fn cancel(&mut self, id: u64) {
+        self.answers.cancel(SequenceId(id));
+    }
+}
+
+impl From<engine::Error> for Unanswered {
+    fn from(error: engine::Error) -> Unanswered {
+        let is_full = matches!(error, engine::Error::Context { .. });
+        Unanswered { message: error.to_string(), is_full }
     }
 }

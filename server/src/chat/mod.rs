@@ -11,7 +11,7 @@ mod worker;
 
 pub use client::ChatError;
 pub use engine::load;
-pub use worker::{Answer, Model, Unanswered, end_with_parent, serve};
+pub use worker::{Answer, Answers, Model, Piece, Unanswered, end_with_parent, serve};
 
 use std::{
     convert::Infallible,

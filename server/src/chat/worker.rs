@@ -1,4 +1,4 @@
-//! What runs in the model's process: one model, one answer at a time, OpenAI's format on a Unix socket.
+//! What runs in the model's process: one model, several answers at a time, OpenAI's format on a Unix socket.
 
 use std::{
     convert::Infallible,
@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        mpsc::{self, SyncSender, TrySendError},
+        mpsc::{self, Receiver, SyncSender, TrySendError},
     },
     time::Duration,
 };
@@ -24,7 +24,7 @@ use axum::{
 };
 use engine::kernel::on_pool;
 use tokio::{net::UnixListener, sync::mpsc as channel};
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
 use wire::{ChatMessage, Sampling};
 
 use super::openai::{
@@ -32,10 +32,10 @@ use super::openai::{
 };
 use crate::{clock, random};
 
-/// Requests that may wait while one is answered.
+/// Answers that are written at the same time: so many, the engine's products read a model's weights once for all.
+const RUNNING: usize = 8;
+/// Requests that may wait while those are answered.
 const WAITING: usize = 8;
-/// Pieces of text that may wait for a slow reader before the generation waits for it.
-const PIECES: usize = 256;
 const LARGEST_BODY: usize = 4 << 20;
 /// While there is nothing to tell, a sign of life is sent so often.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
@@ -68,7 +68,10 @@ impl Unanswered {
 
 /// A model that answers.
 pub trait Model: Send + 'static {
-    /// Gives the answer piece by piece until it is complete or `on_text` breaks it off.
+    /// A place for conversations that are answered together.
+    fn answers(&mut self) -> Box<dyn Answers + '_>;
+
+    /// Gives one answer piece by piece until it is complete or `on_text` breaks it off.
     ///
     /// # Errors
     /// There is none, or it broke off.
@@ -77,18 +80,52 @@ pub trait Model: Send + 'static {
         messages: &[ChatMessage],
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer, Unanswered>;
+    ) -> Result<(), Unanswered> {
+        let mut answers = self.answers();
+        answers.begin(messages, sampling)?;
+        loop {
+            for (_, piece) in answers.step()? {
+                match piece {
+                    Piece::Text(text) if on_text(&text).is_break() => return Ok(()),
+                    Piece::Text(_) => {}
+                    Piece::Done(answer) => return answer.map(drop),
+                }
+            }
+        }
+    }
 }
 
-enum Piece {
+/// Answers that are written at the same time. Each begins and ends at any step.
+pub trait Answers {
+    /// Begins an answer, and names it.
+    ///
+    /// # Errors
+    /// There is none to this conversation.
+    fn begin(&mut self, messages: &[ChatMessage], sampling: &Sampling) -> Result<u64, Unanswered>;
+
+    /// Writes a little more of all, and says what came of which.
+    ///
+    /// # Errors
+    /// None of them can go on.
+    fn step(&mut self) -> Result<Vec<(u64, Piece)>, Unanswered>;
+
+    /// Breaks one off that is not complete.
+    fn cancel(&mut self, id: u64);
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug)]
+pub enum Piece {
     Text(String),
+    /// The last one.
     Done(Result<Answer, Unanswered>),
 }
 
 struct Job {
     messages: Vec<ChatMessage>,
     sampling: Sampling,
-    pieces: channel::Sender<Piece>,
+    /// Has room for all of an answer, which the model's context bounds: a slow reader keeps nobody else waiting.
+    pieces: channel::UnboundedSender<Piece>,
 }
 
 type Jobs = Arc<SyncSender<Job>>;
@@ -128,32 +165,72 @@ pub fn end_with_parent(socket: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A thread of its own answers one job after the other.
+/// A thread of its own writes the answers.
 fn start(mut model: impl Model) -> std::io::Result<Jobs> {
-    let (sender, jobs) = mpsc::sync_channel::<Job>(WAITING);
+    let (sender, mut jobs) = mpsc::sync_channel::<Job>(WAITING);
     std::thread::Builder::new().name("model".to_owned()).spawn(move || {
-        for job in jobs {
+        while let Ok(first) = jobs.recv() {
+            on_pool(|| answer_together(&mut model, first, &mut jobs));
+        }
+    })?;
+    Ok(Arc::new(sender))
+}
+
+/// Answers a job and those that come meanwhile, until there is none left.
+fn answer_together(model: &mut impl Model, first: Job, jobs: &mut Receiver<Job>) {
+    let mut answers = model.answers();
+    let mut running: Vec<(u64, channel::UnboundedSender<Piece>)> = Vec::new();
+    let mut next = Some(first);
+    loop {
+        while running.len() < RUNNING {
+            let Some(job) = next.take().or_else(|| jobs.try_recv().ok()) else { break };
             // Whoever asked may have left while waiting.
             if job.pieces.is_closed() {
                 continue;
             }
-            let mut on_text = |text: &str| match job.pieces.blocking_send(Piece::Text(text.to_owned())) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            let answer = on_pool(|| model.answer(&job.messages, &job.sampling, &mut on_text));
-            // Nobody listens any more: nothing to tell.
-            let _ = job.pieces.blocking_send(Piece::Done(answer));
+            match answers.begin(&job.messages, &job.sampling) {
+                Ok(id) => running.push((id, job.pieces)),
+                Err(why) => tell(&job.pieces, Piece::Done(Err(why))),
+            }
         }
-    })?;
-    Ok(Arc::new(sender))
+        running.retain(|(id, pieces)| {
+            if pieces.is_closed() {
+                answers.cancel(*id);
+            }
+            !pieces.is_closed()
+        });
+        if running.is_empty() {
+            return;
+        }
+        match answers.step() {
+            Ok(said) => {
+                for (id, piece) in said {
+                    let Some(at) = running.iter().position(|(other, _)| *other == id) else { continue };
+                    let is_last = matches!(piece, Piece::Done(_));
+                    tell(&running[at].1, piece);
+                    if is_last {
+                        running.remove(at);
+                    }
+                }
+            }
+            Err(why) => {
+                running.iter().for_each(|(_, pieces)| tell(pieces, Piece::Done(Err(why.clone()))));
+                return;
+            }
+        }
+    }
+}
+
+/// Where nobody listens any more, there is nothing to tell.
+fn tell(pieces: &channel::UnboundedSender<Piece>, piece: Piece) {
+    let _ = pieces.send(piece);
 }
 
 async fn completions(State(jobs): State<Jobs>, Json(request): Json<Completions>) -> Response {
     if let Err(why) = check(&request) {
         return failure(StatusCode::BAD_REQUEST, why);
     }
-    let (pieces, receiver) = channel::channel(PIECES);
+    let (pieces, receiver) = channel::unbounded_channel();
     let job = Job { sampling: request.sampling(), messages: request.messages, pieces };
     match jobs.try_send(job) {
         Ok(()) => {}
@@ -234,10 +311,11 @@ impl Head {
     }
 }
 
-fn streamed(head: Head, pieces: channel::Receiver<Piece>) -> Response {
+fn streamed(head: Head, pieces: channel::UnboundedReceiver<Piece>) -> Response {
     let role = Delta { role: Some("assistant".to_owned()), content: Some(String::new()) };
     let first = tokio_stream::once(head.choice(role, None));
-    let chunks = ReceiverStream::new(pieces).map(move |piece| tokio_stream::iter(head.chunks(piece)));
+    let chunks =
+        UnboundedReceiverStream::new(pieces).map(move |piece| tokio_stream::iter(head.chunks(piece)));
     let chunks = first.chain(futures_util::StreamExt::flatten(chunks));
     let events = chunks.map(|chunk| {
         Ok::<_, Infallible>(sse::Event::default().data(serde_json::to_string(&chunk).unwrap_or_default()))
@@ -246,7 +324,7 @@ fn streamed(head: Head, pieces: channel::Receiver<Piece>) -> Response {
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
-async fn whole(head: Head, mut pieces: channel::Receiver<Piece>) -> Response {
+async fn whole(head: Head, mut pieces: channel::UnboundedReceiver<Piece>) -> Response {
     let mut text = String::new();
     while let Some(piece) = pieces.recv().await {
         match piece {

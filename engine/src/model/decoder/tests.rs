@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use serde_json::{Value, json};
 
-use super::{Batch, Cache, Context, Decoder, Lengths, Pass};
+use super::{Batch, Cache, Context, Decoder, Lengths, Pass, SequenceId};
 use crate::Result;
 use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
@@ -29,6 +29,16 @@ pub fn decoder(model_type: &str, more: Value) -> Decoder {
     .unwrap()
 }
 
+/// The hidden state of a sequence's last token when all that wait are computed, in parts of at most so many rows.
+fn computed(decoder: &Decoder, cache: &mut Cache, id: SequenceId, rows: usize) -> Tensor {
+    loop {
+        let last = decoder.extend(cache, &[(id, cache.waiting(id).min(rows))]).unwrap();
+        if cache.waiting(id) == 0 {
+            return last;
+        }
+    }
+}
+
 /// Rotations are those of the whole prompt, although it is computed in parts.
 #[test]
 fn a_long_prompt_is_rotated_by_its_whole_length() {
@@ -49,7 +59,9 @@ fn a_long_prompt_is_rotated_by_its_whole_length() {
         let decoder = decoder(family, more);
         let ids: Vec<u32> = (0..530).map(|i| i * 7 % 40).collect();
         let whole = decoder.hidden(&Tape::off(), &Batch::of(&ids), Pass::default()).unwrap().tensor;
-        let last = decoder.extend(&mut Cache::default(), &ids).unwrap();
+        let mut cache = decoder.cache();
+        let id = cache.join(&ids);
+        let last = computed(&decoder, &mut cache, id, 200);
         let difference = largest_difference(&whole.narrow(0, ids.len() - 1, 1).unwrap(), &last);
         assert!(difference < 1e-3, "{family}: {difference}");
     }
@@ -62,13 +74,44 @@ fn a_sequence_that_outgrows_its_frequencies_is_computed_again() {
     let long = json!({"type": "longrope", "short_factor": divisors(0.2), "long_factor": divisors(2.0)});
     let decoder = decoder("phi3", json!({"original_max_position_embeddings": 10, "rope_scaling": long}));
     let ids: Vec<u32> = (0..12).collect();
-    let mut cache = Cache::default();
-    let mut last = decoder.extend(&mut cache, &ids[..8]).unwrap();
-    for id in &ids[8..] {
-        last = decoder.extend(&mut cache, &[*id]).unwrap();
+    let mut cache = decoder.cache();
+    let id = cache.join(&ids[..8]);
+    let mut last = computed(&decoder, &mut cache, id, 5);
+    let mut waited = Vec::new();
+    for token in &ids[8..] {
+        cache.append(id, *token).unwrap();
+        waited.push(cache.waiting(id));
+        last = computed(&decoder, &mut cache, id, 5);
     }
+    assert_eq!(waited, [1, 1, 11, 1]);
     let whole = decoder.hidden(&Tape::off(), &Batch::of(&ids), Pass::default()).unwrap().tensor;
     assert!(largest_difference(&whole.narrow(0, 11, 1).unwrap(), &last) < 1e-3);
+}
+
+/// Pages and slots go back with a sequence, also with one that leaves in the middle of its prompt, and are lent again.
+#[test]
+fn what_a_sequence_leaves_behind_is_the_next_ones() {
+    let decoder = decoder("llama", json!({}));
+    let mut cache = decoder.cache();
+    let [long, short] = [[1; 200].as_slice(), &[2; 3]].map(|ids| cache.join(ids));
+    decoder.extend(&mut cache, &[(long, 130), (short, 3)]).unwrap();
+    assert_eq!(cache.pages(), (4, 4));
+    cache.leave(long);
+    cache.leave(long);
+    assert_eq!((cache.pages(), cache.waiting(long)), ((1, 4), 0));
+    let next = cache.join(&[3; 64]);
+    decoder.extend(&mut cache, &[(next, 64)]).unwrap();
+    assert_eq!(cache.pages(), (2, 4));
+    for (parts, why) in
+        [([(long, 1)].as_slice(), "has left"), (&[(next, 1)], "0 wait"), (&[(short, 0)], "0 tokens")]
+    {
+        let error = decoder.extend(&mut cache, parts).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    cache.append(next, 1).unwrap();
+    cache.append(next, 1).unwrap();
+    let error = decoder.extend(&mut cache, &[(next, 1), (next, 1)]).unwrap_err().to_string();
+    assert!(error.contains("twice"), "{error}");
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {

@@ -7,8 +7,8 @@ use candle_core::{DType, Tensor};
 use super::{softmax, take_columns};
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Tape, Var, Weights, gradients};
-use crate::kernel::attention::{Columns, Slope, Span};
-use crate::ops::{AttentionSpec, Rotation};
+use crate::kernel::attention::{Columns, PAGE, Slope, Span};
+use crate::ops::{AttentionSpec, Extension, Pages, Rotation};
 
 /// Floats of scores in a block; few in tests, so that they see several blocks.
 const BLOCK_FLOATS: usize = if cfg!(test) { 32 << 10 } else { 16 << 20 };
@@ -245,24 +245,32 @@ impl Backward for AttentionNode {
     }
 }
 
-/// The same of new rows of one sequence, whose keys [kv heads, tokens, dim] and values are appended to `past`.
+/// The same of new rows of several sequences, whose keys and values go to their pages.
 pub fn extend(
     spec: &AttentionSpec,
     qkv: &Tensor,
     rotation: &Rotation,
-    past: &mut Option<(Tensor, Tensor)>,
+    pages: &mut Pages,
+    extensions: &[Extension],
 ) -> Result<Tensor> {
     let [q, k, v] = heads(spec, qkv, rotation)?;
-    let (k, v) = match past.take() {
-        Some((keys, values)) => (Tensor::cat(&[&keys, &k], 1)?, Tensor::cat(&[&values, &v], 1)?),
-        None => (k, v),
-    };
-    let queries = qkv.dims()[0];
-    let mut parts = Vec::new();
-    for block in blocks(spec, (0, queries), Span::new(0, k.dims()[1])) {
-        let [q, k, v] = block.part([&q, &k, &v])?;
-        parts.push(block.mix(spec, [&q, &k, &v], &block.bias(spec, &q)?)?);
+    let count = extensions.iter().flat_map(|extension| &extension.pages).max().map_or(0, |last| last + 1);
+    let [keys, values] = pages.tensors(spec.shape, count, &k)?;
+    for (row, count, page, place) in extensions.iter().flat_map(Extension::pieces) {
+        for (all, new) in [(keys, &k), (values, &v)] {
+            all.slice_set(&new.narrow(1, row, count)?.contiguous()?, 1, page * PAGE + place)?;
+        }
     }
-    *past = Some((k, v));
+    let mut parts = Vec::new();
+    for extension in extensions {
+        let places = extension.pages.iter().flat_map(|page| page * PAGE..(page + 1) * PAGE);
+        let places: Vec<u32> = places.take(extension.total()).map(|place| place as u32).collect();
+        let places = Tensor::new(places, qkv.device())?;
+        let (k, v) = (keys.index_select(&places, 1)?, values.index_select(&places, 1)?);
+        for block in blocks(spec, (extension.start, extension.len), Span::new(0, extension.total())) {
+            let [q, k, v] = block.part([&q, &k, &v])?;
+            parts.push(block.mix(spec, [&q, &k, &v], &block.bias(spec, &q)?)?);
+        }
+    }
     as_rows(&Tensor::cat(&parts, 1)?)
 }

@@ -45,17 +45,17 @@ pub fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// Each row with the one before it: (before, own) for every column. Rows in `starts` have `first` [1, dim], or
-/// zeros, before them.
+/// Each row with the one before it: (before, own) for every column. Rows in `starts` have a row of `first` [starts,
+/// dim], or zeros, before them.
 pub fn with_previous(x: &Tensor, starts: &[usize], first: Option<&Tensor>) -> Result<Tensor> {
     let (rows, dim) = x.dims2()?;
-    let edge = match first {
+    let edges = match first {
         Some(first) => first.clone(),
-        None => Tensor::zeros((1, dim), x.dtype(), x.device())?,
+        None => Tensor::zeros((starts.len(), dim), x.dtype(), x.device())?,
     };
-    // The edge is row 0; row i of x is row i + 1.
-    let before = (0..rows).map(|row| if starts.binary_search(&row).is_ok() { 0 } else { row as u32 });
-    let before = super::select(&Tensor::cat(&[&edge, x], 0)?, before.collect(), 0)?;
+    // The edges come first; row i of x is row i + starts.
+    let before = |row: usize| starts.binary_search(&row).unwrap_or_else(|_| starts.len() + row - 1) as u32;
+    let before = super::select(&Tensor::cat(&[&edges, x], 0)?, (0..rows).map(before).collect(), 0)?;
     Ok(Tensor::stack(&[&before, x], 2)?.reshape((rows, 2 * dim))?)
 }
 

@@ -6,9 +6,9 @@ use candle_core::Tensor;
 
 use super::{assert_close, compare, random, variable, with_both};
 use crate::autograd::{ParamGradients, Tape, Var};
-use crate::kernel::attention::{AttentionShape, Columns, Slope, Span};
-use crate::ops::attention::{KeyValues, extend};
-use crate::ops::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention, plain};
+use crate::kernel::attention::{AttentionShape, Columns, PAGE, Slope, Span};
+use crate::ops::attention::extend;
+use crate::ops::{AttentionSpec, Extension, Pages, Rotary, Rotation, alibi_slopes, attention, plain};
 
 fn rotation(rows: usize, dim: usize) -> Rotation {
     let angles: Vec<f32> = (0..rows * dim / 2).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
@@ -119,30 +119,62 @@ fn attention_over_other_layouts_agrees_with_candle() {
     check_attention(&spec(narrow, 0, 16, true), &rotation, spans());
 }
 
-/// A sequence that comes in parts, as in generation, is mixed as if it had come at once.
+/// Rows of a rotation.
+fn rows_of(rotation: &Rotation, start: usize, count: usize) -> [Vec<f32>; 2] {
+    [&rotation.cos, &rotation.sin].map(|all| all[start * 8..(start + count) * 8].to_vec())
+}
+
+/// Sequences that come in parts and together, as in generation, are mixed as if each had come at once.
 #[test]
-fn attention_over_cached_keys_agrees_with_attention_over_all() {
-    let (rows, rotation) = (90, rotation(90, 16));
-    let windowed = AttentionSpec {
-        slopes: Some(Arc::new(alibi_slopes(6).into_iter().map(Slope::new).collect())),
-        ..spec(AttentionShape { window: Some(7), ..SHAPE }, 0, 16, false)
-    };
-    for spec in [spec(SHAPE, 0, 16, true), windowed] {
-        let qkv = random(&[rows, spec.width()], 5, 1.0);
+fn attention_over_pages_agrees_with_attention_over_all() {
+    let rotation = rotation(150, 16);
+    let slopes = |slope: fn(f32) -> Slope| Some(Arc::new(alibi_slopes(6).into_iter().map(slope).collect()));
+    let windowed = AttentionShape { window: Some(70), ..SHAPE };
+    let narrow = AttentionShape { heads: 3, kv_heads: 3, value_dim: 83, ..SHAPE };
+    for spec in [
+        spec(SHAPE, 0, 16, true),
+        spec(AttentionShape { window: Some(7), cap: Some(1.5), ..SHAPE }, 0, 16, false),
+        AttentionSpec { slopes: slopes(Slope::new), ..spec(windowed, 0, 16, false) },
+        AttentionSpec { slopes: slopes(|slope| Slope::rounded(slope, 0.25)), ..spec(SHAPE, 0, 16, false) },
+        spec(narrow, 0, 16, false),
+    ] {
+        let qkv = [1, 2].map(|seed| random(&[150, spec.width()], seed, 1.0));
         with_both(|| {
-            let spans = Arc::new(vec![Span::new(0, rows)]);
-            let all = Var::constant(qkv.copy().unwrap());
-            let want = attention(&Tape::off(), &spec, all, &rotation, &spans).unwrap().tensor;
-            let (mut past, mut start, mut parts) = (KeyValues::default(), 0, Vec::new());
-            for count in [70, 1, 1, 18] {
-                let angles = |all: &[f32]| Arc::new(all[start * 8..(start + count) * 8].to_vec());
-                let part =
-                    Rotation { cos: angles(&rotation.cos), sin: angles(&rotation.sin), query_factors: None };
-                let rows = qkv.narrow(0, start, count).unwrap().force_contiguous().unwrap();
-                parts.push(extend(&spec, rows, &part, &mut past).unwrap());
-                start += count;
+            let whole = |qkv: &Tensor| {
+                let spans = Arc::new(vec![Span::new(0, 150)]);
+                let all = Var::constant(qkv.copy().unwrap());
+                attention(&Tape::off(), &spec, all, &rotation, &spans).unwrap().tensor
+            };
+            let want = qkv.each_ref().map(whole);
+            let mut pages = Pages::default();
+            let (mut past, mut got) = ([0, 0], [vec![], vec![]]);
+            // The first sequence has the odd pages, the second the even ones, in another order.
+            let lists = [[1, 5, 3], [4, 0, 2]];
+            for counts in [[70, 0], [1, 1], [1, 20], [18, 64], [1, 1], [14, 15], [45, 49]] {
+                let (mut rows, mut angles, mut extensions) = (Vec::new(), [vec![], vec![]], Vec::new());
+                let mut start = 0;
+                for (i, len) in counts.into_iter().enumerate().filter(|(_, len)| *len > 0) {
+                    rows.push(qkv[i].narrow(0, past[i], len).unwrap());
+                    let more = rows_of(&rotation, past[i], len);
+                    angles.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
+                    let pages = lists[i][..(past[i] + len).div_ceil(PAGE)].to_vec();
+                    extensions.push(Extension { start, len, past: past[i], pages, slot: i });
+                    start += len;
+                }
+                let [cos, sin] = angles.map(Arc::new);
+                let part = Rotation { cos, sin, query_factors: None };
+                let rows = Tensor::cat(&rows, 0).unwrap().force_contiguous().unwrap();
+                let mixed = extend(&spec, rows, &part, &mut pages, &extensions).unwrap();
+                for extension in &extensions {
+                    let i = extension.slot;
+                    got[i].push(mixed.narrow(0, extension.start, extension.len).unwrap());
+                    past[i] += extension.len;
+                }
             }
-            assert_close("mixed values", &Tensor::cat(&parts, 0).unwrap(), &want);
+            assert_eq!(past, [150, 150]);
+            for (got, want) in got.iter().zip(&want) {
+                assert_close("mixed values", &Tensor::cat(got, 0).unwrap(), want);
+            }
         });
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var as CandleVar};
 
-use super::{assert_close, compare, param, random, variable, with_both};
+use super::{assert_close, compare, param, random, values, variable, with_both};
 use crate::Result;
-use crate::autograd::{ParamGradients, Tape, Weights};
+use crate::autograd::{ParamGradients, Tape, Var, Weights};
 use crate::ops::elementwise::{add_scaled, clamp, columns, join, normalise, sigmoid_gate};
 use crate::ops::latent::{LatentHeads, assemble};
-use crate::ops::shift::with_previous;
-use crate::ops::{ColumnNorm, Embedding, HeadNorm, Norm};
+use crate::ops::shift::{with_kept, with_previous};
+use crate::ops::{ColumnNorm, Embedding, Extension, HeadNorm, Norm, Slots};
 
 #[test]
 fn embedding_scatters_its_gradient() {
@@ -94,6 +94,35 @@ fn elementwise_operations_agree_with_candle() {
             Ok(Tensor::stack(&[before, inputs[0].clone()], 2)?.reshape((40, 24))?)
         },
     );
+}
+
+/// Two sequences in parts: before the first row of a part is the last one of the part before.
+#[test]
+fn rows_beside_those_of_an_earlier_part_agree_with_whole_sequences() {
+    let all = random(&[2, 9, 4], 3, 1.0);
+    let whole = all.reshape((18, 4)).unwrap();
+    let extension = |(start, len, past, slot)| Extension { start, len, past, pages: Vec::new(), slot };
+    with_both(|| {
+        let whole = Var::constant(whole.copy().unwrap());
+        let want = with_previous(&Tape::off(), &whole, vec![0, 9], None).unwrap().tensor;
+        let mut slots = Slots::default();
+        // What another sequence has left in a slot is not for the next one.
+        let other = Var::constant(random(&[1, 4], 9, 1.0));
+        with_kept(&other, &mut slots, &[extension((0, 1, 0, 1))]).unwrap();
+        let mut past = [0, 0];
+        for counts in [[4, 0], [1, 1], [4, 7], [0, 1]] {
+            let (mut rows, mut expected, mut extensions, mut start) = (vec![], vec![], vec![], 0);
+            for (i, len) in counts.into_iter().enumerate().filter(|(_, len)| *len > 0) {
+                rows.push(whole.tensor.narrow(0, 9 * i + past[i], len).unwrap());
+                expected.push(want.narrow(0, 9 * i + past[i], len).unwrap());
+                extensions.push(extension((start, len, past[i], i)));
+                (start, past[i]) = (start + len, past[i] + len);
+            }
+            let rows = Var::constant(Tensor::cat(&rows, 0).unwrap().force_contiguous().unwrap());
+            let got = with_kept(&rows, &mut slots, &extensions).unwrap().tensor;
+            assert_eq!(values(&got), values(&Tensor::cat(&expected, 0).unwrap()));
+        }
+    });
 }
 
 #[test]
