@@ -1,9 +1,9 @@
 //! One decoder for every family.
 
+mod assemble;
 mod attention;
 mod batch;
 mod block;
-mod build;
 mod cache;
 mod decoder;
 mod feed_forward;
@@ -12,8 +12,8 @@ mod lora;
 mod noise;
 mod value_head;
 
+pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};
 pub use batch::{Batch, Context};
-pub use build::{BlockSelection, Selection, Tuning, WeightSource};
 pub use cache::{Cache, SequenceId};
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::build::WeightSource;
+use super::assemble::WeightSource;
 use super::decoder::Decoder;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var};
