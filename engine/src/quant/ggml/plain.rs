@@ -21,7 +21,7 @@ fn sixteens(byte: u8) -> [u8; 8] {
     (((bits + 0x7f7f_7f7f_7f7f_7f7f) & 0x8080_8080_8080_8080) >> 3).to_le_bytes()
 }
 
-/// The same with a fifth bit from the four bytes before them.
+/// Nibbles with a fifth bit each, which is one of those of the four bytes before them.
 #[inline(always)]
 fn with_fifth_bit(bytes: &[u8]) -> [u8; 32] {
     let low = nibbles(&bytes[4..20]);
