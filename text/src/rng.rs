@@ -1,26 +1,16 @@
-//! The one source of randomness: a seeded ChaCha stream whose state can be saved and restored.
+//! The one source of randomness: seeded ChaCha streams.
 //!
-//! Everything random (initialisation, shuffling, dropout, sampling) draws from an [`Rng`], so that the same seed gives
-//! the same bytes and a resumed run goes on exactly where it stopped.
+//! Everything random (initialisation, shuffling, dropout, sampling) draws from an [`Rng`] whose seed and stream follow
+//! from the recipe and the step, so that the same seed gives the same bytes and a resumed run goes on exactly where it
+//! stopped.
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
-use serde::{Deserialize, Serialize};
 
 /// A seeded generator. Streams of one seed are independent of each other.
 #[derive(Clone, Debug)]
 pub struct Rng {
-    seed: u64,
     core: ChaCha12Rng,
-}
-
-/// Where an [`Rng`] stands; enough to continue it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RngState {
-    pub seed: u64,
-    pub stream: u64,
-    /// 32-bit words drawn so far.
-    pub position: u64,
 }
 
 impl Rng {
@@ -33,24 +23,7 @@ impl Rng {
     pub fn stream(seed: u64, stream: u64) -> Self {
         let mut core = ChaCha12Rng::seed_from_u64(seed);
         core.set_stream(stream);
-        Self { seed, core }
-    }
-
-    /// The state to save in a checkpoint.
-    pub fn state(&self) -> RngState {
-        // 2^64 words are 64 EiB of randomness: the cast loses nothing in practice.
-        RngState {
-            seed: self.seed,
-            stream: self.core.get_stream(),
-            position: self.core.get_word_pos() as u64,
-        }
-    }
-
-    /// Continues from a saved state.
-    pub fn restore(state: RngState) -> Self {
-        let mut rng = Self::stream(state.seed, state.stream);
-        rng.core.set_word_pos(u128::from(state.position));
-        rng
+        Self { core }
     }
 
     /// 64 uniform bits.
@@ -103,17 +76,6 @@ impl Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_restored_state_continues_with_the_same_numbers() {
-        let mut rng = Rng::stream(7, 3);
-        for _ in 0..13 {
-            rng.normal();
-        }
-        let mut again = Rng::restore(rng.state());
-        let ahead: Vec<u64> = (0..40).map(|_| rng.next_u64()).collect();
-        assert_eq!(ahead, (0..40).map(|_| again.next_u64()).collect::<Vec<_>>());
-    }
 
     #[test]
     fn streams_and_seeds_differ() {
