@@ -123,6 +123,30 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     total
 }
 
+/// aₙ · b of several rows at once, each summed as [`dot`] does: b is read once, and no row waits for another's sums.
+#[inline(always)]
+pub fn dots<const N: usize>(rows: [&[f32]; N], b: &[f32]) -> [f32; N] {
+    let (vectors, rest) = b.as_chunks::<LANES>();
+    let rows = rows.map(|row| row[..b.len()].as_chunks::<LANES>());
+    let mut partial = [[0f32; LANES]; N];
+    for (at, y) in vectors.iter().enumerate() {
+        for (partial, (row, _)) in partial.iter_mut().zip(&rows) {
+            let x = &row[at];
+            for i in 0..LANES {
+                partial[i] = x[i].mul_add(y[i], partial[i]);
+            }
+        }
+    }
+    let mut totals = [0.0; N];
+    for ((total, partial), (_, row)) in totals.iter_mut().zip(partial).zip(rows) {
+        *total = fold(partial, |a, b| a + b);
+        for (x, y) in row.iter().zip(rest) {
+            *total = x.mul_add(*y, *total);
+        }
+    }
+    totals
+}
+
 /// max aᵢ, −∞ when empty
 #[inline(always)]
 pub fn max(a: &[f32]) -> f32 {
@@ -159,6 +183,7 @@ mod tests {
             let b: Vec<f32> = (0..n).map(|i| (i as f32 * 0.3).cos()).collect();
             let want: f32 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
             assert!((dot(&a, &b) - want).abs() < 1e-5);
+            assert_eq!(dots([&a, &b, &a], &b), [dot(&a, &b), dot(&b, &b), dot(&a, &b)]);
             assert!((sum2(&a, &b, |x, y| x * y) - want).abs() < 1e-5);
             assert!((sum(&a, |x| x) - a.iter().sum::<f32>()).abs() < 1e-5);
             assert_eq!(max(&a), a.iter().copied().fold(f32::NEG_INFINITY, f32::max));

@@ -225,6 +225,29 @@ fn parts_of_a_shared_matrix_multiply_like_any_other() {
     }
 }
 
+/// A sequence that is generated among others has the products that it has alone, bit for bit.
+#[test]
+fn a_few_rows_do_not_depend_on_each_other() {
+    for (n, k) in [(70, 130), (33, 16), (300, 577)] {
+        let (a, b, a2, b2) = (numbers(8 * k, 1), numbers(n * k, 2), numbers(8 * 9, 3), numbers(n * 9, 4));
+        let b_bf16: Vec<bf16> = b.iter().map(|x| bf16::from_f32(*x)).collect();
+        for b in [Elements::F32(&b), Elements::Bf16(&b_bf16)] {
+            let product = |first: usize, rows: usize| {
+                let mut c = vec![0.0; rows * n];
+                let extra = (MatRef::f32(&a2[first * 9..], rows, 9), MatRef::f32(&b2, n, 9).t());
+                let options = Options { extra: Some(extra), ..Options::default() };
+                let a = MatRef::f32(&a[first * k..], rows, k);
+                gemm(MatMut::f32(&mut c, rows, n), a, MatRef::new(b, n, k, k).t(), options);
+                c
+            };
+            let alone: Vec<f32> = (0..8).flat_map(|row| product(row, 1)).collect();
+            for rows in 2..=8 {
+                assert!(product(0, rows) == alone[..rows * n], "{rows}x{n}x{k}");
+            }
+        }
+    }
+}
+
 /// Bit for bit the same, however many threads share a product.
 #[cfg(target_arch = "x86_64")]
 #[test]
