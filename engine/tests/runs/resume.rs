@@ -23,16 +23,21 @@ fn a_resumed_run_is_bit_equal() {
 
 fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: [(&str, &[(&str, &str)]); 10] = [
+    let cases: [(&str, &[(&str, &str)]); 15] = [
         (lora, &[]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
+        (full, &[("stage", "orpo"), ("dataset", "dpo")]),
+        (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
+        (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
         (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
         (full, &[("optim", "adagrad")]),
         (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
         (full, &[("optim", "adafactor")]),
+        (full, &[("optim", "rmsprop")]),
+        (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
     ];
     for (method, values) in cases {
