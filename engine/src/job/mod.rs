@@ -31,6 +31,31 @@ const JOBS: &[(JobKind, &dyn Job)] =
 /// Does what the recipe asks for. Blocks until that is done, or the observer stops it: training ends after the current
 /// step then, all else at once.
 ///
+/// ```
+/// use std::sync::Arc;
+/// use engine::observer::Observer;
+/// use recipe::{EventBody, Outcome, Recipe};
+///
+/// let output = tempfile::tempdir()?;
+/// let mut recipe = Recipe::from_yaml(
+///     "model_name_or_path: ../models/wick\ndataset_dir: ../data\ndataset: identity\ntemplate: chatml\n\
+///      do_train: true\nfinetuning_type: lora\ncutoff_len: 64\nmax_steps: 2\nlogging_steps: 1\noutput_dir: to be set\n",
+/// )
+/// .map_err(|problems| format!("{problems:?}"))?;
+/// recipe.output_dir = output.path().display().to_string();
+///
+/// let mut losses = Vec::new();
+/// let take = |event| {
+///     if let EventBody::Point(point) = event {
+///         losses.extend(point.metrics.get("loss"));
+///     }
+/// };
+/// let summary = engine::job::run(&recipe, &mut Observer::new(take, Arc::default()))?;
+/// assert_eq!((summary.outcome, losses.len()), (Outcome::Finished, 2));
+/// assert!(output.path().join("adapter_model.safetensors").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// One sentence for the person who started the run; what is on disk by then stays intact.
 pub fn run(recipe: &Recipe, observer: &mut Observer) -> Result<Summary> {
