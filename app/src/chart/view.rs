@@ -139,6 +139,28 @@ fn empty() -> AnyView {
     view! { <p class="chart-empty">{words().chart_empty}</p> }.into_any()
 }
 
+/// Shows a metric.
+#[component]
+fn Tab(chart: Chart, name: Arc<str>) -> AnyView {
+    let (test, text) = (format!("chart-{name}"), label(&name, words()).to_owned());
+    let (shown, wanted) = (name.clone(), name);
+    view! {
+        <button
+            type="button"
+            class="tab"
+            aria-pressed=move || chart.metric.with(|metric| *metric == shown).to_string()
+            data-test=test
+            on:click=move |_| {
+                chart.hover.set(None);
+                chart.metric.set(wanted.clone());
+            }
+        >
+            {text}
+        </button>
+    }
+    .into_any()
+}
+
 #[component]
 fn Controls(
     chart: Chart,
@@ -148,24 +170,6 @@ fn Controls(
 ) -> AnyView {
     let w = words();
     let Chart { metric, look, .. } = chart;
-    let tab = move |name: Arc<str>| {
-        let (test, text) = (format!("chart-{name}"), label(&name, w).to_owned());
-        let (shown, wanted) = (name.clone(), name);
-        view! {
-            <button
-                type="button"
-                class="tab"
-                aria-pressed=move || metric.with(|metric| *metric == shown).to_string()
-                data-test=test
-                on:click=move |_| {
-                    chart.hover.set(None);
-                    metric.set(wanted.clone());
-                }
-            >
-                {text}
-            </button>
-        }
-    };
     let series = Memo::new(move |_| points.with(|points| evals.with(|evals| names(points, evals))));
     let smoothing = move || look.with(|look| look.smoothing);
     let save = move |_| {
@@ -178,7 +182,7 @@ fn Controls(
     view! {
         <div class="chart-controls">
             <div class="tabs" role="group" aria-label=w.chart_metrics hidden=move || series.with(Vec::is_empty)>
-                {move || series.get().into_iter().map(tab).collect_view()}
+                {move || series.get().into_iter().map(|name| view! { <Tab chart name/> }).collect_view()}
             </div>
             <label class="chart-smoothing">
                 <span>{w.chart_smoothing}</span>
