@@ -119,7 +119,7 @@ pub enum Reasoning {
 ///
 /// ```
 /// use std::path::Path;
-/// use engine::text::{Dialogue, Message, Role, Template, Tokenizer};
+/// use text::{Dialogue, Message, Role, Template, Tokenizer};
 ///
 /// let tokenizer = Tokenizer::from_folder(Path::new("../models/wick"))?;
 /// let dialogue = Dialogue {
@@ -132,7 +132,7 @@ pub enum Reasoning {
 ///     tokenizer.decode(&prompt, false)?,
 ///     "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nGood morning<|im_end|>\n<|im_start|>assistant\n"
 /// );
-/// # Ok::<(), engine::Error>(())
+/// # Ok::<(), text::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
