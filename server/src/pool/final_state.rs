@@ -5,14 +5,11 @@ use std::path::Path;
 use recipe::{Outcome, RunState, shortened};
 use signal_hook::consts::SIGTERM;
 
-use super::process::Exit;
+use super::{process::Exit, space};
 use crate::{
     store::{Ending, RunRow},
     worker::{self, LOG_FILE},
 };
-
-/// A disk with less room than this is full, as far as a run is concerned.
-const FULL: u64 = 1 << 20;
 
 /// The last state of a run, and why. `stood_still`: the worker was ended because it did not end.
 pub fn final_state(run: &RunRow, exit: Exit, stood_still: bool, dir: &Path) -> (RunState, Option<String>) {
@@ -80,10 +77,7 @@ fn circumstances(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return Some(format!("its folder {} is gone", dir.display()));
     }
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    (free < FULL)
-        .then(|| format!("no space is left on the disk of {}: {} KiB are free", dir.display(), free >> 10))
+    space::lack(dir)
 }
 
 /// The last line a worker printed, shortened.

@@ -9,6 +9,7 @@ mod error;
 mod final_state;
 mod process;
 mod queue;
+mod space;
 mod stillness;
 mod supervise;
 pub mod tail;
@@ -134,9 +135,12 @@ impl Pool {
     /// Makes the run's folder with the recipe its worker will read, and queues it.
     ///
     /// # Errors
-    /// The folder cannot be made, or the database not be written to; nothing is left of the run then.
+    /// The disk is full, the folder cannot be made, or the database not be written to; nothing is left of the run then.
     pub async fn enqueue(&self, run: &NewRun, worker_recipe: &str) -> Result<()> {
         self.check().await?;
+        if let Some(why) = space::lack(&self.inner.config.runs_dir) {
+            return Err(PoolError::Refused(why));
+        }
         // The folder gets its name once there is a row: whoever dies in between leaves none without the other.
         let (new, dir) = (self.run_dir(&format!("{}{}", tidy::NEW, run.id)), self.run_dir(&run.id));
         // It may hold tokens, which are for the worker's eyes alone.
