@@ -3,7 +3,7 @@
 macro_rules! method {
     ([$next:ident $($later:ident)*] $($earlier:tt)*) => {
         $next! { [$($later)*] $($earlier)* Method {
-            /// Training objective: pt = plain text, sft = answers to instructions, rm = which of two answers is better, dpo = towards the better one.
+            /// Training objective: pt = plain text, sft = answers to instructions, rm = which of two answers is better, dpo = towards the better one, orpo = the same without a reference model.
             stage: Stage = Stage::Sft => {
                 label { en: "Stage", zh: "训练阶段" }
                 help { zh: "训练内容：pt 为纯文本，sft 为指令问答，rm 为两个回答孰优，dpo 为偏向更优的回答。" }
