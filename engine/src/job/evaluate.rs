@@ -7,10 +7,9 @@ use serde_json::Map;
 
 use super::Job;
 use super::fetch::fetch;
-use super::setup::{self, Opened};
+use super::setup;
 use crate::observer::Observer;
 use crate::stage;
-use crate::text;
 use crate::train::Summary;
 use crate::train::evaluate::evaluate;
 use crate::train::records::{eval_metrics, write_results};
@@ -24,16 +23,14 @@ impl Job for Evaluate {
         let output = Path::new(&recipe.output_dir);
         std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
         let folders = fetch(recipe, observer)?;
-        let Opened { loaded, template } = setup::open(recipe, &folders, None, observer)?;
-        observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
-        let data = text::prepare(recipe, &loaded.tokenizer, &template, world.size(), observer)?;
-        setup::check_vocabulary(&loaded, &data)?;
+        let opened = setup::open(recipe, &folders, None, observer)?;
+        let data = setup::prepare(recipe, &opened, world, observer)?;
 
         let stage = stage::of(recipe)?;
         let (mut evaluations, mut metrics) = (Vec::with_capacity(data.eval.len()), Map::new());
         for set in &data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            let evaluation = evaluate(stage.as_ref(), &loaded, set, recipe, world, observer)?;
+            let evaluation = evaluate(stage.as_ref(), &opened.loaded, set, recipe, world, observer)?;
             observer.event(evaluation.event(0, 0.0));
             metrics.extend(eval_metrics(&evaluation));
             evaluations.push(evaluation);

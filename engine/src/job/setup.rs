@@ -12,6 +12,7 @@ use crate::observer::Observer;
 use crate::stage;
 use crate::text::{self, Prepared, Template};
 use crate::weights;
+use crate::world::World;
 use crate::{Error, Result};
 
 /// Where the models of a recipe are.
@@ -43,6 +44,19 @@ pub fn open(
     }
     let loaded = load(recipe, folders, base, &template, checkpoint, observer)?;
     Ok(Opened { loaded, template })
+}
+
+/// Loads and encodes the recipe's data as the opened model reads them.
+pub fn prepare(
+    recipe: &Recipe,
+    Opened { loaded, template }: &Opened,
+    world: &dyn World,
+    observer: &mut Observer,
+) -> Result<Prepared> {
+    observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+    let data = text::prepare(recipe, &loaded.tokenizer, template, world.size(), observer)?;
+    check_vocabulary(loaded, &data)?;
+    Ok(data)
 }
 
 /// Opens the recipe's model, which is at `folder`, its positions stretched where that is asked for.
@@ -135,7 +149,7 @@ fn value_head(
 }
 
 /// Token ids beyond the model's table would read outside of it.
-pub fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
+fn check_vocabulary(loaded: &Loaded, data: &Prepared) -> Result<()> {
     let vocab = loaded.decoder.spec.vocab;
     let of_eval = data.eval.iter().filter_map(|set| set.examples.largest_id()).max();
     match data.train.largest_id().max(of_eval) {

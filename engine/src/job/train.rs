@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use recipe::{Phase, Recipe};
+use recipe::Recipe;
 
 use super::Job;
 use super::fetch::fetch;
 use super::setup::{self, Folders, Opened};
-use crate::Result;
 use crate::observer::Observer;
 use crate::optim::Optimizer;
 use crate::train::checkpoint;
@@ -15,7 +14,7 @@ use crate::train::resume::{self, Start};
 use crate::train::{Summary, Trainer};
 use crate::weights::clear_partial;
 use crate::world::World;
-use crate::{Error, text};
+use crate::{Error, Result};
 
 pub struct Train;
 
@@ -41,15 +40,12 @@ impl Job for Train {
                 },
             }
         };
-        let (Opened { loaded, template }, optimizer) = model;
-
-        observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
-        let data = text::prepare(recipe, &loaded.tokenizer, &template, world.size(), observer)?;
-        setup::check_vocabulary(&loaded, &data)?;
+        let (opened, optimizer) = model;
+        let data = setup::prepare(recipe, &opened, world, observer)?;
         if world.any(observer.stops())? {
             return Err(Error::Stopped);
         }
-        Trainer::new(recipe, world, loaded, data, optimizer, start)?.run(observer)
+        Trainer::new(recipe, world, opened.loaded, data, optimizer, start)?.run(observer)
     }
 }
 
