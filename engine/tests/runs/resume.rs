@@ -23,8 +23,9 @@ fn a_resumed_run_is_bit_equal() {
 
 fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: [(&str, &[(&str, &str)]); 15] = [
+    let cases: [(&str, &[(&str, &str)]); 16] = [
         (lora, &[]),
+        (lora, &[("use_dora", "true")]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
