@@ -8,6 +8,7 @@ mod method;
 mod needed;
 mod output;
 mod place;
+mod prediction;
 mod training;
 
 use crate::args::Recipe;
@@ -26,6 +27,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,
+    prediction::check,
     output::check,
 ];
 
