@@ -121,7 +121,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["val_size", "eval_dataset"],
-        is_idle: |recipe| !recipe.evaluates(),
+        is_idle: |recipe| !recipe.evaluates() && !recipe.do_predict,
         reason: words! {
             en: "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
             zh: "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
@@ -194,11 +194,11 @@ impl Recipe {
         if let Some(needed) = self.lacks_for(argument) {
             return Some(sentence! { [needed] en: "it matters for {needed} alone", zh: "仅用于 {needed}" });
         }
-        let in_chats = words! {
-            en: "training draws no answers; it matters in a chat alone",
-            zh: "训练不生成回答；仅在对话时使用",
+        let elsewhere = words! {
+            en: "this run draws no answers; it matters in a chat and for `predict_with_generate` alone",
+            zh: "本次运行不生成回答；仅在对话时与 `predict_with_generate` 时使用",
         };
-        (argument.group == Group::Generating).then_some(in_chats.into())
+        (argument.group == Group::Generating && !self.generates()).then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

@@ -3,6 +3,7 @@
 
 mod models;
 mod output;
+mod predict;
 mod resume;
 mod training;
 mod vocabulary;

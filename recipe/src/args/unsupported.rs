@@ -126,7 +126,7 @@ static FEATURES: &[Feature] = &[
         "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
-        "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
+        "generation_max_length", "generation_config",
     ]),
     switched("Ray", &[
         "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",

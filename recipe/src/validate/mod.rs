@@ -8,6 +8,7 @@ mod method;
 mod needed;
 mod output;
 mod place;
+mod prediction;
 mod training;
 
 use crate::args::Recipe;
@@ -27,6 +28,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     evaluation::check_best,
     evaluation::check_early_stopping,
     evaluation::check_schedule,
+    prediction::check,
     output::check,
 ];
 

@@ -47,6 +47,8 @@ const COMPARED: &[Stage] = &[Stage::Dpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
+/// Stages of which something can be predicted.
+const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
