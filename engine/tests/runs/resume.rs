@@ -23,9 +23,10 @@ fn a_resumed_run_is_bit_equal() {
 
 fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: [(&str, &[(&str, &str)]); 16] = [
+    let cases: [(&str, &[(&str, &str)]); 17] = [
         (lora, &[]),
         (lora, &[("use_dora", "true")]),
+        (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
