@@ -81,9 +81,10 @@ impl Recipe {
         u64::try_from(self.max_steps).ok().filter(|&steps| steps > 0)
     }
 
-    /// Warm-up steps of a run of `total_steps`; a share is rounded up. `constant` knows no warm-up.
+    /// Warm-up steps of a run of `total_steps`; a share is rounded up. `constant` knows no warm-up, nor do schedules that
+    /// follow evaluations.
     pub fn warmup(&self, total_steps: u64) -> u64 {
-        if self.lr_scheduler_type == LrScheduler::Constant {
+        if self.lr_scheduler_type == LrScheduler::Constant || self.lr_scheduler_type.is_measured() {
             return 0;
         }
         match self.warmup_steps {
@@ -124,6 +125,13 @@ impl Recipe {
         let name = self.metric_for_best_model.as_deref().map_or("loss", str::trim);
         let name = name.strip_prefix("eval_").unwrap_or(name);
         (format!("eval_{name}"), self.greater_is_better.unwrap_or(!name.ends_with("loss")))
+    }
+
+    /// Whether anything depends on which evaluation is better.
+    pub fn compares_evaluations(&self) -> bool {
+        self.load_best_model_at_end
+            || self.early_stopping_steps.is_some()
+            || self.lr_scheduler_type.is_measured()
     }
 
     /// Whether event files for TensorBoard are written.

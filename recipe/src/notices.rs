@@ -55,6 +55,14 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &["warmup_steps", "warmup_ratio"],
+        is_idle: |recipe| recipe.lr_scheduler_type.is_measured(),
+        reason: words! {
+            en: "a schedule that follows evaluations has no warm-up",
+            zh: "按评估调整的学习率没有预热",
+        },
+    },
+    Rule {
         keys: &["fp16"],
         is_idle: |_| true,
         reason: words! {
@@ -134,10 +142,10 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["metric_for_best_model", "greater_is_better"],
-        is_idle: |recipe| !recipe.load_best_model_at_end && recipe.early_stopping_steps.is_none(),
+        is_idle: |recipe| !recipe.compares_evaluations(),
         reason: words! {
-            en: "it matters for `load_best_model_at_end` and `early_stopping_steps` alone",
-            zh: "仅用于 `load_best_model_at_end` 与 `early_stopping_steps`",
+            en: "it matters for `load_best_model_at_end`, `early_stopping_steps` and schedules that follow evaluations",
+            zh: "仅用于 `load_best_model_at_end`、`early_stopping_steps` 与按评估调整的学习率",
         },
     },
     Rule {

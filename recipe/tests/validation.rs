@@ -86,6 +86,12 @@ fn arguments_that_contradict_each_other_are_refused() {
              metric_for_best_model: accuracy\n",
             "metric_for_best_model",
         ),
+        ("lr_scheduler_type: greedy\n", "lr_scheduler_type"),
+        (
+            "lr_scheduler_type: reduce_lr_on_plateau\nlr_scheduler_kwargs: {patience: 1}\nval_size: 1\n\
+             eval_strategy: steps\ngreater_is_better: true\n",
+            "lr_scheduler_kwargs",
+        ),
         ("report_to: [tensorboard, wandb]\n", "report_to"),
         ("streaming: true\nmax_steps: -1\n", "max_steps"),
         ("streaming: true\nmax_steps: 5\nmax_samples: 9\n", "max_samples"),

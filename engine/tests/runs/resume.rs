@@ -23,7 +23,7 @@ fn a_resumed_run_is_bit_equal() {
 
 fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: [(&str, &[(&str, &str)]); 17] = [
+    let cases: &[(&str, &[(&str, &str)])] = &[
         (lora, &[]),
         (lora, &[("use_dora", "true")]),
         (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
@@ -41,8 +41,18 @@ fn resumed() {
         (full, &[("optim", "rmsprop")]),
         (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
+        (
+            lora,
+            &[
+                ("lr_scheduler_type", "reduce_lr_on_plateau"),
+                ("lr_scheduler_kwargs", "{patience: 0, threshold: 0.05}"),
+                ("eval_strategy", "steps"),
+                ("eval_steps", "1"),
+                ("val_size", "4"),
+            ],
+        ),
     ];
-    for (method, values) in cases {
+    for &(method, values) in cases {
         let recipe = |output: &Path, method: &str| changed(output, method, values);
         let what = format!("{method}{values:?}");
         let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());

@@ -57,6 +57,7 @@ fn main() {
             "tool_formats.json" => find(&mut cases, &path, tool_formats::find),
             "chat_templates.json" | "jinja.json" => find(&mut cases, &path, chat_templates::find),
             "lr_schedules.json" => find(&mut cases, &path, schedules::find),
+            "measured_schedules.json" => find(&mut cases, &path, schedules::measured),
             "early_templates.json" => find(&mut cases, &path, early::find),
             "tool_turns.json" => find(&mut cases, &path, tool_turns::find),
             "tool_edges.json" => find(&mut cases, &path, tool_formats::edges),

@@ -26,6 +26,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,
+    evaluation::check_schedule,
     output::check,
 ];
 
