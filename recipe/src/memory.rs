@@ -112,7 +112,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             (trained, if half { trained } else { 0 })
         }
     };
-    let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
+    let is_shared = recipe.is_lora() && recipe.ref_model.is_none() && !recipe.pissa_init;
     let models = if recipe.has_reference() && !is_shared { 2 } else { 1 };
     let weights = models * parameters * width;
 

@@ -96,6 +96,19 @@ static RULES: &[Rule] = &[
         reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
     },
     Rule {
+        keys: &["pissa_iter", "pissa_convert"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.pissa_init,
+        reason: words! { en: "it matters with `pissa_init: true` alone", zh: "仅用于 `pissa_init: true`" },
+    },
+    Rule {
+        keys: &["pissa_init", "use_dora"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.begins_adapter(),
+        reason: words! {
+            en: "an adapter is gone on with as it is; `create_new_adapter: true` begins one",
+            zh: "将按原样继续训练已有适配器；设置 `create_new_adapter: true` 可新建",
+        },
+    },
+    Rule {
         keys: &["num_train_epochs"],
         is_idle: |recipe| recipe.step_limit().is_some(),
         reason: words! {

@@ -1,6 +1,6 @@
 //! Adapters beside a decoder's linear maps, and merged into them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use recipe::module_matches;
@@ -10,6 +10,7 @@ use crate::autograd::{Param, ParamId};
 use crate::ops::linear::Adaptable;
 use crate::ops::{Linear, Lora, Update, Updates};
 use crate::rng::Rng;
+use crate::svd::Accuracy;
 use crate::tensor::from_vec;
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct LoraSettings {
     pub targets: Vec<String>,
     /// Train a magnitude for each output, too (DoRA).
     pub dora: bool,
+    /// Begin with the principal part of the weights (PiSSA), found like this, and leave the rest of them beside it.
+    pub principal: Option<Accuracy>,
 }
 
 /// Last parts of the names of the linear maps that `lora_target: all` stands for.
@@ -50,7 +53,8 @@ impl LoraSettings {
 }
 
 impl Decoder {
-    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, so that the model is unchanged at first.
+    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, or the principal part of weights, so that the model is
+    /// unchanged at first.
     ///
     /// # Errors
     /// If no module matches a target; the message lists the names there are.
@@ -73,6 +77,13 @@ impl Decoder {
             return Err(Error::recipe("lora_target", message));
         }
         let mut rng = Rng::new(seed);
+        let mut parts = match settings.principal {
+            Some(accuracy) => {
+                let wanted = (settings.rank, settings.scale as f32);
+                self.take_principal(|linear| settings.matches(linear).then_some(wanted), accuracy)?
+            }
+            None => HashMap::new(),
+        };
         self.attach(
             |linear| {
                 if !settings.matches(linear) {
@@ -85,7 +96,8 @@ impl Decoder {
                     (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
                 let b = vec![0.0; out * settings.rank];
                 let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
-                let lora = Lora::new(linear, a, b, settings.scale as f32)?;
+                let fresh = || Lora::new(linear, a, b, settings.scale as f32);
+                let lora = parts.remove(&linear.name).map_or_else(fresh, Ok)?;
                 if settings.dora { lora.with_magnitude(linear, None).map(Some) } else { Ok(Some(lora)) }
             },
             settings.dropout as f32,
@@ -142,17 +154,12 @@ impl Decoder {
     pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
         self.change_linears(|linear| {
             let Some(update) = update(linear)? else { return Ok(()) };
-            let old = linear.weight.param();
-            let stored = linear.weight.widened()?;
-            let transposed = linear.transposed && old.is_some();
-            let weight = if transposed { stored.t()? } else { stored.reshape((linear.out_dim(), ()))? };
-            let mut merged = update.merged(&weight)?;
-            if transposed {
-                merged = merged.t()?;
-            }
-            merged = merged.reshape(stored.shape())?;
-            if let Some(old) = old {
-                merged = merged.to_dtype(old.tensor.dtype())?;
+            let mut merged = update.merged(&linear.matrix()?)?;
+            if let Some(old) = linear.weight.param() {
+                if linear.transposed {
+                    merged = merged.t()?;
+                }
+                merged = merged.reshape(old.tensor.shape())?.to_dtype(old.tensor.dtype())?;
             }
             // What was tied to another module's weight is one of its own now.
             let name = format!("{}.weight", linear.name);
