@@ -108,7 +108,7 @@ impl Linear {
     ) -> Result<Option<Tensor>> {
         let through_lora = self.lora.as_ref().map(|lora| lora.plain_backward(x, dy, dropout, grads));
         let through_lora = through_lora.transpose()?;
-        if let Some(weight) = self.weight.trained() {
+        if let Some(weight) = self.weight.trained().filter(|weight| grads.wants(weight.id)) {
             let dw = if self.transposed { product(&x.t()?, dy, bf16)? } else { product(&dy.t()?, x, bf16)? };
             grads.add(weight, dw)?;
         }
