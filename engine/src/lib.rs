@@ -18,6 +18,7 @@ pub mod ops;
 pub mod optim;
 pub mod quant;
 mod stage;
+pub mod svd;
 pub mod tensor;
 pub mod train;
 pub mod weights;

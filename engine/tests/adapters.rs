@@ -120,7 +120,7 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
     let mut batch = Batch::default();
     batch.push(&ids, &ids.map(i64::from));
     let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default()).unwrap().tensor;
-    decoder.head.logits(&hidden, &[0, 1, 2, 3, 4, 5]).unwrap()
+    decoder.logits(&hidden, &[0, 1, 2, 3, 4, 5]).unwrap()
 }
 
 #[track_caller]
@@ -229,7 +229,7 @@ fn adapters_mean_what_peft_takes_them_for() {
             }
             let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default()).unwrap().tensor;
             let rows: Vec<u32> = (0..batch.tokens() as u32).collect();
-            decoder.head.logits(&hidden, &rows).unwrap()
+            decoder.logits(&hidden, &rows).unwrap()
         };
         let adapter = [Adapter::open(&folder).unwrap()];
         let name = folder.display().to_string();

@@ -1,6 +1,7 @@
 //! Loads what is trained.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use recipe::{Phase, Recipe};
 
@@ -121,7 +122,7 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
     if let Some(folder) = &folders.reference {
         return weights::open(folder, None)?.merged(&tuning, &open_all(&recipe.ref_model_adapters)?);
     }
-    let without = loaded.decoder.without_adapters();
+    let without = loaded.decoder.with_adapter(Arc::default());
     if without.trainable().is_empty() {
         return Ok(without);
     }

@@ -77,6 +77,7 @@ fn new_adapter(
         scale: recipe.lora_scale(),
         dropout: recipe.lora_dropout,
         targets: recipe.lora_target.clone(),
+        dora: recipe.use_dora,
     };
     decoder.add_lora(&settings, recipe.seed)?;
     let targets = if recipe.targets_all() {
@@ -90,6 +91,7 @@ fn new_adapter(
         alpha: recipe.alpha() as f64,
         dropout: recipe.lora_dropout,
         rank_stabilised: recipe.use_rslora,
+        dora: recipe.use_dora,
         targets: Some(Modules::Names(targets)),
         saved_modules: additional,
         ..AdapterConfig::default()

@@ -113,11 +113,10 @@ impl Decoder {
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
         let tape = Tape::new();
-        let dropout = pass.dropout;
+        let mode = self.mode(pass.dropout);
         let hidden = self.hidden(&tape, batch, pass)?;
         let backward = |weights: RowWeights| -> Result<f64> {
-            let output =
-                self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, dropout)?;
+            let output = self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, &mode)?;
             let total = output.total();
             if let Some(seed) = output.d_hidden {
                 tape.backward(&hidden, seed, grads, None)?;
@@ -130,7 +129,7 @@ impl Decoder {
                 Ok(Measured { loss, metrics: Sums::new() })
             }
             Objective::Of(make) => {
-                let rows = self.head.loss(&hidden.tensor, &batch.labels, dropout)?.rows;
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
                 let Seeds { loss, weights, measured } = make(batch, &rows);
                 backward(RowWeights::Each(&weights))?;
                 Ok(Measured { loss, metrics: measured })
@@ -211,7 +210,13 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let mut decoder = decoder("llama", json!({}));
-        let lora = LoraSettings { rank: 4, scale: 1.0, dropout: 0.3, targets: vec!["all".to_owned()] };
+        let lora = LoraSettings {
+            rank: 4,
+            scale: 1.0,
+            dropout: 0.3,
+            targets: vec!["all".to_owned()],
+            ..LoraSettings::default()
+        };
         decoder.add_lora(&lora, 1).unwrap();
         let batch = batch(&[70, 70, 70]);
         let noise = Some(Noise { alpha: 5.0, length: 70, seed: 3 });

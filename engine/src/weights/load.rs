@@ -153,7 +153,7 @@ impl ModelFiles {
                 spec.vocab = adapter.saved_rows(module)?.unwrap_or(spec.vocab);
             }
         }
-        let source = WithAdapters::new(self.weights.as_ref(), adapters)?;
+        let source = WithAdapters { base: self.weights.as_ref(), adapters };
         let decoder = Decoder::build(spec, &source, tuning)?;
         source.check_read(&decoder)?;
         Ok(decoder)

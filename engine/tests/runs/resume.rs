@@ -25,6 +25,7 @@ fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
     let cases: &[(&str, &[(&str, &str)])] = &[
         (lora, &[]),
+        (lora, &[("use_dora", "true")]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),

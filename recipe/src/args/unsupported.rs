@@ -85,7 +85,6 @@ static FEATURES: &[Feature] = &[
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
     always("LLaMA Pro", &["use_llama_pro=false"]),
     of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
-    always("DoRA", &["use_dora=false"]),
     switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",

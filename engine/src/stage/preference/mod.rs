@@ -81,7 +81,7 @@ pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
 /// The losses of a batch's labels by a model that does not train on it.
 fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-    Ok(decoder.head.loss(&hidden, &batch.labels, None)?.rows)
+    Ok(decoder.losses(&hidden, &batch.labels)?.rows)
 }
 
 impl Preference {

@@ -39,6 +39,12 @@ macro_rules! lora {
                 help { zh: "更新量按 alpha / √秩 缩放，而不是 alpha / 秩。" }
                 advanced() methods(LORA)
             }
+            /// Splits weights into direction and magnitude and trains a magnitude for each output beside the matrices (DoRA).
+            use_dora: bool = false => {
+                label { en: "DoRA", zh: "DoRA" }
+                help { zh: "将权重分解为方向与幅度，除低秩矩阵外还训练每个输出的幅度（DoRA）。" }
+                advanced() methods(LORA)
+            }
             /// How many times the learning rate B moves by, the matrix that starts at 0 (LoRA+); 16 is common. Unset: as A.
             loraplus_lr_ratio: Option<f64> = None => {
                 label { en: "LoRA+ ratio", zh: "LoRA+ 比例" }
