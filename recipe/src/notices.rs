@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::args::{Argument, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
+use crate::args::{Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -107,6 +107,29 @@ static RULES: &[Rule] = &[
             en: "an adapter is gone on with as it is; `create_new_adapter: true` begins one",
             zh: "将按原样继续训练已有适配器；设置 `create_new_adapter: true` 可新建",
         },
+    },
+    Rule {
+        keys: &[
+            "badam_mode",
+            "badam_start_block",
+            "badam_switch_mode",
+            "badam_switch_interval",
+            "badam_update_ratio",
+            "badam_mask_mode",
+            "badam_verbose",
+        ],
+        is_idle: |recipe| !recipe.use_badam,
+        reason: words! { en: "it matters for `use_badam` alone", zh: "仅用于 `use_badam`" },
+    },
+    Rule {
+        keys: &["badam_start_block", "badam_switch_mode", "badam_switch_interval"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Layer,
+        reason: words! { en: "it matters for `badam_mode: layer` alone", zh: "仅用于 `badam_mode: layer`" },
+    },
+    Rule {
+        keys: &["badam_update_ratio", "badam_mask_mode"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Ratio,
+        reason: words! { en: "it matters for `badam_mode: ratio` alone", zh: "仅用于 `badam_mode: ratio`" },
     },
     Rule {
         keys: &["num_train_epochs"],

@@ -6,6 +6,7 @@ mod evaluation;
 mod lists;
 mod method;
 mod needed;
+mod optimizer;
 mod output;
 mod place;
 mod prediction;
@@ -24,6 +25,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check_mixing,
     data::check_streaming,
     training::check,
+    optimizer::check,
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,

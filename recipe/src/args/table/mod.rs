@@ -23,6 +23,8 @@ mod data;
 #[macro_use]
 mod training;
 #[macro_use]
+mod optimizer;
+#[macro_use]
 mod output;
 #[macro_use]
 mod evaluation;
@@ -30,7 +32,10 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
+use super::choices::{
+    BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy,
+    ToolFormat,
+};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
@@ -40,6 +45,8 @@ use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+/// Methods that train the model's own weights.
+const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
@@ -122,4 +129,4 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora preference data training output evaluation generating argument_table] }
+model! { [method freeze lora preference data training optimizer output evaluation generating argument_table] }
