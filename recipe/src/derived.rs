@@ -20,12 +20,13 @@ pub enum Resume<'a> {
 impl Recipe {
     /// Whether the model is compared with one that does not change.
     pub fn has_reference(&self) -> bool {
-        self.stage.has_reference() && !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo)
+        let is_alone = self.stage == Stage::Dpo && matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo);
+        self.stage.has_reference() && !is_alone
     }
 
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
-        let can = self.stage.records() != Records::Preferences;
+        let can = matches!(self.stage.records(), Records::Text | Records::Answers);
         can && (self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt))
     }
 

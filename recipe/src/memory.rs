@@ -138,7 +138,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
 
     let sequences = match recipe.stage.records() {
         Records::Preferences => 2,
-        Records::Text | Records::Answers => 1,
+        Records::Text | Records::Answers | Records::Judged => 1,
     };
     let tokens =
         (sequences * recipe.per_device_train_batch_size as u64).saturating_mul(recipe.cutoff_len as u64);

@@ -132,6 +132,11 @@ static RULES: &[Rule] = &[
         reason: words! { en: "it matters for `badam_mode: ratio` alone", zh: "仅用于 `badam_mode: ratio`" },
     },
     Rule {
+        keys: &["moe_aux_loss_coef"],
+        is_idle: |recipe| recipe.stage == Stage::Kto,
+        reason: words! { en: "`stage: kto` does not balance routers", zh: "`stage: kto` 不做路由均衡" },
+    },
+    Rule {
         keys: &["num_train_epochs"],
         is_idle: |recipe| recipe.step_limit().is_some(),
         reason: words! {

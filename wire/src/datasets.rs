@@ -88,6 +88,7 @@ impl Holds {
             Records::Text => self != Holds::Pairs,
             Records::Answers => self == Holds::Answers,
             Records::Preferences => self == Holds::Pairs,
+            Records::Judged => self == Holds::Judged,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Batch {
     pub labels: Vec<Label>,
     /// So many sequences, one after the other, belong together and are never divided; 0 says the same as 1.
     pub together: usize,
+    /// Of judged answers: which groups of what belongs together were found bad. Of whole batches.
+    pub unwanted: Vec<bool>,
     /// Of a part of a batch: how many of the batch's sequences are before it.
     pub first: usize,
 }
@@ -85,7 +87,25 @@ impl Batch {
             labels,
             together: self.together,
             first: self.first + first,
+            unwanted: Vec::new(),
         }
+    }
+
+    /// The sequence at `place` of each group of what belongs together, as a batch of single ones.
+    pub fn of_each_group(&self, place: usize) -> Batch {
+        let mut batch = Batch { unwanted: self.unwanted.clone(), ..Batch::default() };
+        for index in (place..self.spans.len()).step_by(self.together.max(1)) {
+            let one = self.part(index, index + 1);
+            let start = batch.ids.len();
+            batch
+                .labels
+                .extend(one.labels.iter().map(|label| Label { row: label.row + start as u32, ..*label }));
+            let spans = Arc::make_mut(&mut batch.spans);
+            spans.extend(one.spans.iter().map(|span| Span { start: start + span.start, ..*span }));
+            batch.ids.extend(one.ids);
+            batch.positions.extend(one.positions);
+        }
+        batch
     }
 
     /// The labels of each sequence, as ranges of [`Batch::labels`].

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::QuantizedWeight;
-use crate::kernel::gemm::{MatMut, MatRef, Options, product};
+use crate::kernel::gemm::{FEW_ROWS, MatMut, MatRef, Options, product};
 use crate::kernel::lanes::dot;
 use crate::kernel::{simd, uninit, with_scratch};
 
@@ -17,10 +17,6 @@ const ROWS: usize = 16;
 /// of x repay a panel that stays in the cache.
 const PANEL: usize = 1 << 20;
 
-/// Rows of x up to which dot products are taken of a few rows of the weight at a time, while they lie in the nearest
-/// cache. As many as of a dense weight, and the same sums.
-const FEW: usize = 4;
-
 /// Elements of a weight from which on threads share it.
 const SHARED: usize = 64 * 1024;
 
@@ -29,8 +25,10 @@ const SHARED: usize = 64 * 1024;
 /// # Panics
 /// If the shapes do not fit.
 pub fn by_transposed(mut c: MatMut, a: MatRef, weight: &dyn QuantizedWeight, options: Options, alone: bool) {
-    let rows: Option<Vec<&[f32]>> = (0..a.rows()).map(|row| a.row(row)).take(FEW + 1).collect();
-    match rows.filter(|rows| rows.len() <= FEW) {
+    // Of few rows dot products are taken with a few rows of the weight at a time, while those lie in the nearest cache: the
+    // same sums as with a dense weight.
+    let rows: Option<Vec<&[f32]>> = (0..a.rows()).map(|row| a.row(row)).take(FEW_ROWS + 1).collect();
+    match rows.filter(|rows| rows.len() <= FEW_ROWS) {
         Some(rows) => {
             by_rows(&mut c, &rows, weight, options.accumulate, alone);
             if let Some((a, b)) = options.extra {
@@ -151,7 +149,7 @@ mod tests {
             weight.dequantize_rows(0..out, &mut dense);
             let dense = MatRef::f32(&dense, out, dim);
             for (rows, alone, accumulate) in
-                [(1, false, false), (4, true, true), (37, false, true), (37, true, false)]
+                [(1, false, false), (FEW_ROWS, true, true), (37, false, true), (37, true, false)]
             {
                 let (x, low, b) = (random(rows * dim, 2), random(rows * 3, 3), random(out * 3, 4));
                 let (start, stride) = (5, out + 9);

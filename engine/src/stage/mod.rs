@@ -3,6 +3,7 @@
 //! A stage is a file here and an entry in [`STAGES`].
 
 mod causal;
+mod kto;
 mod preference;
 pub(crate) mod rm;
 
@@ -12,7 +13,7 @@ use recipe::{Recipe, Stage as Name};
 
 use crate::autograd::ParamGradients;
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Pass};
+use crate::model::{Batch, Measured, Pass, Sums};
 use crate::text::Example;
 use crate::world::World;
 use crate::{Error, Result};
@@ -46,6 +47,11 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// If an operation fails.
     fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means>;
+
+    /// What a log line says, given the means of what was measured.
+    fn reported(&self, means: Sums) -> Sums {
+        means
+    }
 }
 
 /// What a loss is a mean over.
@@ -107,6 +113,7 @@ const STAGES: &[(Name, Open)] = &[
     (Name::Rm, rm::open),
     (Name::Dpo, preference::open),
     (Name::Orpo, preference::open),
+    (Name::Kto, kto::open),
 ];
 
 /// The stage that a recipe asks for.

@@ -13,6 +13,7 @@ pub fn batch_of<'e>(examples: impl Iterator<Item = &'e Example>) -> Batch {
     for example in examples {
         let start = batch.ids.len();
         let length = example.real_len();
+        batch.unwanted.push(example.unwanted);
         batch.ids.extend_from_slice(&example.ids[..length]);
         batch.positions.extend_from_slice(&example.positions()[..length]);
         let spans = Arc::make_mut(&mut batch.spans);

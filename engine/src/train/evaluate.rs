@@ -85,7 +85,8 @@ pub fn evaluate(
     }
     let loss = means.get(LOSS).unwrap_or(f64::NAN);
     let mut metrics = Metrics::from([(EVAL_LOSS, loss)]);
-    for (name, mean) in means.iter().filter(|(name, _)| *name != LOSS) {
+    let rest = means.iter().filter(|(name, _)| *name != LOSS).map(|(name, mean)| (name.to_owned(), mean));
+    for (name, mean) in stage.reported(rest.collect()) {
         metrics.set(format!("{EVAL_PREFIX}{name}"), mean);
     }
     if recipe.stage == recipe::Stage::Pt {

@@ -16,6 +16,7 @@ const STAGES: &[&[(&str, &str)]] = &[
     &[("stage", "dpo"), ("dataset", "dpo")],
     &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "simpo")],
     &[("stage", "orpo"), ("dataset", "dpo")],
+    &[("stage", "kto"), ("dataset", "kto")],
 ];
 
 /// What makes a recipe one of a method.

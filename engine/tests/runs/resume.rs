@@ -32,6 +32,7 @@ fn resumed() {
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
         (full, &[("stage", "orpo"), ("dataset", "dpo")]),
+        (lora, &[("stage", "kto"), ("dataset", "kto"), ("logging_steps", "1"), ("pref_ftx", "0.1")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
         (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
         (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),

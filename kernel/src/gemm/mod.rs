@@ -20,6 +20,7 @@ use half::{bf16, f16};
 use {crate::with_scratch, bytemuck::cast_slice_mut, rayon::prelude::*};
 
 pub use shared::{Shared, gemm_shared};
+pub use vector::FEW_ROWS;
 
 /// Stored elements of a matrix.
 #[derive(Clone, Copy)]

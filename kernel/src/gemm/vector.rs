@@ -8,13 +8,13 @@ use crate::{simd, with_scratch};
 
 /// Rows up to which a product is computed row by row of the weight instead of being packed. Each row of A is
 /// multiplied alike however many there are: what a generation draws does not depend on those beside it.
-pub const MAX_ROWS: usize = 8;
+pub const FEW_ROWS: usize = 8;
 
 /// Whether the product is one of few rows by the transpose of a row-major weight, on contiguous rows.
 pub fn fits(c: &MatMut, a: &MatRef, b: &MatRef, options: &Options) -> bool {
     let rows_of = |a: &MatRef| a.col_stride == 1;
     let weight = |b: &MatRef| b.row_stride == 1;
-    (1..=MAX_ROWS).contains(&c.rows)
+    (1..=FEW_ROWS).contains(&c.rows)
         && rows_of(a)
         && weight(b)
         && options.extra.as_ref().is_none_or(|(a2, b2)| rows_of(a2) && weight(b2))
@@ -60,16 +60,16 @@ pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
 }
 
 /// The rows of A; where some are missing, the last one takes their places.
-fn places_of<'a>(a: &MatRef<'a>) -> [&'a [f32]; MAX_ROWS] {
-    let Elements::F32(data) = a.data else { return [&[]; MAX_ROWS] };
+fn places_of<'a>(a: &MatRef<'a>) -> [&'a [f32]; FEW_ROWS] {
+    let Elements::F32(data) = a.data else { return [&[]; FEW_ROWS] };
     std::array::from_fn(|i| &data[a.offset + i.min(a.rows - 1) * a.row_stride..][..a.cols])
 }
 
 /// Column j of the product with so many rows of A.
-fn column((a, b): &([&[f32]; MAX_ROWS], MatRef), rows: usize, j: usize) -> [f32; MAX_ROWS] {
+fn column((a, b): &([&[f32]; FEW_ROWS], MatRef), rows: usize, j: usize) -> [f32; FEW_ROWS] {
     let start = b.offset + j * b.col_stride;
     let products = |weight: &[f32]| {
-        let mut sums = [0.0; MAX_ROWS];
+        let mut sums = [0.0; FEW_ROWS];
         simd(
             #[inline(always)]
             || {

@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["ppo", "kto"] {
+    Stage unsupported ["ppo"] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
@@ -15,6 +15,8 @@ choices! {
         Dpo = "dpo" { en: "Preferences (DPO)", zh: "偏好优化（DPO）" }
         /// The chosen one of two answers is learnt, and becomes likelier than the rejected one, without a reference.
         Orpo = "orpo" { en: "Preferences (ORPO)", zh: "偏好优化（ORPO）" }
+        /// Answers that were found good become likelier and those found bad less likely, as far as a reference allows.
+        Kto = "kto" { en: "Judged answers (KTO)", zh: "单条反馈优化（KTO）" }
     }
 }
 
@@ -27,6 +29,8 @@ pub enum Records {
     Answers,
     /// A chosen and a rejected answer.
     Preferences,
+    /// An answer that was found good or bad.
+    Judged,
 }
 
 impl Stage {
@@ -34,7 +38,7 @@ impl Stage {
     pub const fn has_reference(self) -> bool {
         match self {
             Stage::Pt | Stage::Sft | Stage::Rm | Stage::Orpo => false,
-            Stage::Dpo => true,
+            Stage::Dpo | Stage::Kto => true,
         }
     }
 
@@ -44,6 +48,7 @@ impl Stage {
             Stage::Pt => Records::Text,
             Stage::Sft => Records::Answers,
             Stage::Rm | Stage::Dpo | Stage::Orpo => Records::Preferences,
+            Stage::Kto => Records::Judged,
         }
     }
 }

@@ -86,7 +86,7 @@ static FEATURES: &[Feature] = &[
     always("LLaMA Pro", &["use_llama_pro=false"]),
     of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
     of("stage", "preference training", &[
-        "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
+        "pref_bco_weight=0.0", "ref_model_quantization_bit",
     ]),
     of("stage", "PPO", &[
         "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",

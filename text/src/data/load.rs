@@ -84,9 +84,9 @@ pub(crate) fn chunk(rows: &mut dyn Iterator<Item = Result<RawRow>>, most: usize)
 /// # Errors
 /// Of several rows that fail, the first one's: the same in each run. (Collecting a parallel iterator into a `Result`
 /// answers with the error of whichever row failed first in time.)
-pub(crate) fn on_all_cores<T: Send>(
-    rows: Vec<RawRow>,
-    one: impl Fn(RawRow) -> Result<T> + Sync + Send,
+pub(crate) fn on_all_cores<R: Send, T: Send>(
+    rows: Vec<R>,
+    one: impl Fn(R) -> Result<T> + Sync + Send,
 ) -> Result<Vec<T>> {
     let made: Vec<Result<T>> = rows.into_par_iter().map(one).collect();
     made.into_iter().collect()

@@ -71,23 +71,43 @@ pub fn feedback(
     cutoff_len: usize,
     batch: usize,
 ) -> Result<Vec<Feedback>> {
-    let answer = |record: &Record| record.response.iter().find(|answer| !answer.is_empty()).cloned();
-    let encode = |record: &Record, answer: Option<Message>| {
-        let answer = answer.unwrap_or_else(|| Message::new(Role::Assistant, ""));
-        let record = &Record { response: vec![answer], ..record.clone() };
-        let (prompt, answer) = turn(record, &record.dialogue(0), template, tokenizer)?;
+    let batches = records.chunks(batch.max(1));
+    let each = batches.flat_map(|batch| batch.iter().cycle().skip(batch.len() - 1).zip(batch));
+    each.map(|(before, record)| judged(record, before, template, tokenizer, cutoff_len)).collect()
+}
+
+/// A judged answer; the mismatched one is that of the record `before`.
+///
+/// # Errors
+/// If the template cannot express the conversation.
+pub fn judged(
+    record: &Record,
+    before: &Record,
+    template: &Template,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+) -> Result<Feedback> {
+    let encode = |answer: &Record| {
+        let answer = answer.response.iter().find(|answer| !answer.is_empty()).cloned();
+        let mut dialogue = record.dialogue(usize::MAX);
+        dialogue.messages.push(answer.unwrap_or_else(|| Message::new(Role::Assistant, "")));
+        let (prompt, answer) = turn(record, &dialogue, template, tokenizer)?;
         let (prompt_len, answer_len) = share_budget(prompt.len(), answer.len(), cutoff_len);
         Ok(Example::of_turn(&prompt[..prompt_len], &answer[..answer_len]))
     };
-    let one = |(before, record): (&Record, &Record)| {
-        Ok(Feedback {
-            example: encode(record, answer(record))?,
-            mismatched: encode(record, answer(before))?,
-            wanted: record.response.first().is_some_and(|first| !first.is_empty()),
-        })
-    };
-    let batches = records.chunks(batch.max(1));
-    batches.flat_map(|batch| batch.iter().cycle().skip(batch.len() - 1).zip(batch)).map(one).collect()
+    Ok(Feedback {
+        example: encode(record)?,
+        mismatched: encode(before)?,
+        wanted: record.response.first().is_some_and(|first| !first.is_empty()),
+    })
+}
+
+impl Feedback {
+    /// Both sequences as one example, the mismatched one last.
+    pub fn together(self) -> Example {
+        let unwanted = !self.wanted;
+        Example { unwanted, ..Example::together(vec![self.example, self.mismatched]) }
+    }
 }
 
 /// A prompt and the answer to it, cut to `cutoff_len` together; without an answer in the data, what the template puts

@@ -11,7 +11,7 @@ mod record;
 mod seqlen;
 mod supervised;
 
-pub use answers::{Feedback, Pair, Prompted, feedback, pairwise, prompted};
+pub use answers::{Feedback, Pair, Prompted, feedback, judged, pairwise, prompted};
 pub(crate) use packing::join;
 pub use packing::{Packing, pack};
 pub use pretrain::{PlainText, plain_text};
@@ -30,6 +30,8 @@ pub struct Example {
     pub labels: Vec<i64>,
     /// Set if the sequence holds several records end to end.
     pub packed: Option<Packed>,
+    /// Of a judged answer: it was found bad.
+    pub unwanted: bool,
 }
 
 /// How the records of a packed sequence lie in it.
@@ -45,7 +47,7 @@ pub struct Packed {
 impl Example {
     /// A sequence of one record.
     pub fn new(ids: Vec<u32>, labels: Vec<i64>) -> Self {
-        Self { ids, labels, packed: None }
+        Self { ids, labels, ..Self::default() }
     }
 
     /// `prompt`, which does not count, and `answer`, which does.

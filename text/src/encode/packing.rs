@@ -67,7 +67,8 @@ pub(crate) fn join<'a>(examples: impl Iterator<Item = &'a Example>, packing: Pac
     }
     ids.resize(packing.capacity + 1, packing.pad);
     labels.resize(packing.capacity + 1, IGNORE_INDEX);
-    Example { ids, labels, packed: Some(Packed { lengths, isolated: packing.isolated }) }
+    let packed = Some(Packed { lengths, isolated: packing.isolated });
+    Example { packed, ..Example::new(ids, labels) }
 }
 
 #[cfg(test)]

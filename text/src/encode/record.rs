@@ -1,7 +1,7 @@
 //! What a record becomes: one sequence, or several that belong together.
 
 use super::{
-    Example, IGNORE_INDEX, Masking, Packed, PlainText, Prompted, feedback, pairwise, plain_text, prompted,
+    Example, IGNORE_INDEX, Masking, Packed, PlainText, Prompted, judged, pairwise, plain_text, prompted,
     supervised,
 };
 use crate::Tokenizer;
@@ -21,7 +21,8 @@ pub struct RecordEncoder<'a> {
 }
 
 impl RecordEncoder<'_> {
-    /// The sequences of a record: of a preference the chosen answer's first, of a judged answer the mismatched one last.
+    /// The sequences of a record: of a preference the chosen answer's first; of a judged answer that one alone,
+    /// since the mismatched one is another record's.
     ///
     /// # Errors
     /// If the template cannot express the conversation.
@@ -41,10 +42,7 @@ impl RecordEncoder<'_> {
                 let pair = pairwise(record, template, tokenizer, cutoff_len)?;
                 vec![pair.chosen, pair.rejected]
             }
-            Kind::Feedback => {
-                let judged = feedback(std::slice::from_ref(record), template, tokenizer, cutoff_len, 1)?;
-                judged.into_iter().map(|judged| judged.example).collect()
-            }
+            Kind::Feedback => vec![judged(record, record, template, tokenizer, cutoff_len)?.example],
         })
     }
 }

@@ -7,7 +7,7 @@ use recipe::{Recipe, Stage};
 
 use super::sets::{Row, Sets};
 use crate::data::{DataSource, Kind, Outcome, RawRow, Record, Seen, Skipped, on_all_cores};
-use crate::encode::{Example, Masking, Packing, PlainText, RecordEncoder};
+use crate::encode::{Example, Masking, Packing, PlainText, RecordEncoder, judged};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::store::{Blocks, Examples, Place, View};
@@ -67,7 +67,9 @@ impl Encoder {
     /// Everything that decides what a record is encoded to, as bytes.
     pub fn identity(&self) -> Result<Vec<u8>> {
         let Self { tokenizer, template, stage, kind, masking, plain, cutoff_len, .. } = self;
-        let settings = format!("{template:?} {stage:?} {kind:?} {masking:?} {plain:?} {cutoff_len}");
+        let lending = self.lending();
+        let settings =
+            format!("{template:?} {stage:?} {kind:?} {masking:?} {plain:?} {cutoff_len} {lending:?}");
         Ok([settings.into_bytes(), tokenizer.identity()?].concat())
     }
 
@@ -78,6 +80,9 @@ impl Encoder {
         rows: Vec<RawRow>,
         seen: &Seen,
     ) -> Result<Vec<std::result::Result<Example, Skipped>>> {
+        if let Some(batch) = self.lending() {
+            return self.judged(on_all_cores(rows, |row| source.convert(row, seen))?, batch);
+        }
         let one = |row: RawRow| {
             Ok(match source.convert(row, seen)? {
                 Outcome::Record(record) => Ok(self.record(&record)?),
@@ -85,6 +90,35 @@ impl Encoder {
             })
         };
         on_all_cores(rows, one)
+    }
+
+    /// Rows that lend each other their answers, where records do that.
+    pub fn lending(&self) -> Option<usize> {
+        (self.kind() == Kind::Feedback).then_some(self.batch.max(1))
+    }
+
+    /// Judged answers. In every `batch` rows, each record is also given the answer of the one before it, the first one
+    /// that of the last.
+    fn judged(
+        &self,
+        outcomes: Vec<Outcome>,
+        batch: usize,
+    ) -> Result<Vec<std::result::Result<Example, Skipped>>> {
+        let mut examples = Vec::with_capacity(outcomes.len());
+        for outcomes in outcomes.chunks(batch) {
+            let records: Vec<&Record> = outcomes.iter().filter_map(Outcome::record).collect();
+            let lenders = records.iter().cycle().skip(records.len().saturating_sub(1));
+            let made = on_all_cores(lenders.zip(&records).collect(), |(before, record)| {
+                let judged = judged(record, before, &self.template, &self.tokenizer, self.cutoff_len)?;
+                Ok(judged.together())
+            })?;
+            let mut made = made.into_iter();
+            examples.extend(outcomes.iter().filter_map(|outcome| match outcome {
+                Outcome::Record(_) => made.next().map(Ok),
+                Outcome::Skipped(skipped) => Some(Err(skipped.clone())),
+            }));
+        }
+        Ok(examples)
     }
 
     fn record(&self, record: &Record) -> Result<Example> {

@@ -2,7 +2,7 @@
 //!
 //! A file is: the mark, the records end to end, where each ends (u64), which record each row is (u32), and a JSON
 //! object with the counts, followed by its length (u64). All numbers are little-endian. A record is: the number of
-//! ids, the number of packed lengths (highest bit: isolated), the ids, the labels, the lengths (u32 each).
+//! ids, the number of packed lengths (highest bit: isolated; the next: unwanted), the ids, the labels, the lengths (u32 each).
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -18,6 +18,7 @@ const MARK: &[u8; 8] = b"CHTOKEN1";
 /// The record number of a row that was left out.
 const LEFT_OUT: u32 = u32::MAX;
 const ISOLATED: u32 = 1 << 31;
+const UNWANTED: u32 = 1 << 30;
 /// The end of the name of a file that is not complete.
 const PARTIAL: &str = ".partial";
 
@@ -271,9 +272,10 @@ pub(super) fn write_record(bytes: &mut Vec<u8>, example: &Example) {
         Some(packed) => (packed.lengths.as_slice(), if packed.isolated { ISOLATED } else { 0 }),
         None => (&[][..], 0),
     };
+    let unwanted = if example.unwanted { UNWANTED } else { 0 };
     let mut number = |number: u32| bytes.extend_from_slice(&number.to_le_bytes());
     number(example.ids.len() as u32);
-    number(lengths.len() as u32 | isolated);
+    number(lengths.len() as u32 | isolated | unwanted);
     example.ids.iter().for_each(|id| number(*id));
     // Ids fit in 31 bits, and the one label that is no id is -100.
     example.labels.iter().for_each(|label| number(*label as i32 as u32));
@@ -286,8 +288,9 @@ fn read_record(bytes: &[u8]) -> Example {
     let ids = numbers.by_ref().take(length).collect();
     let labels = numbers.by_ref().take(length).map(|label| i64::from(label as i32)).collect();
     let lengths: Vec<usize> = numbers.map(|length| length as usize).collect();
-    let packed = (packed != 0).then_some(Packed { lengths, isolated: packed & ISOLATED != 0 });
-    Example { ids, labels, packed }
+    let unwanted = packed & UNWANTED != 0;
+    let packed = (packed & !UNWANTED != 0).then_some(Packed { lengths, isolated: packed & ISOLATED != 0 });
+    Example { ids, labels, packed, unwanted }
 }
 
 #[cfg(unix)]
@@ -324,7 +327,11 @@ mod tests {
         vec![
             Example::new(vec![1, 2, 3], vec![-100, 2, 3]),
             Example::new(Vec::new(), Vec::new()),
-            Example { packed: Some(packed), ..Example::new(vec![7, 8, 9, 0], vec![7, 8, 9, -100]) },
+            Example {
+                packed: Some(packed),
+                unwanted: true,
+                ..Example::new(vec![7, 8, 9, 0], vec![7, 8, 9, -100])
+            },
         ]
     }
 

@@ -79,9 +79,15 @@ pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
 }
 
 /// The losses of a batch's labels by a model that does not train on it.
-fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
+pub(super) fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
     Ok(decoder.losses(&hidden, &batch.labels)?.rows)
+}
+
+/// The log-probability of each sequence of a batch, each label's counted by its share.
+pub(super) fn log_probs(batch: &Batch, rows: &[RowLoss], shares: &[f64]) -> Vec<f64> {
+    let of = |place: usize| -shares[place] * f64::from(rows[place].loss);
+    batch.labels_by_sequence().map(|labels| labels.map(of).sum()).collect()
 }
 
 impl Preference {
@@ -97,29 +103,23 @@ impl Preference {
         all.flat_map(|(pair, length)| share(pair, length)).collect()
     }
 
-    /// The log-probability of each sequence of a batch.
-    fn log_probs(&self, batch: &Batch, rows: &[RowLoss], beyond: Option<f64>) -> Vec<f64> {
-        let shares = self.shares(batch, beyond);
-        let of = |place: usize| -shares[place] * f64::from(rows[place].loss);
-        batch.labels_by_sequence().map(|labels| labels.map(of).sum()).collect()
-    }
-
     /// The reference's log-probability of each sequence; zeros without a reference.
     fn reference(&self, model: &Loaded, batch: &Batch) -> Result<Vec<f64>> {
         if !self.has_reference {
             return Ok(vec![0.0; batch.spans.len()]);
         }
-        Ok(self.log_probs(batch, &losses(model.reference()?, batch)?, None))
+        let shares = self.shares(batch, None);
+        Ok(log_probs(batch, &losses(model.reference()?, batch)?, &shares))
     }
 
     /// Loss and weights of a part of a batch, given the reference's log-probabilities of its sequences.
     fn seeds(&self, part: &Batch, rows: &[RowLoss], reference: &[f64], scale: f64) -> Seeds {
-        let policy = self.log_probs(part, rows, self.beyond);
+        let shares = self.shares(part, self.beyond);
+        let policy = log_probs(part, rows, &shares);
         let ratios: Vec<[f64; 2]> = pairs(&policy)
             .zip(pairs(reference))
             .map(|(policy, reference)| [0, 1].map(|side| policy[side] - reference[side]))
             .collect();
-        let shares = self.shares(part, self.beyond);
         let labels: Vec<_> = part.labels_by_sequence().collect();
         let mut seeds = Seeds { weights: vec![0.0; rows.len()], ..Seeds::default() };
         let terms = self.loss.terms(&ratios);

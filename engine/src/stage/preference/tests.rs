@@ -74,7 +74,7 @@ fn losses_of_equal_models() {
     let rows = LOSSES.map(|loss| RowLoss { loss, correct: true });
     let of = |loss: Box<dyn PairLoss>| {
         let stage = Preference { loss, beta: 0.1, ftx: 0.0, beyond: None, has_reference: true };
-        let reference = stage.log_probs(&batch(), &rows, None);
+        let reference = log_probs(&batch(), &rows, &stage.shares(&batch(), None));
         stage.seeds(&batch(), &rows, &reference, 0.5).loss
     };
     let beta = 0.1;

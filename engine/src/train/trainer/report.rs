@@ -28,7 +28,8 @@ impl Trainer<'_> {
         let mut metrics =
             Metrics::from([(LOSS, loss), (GRAD_NORM, result.grad_norm), (LEARNING_RATE, result.rate)]);
         let sums = std::mem::take(&mut self.state.unlogged_metrics);
-        metrics.extend(sums.into_iter().map(|(name, sum)| (name, sum / steps)));
+        let means = sums.into_iter().map(|(name, sum)| (name, sum / steps)).collect();
+        metrics.extend(self.stage.reported(means));
         let point = self.point(epoch, metrics);
         if let Some(log) = &self.log {
             log.point(&point, self.plan.total_steps)?;

@@ -50,12 +50,15 @@ const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze]
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
-const COMPARED: &[Stage] = &[Stage::Dpo];
+const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Kto];
 const DPO: &[Stage] = &[Stage::Dpo];
+const KTO: &[Stage] = &[Stage::Kto];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
 /// Stages of which something can be predicted.
 const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
+/// Stages that learn from answers which are compared or judged.
+const PREFERENCES: &[Stage] = &[Stage::Dpo, Stage::Orpo, Stage::Kto];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];

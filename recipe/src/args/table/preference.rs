@@ -8,7 +8,7 @@ macro_rules! preference {
             pref_beta: f64 = 0.1 => {
                 label { en: "Beta", zh: "β" }
                 help { zh: "向参考模型的牵引：越大，模型越不能偏离参考模型。对 ORPO 与 SimPO 为比较项的权重。" }
-                above(0.0, 1e3) step(0.05) stages(PAIRS) synonyms(&["dpo_beta", "orpo_beta"])
+                above(0.0, 1e3) step(0.05) stages(PREFERENCES) synonyms(&["dpo_beta", "orpo_beta"])
             }
             /// The loss of preferences.
             pref_loss: PrefLoss = PrefLoss::Sigmoid => {
@@ -26,7 +26,19 @@ macro_rules! preference {
             pref_ftx: f64 = 0.0 => {
                 label { en: "Supervised share", zh: "监督损失占比" }
                 help { zh: "另加的被选回答自身损失的占比；0 为不加。" }
-                from(0.0, 1e3) step(0.1) advanced() stages(PAIRS) synonyms(&["dpo_ftx"])
+                from(0.0, 1e3) step(0.1) advanced() stages(PREFERENCES) synonyms(&["dpo_ftx"])
+            }
+            /// How much an answer counts that was found good.
+            kto_chosen_weight: f64 = 1.0 => {
+                label { en: "Weight of good answers", zh: "期望回答的权重" }
+                help { zh: "被评为好的回答在损失中的权重。" }
+                from(0.0, 1e3) step(0.1) stages(KTO)
+            }
+            /// How much an answer counts that was found bad.
+            kto_rejected_weight: f64 = 1.0 => {
+                label { en: "Weight of bad answers", zh: "不期望回答的权重" }
+                help { zh: "被评为差的回答在损失中的权重。" }
+                from(0.0, 1e3) step(0.1) stages(KTO)
             }
             /// Margin that SimPO asks for between the chosen and the rejected answer.
             simpo_gamma: f64 = 0.5 => {
