@@ -56,7 +56,7 @@ impl Decoder {
             linears.par_iter().filter_map(part).collect::<Result<Vec<_>>>()?.into_iter().collect();
         self.merge(|linear| {
             let part = parts.get(&linear.name);
-            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }))
+            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }.into()))
         })?;
         Ok(parts)
     }

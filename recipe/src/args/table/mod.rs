@@ -17,6 +17,8 @@ mod freeze;
 #[macro_use]
 mod lora;
 #[macro_use]
+mod oft;
+#[macro_use]
 mod preference;
 #[macro_use]
 mod data;
@@ -40,6 +42,9 @@ use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+const OFT: &[FinetuningType] = &[FinetuningType::Oft];
+/// Methods that train an adapter beside frozen weights.
+const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
@@ -120,4 +125,4 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora preference data training output evaluation generating argument_table] }
+model! { [method freeze lora oft preference data training output evaluation generating argument_table] }
