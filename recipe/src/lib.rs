@@ -30,8 +30,9 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe,
-    Records, RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    Argument, BadamMask, BadamMode, BadamSwitch, Choice, FinetuningType, Group, Kind, LrScheduler,
+    MixStrategy, Optim, PrefLoss, Range, Recipe, Records, RopeScaling, Settings, Stage, Steps, Strategy,
+    Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

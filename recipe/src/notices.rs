@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::args::{Argument, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
+use crate::args::{Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -109,6 +109,29 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &[
+            "badam_mode",
+            "badam_start_block",
+            "badam_switch_mode",
+            "badam_switch_interval",
+            "badam_update_ratio",
+            "badam_mask_mode",
+            "badam_verbose",
+        ],
+        is_idle: |recipe| !recipe.use_badam,
+        reason: words! { en: "it matters for `use_badam` alone", zh: "仅用于 `use_badam`" },
+    },
+    Rule {
+        keys: &["badam_start_block", "badam_switch_mode", "badam_switch_interval"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Layer,
+        reason: words! { en: "it matters for `badam_mode: layer` alone", zh: "仅用于 `badam_mode: layer`" },
+    },
+    Rule {
+        keys: &["badam_update_ratio", "badam_mask_mode"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Ratio,
+        reason: words! { en: "it matters for `badam_mode: ratio` alone", zh: "仅用于 `badam_mode: ratio`" },
+    },
+    Rule {
         keys: &["num_train_epochs"],
         is_idle: |recipe| recipe.step_limit().is_some(),
         reason: words! {
@@ -134,7 +157,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["val_size", "eval_dataset"],
-        is_idle: |recipe| !recipe.evaluates(),
+        is_idle: |recipe| !recipe.evaluates() && !recipe.do_predict,
         reason: words! {
             en: "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
             zh: "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
@@ -207,11 +230,11 @@ impl Recipe {
         if let Some(needed) = self.lacks_for(argument) {
             return Some(sentence! { [needed] en: "it matters for {needed} alone", zh: "仅用于 {needed}" });
         }
-        let in_chats = words! {
-            en: "training draws no answers; it matters in a chat alone",
-            zh: "训练不生成回答；仅在对话时使用",
+        let elsewhere = words! {
+            en: "this run draws no answers; it matters in a chat and for `predict_with_generate` alone",
+            zh: "本次运行不生成回答；仅在对话时与 `predict_with_generate` 时使用",
         };
-        (argument.group == Group::Generating).then_some(in_chats.into())
+        (argument.group == Group::Generating && !self.generates()).then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recipe::{Phase, Recipe};
+use recipe::{JobKind, Phase, Recipe};
 
 use crate::adapter::Adapter;
 use crate::device;
@@ -54,7 +54,8 @@ pub fn prepare(
     world: &dyn World,
     observer: &mut Observer,
 ) -> Result<Prepared> {
-    observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+    let names = if recipe.job() == JobKind::Predict { recipe.predicted_on() } else { &recipe.dataset };
+    observer.phase(Phase::EncodingData, Some(names.join(", ")));
     let data = text::prepare(recipe, &loaded.tokenizer, template, world.size(), observer)?;
     check_vocabulary(loaded, &data)?;
     Ok(data)

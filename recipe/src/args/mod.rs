@@ -23,7 +23,10 @@ pub mod tokens;
 pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
-pub use choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
+pub use choices::{
+    BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy,
+    ToolFormat,
+};
 pub use field::{Shown, Steps};
 pub use group::Group;
 pub use kind::{Choice, Kind};

@@ -99,12 +99,6 @@ static FEATURES: &[Feature] = &[
         "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
         "apollo_scale_front=false",
     ]),
-    switched("BAdam", &[
-        "use_badam=false", "badam_mode=layer", "badam_start_block", "badam_switch_mode=ascending",
-        "badam_switch_interval=50", "badam_switch_block_every=50", "badam_update_ratio=0.05",
-        "badam_mask_mode=adjacent", "badam_verbose=0",
-    ]),
-    always("Adam-mini", &["use_adam_mini=false"]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",
@@ -123,7 +117,7 @@ static FEATURES: &[Feature] = &[
         "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
-        "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
+        "generation_max_length", "generation_config",
     ]),
     switched("Ray", &[
         "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",

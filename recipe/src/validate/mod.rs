@@ -6,8 +6,10 @@ mod evaluation;
 mod lists;
 mod method;
 mod needed;
+mod optimizer;
 mod output;
 mod place;
+mod prediction;
 mod training;
 
 use crate::args::Recipe;
@@ -23,10 +25,12 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check_mixing,
     data::check_streaming,
     training::check,
+    optimizer::check,
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,
     evaluation::check_schedule,
+    prediction::check,
     output::check,
 ];
 

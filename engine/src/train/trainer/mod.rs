@@ -131,6 +131,11 @@ impl<'a> Trainer<'a> {
         let mut at_start = if starts { self.measure(observer)? } else { None };
         while self.state.step < total {
             let work = self.work()?;
+            if let verbosity @ 1.. = self.recipe.badam_verbose
+                && let Some(message) = self.optimizer.announcement(verbosity > 1)
+            {
+                observer.info(message);
+            }
             let result = self.step(&work.portions)?;
             if self.state.step == 0 && self.world.writes() {
                 // Now that training works: what an earlier run left is not to be gone on with.
@@ -251,6 +256,7 @@ impl<'a> Trainer<'a> {
             portion.iter().map(|batch| (batch, 1.0 / unit.divisor(portion, batch).max(1) as f64))
         });
         self.grads.clear();
+        self.grads.choose(self.optimizer.active());
         let mut measured = Measured::default();
         for (index, (examples, scale)) in micro.enumerate() {
             let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
@@ -290,14 +296,16 @@ impl<'a> Trainer<'a> {
         if done == 0 && portions.iter().flatten().any(|batch| unit.count(batch) > 0) {
             self.guard()?;
         }
+        self.optimizer.narrow(&self.trainable, &mut self.grads)?;
         let grad_norm = self.grads.global_norm()?;
         let limit = self.recipe.max_grad_norm;
-        let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
+        let clip =
+            if limit > 0.0 && self.optimizer.clips() { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
         let rate = match self.schedule.measured() {
             Some(_) => self.state.watched.rate(self.schedule.peak()),
             None => self.schedule.rate(done),
         };
-        self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
+        self.optimizer.step(&self.groups, &mut self.grads, rate, clip)?;
         Ok(StepResult { loss, measured, grad_norm, rate })
     }
 
@@ -354,7 +362,9 @@ impl<'a> Trainer<'a> {
         let guard = GradientGuard::default()
             .allow_zero(decoder.without_effect().chain(bias))
             .allow_none(experts.chain(head));
-        guard.check(&self.trainable, &self.grads)
+        let active: Vec<_> =
+            self.trainable.iter().filter(|param| self.grads.wants(param.id)).cloned().collect();
+        guard.check(&active, &self.grads)
     }
 
     fn logs(&self, done: u64) -> bool {

@@ -25,6 +25,8 @@ mod data;
 #[macro_use]
 mod training;
 #[macro_use]
+mod optimizer;
+#[macro_use]
 mod output;
 #[macro_use]
 mod evaluation;
@@ -32,7 +34,10 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
+use super::choices::{
+    BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy,
+    ToolFormat,
+};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
@@ -45,6 +50,8 @@ const LORA: &[FinetuningType] = &[FinetuningType::Lora];
 const OFT: &[FinetuningType] = &[FinetuningType::Oft];
 /// Methods that train an adapter beside frozen weights.
 const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft];
+/// Methods that train the model's own weights.
+const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
@@ -52,6 +59,8 @@ const COMPARED: &[Stage] = &[Stage::Dpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
+/// Stages of which something can be predicted.
+const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
@@ -125,4 +134,4 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora oft preference data training output evaluation generating argument_table] }
+model! { [method freeze lora oft preference data training optimizer output evaluation generating argument_table] }
