@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::args::{Argument, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
+use crate::args::{
+    Argument, Group, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Strategy, arguments,
+};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -86,6 +88,21 @@ static RULES: &[Rule] = &[
         keys: &["ref_model", "ref_model_adapters"],
         is_idle: |recipe| recipe.stage == Stage::Dpo && !recipe.has_reference(),
         reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
+    },
+    Rule {
+        keys: &["reward_model_type", "reward_model_adapters", "reward_model_weight"],
+        is_idle: |recipe| recipe.stage.records() == Records::Prompts && recipe.reward_model().is_none(),
+        reason: words! { en: "rules alone score the answers", zh: "仅由规则为回答打分" },
+    },
+    Rule {
+        keys: &["reward_model_adapters"],
+        is_idle: |recipe| recipe.reward_model().is_some_and(|(kind, _)| kind != RewardModelType::Full),
+        reason: words! { en: "it matters for `reward_model_type: full` alone", zh: "仅用于 `reward_model_type: full`" },
+    },
+    Rule {
+        keys: &["ref_model", "ref_model_adapters"],
+        is_idle: |recipe| recipe.stage == Stage::Grpo && !recipe.has_reference(),
+        reason: words! { en: "`grpo_beta` is 0, so that there is no reference", zh: "`grpo_beta` 为 0，不使用参考模型" },
     },
     Rule {
         keys: &["num_train_epochs"],

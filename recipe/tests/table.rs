@@ -65,6 +65,9 @@ fn every_argument_survives_being_written() {
             Kind::Choice(choices) => choices[choices.len() - 1].value.to_owned(),
             Kind::Text | Kind::Path => "a name".to_owned(),
             Kind::Settings => "power=2".to_owned(),
+            Kind::Rules => {
+                "[{type: regex, pattern: 'a, \\d+: {b}'}, {type: length, max: 9, weight: -0.5}]".to_owned()
+            }
         };
         recipe.set(argument.key, &value).unwrap_or_else(|problem| panic!("{problem}"));
         let yaml = recipe.to_yaml();

@@ -19,6 +19,7 @@ mod prepare;
 mod pyjson;
 mod pyrepr;
 pub mod rng;
+pub mod scores;
 mod store;
 pub mod template;
 pub mod tokenizer;

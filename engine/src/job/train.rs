@@ -60,7 +60,7 @@ fn load(
     let opened = setup::open(recipe, folders, checkpoint, observer)?;
     let mut optimizer = Optimizer::of(recipe);
     if let Some(Start { folder, state }) = start {
-        optimizer.load(&opened.loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
+        optimizer.load(&opened.loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.moves())?;
     }
     Ok((opened, optimizer))
 }

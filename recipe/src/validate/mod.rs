@@ -8,6 +8,7 @@ mod method;
 mod needed;
 mod output;
 mod place;
+mod reinforcement;
 mod training;
 
 use crate::args::Recipe;
@@ -22,6 +23,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check,
     data::check_mixing,
     data::check_streaming,
+    reinforcement::check,
     training::check,
     evaluation::check,
     evaluation::check_best,
