@@ -15,7 +15,7 @@ use crate::model::{Decoder, SequenceId, Tuning};
 use crate::text::{
     ChatTemplate, Dialogue, Message, Role, StreamDecoder, Template, Tokenizer, template::ChatTurn,
 };
-use crate::weights;
+use crate::weights::{self, ModelFiles};
 use crate::{Error, Result};
 
 /// What a chat is held with.
@@ -72,7 +72,11 @@ impl ChatModel {
             adapters.push(Adapter::open(folder)?);
         }
         let device = device::choose(source.use_cpu, &mut |_| {});
-        let decoder = files.adapted(&Tuning { device, ..Tuning::default() }, &adapters)?;
+        let tuning = Tuning { device, ..Tuning::default() };
+        // Beside the weights, what magnitudes scale would be measured again for every token.
+        let is_merged = adapters.last().is_some_and(|last| last.config.dora);
+        let build = if is_merged { ModelFiles::merged } else { ModelFiles::adapted };
+        let decoder = build(&files, &tuning, &adapters)?;
         let mut tokenizer = files.tokenizer()?;
         let (prompting, mut stop_ids) = prompting(source, &mut tokenizer)?;
         stop_ids.extend(files.generation_ends());

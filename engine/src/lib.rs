@@ -19,6 +19,7 @@ pub mod optim;
 pub mod quant;
 pub mod rl;
 mod stage;
+pub mod svd;
 pub mod tensor;
 pub mod train;
 pub mod weights;

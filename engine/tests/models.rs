@@ -20,7 +20,7 @@ use engine::model::{
     Batch, BlockSelection, Decoder, LoraSettings, Objective, Pass, RouterLogits, Selection, SequenceId,
     Tuning, linear_names,
 };
-use engine::ops::Balance;
+use engine::ops::{Balance, Mode};
 use engine::weights::{self, ModelFiles};
 use serde_json::Value;
 
@@ -108,7 +108,7 @@ fn check(case: &Path) -> Check {
 fn forward(decoder: &Decoder, golden: &Golden, prefix: &str) -> Check {
     let rows = rows(golden, prefix, false)?;
     let hidden = decoder.hidden(&Tape::off(), &rows.batch, Pass::default()).map_err(say)?.tensor;
-    let logits = decoder.head.logits(&hidden, &rows.real).map_err(say)?;
+    let logits = decoder.logits(&hidden, &rows.real).map_err(say)?;
     let want = golden.get(&format!("{prefix}logits"))?.to_vec3::<f32>().map_err(say)?;
     let mut worst = 0f32;
     for (row, (r, i)) in logits.chunks_exact(decoder.head.vocab()).zip(&rows.places) {
@@ -125,7 +125,7 @@ fn forward(decoder: &Decoder, golden: &Golden, prefix: &str) -> Check {
     if worst.is_nan() || worst > LOGITS {
         return Err(format!("{prefix}logits differ by {worst:e}"));
     }
-    let output = decoder.head.loss(&hidden, &rows.batch.labels, None).map_err(say)?;
+    let output = decoder.losses(&hidden, &rows.batch.labels).map_err(say)?;
     let loss = output.total() / rows.batch.labels.len() as f64;
     // The left-padded reference also predicts the first real token from padding; that loss is left out.
     let mut expected = 0.0;
@@ -164,7 +164,13 @@ fn compare_gradients(decoder: &Decoder, golden: &Golden, rows: &Rows, pass: Pass
     let scale = 1.0 / rows.batch.labels.len() as f32;
     let output = decoder
         .head
-        .loss_and_gradient(&hidden.tensor, &rows.batch.labels, RowWeights::Same(scale), &mut grads, None)
+        .loss_and_gradient(
+            &hidden.tensor,
+            &rows.batch.labels,
+            RowWeights::Same(scale),
+            &mut grads,
+            &Mode::default(),
+        )
         .map_err(say)?;
     close("training loss", output.total() * scale as f64, golden.get("loss")?)?;
     let seed = output.d_hidden.ok_or("no gradient of the hidden states")?;
@@ -297,7 +303,7 @@ fn add_adapters(decoder: &mut Decoder) -> Check {
         let names = decoder.linears().map(|linear| linear.name.rsplit('.').next().unwrap_or("").to_owned());
         targets = names.collect();
     }
-    let settings = LoraSettings { rank: 4, scale: 2.0, dropout: 0.0, targets };
+    let settings = LoraSettings { rank: 4, scale: 2.0, dropout: 0.0, targets, ..LoraSettings::default() };
     decoder.add_lora(&settings, 1).map_err(say)
 }
 
@@ -307,7 +313,7 @@ fn guarded(decoder: &Decoder, golden: &Golden) -> Check {
     let mut grads = ParamGradients::default();
     decoder.accumulate(&rows.batch, &Pass::default(), Objective::Sum(1.0), &mut grads).map_err(say)?;
     // B is zero at first, so A has no gradient yet.
-    let first = decoder.linears().filter_map(|linear| linear.lora.as_ref()).map(|lora| lora.a.id);
+    let first = decoder.without_effect();
     let experts = decoder.expert_params().map(|param| param.id);
     let guard = GradientGuard::default().allow_zero(first).allow_none(experts);
     let trainable = decoder.trainable();

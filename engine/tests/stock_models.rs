@@ -189,7 +189,7 @@ fn compare(
             let decoder = files.build(&Tuning::default())?;
             let hidden = decoder.hidden(&Tape::off(), &Batch::of(&ids(&config, round)), Pass::default())?;
             let rows: Vec<u32> = (PROMPT as u32 - 1..LENGTH as u32).collect();
-            decoder.head.logits(&hidden.tensor, &rows)
+            decoder.logits(&hidden.tensor, &rows)
         };
         for (way, got) in [("kernels", ours()), ("plain operations", with_plain_operations(ours))] {
             let got = got.expect("logits");

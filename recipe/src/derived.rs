@@ -45,6 +45,16 @@ impl Recipe {
         }
     }
 
+    /// Whether an adapter is begun, rather than gone on with.
+    pub fn begins_adapter(&self) -> bool {
+        self.is_lora() && (self.adapter_name_or_path.is_empty() || self.create_new_adapter)
+    }
+
+    /// Whether the adapter is also written as a usual one, for the model as it was.
+    pub fn converts_adapter(&self) -> bool {
+        self.begins_adapter() && self.pissa_init && self.pissa_convert
+    }
+
     /// LoRA's alpha; twice the rank when unset.
     pub fn alpha(&self) -> usize {
         self.lora_alpha.unwrap_or(2 * self.lora_rank)
@@ -77,9 +87,10 @@ impl Recipe {
         u64::try_from(self.max_steps).ok().filter(|&steps| steps > 0)
     }
 
-    /// Warm-up steps of a run of `total_steps`; a share is rounded up. `constant` knows no warm-up.
+    /// Warm-up steps of a run of `total_steps`; a share is rounded up. `constant` knows no warm-up, nor do schedules that
+    /// follow evaluations.
     pub fn warmup(&self, total_steps: u64) -> u64 {
-        if self.lr_scheduler_type == LrScheduler::Constant {
+        if self.lr_scheduler_type == LrScheduler::Constant || self.lr_scheduler_type.is_measured() {
             return 0;
         }
         match self.warmup_steps {
@@ -122,6 +133,13 @@ impl Recipe {
         (format!("eval_{name}"), self.greater_is_better.unwrap_or(!name.ends_with("loss")))
     }
 
+    /// Whether anything depends on which evaluation is better.
+    pub fn compares_evaluations(&self) -> bool {
+        self.load_best_model_at_end
+            || self.early_stopping_steps.is_some()
+            || self.lr_scheduler_type.is_measured()
+    }
+
     /// Whether event files for TensorBoard are written.
     pub fn reports_to_tensorboard(&self) -> bool {
         self.report_to.iter().any(|tool| tool == TENSORBOARD)
@@ -158,6 +176,11 @@ impl Recipe {
     /// Examples per step.
     pub fn examples_per_step(&self) -> usize {
         self.per_device_train_batch_size * self.batches_per_step()
+    }
+
+    /// Whether training draws the answers that it learns from.
+    pub fn trains_on_answers(&self) -> bool {
+        self.stage.records() == Records::Prompts
     }
 
     /// Answers that are drawn to each prompt.

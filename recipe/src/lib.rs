@@ -46,6 +46,6 @@ pub use problem::{Problem, shortened};
 pub use reader::CommandLine;
 pub use reward::{RewardRule, RuleKind};
 pub use run::RunState;
-pub use schedule::{Curve, Slope};
+pub use schedule::{Curve, Measured, Rise, Slope};
 pub use suggest::closest;
 pub use text::{Lang, Sentence, Text, Translated};

@@ -55,13 +55,16 @@ pub fn activation_budget(free: u64) -> u64 {
 }
 
 impl ModelShape {
-    /// Parameters that a recipe adds as low-rank matrices: rank × (inputs + outputs) per target.
+    /// Parameters that a recipe adds as low-rank matrices: rank × (inputs + outputs) per target, and a magnitude for each
+    /// output with DoRA.
     fn lora_parameters(&self, recipe: &Recipe) -> u64 {
         let targeted = |module: &str| {
             recipe.targets_all() || recipe.lora_target.iter().any(|name| module_matches(module, name))
         };
         let sides = self.linears.iter().filter(|(name, ..)| targeted(name));
-        recipe.lora_rank as u64 * sides.map(|(_, inputs, outputs)| inputs + outputs).sum::<u64>()
+        let rank = recipe.lora_rank as u64;
+        let magnitudes = |outputs: u64| if recipe.use_dora { outputs } else { 0 };
+        sides.map(|(_, inputs, outputs)| rank * (inputs + outputs) + magnitudes(*outputs)).sum()
     }
 
     /// The model's own parameters that train; of freeze tuning those of its layers.
@@ -110,8 +113,8 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             (trained, if half { trained } else { 0 })
         }
     };
-    let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
-    let has_reward_model = recipe.stage.records() == Records::Prompts
+    let is_shared = recipe.is_lora() && recipe.ref_model.is_none() && !recipe.pissa_init;
+    let has_reward_model = recipe.trains_on_answers()
         && recipe.reward_model().is_some_and(|(kind, _)| kind == RewardModelType::Full);
     let models = 1 + u64::from(recipe.has_reference() && !is_shared) + u64::from(has_reward_model);
     let weights = models * parameters * width;
@@ -182,6 +185,8 @@ mod tests {
         let some =
             Recipe { lora_target: vec!["q_proj".to_owned(), "v_proj".to_owned()], ..Recipe::default() };
         assert_eq!(smollm2().lora_parameters(&some), 8 * 30 * (1152 + 768));
+        let dora = Recipe { use_dora: true, ..some };
+        assert_eq!(smollm2().lora_parameters(&dora), 8 * 30 * (1152 + 768) + 30 * (576 + 192));
     }
 
     /// Peaks measured for 2 × 256 tokens in float32.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::args::{
-    Argument, Group, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Strategy, arguments,
+    Argument, Group, LrScheduler, PrefLoss, Recipe, RewardModelType, Stage, Strategy, arguments,
 };
 use crate::text::{Sentence, Text};
 
@@ -57,6 +57,14 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &["warmup_steps", "warmup_ratio"],
+        is_idle: |recipe| recipe.lr_scheduler_type.is_measured(),
+        reason: words! {
+            en: "a schedule that follows evaluations has no warm-up",
+            zh: "按评估调整的学习率没有预热",
+        },
+    },
+    Rule {
         keys: &["fp16"],
         is_idle: |_| true,
         reason: words! {
@@ -91,7 +99,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["reward_model_type", "reward_model_adapters", "reward_model_weight"],
-        is_idle: |recipe| recipe.stage.records() == Records::Prompts && recipe.reward_model().is_none(),
+        is_idle: |recipe| recipe.trains_on_answers() && recipe.reward_model().is_none(),
         reason: words! { en: "rules alone score the answers", zh: "仅由规则为回答打分" },
     },
     Rule {
@@ -103,6 +111,19 @@ static RULES: &[Rule] = &[
         keys: &["ref_model", "ref_model_adapters"],
         is_idle: |recipe| recipe.stage == Stage::Grpo && !recipe.has_reference(),
         reason: words! { en: "`grpo_beta` is 0, so that there is no reference", zh: "`grpo_beta` 为 0，不使用参考模型" },
+    },
+    Rule {
+        keys: &["pissa_iter", "pissa_convert"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.pissa_init,
+        reason: words! { en: "it matters with `pissa_init: true` alone", zh: "仅用于 `pissa_init: true`" },
+    },
+    Rule {
+        keys: &["pissa_init", "use_dora"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.begins_adapter(),
+        reason: words! {
+            en: "an adapter is gone on with as it is; `create_new_adapter: true` begins one",
+            zh: "将按原样继续训练已有适配器；设置 `create_new_adapter: true` 可新建",
+        },
     },
     Rule {
         keys: &["num_train_epochs"],
@@ -130,7 +151,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["val_size", "eval_dataset"],
-        is_idle: |recipe| !recipe.evaluates(),
+        is_idle: |recipe| !recipe.evaluates() && !recipe.do_predict,
         reason: words! {
             en: "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
             zh: "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
@@ -138,10 +159,10 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["metric_for_best_model", "greater_is_better"],
-        is_idle: |recipe| !recipe.load_best_model_at_end && recipe.early_stopping_steps.is_none(),
+        is_idle: |recipe| !recipe.compares_evaluations(),
         reason: words! {
-            en: "it matters for `load_best_model_at_end` and `early_stopping_steps` alone",
-            zh: "仅用于 `load_best_model_at_end` 与 `early_stopping_steps`",
+            en: "it matters for `load_best_model_at_end`, `early_stopping_steps` and schedules that follow evaluations",
+            zh: "仅用于 `load_best_model_at_end`、`early_stopping_steps` 与按评估调整的学习率",
         },
     },
     Rule {
@@ -203,11 +224,11 @@ impl Recipe {
         if let Some(needed) = self.lacks_for(argument) {
             return Some(sentence! { [needed] en: "it matters for {needed} alone", zh: "仅用于 {needed}" });
         }
-        let in_chats = words! {
-            en: "training draws no answers; it matters in a chat alone",
-            zh: "训练不生成回答；仅在对话时使用",
+        let elsewhere = words! {
+            en: "this run draws no answers; it matters in a chat, for `predict_with_generate` and for stages that draw some",
+            zh: "本次运行不生成回答；仅用于对话、`predict_with_generate` 与自行生成回答的阶段",
         };
-        (argument.group == Group::Generating).then_some(in_chats.into())
+        (argument.group == Group::Generating && !self.generates() && !self.trains_on_answers()).then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

@@ -2,9 +2,13 @@
 //!
 //! Names and defaults are those of transformers' `optimization.py`.
 
+mod measured;
+
 use crate::args::{LrScheduler, Recipe};
 use crate::problem::Problem;
 use crate::scalar::{real_number, show_real};
+
+pub use measured::{Measured, Rise};
 
 /// A schedule behind (or, where it says so, with) its warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +65,8 @@ pub enum Curve {
         /// The rate at either end, as a share of the peak.
         floor: f64,
     },
+    /// As evaluations ask for it, without warm-up.
+    Measured(Measured),
 }
 
 /// How a stretch of [`Curve::WarmupStableDecay`] goes.
@@ -94,7 +100,14 @@ impl LrScheduler {
                 "warmup_type",
                 "decay_type",
             ],
+            LrScheduler::ReduceLrOnPlateau => measured::PLATEAU,
+            LrScheduler::Greedy => measured::GREEDY,
         }
+    }
+
+    /// Whether the rate follows what evaluations measure.
+    pub const fn is_measured(self) -> bool {
+        matches!(self, LrScheduler::ReduceLrOnPlateau | LrScheduler::Greedy)
     }
 }
 
@@ -143,6 +156,7 @@ impl Recipe {
                 cycles: cycles.unwrap_or(0.5),
                 floor: self.setting("min_lr_ratio", is_share)?.unwrap_or(0.0),
             },
+            LrScheduler::ReduceLrOnPlateau | LrScheduler::Greedy => Curve::Measured(self.measured()?),
         })
     }
 
@@ -213,6 +227,14 @@ fn unknown(name: &str, kind: LrScheduler) -> Problem {
 
 fn refused(name: &str, typed: &str) -> Problem {
     let wanted = match name {
+        "mode" => words! { en: "min or max", zh: "min 或 max" },
+        "threshold_mode" => words! { en: "rel or abs", zh: "rel 或 abs" },
+        "smooth" | "verbose" => words! { en: "true or false", zh: "true 或 false" },
+        "factor" => words! { en: "a number above 0 and below 1", zh: "大于 0 且小于 1 的数值" },
+        "threshold" | "eps" | "max_lr" => words! { en: "a number from 0 on", zh: "不小于 0 的数值" },
+        "patience" | "cooldown" | "warmup" | "reset_start" | "window_size" => {
+            words! { en: "a whole number of evaluations", zh: "评估次数（整数）" }
+        }
         "num_cycles" | "power" | "timescale" => words! { en: "a number above 0", zh: "大于 0 的数值" },
         "lr_end" => words! {
             en: "a rate from 0 on, below the learning rate",
@@ -269,6 +291,11 @@ mod tests {
             ("cosine_with_min_lr", "{min_lr: 0, min_lr_rate: 0}", "needs one of `min_lr`"),
             ("warmup_stable_decay", "{decay_type: steep}", "give linear, cosine or 1-sqrt"),
             ("warmup_stable_decay", "{num_decay_steps: 0.5}", "give a whole number of steps"),
+            ("reduce_lr_on_plateau", "{max_lr: 1}", "it takes mode, factor, patience, threshold"),
+            ("reduce_lr_on_plateau", "{factor: 1}", "give a number above 0 and below 1"),
+            ("greedy", "{mode: less}", "give min or max"),
+            ("greedy", "{smooth: 1}", "give true or false"),
+            ("greedy", "{window_size: 0}", "give a whole number of evaluations"),
         ] {
             let message = curve(&format!("lr_scheduler_type: {kind}\nlr_scheduler_kwargs: {settings}"));
             let message = message.expect_err(settings);

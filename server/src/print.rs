@@ -1,6 +1,16 @@
 //! Printing that may fail: on a full disk, or when whoever reads has left, the macros of the standard library panic.
 //! These take their place in this crate.
 
+use std::io::{IoSlice, Write, stderr};
+
+/// Writes a line to the standard error. It may be the only word of why the program ends: what fails is tried once more,
+/// by another call.
+pub fn say(line: &str) {
+    if stderr().write_all(line.as_bytes()).is_err() {
+        let _ = stderr().write_vectored(&[IoSlice::new(line.as_bytes())]);
+    }
+}
+
 macro_rules! print {
     ($($words:tt)*) => {{
         let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!($($words)*));
@@ -15,6 +25,6 @@ macro_rules! println {
 macro_rules! eprintln {
     ($($words:tt)*) => {{
         let line = format!("{}\n", format_args!($($words)*));
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+        $crate::print::say(&line);
     }};
 }

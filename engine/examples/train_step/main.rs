@@ -106,7 +106,16 @@ fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
     let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;
     if !arguments.full {
         let targets = vec!["all".to_owned()];
-        decoder.add_lora(&LoraSettings { rank: arguments.rank, scale: 2.0, dropout: 0.0, targets }, 1)?;
+        decoder.add_lora(
+            &LoraSettings {
+                rank: arguments.rank,
+                scale: 2.0,
+                dropout: 0.0,
+                targets,
+                ..LoraSettings::default()
+            },
+            1,
+        )?;
     }
     Ok(decoder)
 }

@@ -1,4 +1,4 @@
-//! LoRA adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
+//! Adapters in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 
 mod config;
 mod modules;
@@ -12,7 +12,7 @@ use candle_core::{DType, Tensor};
 use crate::autograd::Param;
 use crate::families::Config;
 use crate::model::{Decoder, WeightSource};
-use crate::ops::Linear;
+use crate::ops::{Linear, Lora, Update};
 use crate::quant::QuantizedWeight;
 use crate::weights::{FolderSource, save_tensors, write_json};
 use crate::{Error, Result};
@@ -52,27 +52,40 @@ impl Adapter {
         Ok(Adapter { folder: folder.to_owned(), config, weights: FolderSource::file(&weights)? })
     }
 
-    /// (A, B, scale) of a linear map, if the adapter has an update for it. One with magnitudes (DoRA) has none left:
-    /// it is part of the weights that [`WithAdapters`] gives.
+    /// The update of a linear map, if the adapter has one for it.
     ///
     /// # Errors
-    /// If the adapter has one half of an update alone, or one of another shape than the map's.
-    pub fn update(&self, linear: &Linear) -> Result<Option<(Tensor, Tensor, f32)>> {
-        if self.config.dora {
-            return Ok(None);
-        }
-        self.low_rank(&linear.name, linear.out_dim(), linear.in_dim())
-    }
-
-    fn low_rank(&self, module: &str, out: usize, dim: usize) -> Result<Option<(Tensor, Tensor, f32)>> {
+    /// If the adapter has a part of an update alone, or one of another shape than the map's.
+    pub fn update(&self, linear: &Linear) -> Result<Option<Update>> {
+        let module = &linear.name;
         let name = |part: &str| format!("{PREFIX}{module}.lora_{part}.weight");
         if !self.weights.has(&name("A")) {
             return Ok(None);
         }
-        let rank = self.config.rank_of(module);
-        let a = self.weights.tensor(&name("A"), &[rank, dim])?.to_dtype(DType::F32)?;
-        let b = self.weights.tensor(&name("B"), &[out, rank])?.to_dtype(DType::F32)?;
-        Ok(Some((a, b, self.config.scale_of(module) as f32)))
+        let (rank, out) = (self.config.rank_of(module), linear.out_dim());
+        let read = |name: &str, shape: &[usize]| -> Result<_> {
+            Ok(self.weights.tensor(name, shape)?.to_dtype(DType::F32)?)
+        };
+        let (a, b) = (read(&name("A"), &[rank, linear.in_dim()])?, read(&name("B"), &[out, rank])?);
+        let lora = Lora::new(linear, a, b, self.config.scale_of(module) as f32)?;
+        if !self.config.dora {
+            return Ok(Some(lora));
+        }
+        lora.with_magnitude(linear, Some(read(&magnitude(module), &[out])?)).map(Some)
+    }
+
+    /// Takes out of a model what the adapter's matrices began with, if they did so with a part of its weights.
+    ///
+    /// # Errors
+    /// As those of [`Decoder::take_principal`].
+    pub fn prepare(&self, decoder: &mut Decoder) -> Result<()> {
+        let Some(accuracy) = self.config.principal else { return Ok(()) };
+        let wanted = |linear: &Linear| {
+            let module = &linear.name;
+            let has = self.weights.has(&format!("{PREFIX}{module}.lora_A.weight"));
+            has.then(|| (self.config.rank_of(module), self.config.scale_of(module) as f32))
+        };
+        decoder.take_principal(wanted, accuracy).map(|_| ())
     }
 
     /// What was saved of a parameter that is trained: a low-rank matrix, or a weight of a module saved whole.
@@ -83,20 +96,16 @@ impl Adapter {
         self.weights.tensor(&format!("{PREFIX}{}", param.name), param.tensor.dims())
     }
 
-    /// Refuses to train on magnitudes or biases, which the low-rank update alone would leave out.
+    /// Refuses to train on biases, which the low-rank update alone would leave out.
     ///
     /// # Errors
-    /// If this is a DoRA adapter, or one with biases.
+    /// If this is an adapter with biases.
     pub fn check_trainable(&self) -> Result<()> {
-        let what = match &self.config {
-            config if config.dora => "`use_dora` is true",
-            config if config.biases => "`bias` is not `none`",
-            _ => return Ok(()),
-        };
-        let message = format!(
-            "{what}: such an adapter can be merged and talked to, but not trained on; export it into the model, or \
-             set create_new_adapter"
-        );
+        if !self.config.biases {
+            return Ok(());
+        }
+        let message = "`bias` is not `none`: such an adapter can be merged and talked to, but not trained on; export \
+                       it into the model, or set create_new_adapter";
         Err(Error::file(self.folder.join(CONFIG), message))
     }
 
@@ -144,39 +153,10 @@ impl Adapter {
     }
 }
 
-/// The weights of a base model with what adapters put in their place: modules saved whole, and the products of
-/// direction and magnitude of a DoRA adapter.
+/// The weights of a base model with modules that adapters bring whole in their place.
 pub struct WithAdapters<'a> {
-    base: &'a dyn WeightSource,
-    adapters: &'a [Adapter],
-}
-
-impl<'a> WithAdapters<'a> {
-    /// # Errors
-    /// If a DoRA adapter lies on top of another: its magnitudes are those of the merged weight, which is not
-    /// known while weights are read.
-    pub fn new(base: &'a dyn WeightSource, adapters: &'a [Adapter]) -> Result<Self> {
-        if let Some(upper) = adapters.iter().skip(1).find(|adapter| adapter.config.dora) {
-            let message = "`use_dora` is true, which is supported for the first of several adapters only; \
-                           export the model with the adapters before it first";
-            return Err(Error::file(upper.folder.join(CONFIG), message));
-        }
-        Ok(WithAdapters { base, adapters })
-    }
-
-    /// W' = m · (W + s·B·A) / ‖W + s·B·A‖ with the norm of each row (Liu et al. 2024, equation 5).
-    fn with_magnitude(&self, module: &str, weight: Tensor) -> Result<Tensor> {
-        let Some(adapter) = self.adapters.first().filter(|adapter| adapter.config.dora) else {
-            return Ok(weight);
-        };
-        let Ok((out, dim)) = weight.dims2() else { return Ok(weight) };
-        let Some((a, b, scale)) = adapter.low_rank(module, out, dim)? else { return Ok(weight) };
-        let magnitude = adapter.weights.tensor(&magnitude(module), &[out])?.to_dtype(DType::F32)?;
-        let direction = (weight.to_dtype(DType::F32)? + (b.matmul(&a)? * f64::from(scale))?)?;
-        let norm = direction.sqr()?.sum_keepdim(1)?.sqrt()?;
-        let merged = direction.broadcast_mul(&magnitude.unsqueeze(1)?.div(&norm)?)?;
-        Ok(merged.to_dtype(weight.dtype())?)
-    }
+    pub base: &'a dyn WeightSource,
+    pub adapters: &'a [Adapter],
 }
 
 impl WeightSource for WithAdapters<'_> {
@@ -187,11 +167,7 @@ impl WeightSource for WithAdapters<'_> {
                 return adapter.weights.tensor(saved, shape);
             }
         }
-        let tensor = self.base.tensor(name, shape)?;
-        match name.strip_suffix(".weight") {
-            Some(module) => self.with_magnitude(module, tensor),
-            None => Ok(tensor),
-        }
+        self.base.tensor(name, shape)
     }
 
     fn norm_weight(&self, name: &str, shape: &[usize], one_plus: bool) -> Result<Tensor> {
@@ -203,13 +179,10 @@ impl WeightSource for WithAdapters<'_> {
         self.base.norm_weight(name, shape, one_plus)
     }
 
-    /// What an adapter replaces, or scales by its magnitudes, is dense.
+    /// What an adapter replaces is dense.
     fn quantised(&self, name: &str, dims: (usize, usize)) -> Result<Option<Arc<dyn QuantizedWeight>>> {
         let replaced = saved_names(name);
-        let replaces = |adapter: &Adapter| {
-            let module = name.strip_suffix(".weight").unwrap_or(name);
-            replaced.iter().any(|name| adapter.weights.has(name)) || adapter.weights.has(&magnitude(module))
-        };
+        let replaces = |adapter: &Adapter| replaced.iter().any(|name| adapter.weights.has(name));
         if self.adapters.iter().any(replaces) { Ok(None) } else { self.base.quantised(name, dims) }
     }
 
@@ -240,30 +213,17 @@ fn magnitude(module: &str) -> String {
     format!("{PREFIX}{module}.lora_magnitude_vector")
 }
 
-/// Writes a decoder's adapter: all low-rank matrices, and modules that are trained whole.
+/// Writes a decoder's adapter: all updates, and modules that are trained whole.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn save_adapter(decoder: &Decoder, config: &AdapterConfig, folder: &Path) -> Result<()> {
-    let mut tensors: Vec<(String, Tensor)> = Vec::new();
-    for linear in decoder.linears() {
-        if let Some(lora) = &linear.lora {
-            tensors.push((format!("{PREFIX}{}.lora_A.weight", linear.name), lora.a.tensor.clone()));
-            tensors.push((format!("{PREFIX}{}.lora_B.weight", linear.name), lora.b.tensor.clone()));
-        }
-    }
-    let low_rank: BTreeSet<_> = decoder
-        .linears()
-        .filter_map(|linear| linear.lora.as_ref())
-        .flat_map(|lora| [lora.a.id, lora.b.id])
-        .collect();
-    for param in decoder.trainable() {
-        if !low_rank.contains(&param.id) {
-            tensors.push((format!("{PREFIX}{}", param.name), param.tensor.clone()));
-        }
-    }
-    save_tensors(&tensors, &folder.join(WEIGHTS))?;
-    let transposed = decoder.linears().any(|linear| linear.lora.is_some() && linear.transposed);
+    let beside: BTreeSet<_> = decoder.adapter.params().map(|param| param.id).collect();
+    let updates = decoder.updates().flat_map(|(_, update)| update.params().cloned());
+    let whole = decoder.trainable().into_iter().filter(|param| !beside.contains(&param.id));
+    let saved = updates.chain(whole).map(|param| (format!("{PREFIX}{}", param.name), param.tensor.clone()));
+    save_tensors(&saved.collect::<Vec<_>>(), &folder.join(WEIGHTS))?;
+    let transposed = decoder.updates().any(|(linear, _)| linear.transposed);
     write_json(&folder.join(CONFIG), &config.to_json(transposed))
 }
 

@@ -66,7 +66,7 @@ mod tests {
     use crate::autograd::{Tape, Var};
     use crate::kernel::activation::Activation;
     use crate::ops::linear::Adaptable;
-    use crate::ops::{Linear, Projection, Prologue};
+    use crate::ops::{Linear, Mode, Projection, Prologue};
     use crate::tensor::from_vec;
 
     fn map(name: &str, prologue: Prologue) -> Arc<Projection> {
@@ -76,7 +76,6 @@ mod tests {
             name: name.to_owned(),
             weight: weight.into(),
             bias: None,
-            lora: None,
             transposed: false,
             adaptable: Adaptable::Always,
         };
@@ -89,8 +88,8 @@ mod tests {
             (map("first", Prologue::Identity), map("second", Prologue::Plain(Activation::Silu)));
         let tape = Tape::new();
         let x = Var::constant(from_vec(vec![0.5, -1.0, 2.0], (1, 3))?);
-        let y = between(first.forward(&tape, x, None, None)?);
-        let y = second.forward(&tape, y, None, None)?;
+        let y = between(first.forward(&tape, x, None, &Mode::default())?);
+        let y = second.forward(&tape, y, None, &Mode::default())?;
         let mut grads = ParamGradients::default();
         tape.backward(&y, from_vec(vec![1.0; 3], (1, 3))?, &mut grads, None)?;
         let params: Vec<_> = first.params().chain(second.params()).cloned().collect();

@@ -102,7 +102,7 @@ impl<'a> Generation<'a> {
         let ready = (0..).zip(parts).filter(|(_, (id, _))| self.cache.waiting(*id) == 0);
         let (rows, ids): (Vec<u32>, Vec<SequenceId>) = ready.map(|(row, (id, _))| (row, *id)).unzip();
         let head = &self.decoder.head;
-        let logits = if rows.is_empty() { Vec::new() } else { head.logits(&hidden, &rows)? };
+        let logits = if rows.is_empty() { Vec::new() } else { self.decoder.logits(&hidden, &rows)? };
         for (id, logits) in ids.into_iter().zip(logits.chunks_exact(head.vocab())) {
             self.draw(id, &logits[..head.tokens], events)?;
         }

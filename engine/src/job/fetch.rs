@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use recipe::{Phase, Recipe, Records, RewardModelType};
+use recipe::{Phase, Recipe, RewardModelType};
 
 use super::setup::Folders;
 use crate::observer::Observer;
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// If something cannot be had, or the observer stops it.
 pub fn fetch(recipe: &Recipe, observer: &mut Observer) -> Result<Folders> {
     let named = recipe.ref_model.as_ref().filter(|_| recipe.has_reference());
-    let scoring = recipe.reward_model().filter(|_| recipe.stage.records() == Records::Prompts);
+    let scoring = recipe.reward_model().filter(|_| recipe.trains_on_answers());
     let scoring = scoring.filter(|(kind, _)| *kind != RewardModelType::Api).map(|(_, name)| name.to_owned());
     let stop = observer.stop().clone();
     let folders = {

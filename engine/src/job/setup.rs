@@ -1,12 +1,13 @@
 //! Loads what is trained.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use recipe::{Phase, Recipe, RewardModelType};
+use recipe::{JobKind, Phase, Recipe, RewardModelType};
 
 use crate::adapter::Adapter;
 use crate::device;
-use crate::method::{self, Base, Loaded, Setup};
+use crate::method::{self, Base, Loaded, Product, Setup};
 use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
 use crate::observer::Observer;
 use crate::stage;
@@ -56,7 +57,8 @@ pub fn prepare(
     world: &dyn World,
     observer: &mut Observer,
 ) -> Result<Prepared> {
-    observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+    let names = if recipe.job() == JobKind::Predict { recipe.predicted_on() } else { &recipe.dataset };
+    observer.phase(Phase::EncodingData, Some(names.join(", ")));
     let data = text::prepare(recipe, &loaded.tokenizer, template, world.size(), observer)?;
     check_vocabulary(loaded, &data)?;
     Ok(data)
@@ -117,7 +119,7 @@ fn load(
 }
 
 /// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or
-/// where more than an adapter trains, the base model once more.
+/// where more than an adapter trains, or the adapter began with a part of the weights, the base model once more.
 fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Decoder> {
     let device = loaded.decoder.device().clone();
     let tuning = Tuning { bf16: recipe.uses_bf16(), device, ..Tuning::default() };
@@ -127,8 +129,9 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
     if let Some(folder) = &folders.reference {
         return weights::open(folder, None)?.merged(&tuning, &open_all(&recipe.ref_model_adapters)?);
     }
-    let without = loaded.decoder.without_adapters();
-    if without.trainable().is_empty() {
+    let without = loaded.decoder.with_adapter(Arc::default());
+    let is_changed = matches!(&loaded.product, Product::Adapter(config) if config.principal.is_some());
+    if without.trainable().is_empty() && !is_changed {
         return Ok(without);
     }
     let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;
@@ -153,7 +156,7 @@ fn scorer(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Option<
             let message = "trains modules whole, so that it cannot share the model; export it into a model and give that                            with `reward_model_type: full`";
             return Err(Error::file(folder, message));
         }
-        let mut decoder = loaded.decoder.without_adapters();
+        let mut decoder = loaded.decoder.with_adapter(Arc::default());
         adapter.check_against(&decoder)?;
         decoder.attach(|linear| adapter.update(linear), 0.0)?;
         if !folder.join(VALUE_HEAD).exists() {

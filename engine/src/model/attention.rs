@@ -67,10 +67,10 @@ impl Filter {
             None => with_previous(tape, x, starts.clone(), None),
         };
         let [first, second] = &self.convolutions;
-        let y = first.forward(tape, pairs(&x, 0)?, None, None)?;
-        let filtered = second.forward(tape, pairs(&y, 1)?, Some(&x), None)?;
-        let qk = self.qk.forward(tape, filtered, None, context.dropout)?;
-        let v = self.v.forward(tape, x, None, context.dropout)?;
+        let y = first.forward(tape, pairs(&x, 0)?, None, &context.mode)?;
+        let filtered = second.forward(tape, pairs(&y, 1)?, Some(&x), &context.mode)?;
+        let qk = self.qk.forward(tape, filtered, None, &context.mode)?;
+        let v = self.v.forward(tape, x, None, &context.mode)?;
         join(tape, qk, v)
     }
 }
@@ -86,7 +86,7 @@ impl AttentionInput {
     fn forward(&self, tape: &Tape, x: Var, context: &Context, past: Option<Past>) -> Result<Var> {
         match self {
             AttentionInput::Heads { map, clip, norm } => {
-                let mut qkv = map.forward(tape, x, None, context.dropout)?;
+                let mut qkv = map.forward(tape, x, None, &context.mode)?;
                 if let Some(clip) = clip {
                     qkv = clamp(tape, qkv, *clip)?;
                 }
@@ -97,16 +97,16 @@ impl AttentionInput {
             }
             AttentionInput::Filtered(filter) => filter.forward(tape, x, context, past),
             AttentionInput::Latent { down, queries, expand, sizes } => {
-                let latents = down.forward(tape, x, None, context.dropout)?;
+                let latents = down.forward(tape, x, None, &context.mode)?;
                 let (rank, width) = (expand.in_dim(), latents.tensor.dims()[1]);
                 let shared = columns(tape, &latents, width - sizes.rotary, sizes.rotary)?;
                 let kv = columns(tape, &latents, width - sizes.rotary - rank, rank)?;
                 let q = columns(tape, &latents, 0, width - sizes.rotary - rank)?;
                 let q = match queries {
-                    Some(map) => map.forward(tape, q, None, context.dropout)?,
+                    Some(map) => map.forward(tape, q, None, &context.mode)?,
                     None => q,
                 };
-                let expanded = expand.forward(tape, kv, None, context.dropout)?;
+                let expanded = expand.forward(tape, kv, None, &context.mode)?;
                 assemble(tape, *sizes, q, expanded, shared)
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::feed_forward::RouterLogits;
 use crate::kernel::attention::Span;
 use crate::ops::head::Label;
-use crate::ops::{Balance, Dropout, Rotation};
+use crate::ops::{Balance, Mode, Rotation};
 
 /// Sequences that are computed together.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +105,7 @@ pub struct Context {
     /// Of each of the model's rotations; the last one rotates nothing.
     pub rotations: Vec<Rotation>,
     pub spans: Arc<Vec<Span>>,
-    pub dropout: Dropout,
+    pub mode: Mode,
     pub balance: Option<Arc<Balance>>,
     pub router_logits: Option<Arc<RouterLogits>>,
 }

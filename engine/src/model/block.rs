@@ -79,7 +79,7 @@ impl Block {
     fn finish(&self, tape: &Tape, x: Var, mixed: Var, context: &Context) -> Result<Var> {
         let [attention_norm, feed_forward_norm] = &self.post_norms;
         let after = self.add(tape, &x, attention_norm, |residual| {
-            self.output.forward(tape, mixed, residual, context.dropout)
+            self.output.forward(tape, mixed, residual, &context.mode)
         })?;
         let input = if self.parallel { x } else { after.clone() };
         let is_result = self.adds_itself(feed_forward_norm);

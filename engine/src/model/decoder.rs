@@ -17,9 +17,12 @@ use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
 use crate::ops::elementwise::normalise;
-use crate::ops::{Balance, Dropout, Embedding, Head, Norm, Rotation, Weight};
+use crate::ops::head::Label;
+use crate::ops::{
+    Balance, Dropout, Embedding, Head, HeadOutput, Mode, Norm, Rotation, Update, Updates, Weight,
+};
 
-/// A model in memory.
+/// A model in memory. Clones share its weights.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     pub spec: DecoderSpec,
@@ -27,6 +30,8 @@ pub struct Decoder {
     pub embedding_norm: Option<Arc<Norm>>,
     pub blocks: Vec<Arc<Block>>,
     pub head: Head,
+    /// What passes compute beside the weights.
+    pub adapter: Arc<Updates>,
 }
 
 /// How a forward pass is run.
@@ -62,7 +67,7 @@ impl Decoder {
         let context = Arc::new(Context {
             rotations: self.rotations(&batch.positions, &lengths),
             spans: batch.spans.clone(),
-            dropout: pass.dropout,
+            mode: self.mode(pass.dropout),
             balance: pass.balance,
             router_logits: pass.router_logits,
         });
@@ -76,6 +81,32 @@ impl Decoder {
             };
         }
         Ok(x)
+    }
+
+    /// The same weights with another adapter beside them, or with an empty one as they are.
+    pub fn with_adapter(&self, adapter: Arc<Updates>) -> Decoder {
+        Decoder { adapter, ..self.clone() }
+    }
+
+    /// How passes compute: with this model's adapter, and with masks of the given seed.
+    pub(crate) fn mode(&self, dropout: Dropout) -> Mode {
+        Mode { updates: self.adapter.clone(), dropout }
+    }
+
+    /// Logits [rows, vocab] of the given rows of the hidden states.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    pub fn logits(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
+        self.head.logits(hidden, rows, &self.mode(None))
+    }
+
+    /// Losses of labels, without gradients and masks.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    pub fn losses(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
+        self.head.loss(hidden, labels, &self.mode(None))
     }
 
     /// An empty cache for sequences of this model.
@@ -98,7 +129,8 @@ impl Decoder {
         let spans = extensions.iter().map(|extension| Span::new(extension.start, extension.len));
         let spans = spans.zip(lengths).map(|(span, (own, longest))| Stretch { span, own, longest }).collect();
         let lengths = Lengths { spans, training: false };
-        let context = Context { rotations: self.rotations(&positions, &lengths), ..Context::default() };
+        let rotations = self.rotations(&positions, &lengths);
+        let context = Context { rotations, mode: self.mode(None), ..Context::default() };
         let mut x = self.embed(&Tape::off(), &ids, &positions, None)?.tensor;
         for (block, cache) in self.blocks.iter().zip(&mut cache.layers) {
             x = block.extend(x, &context, Past { cache, extensions: &extensions })?;
@@ -188,6 +220,7 @@ impl Decoder {
         params.extend(self.embedding_norm.iter().flat_map(|norm| norm.params().cloned()));
         params.extend(self.blocks.iter().flat_map(|block| block.params().cloned()));
         params.extend(self.head.params().cloned());
+        params.extend(self.adapter.params().cloned());
         let mut seen = std::collections::BTreeSet::new();
         params.retain(|param| seen.insert(param.id));
         params
@@ -228,7 +261,11 @@ impl Decoder {
 
     /// Parameters of experts: of a small batch, some may not be part of the computation.
     pub fn expert_params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        self.blocks.iter().flat_map(|block| block.feed_forward.expert_params())
+        let projections = self.blocks.iter().flat_map(|block| block.feed_forward.expert_projections());
+        projections.flat_map(|projection| {
+            let updates = projection.linears.iter().filter_map(|linear| self.adapter.get(&linear.name));
+            projection.params().chain(updates.flat_map(Update::params))
+        })
     }
 
     pub fn trainable(&self) -> Vec<Arc<Param>> {

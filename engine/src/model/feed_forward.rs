@@ -40,8 +40,8 @@ impl Dense {
         context: &Context,
         values: Values,
     ) -> Result<Var> {
-        let inner = self.up.forward(tape, x, None, context.dropout)?;
-        self.down.forward_for(values, tape, inner, residual, context.dropout)
+        let inner = self.up.forward(tape, x, None, &context.mode)?;
+        self.down.forward_for(values, tape, inner, residual, &context.mode)
     }
 }
 
@@ -66,7 +66,7 @@ impl Experts {
             Some(norm) => normalise(tape, norm, &x)?,
             None => x,
         };
-        let logits = self.router.forward(tape, x.clone(), None, context.dropout)?;
+        let logits = self.router.forward(tape, x.clone(), None, &context.mode)?;
         if let Some(all) = &context.router_logits {
             all.lock().insert(self.layer, logits.tensor.clone());
         }
@@ -97,7 +97,7 @@ impl Experts {
             (Some(shared), None) => shared.forward(tape, x.clone(), Some(&residual), context, Values::Read),
             (Some(shared), Some(gate)) => {
                 let y = shared.forward(tape, x.clone(), None, context, Values::Read)?;
-                let gate = gate.forward(tape, x.clone(), None, context.dropout)?;
+                let gate = gate.forward(tape, x.clone(), None, &context.mode)?;
                 add_scaled(tape, &residual, &sigmoid_gate(tape, y, gate)?, 1.0)
             }
         }
@@ -158,13 +158,12 @@ impl FeedForward {
         }
     }
 
-    /// Parameters of the experts among which tokens choose.
-    pub fn expert_params(&self) -> Vec<&Arc<Param>> {
+    /// Projections of the experts among which tokens choose.
+    pub fn expert_projections(&self) -> Vec<&Arc<Projection>> {
         match self {
             FeedForward::Dense(_) => Vec::new(),
             FeedForward::Experts(experts) => {
-                let projections = experts.experts.iter().flat_map(|dense| [&dense.up, &dense.down]);
-                projections.flat_map(|projection| projection.params()).collect()
+                experts.experts.iter().flat_map(|dense| [&dense.up, &dense.down]).collect()
             }
         }
     }

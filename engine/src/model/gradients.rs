@@ -118,10 +118,10 @@ impl Decoder {
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
         let tape = Tape::new();
-        let dropout = pass.dropout;
+        let mode = self.mode(pass.dropout);
         let hidden = self.hidden(&tape, batch, pass)?;
         let mut seed = |weights: RowWeights| {
-            self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, dropout)
+            self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, &mode)
         };
         match objective {
             Objective::Sum(scale) => {
@@ -133,7 +133,7 @@ impl Decoder {
                 Ok(Measured { loss, metrics: Sums::new() })
             }
             Objective::Of(make) => {
-                let rows = self.head.loss(&hidden.tensor, &batch.labels, dropout)?.rows;
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
                 let Seeds { loss, weights, measured, .. } = make(batch, &rows);
                 if let Some(seed) = seed(RowWeights::Each(&weights))?.d_hidden {
                     tape.backward(&hidden, seed, grads, None)?;
@@ -141,7 +141,7 @@ impl Decoder {
                 Ok(Measured { loss, metrics: measured })
             }
             Objective::Valued(head, make) => {
-                let rows = self.head.loss(&hidden.tensor, &batch.labels, dropout)?.rows;
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
                 let values = head.values(&tape, hidden.clone())?;
                 let Seeds { loss, weights, by_values, measured } =
                     make(batch, &rows, &at_labels(&values.tensor, batch)?);
@@ -285,7 +285,13 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let mut decoder = decoder("llama", json!({}));
-        let lora = LoraSettings { rank: 4, scale: 1.0, dropout: 0.3, targets: vec!["all".to_owned()] };
+        let lora = LoraSettings {
+            rank: 4,
+            scale: 1.0,
+            dropout: 0.3,
+            targets: vec!["all".to_owned()],
+            ..LoraSettings::default()
+        };
         decoder.add_lora(&lora, 1).unwrap();
         let batch = batch(&[70, 70, 70]);
         let noise = Some(Noise { alpha: 5.0, length: 70, seed: 3 });

@@ -1,21 +1,21 @@
-//! Attaches low-rank updates to a decoder's linear maps.
+//! Adapters beside a decoder's linear maps, and merged into them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use candle_core::Tensor;
 use recipe::module_matches;
 
 use super::decoder::Decoder;
 use crate::autograd::{Param, ParamId};
 use crate::ops::linear::Adaptable;
-use crate::ops::{Linear, Lora};
+use crate::ops::{Linear, Lora, Update, Updates};
 use crate::rng::Rng;
+use crate::svd::Accuracy;
 use crate::tensor::from_vec;
 use crate::{Error, Result};
 
 /// A new adapter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LoraSettings {
     pub rank: usize,
     /// What multiplies B·A.
@@ -23,6 +23,10 @@ pub struct LoraSettings {
     pub dropout: f64,
     /// Ends of module names; `all` is every linear map but the output matrix.
     pub targets: Vec<String>,
+    /// Train a magnitude for each output, too (DoRA).
+    pub dora: bool,
+    /// Begin with the principal part of the weights (PiSSA), found like this, and leave the rest of them beside it.
+    pub principal: Option<Accuracy>,
 }
 
 /// Last parts of the names of the linear maps that `lora_target: all` stands for.
@@ -49,7 +53,8 @@ impl LoraSettings {
 }
 
 impl Decoder {
-    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, so that the model is unchanged at first.
+    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, or the principal part of weights, so that the model is
+    /// unchanged at first.
     ///
     /// # Errors
     /// If no module matches a target; the message lists the names there are.
@@ -72,6 +77,13 @@ impl Decoder {
             return Err(Error::recipe("lora_target", message));
         }
         let mut rng = Rng::new(seed);
+        let mut parts = match settings.principal {
+            Some(accuracy) => {
+                let wanted = (settings.rank, settings.scale as f32);
+                self.take_principal(|linear| settings.matches(linear).then_some(wanted), accuracy)?
+            }
+            None => HashMap::new(),
+        };
         self.attach(
             |linear| {
                 if !settings.matches(linear) {
@@ -84,43 +96,28 @@ impl Decoder {
                     (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
                 let b = vec![0.0; out * settings.rank];
                 let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
-                Ok(Some((a, b, settings.scale as f32)))
+                let fresh = || Lora::new(linear, a, b, settings.scale as f32);
+                let lora = parts.remove(&linear.name).map_or_else(fresh, Ok)?;
+                if settings.dora { lora.with_magnitude(linear, None).map(Some) } else { Ok(Some(lora)) }
             },
             settings.dropout as f32,
         )
     }
 
-    /// Gives each linear map for which `weights` has (A, B, scale) a trainable update.
+    /// Puts an adapter beside the weights in place of the one there: for each linear map what `update` has.
     pub fn attach(
         &mut self,
-        mut weights: impl FnMut(&Linear) -> Result<Option<(Tensor, Tensor, f32)>>,
+        mut update: impl FnMut(&Linear) -> Result<Option<Update>>,
         dropout: f32,
     ) -> Result<()> {
-        let mut key = 0;
-        self.change_linears(|linear| {
-            key += 1;
-            if let Some((a, b, scale)) = weights(linear)? {
-                let device = linear.weight.device();
-                let param = |tensor: Tensor, part| -> Result<_> {
-                    let tensor = tensor.to_device(device)?;
-                    Ok(Arc::new(Param::new(format!("{}.{part}.weight", linear.name), tensor, true)?))
-                };
-                let (a, b) = (param(a, "lora_A")?, param(b, "lora_B")?);
-                linear.lora = Some(Lora { a, b, scale, dropout, key });
+        let mut updates = Updates::default();
+        for (place, linear) in (1..).zip(self.linears()) {
+            if let Some(update) = update(linear)? {
+                updates.insert(&linear.name, Lora { dropout, key: place, ..update });
             }
-            Ok(())
-        })
-    }
-
-    /// The model as it is without them; weights are shared.
-    pub fn without_adapters(&self) -> Decoder {
-        let mut decoder = self.clone();
-        // This change cannot fail.
-        let _ = decoder.change_linears(|linear| {
-            linear.lora = None;
-            Ok(())
-        });
-        decoder
+        }
+        self.adapter = Arc::new(updates);
+        Ok(())
     }
 
     fn change_linears(&mut self, mut change: impl FnMut(&mut Linear) -> Result<()>) -> Result<()> {
@@ -140,36 +137,34 @@ impl Decoder {
         projections.flat_map(|projection| projection.linears.iter()).chain([&self.head.linear])
     }
 
+    /// Linear maps with their updates, of those that have one.
+    pub fn updates(&self) -> impl Iterator<Item = (&Linear, &Update)> {
+        self.linears().filter_map(|linear| Some((linear, self.adapter.get(&linear.name)?)))
+    }
+
     /// Parameters whose gradient is zero for now: each A that is multiplied by a B of zeros.
     pub fn without_effect(&self) -> impl Iterator<Item = ParamId> {
-        let loras = self.linears().filter_map(|linear| linear.lora.as_ref());
-        let still = loras.filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
+        let still =
+            self.adapter.iter().filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
         still.map(|lora| lora.a.id)
     }
 
-    /// Adds s·B·A to each weight that `weights` has an update for, and keeps the weight's type; a quantised one is
-    /// dequantised, since its type has no room for the sum.
-    pub fn merge(
-        &mut self,
-        mut weights: impl FnMut(&Linear) -> Result<Option<(Tensor, Tensor, f32)>>,
-    ) -> Result<()> {
+    /// Takes updates into the weights that `update` has one for, which keep their type; a quantised one is dequantised,
+    /// since its type has no room for the sum.
+    pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
         self.change_linears(|linear| {
-            if let Some((a, b, scale)) = weights(linear)? {
-                let old = linear.weight.param();
-                let mut update = (b.matmul(&a)? * scale as f64)?.to_device(linear.weight.device())?;
-                if linear.transposed && old.is_some() {
-                    update = update.t()?;
+            let Some(update) = update(linear)? else { return Ok(()) };
+            let mut merged = update.merged(&linear.matrix()?)?;
+            if let Some(old) = linear.weight.param() {
+                if linear.transposed {
+                    merged = merged.t()?;
                 }
-                let weight = linear.weight.widened()?;
-                let mut merged = (&weight + update.reshape(weight.shape())?)?;
-                if let Some(old) = old {
-                    merged = merged.to_dtype(old.tensor.dtype())?;
-                }
-                // What was tied to another module's weight is one of its own now.
-                let name = format!("{}.weight", linear.name);
-                let trainable = linear.weight.trained().is_some();
-                linear.weight = Arc::new(Param::new(name, merged, trainable)?).into();
+                merged = merged.reshape(old.tensor.shape())?.to_dtype(old.tensor.dtype())?;
             }
+            // What was tied to another module's weight is one of its own now.
+            let name = format!("{}.weight", linear.name);
+            let trainable = linear.weight.trained().is_some();
+            linear.weight = Arc::new(Param::new(name, merged, trainable)?).into();
             Ok(())
         })
     }

@@ -10,6 +10,7 @@ mod feed_forward;
 mod gradients;
 mod lora;
 mod noise;
+mod principal;
 mod value_head;
 
 pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};

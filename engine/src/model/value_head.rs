@@ -8,7 +8,7 @@ use super::decoder::Decoder;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var};
 use crate::ops::linear::Adaptable;
-use crate::ops::{Linear, Projection, Prologue};
+use crate::ops::{Linear, Mode, Projection, Prologue};
 use crate::rng::Rng;
 use crate::tensor::from_vec;
 use crate::weights::{FolderSource, save_tensors};
@@ -57,7 +57,6 @@ impl ValueHead {
             name: MODULE.to_owned(),
             weight: param(weight, "weight")?.into(),
             bias: Some(param(bias, "bias")?),
-            lora: None,
             transposed: false,
             adaptable: Adaptable::Never,
         };
@@ -70,7 +69,7 @@ impl ValueHead {
     /// # Errors
     /// If an operation fails.
     pub fn values(&self, tape: &Tape, hidden: Var) -> Result<Var> {
-        self.projection.forward(tape, hidden, None, None)
+        self.projection.forward(tape, hidden, None, &Mode::default())
     }
 
     /// What is added to every value.

@@ -34,6 +34,11 @@ impl Mask {
             })
             .collect()
     }
+
+    /// Adds a masked copy of the elements from `first` on.
+    pub fn add_to(&self, total: &mut [f32], x: &[f32], first: usize) {
+        total.iter_mut().zip(self.apply(x, first)).for_each(|(total, x)| *total += x);
+    }
 }
 
 /// SplitMix64 (Steele et al. 2014): a bijection whose outputs over a counter pass for random.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::linear::{Linear, Stretch, hidden as low_rank};
+use super::adapter::{Adapted, Mode};
+use super::linear::{Linear, Stretch};
+use super::lora::hidden as low_rank;
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Weights};
@@ -17,7 +19,6 @@ use crate::device::has_kernels;
 use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient};
 use crate::kernel::lanes::{dot, tanh};
 use crate::kernel::{rows_per_task, simd, uninit};
-use crate::ops::Dropout;
 use crate::tensor::{from_vec, view};
 
 /// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
@@ -98,14 +99,14 @@ impl Head {
     }
 
     /// Losses of the labels, without gradients.
-    pub fn loss(&self, hidden: &Tensor, labels: &[Label], dropout: Dropout) -> Result<HeadOutput> {
+    pub fn loss(&self, hidden: &Tensor, labels: &[Label], mode: &Mode) -> Result<HeadOutput> {
         if !has_kernels(hidden) {
-            return self.plain_loss(hidden, labels, dropout);
+            return self.plain_loss(hidden, labels, mode);
         }
-        let factors = self.factors()?;
+        let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
         let mut rows = Vec::with_capacity(labels.len());
         for block in self.blocks(labels) {
-            let block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
+            let block_rows = self.run(&map, hidden, block, factors.as_deref(), mode)?;
             rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block)));
         }
         Ok(HeadOutput { rows, d_hidden: None })
@@ -118,17 +119,17 @@ impl Head {
         labels: &[Label],
         weights: RowWeights,
         grads: &mut ParamGradients,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<HeadOutput> {
         if !has_kernels(hidden) {
-            return self.plain_loss_and_gradient(hidden, labels, weights, grads, dropout);
+            return self.plain_loss_and_gradient(hidden, labels, weights, grads, mode);
         }
         let (dim, vocab) = (self.hidden_dim(), self.vocab());
-        let factors = self.factors()?;
+        let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = vec![0.0; hidden.elem_count()];
         for block in self.blocks(labels) {
-            let mut block_rows = self.run(hidden, block, factors.as_deref(), dropout)?;
+            let mut block_rows = self.run(&map, hidden, block, factors.as_deref(), mode)?;
             let kept = (self.cap.is_some() || self.unit_rows).then(|| block_rows.logits.clone());
             let weights = weights.part(rows.len()..rows.len() + block.len());
             rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), weights));
@@ -138,13 +139,13 @@ impl Head {
                 self.unit_gradient(d_logits, logits, factors, grads)?;
             }
             let mut d_normed = uninit(block.len() * dim);
-            self.linear.backward(
+            map.backward(
                 &block_rows.normed,
                 (d_logits, 0, vocab),
-                (&block_rows.adapter, 0, self.linear.rank()),
+                (&block_rows.adapter, 0, map.rank()),
                 Some((&mut d_normed, false)),
                 grads,
-                self.stretch(block.len(), dropout),
+                self.stretch(block.len(), mode),
             )?;
             let dx = match &self.norm {
                 Some(norm) => {
@@ -164,19 +165,19 @@ impl Head {
     }
 
     /// Logits [rows, vocab] of the given rows of the hidden states.
-    pub fn logits(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
+    pub fn logits(&self, hidden: &Tensor, rows: &[u32], mode: &Mode) -> Result<Vec<f32>> {
         if !has_kernels(hidden) {
             let index = Tensor::new(rows, hidden.device())?;
-            let logits = self.plain_logits(&hidden.index_select(&index, 0)?, &Weights::fixed(), None)?;
+            let logits = self.plain_logits(&hidden.index_select(&index, 0)?, &Weights::fixed(), mode)?;
             return Ok(logits.flatten_all()?.to_vec1()?);
         }
         let labels: Vec<Label> = rows.iter().map(|row| Label { row: *row, token: 0 }).collect();
-        Ok(self.run(hidden, &labels, self.factors()?.as_deref(), None)?.logits)
+        Ok(self.run(&mode.adapted(&self.linear)?, hidden, &labels, self.factors()?.as_deref(), mode)?.logits)
     }
 
     /// Logits of the tokens that may follow a row of the hidden states.
-    pub fn next(&self, hidden: &Tensor, row: u32) -> Result<Vec<f32>> {
-        let mut logits = self.logits(hidden, &[row])?;
+    pub fn next(&self, hidden: &Tensor, row: u32, mode: &Mode) -> Result<Vec<f32>> {
+        let mut logits = self.logits(hidden, &[row], mode)?;
         logits.truncate(self.tokens);
         Ok(logits)
     }
@@ -205,24 +206,25 @@ impl Head {
 
     fn run(
         &self,
+        map: &Adapted,
         hidden: &Tensor,
         labels: &[Label],
         factors: Option<&[f32]>,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<Rows> {
         let (x, normed) = self.gather(hidden, labels)?;
         let vocab = self.vocab();
         let mut logits = uninit(labels.len() * vocab);
-        let (rows, rank) = (self.stretch(labels.len(), dropout), self.linear.rank());
+        let (rows, rank) = (self.stretch(labels.len(), mode), map.rank());
         let mut adapter = uninit(labels.len() * rank);
-        low_rank(slice::from_ref(&self.linear), &normed, &mut adapter, rows)?;
-        self.linear.apply(&normed, (&mut logits, 0, vocab), None, (&adapter, 0, rank), rows)?;
+        low_rank(slice::from_ref(map), &normed, &mut adapter, rows)?;
+        map.apply(&normed, (&mut logits, 0, vocab), None, (&adapter, 0, rank), rows)?;
         self.shape_logits(&mut logits, factors);
         Ok(Rows { x, normed, logits, adapter })
     }
 
-    fn stretch(&self, count: usize, dropout: Dropout) -> Stretch {
-        Stretch { first: 0, count, dropout, bf16: self.bf16, alone: false }
+    fn stretch(&self, count: usize, mode: &Mode) -> Stretch {
+        Stretch { first: 0, count, dropout: mode.dropout, bf16: self.bf16, alone: false }
     }
 
     /// The labels' hidden states, before and after the norm.

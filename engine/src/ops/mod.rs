@@ -11,6 +11,7 @@
 //! use candle_core::{DType, Device, Tensor};
 //! use engine::autograd::{ParamGradients, Tape};
 //! use engine::model::{Selection, Tuning};
+//! use engine::ops::Mode;
 //!
 //! let files = engine::weights::open("../models/wick".as_ref(), None)?;
 //! let decoder = files.build(&Tuning { selection: Selection::All, ..Tuning::default() })?;
@@ -20,7 +21,7 @@
 //! let tape = Tape::new();
 //! let x = tape.leaf(Tensor::ones((3, linear.in_dim()), DType::F32, &Device::Cpu)?);
 //! let leaf = x.node;
-//! let y = qkv.forward(&tape, x, None, None)?;
+//! let y = qkv.forward(&tape, x, None, &Mode::default())?;
 //! let width: usize = qkv.linears.iter().map(|linear| linear.out_dim()).sum();
 //! assert_eq!(y.tensor.dims(), [3, width]);
 //!
@@ -31,9 +32,11 @@
 //! # Ok::<(), engine::Error>(())
 //! ```
 
+pub mod adapter;
 pub mod attention;
 pub mod balance;
 pub mod dispatch;
+pub mod dora;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
@@ -41,6 +44,7 @@ pub mod head;
 pub mod head_norm;
 pub mod latent;
 pub mod linear;
+pub mod lora;
 pub mod norm;
 pub mod past;
 mod plain;
@@ -49,13 +53,16 @@ pub mod routing;
 pub mod shift;
 pub mod weight;
 
+pub use adapter::{Mode, Update, Updates};
 pub use attention::{AttentionSpec, Rotary, Rotation, alibi_slopes, attention};
 pub use balance::{Balance, BalanceInLayer, BalanceKind};
+pub use dora::Magnitude;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use head::{Head, HeadOutput, Label};
 pub use head_norm::{ColumnNorm, HeadNorm};
-pub use linear::{Linear, Lora};
+pub use linear::Linear;
+pub use lora::Lora;
 pub use norm::Norm;
 pub use past::{Extension, Pages, Slots};
 pub use projection::{Projection, Prologue, Values};

@@ -1,4 +1,4 @@
-//! Linear maps of a cheap function of the input: y = [residual +] f(x)·Wᵀ + b, with LoRA folded in.
+//! Linear maps of a cheap function of the input: y = [residual +] f(x)·Wᵀ + b, with a pass's adapter folded in.
 //!
 //! `f` (a norm, a gated activation) is recomputed in the backward pass instead of being kept, and the residual
 //! is added by the product itself. Several maps of one input (q, k, v; gate, up) are one operation, whose
@@ -12,8 +12,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::dropout::Dropout;
-use super::linear::{Linear, Stretch, hidden, total_rank};
+use super::adapter::{Adapted, Mode, Update};
+use super::linear::{Linear, Stretch};
+use super::lora::{hidden, total_rank};
 use super::norm::Norm;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, Param, ParamGradients, Tape, Var};
@@ -54,7 +55,7 @@ struct ProjectionNode {
     residual: Option<crate::autograd::NodeId>,
     /// s·x·Aᵀ of the maps with a LoRA, side by side.
     hidden: Vec<f32>,
-    dropout: Dropout,
+    mode: Mode,
 }
 
 /// Elements of weights up to which threads share rows: each packs all of them.
@@ -64,6 +65,16 @@ const SMALL: usize = 64 * 1024;
 fn cut(mut data: &mut [f32], len: usize, count: usize) -> Vec<&mut [f32]> {
     let mut next = || data.split_off_mut(..len.min(data.len())).unwrap_or_default();
     (0..count).map(|_| next()).collect()
+}
+
+/// Each map with its first column of y, and of the LoRAs' s·x·Aᵀ.
+fn columns<'a, 'm>(maps: &'m [Adapted<'a>]) -> impl Iterator<Item = (&'m Adapted<'a>, usize, usize)> {
+    maps.iter().scan((0, 0), |(column, hidden_column), map| {
+        let place = (map, *column, *hidden_column);
+        *column += map.linear.out_dim();
+        *hidden_column += map.rank();
+        Some(place)
+    })
 }
 
 impl Projection {
@@ -91,19 +102,9 @@ impl Projection {
         norm.into_iter().flat_map(Norm::params).chain(self.linears.iter().flat_map(Linear::params))
     }
 
-    /// Each map with its first column of y, and of the LoRAs' s·x·Aᵀ.
-    fn columns(&self) -> impl Iterator<Item = (&Linear, usize, usize)> {
-        self.linears.iter().scan((0, 0), |(column, hidden_column), linear| {
-            let place = (linear, *column, *hidden_column);
-            *column += linear.out_dim();
-            *hidden_column += linear.rank();
-            Some(place)
-        })
-    }
-
     /// What threads take of a batch's rows.
-    fn stretches(&self, rows: usize, dropout: Dropout) -> Vec<Stretch> {
-        let all = Stretch { first: 0, count: rows, dropout, bf16: self.bf16, alone: false };
+    fn stretches(&self, rows: usize, mode: &Mode) -> Vec<Stretch> {
+        let all = Stretch { first: 0, count: rows, dropout: mode.dropout, bf16: self.bf16, alone: false };
         let small = self.in_dim() * self.out_dim() <= SMALL;
         if small { all.parts() } else { vec![all] }
     }
@@ -114,9 +115,9 @@ impl Projection {
         tape: &Tape,
         x: Var,
         residual: Option<&Var>,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<Var> {
-        self.forward_for(Values::Read, tape, x, residual, dropout)
+        self.forward_for(Values::Read, tape, x, residual, mode)
     }
 
     /// The same; where y is unread, kernels leave it without rows and do what the backward pass needs.
@@ -126,12 +127,13 @@ impl Projection {
         tape: &Tape,
         x: Var,
         residual: Option<&Var>,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<Var> {
         if !has_kernels(&x.tensor) {
-            return self.plain_forward(tape, x, residual, dropout);
+            return self.plain_forward(tape, x, residual, mode);
         }
-        let (width, stride, rank) = (self.input_width(), self.out_dim(), total_rank(&self.linears));
+        let maps = mode.adapt(&self.linears)?;
+        let (width, stride, rank) = (self.input_width(), self.out_dim(), total_rank(&maps));
         let rows = x.tensor.elem_count() / width;
         let rows_read = if values == Values::Read { rows } else { 0 };
         let (mut y, mut hidden) = (uninit(rows_read * stride), uninit(rows * rank));
@@ -140,47 +142,49 @@ impl Projection {
             let input = input.f32()?;
             let residual = residual.map(|residual| view(&residual.tensor)).transpose()?;
             let residual = residual.as_ref().map(|residual| residual.f32()).transpose()?;
-            let stretches = self.stretches(rows, dropout);
+            let stretches = self.stretches(rows, mode);
             let (len, count) = (stretches.first().map_or(0, |rows| rows.count), stretches.len());
             let out = cut(&mut y, len * stride, count).into_par_iter();
             let out = out.zip(cut(&mut hidden, len * rank, count)).with_max_len(1);
             stretches.into_par_iter().zip(out).try_for_each(|(rows, (y, hidden))| {
                 let input = &input[rows.first * width..][..rows.count * width];
                 let residual = residual.map(|residual| &residual[rows.first * stride..]);
-                self.forward_rows(input, residual, y, hidden, rows)
+                self.forward_rows(&maps, input, residual, y, hidden, rows)
             })?;
         }
         let y = from_vec(y, (rows_read, stride))?;
-        Ok(tape.record(y, self.needs_grad(&x, residual), || {
+        Ok(tape.record(y, self.needs_grad(&x, residual, mode), || {
             let residual = residual.and_then(|residual| residual.node);
-            Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, dropout })
+            Box::new(ProjectionNode { projection: self.clone(), x, residual, hidden, mode: mode.clone() })
         }))
     }
 
     /// A stretch of rows of `y`, unless that is empty, and of the LoRAs' s·x·Aᵀ.
     fn forward_rows(
         &self,
+        maps: &[Adapted],
         x: &[f32],
         residual: Option<&[f32]>,
         y: &mut [f32],
         hidden_rows: &mut [f32],
         rows: Stretch,
     ) -> Result<()> {
-        let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
+        let (stride, rank) = (self.out_dim(), total_rank(maps));
         self.with_input(x, |input| {
-            hidden(&self.linears, input, hidden_rows, rows)?;
+            hidden(maps, input, hidden_rows, rows)?;
             if y.is_empty() {
                 return Ok(());
             }
-            self.columns().try_for_each(|(linear, column, hidden_column)| {
+            columns(maps).try_for_each(|(map, column, hidden_column)| {
                 let low = (&*hidden_rows, hidden_column, rank);
-                linear.apply(input, (y, column, stride), residual, low, rows)
+                map.apply(input, (y, column, stride), residual, low, rows)
             })
         })?
     }
 
-    pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>) -> bool {
-        x.needs_grad() || residual.is_some_and(Var::needs_grad) || self.params().any(|param| param.trainable)
+    pub(super) fn needs_grad(&self, x: &Var, residual: Option<&Var>, mode: &Mode) -> bool {
+        let mut params = self.params().chain(mode.of(&self.linears).flat_map(Update::params));
+        x.needs_grad() || residual.is_some_and(Var::needs_grad) || params.any(|param| param.trainable)
     }
 
     /// Calls `run` with the prologue's output.
@@ -211,19 +215,19 @@ impl Projection {
     /// trainable.
     fn backward_rows(
         &self,
+        maps: &[Adapted],
         x: &[f32],
-        dy: &[f32],
-        hidden: &[f32],
+        (dy, hidden): (&[f32], &[f32]),
         d_input: &mut [f32],
         grads: &mut ParamGradients,
         rows: Stretch,
     ) -> Result<()> {
-        let (stride, rank) = (self.out_dim(), total_rank(&self.linears));
+        let (stride, rank) = (self.out_dim(), total_rank(maps));
         self.with_input(x, |input| {
-            self.columns().try_for_each(|(linear, column, hidden_column)| {
+            columns(maps).try_for_each(|(map, column, hidden_column)| {
                 let dx = if d_input.is_empty() { None } else { Some((&mut *d_input, column > 0)) };
                 let low = (hidden, hidden_column, rank);
-                linear.backward(input, (dy, column, stride), low, dx, grads, rows)
+                map.backward(input, (dy, column, stride), low, dx, grads, rows)
             })
         })?
     }
@@ -232,8 +236,8 @@ impl Projection {
 impl Backward for ProjectionNode {
     fn backward(self: Box<Self>, dy: Tensor, grads: &mut Gradients) -> Result<()> {
         let projection = &self.projection;
-        let (width, stride, rank) =
-            (projection.in_dim(), projection.out_dim(), total_rank(&projection.linears));
+        let maps = self.mode.adapt(&projection.linears)?;
+        let (width, stride, rank) = (projection.in_dim(), projection.out_dim(), total_rank(&maps));
         let input_width = projection.input_width();
         let rows = dy.elem_count() / stride;
         let trains_norm = matches!(&projection.prologue, Prologue::Norm(norm) if norm.is_trainable());
@@ -246,9 +250,9 @@ impl Backward for ProjectionNode {
                 let Stretch { first, count, .. } = rows;
                 let x = &x[first * input_width..][..count * input_width];
                 let (dy, hidden) = (&dy[first * stride..], &self.hidden[first * rank..]);
-                projection.backward_rows(x, dy, hidden, d_input, grads, rows)
+                projection.backward_rows(&maps, x, (dy, hidden), d_input, grads, rows)
             };
-            let stretches = projection.stretches(rows, self.dropout);
+            let stretches = projection.stretches(rows, &self.mode);
             match stretches[..] {
                 [] => {}
                 [all] => work(all, &mut d_input, grads.params)?,

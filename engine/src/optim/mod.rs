@@ -13,6 +13,7 @@ mod optimizer;
 mod rmsprop;
 mod schedule;
 mod sgd;
+mod watched;
 
 use candle_core::Tensor;
 use recipe::{Optim, Recipe};
@@ -30,6 +31,7 @@ pub use optimizer::{Group, Optimizer};
 pub use rmsprop::RmsProp;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
+pub use watched::Watched;
 
 /// How one parameter moves in a step.
 pub trait Rule: Send + Sync {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use recipe::{Curve, Recipe, Slope};
+use recipe::{Curve, Measured, Recipe, Slope};
 
 use crate::{Error, Result};
 
@@ -26,6 +26,19 @@ impl Schedule {
         Ok(Self { curve, peak: recipe.learning_rate, warmup: recipe.warmup(total), total })
     }
 
+    /// The highest learning rate; of one that evaluations change the first.
+    pub fn peak(&self) -> f64 {
+        self.peak
+    }
+
+    /// How evaluations change the rate, where they do.
+    pub fn measured(&self) -> Option<&Measured> {
+        match &self.curve {
+            Curve::Measured(measured) => Some(measured),
+            _ => None,
+        }
+    }
+
     /// The learning rate of the step after `done` steps; the first of a warm-up is 0 but for those that say otherwise.
     pub fn rate(&self, done: u64) -> f64 {
         self.peak * self.factor(done)
@@ -47,7 +60,7 @@ impl Schedule {
         let rest = self.total.saturating_sub(self.warmup);
         let progress = |steps: u64| steps as f64 / rest.max(1) as f64;
         match self.curve {
-            Curve::Constant => 1.0,
+            Curve::Constant | Curve::Measured(_) => 1.0,
             Curve::Linear => (1.0 - progress(after)).max(0.0),
             Curve::Cosine { cycles, floor } => raised(cosine(progress(after), cycles), floor),
             Curve::CosineAhead { cycles, floor, .. } => raised(cosine(progress(after + 1), cycles), floor),

@@ -51,7 +51,7 @@ impl Stage for Causal {
     /// have the largest logit, averaged over examples.
     fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means> {
         let hidden = model.decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-        let output = model.decoder.head.loss(&hidden, &batch.labels, None)?;
+        let output = model.decoder.losses(&hidden, &batch.labels)?;
         let mut means = Means::default();
         let labels = output.rows.len().max(1) as f64;
         means.add(LOSS, output.total() / labels * examples.len() as f64, examples.len() as f64);

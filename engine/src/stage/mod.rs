@@ -5,7 +5,7 @@
 mod causal;
 pub mod drawn;
 mod preference;
-mod rm;
+pub(crate) mod rm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Unit {
 /// The losses of a batch's labels by a model that does not train on it.
 fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-    Ok(decoder.head.loss(&hidden, &batch.labels, None)?.rows)
+    Ok(decoder.losses(&hidden, &batch.labels)?.rows)
 }
 
 /// Two and two of what sequences have that belong together: of the chosen, and of the rejected answer.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::digests;
 use super::resume::{checkpoints, step_of};
 use crate::method::Loaded;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, Watched};
 use crate::weights::{replace_folder, write_json};
 use crate::{Error, Result};
 
@@ -66,6 +66,9 @@ pub struct State {
     /// Where early stopping stands.
     #[serde(default)]
     pub patience: Patience,
+    /// Where a learning rate stands that follows evaluations.
+    #[serde(default)]
+    pub watched: Watched,
     /// `log_history` of `trainer_state.json`.
     pub history: Vec<serde_json::Value>,
     /// Sizes of the checkpoint's other files, to notice when one is missing or cut short.

@@ -164,7 +164,7 @@ fn logits(golden: &Path, file: &Path) -> Check<(DecoderSpec, f64, f64)> {
     batch.push(&ids, &rows[0]);
     let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default()).map_err(say)?.tensor;
     let all: Vec<u32> = (0..batch.tokens() as u32).collect();
-    let got = decoder.head.logits(&hidden, &all).map_err(say)?;
+    let got = decoder.logits(&hidden, &all).map_err(say)?;
     if got.len() != want.len() {
         return Err(format!("{} logits; {} are right", got.len(), want.len()));
     }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use engine::autograd::{Tape, Var};
 use engine::families::Config;
 use engine::ops::linear::Adaptable;
-use engine::ops::{Linear, Projection, Prologue, Weight};
+use engine::ops::{Linear, Mode, Projection, Prologue, Weight};
 use engine::quant::bnb::{FourBit, FourBitSettings, Int8, Kind, Precision, Statistics};
 use engine::quant::{Parts, QuantizedWeight, Scheme};
 use safetensors::SafeTensors;
@@ -85,12 +85,11 @@ fn product(weight: &Arc<dyn QuantizedWeight>, x: &Tensor) -> Check<Tensor> {
         name: "weight".to_owned(),
         weight: Weight::Quantised(weight.clone()),
         bias: None,
-        lora: None,
         transposed: false,
         adaptable: Adaptable::Always,
     };
     let map = Projection { prologue: Prologue::Identity, linears: vec![linear], bf16: false };
-    let y = Arc::new(map).forward(&Tape::off(), Var::constant(x.clone()), None, None);
+    let y = Arc::new(map).forward(&Tape::off(), Var::constant(x.clone()), None, &Mode::default());
     Ok(y.map_err(say)?.tensor)
 }
 

@@ -49,7 +49,7 @@ pub fn check(folder: &Path) -> Check {
 fn logits(decoder: &Decoder, ids: &[i64]) -> Check<Tensor> {
     let hidden = decoder.hidden(&Tape::off(), &batch(ids), Pass::default()).map_err(say)?.tensor;
     let all: Vec<u32> = (0..ids.len() as u32).collect();
-    let logits = decoder.head.logits(&hidden, &all).map_err(say)?;
+    let logits = decoder.logits(&hidden, &all).map_err(say)?;
     from_vec(logits, (1, ids.len(), decoder.head.vocab())).map_err(say)
 }
 
@@ -86,7 +86,13 @@ fn memory(packed: &Decoder, dense: &Decoder, is_gguf: bool) -> Check {
 fn gradients(files: &ModelFiles, ids: &[i64]) -> Check {
     let of = |dequantised: bool| -> Check<Vec<(String, Tensor)>> {
         let mut decoder = files.build(&Tuning { dequantised, ..Tuning::default() }).map_err(say)?;
-        let settings = LoraSettings { rank: 2, scale: 1.0, dropout: 0.0, targets: vec!["all".to_owned()] };
+        let settings = LoraSettings {
+            rank: 2,
+            scale: 1.0,
+            dropout: 0.0,
+            targets: vec!["all".to_owned()],
+            ..LoraSettings::default()
+        };
         decoder.add_lora(&settings, 3).map_err(say)?;
         let mut grads = ParamGradients::default();
         let pass = Pass { training: true, checkpointing: true, ..Pass::default() };

@@ -53,6 +53,6 @@ fn logits(decoder: &Decoder, rows: &[Vec<i64>]) -> Check<Tensor> {
     }
     let hidden = decoder.hidden(&Tape::off(), &batch, Pass::default()).map_err(say)?.tensor;
     let all: Vec<u32> = (0..batch.tokens() as u32).collect();
-    let logits = decoder.head.logits(&hidden, &all).map_err(say)?;
+    let logits = decoder.logits(&hidden, &all).map_err(say)?;
     from_vec(logits, (rows.len(), rows[0].len(), decoder.head.vocab())).map_err(say)
 }

@@ -23,8 +23,10 @@ fn a_resumed_run_is_bit_equal() {
 
 fn resumed() {
     let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: [(&str, &[(&str, &str)]); 15] = [
+    let cases: &[(&str, &[(&str, &str)])] = &[
         (lora, &[]),
+        (lora, &[("use_dora", "true")]),
+        (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
@@ -32,6 +34,28 @@ fn resumed() {
         (full, &[("stage", "orpo"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
         (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
+        (
+            lora,
+            &[
+                ("stage", "ppo"),
+                ("reward_rules", "[{type: length, max: 3}]"),
+                ("max_new_tokens", "6"),
+                ("ppo_epochs", "2"),
+                ("ppo_buffer_size", "2"),
+                ("ppo_score_norm", "true"),
+            ],
+        ),
+        (
+            full,
+            &[
+                ("stage", "grpo"),
+                ("reward_rules", "[{type: length, max: 3}, {type: regex, pattern: e, weight: 0.5}]"),
+                ("max_new_tokens", "6"),
+                ("num_generations", "3"),
+                ("num_iterations", "2"),
+                ("grpo_beta", "0.04"),
+            ],
+        ),
         (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
         (full, &[("optim", "adagrad")]),
         (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
@@ -39,8 +63,18 @@ fn resumed() {
         (full, &[("optim", "rmsprop")]),
         (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
+        (
+            lora,
+            &[
+                ("lr_scheduler_type", "reduce_lr_on_plateau"),
+                ("lr_scheduler_kwargs", "{patience: 0, threshold: 0.05}"),
+                ("eval_strategy", "steps"),
+                ("eval_steps", "1"),
+                ("val_size", "4"),
+            ],
+        ),
     ];
-    for (method, values) in cases {
+    for &(method, values) in cases {
         let recipe = |output: &Path, method: &str| changed(output, method, values);
         let what = format!("{method}{values:?}");
         let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());

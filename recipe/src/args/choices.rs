@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// How the learning rate goes over the steps.
-    LrScheduler unsupported ["reduce_lr_on_plateau", "greedy"] {
+    LrScheduler {
         Linear = "linear" { en: "Linear", zh: "线性衰减" }
         Cosine = "cosine" { en: "Cosine", zh: "余弦衰减" }
         /// Without warm-up.
@@ -19,6 +19,10 @@ choices! {
         Polynomial = "polynomial" { en: "Polynomial", zh: "多项式衰减" }
         InverseSqrt = "inverse_sqrt" { en: "Inverse square root", zh: "平方根倒数衰减" }
         WarmupStableDecay = "warmup_stable_decay" { en: "Warm-up, stable, decay", zh: "预热—稳定—衰减" }
+        /// Falls when evaluations get no better.
+        ReduceLrOnPlateau = "reduce_lr_on_plateau" { en: "Falls on a plateau", zh: "停滞时衰减" }
+        /// Falls when evaluations get no better, rises while they do.
+        Greedy = "greedy" { en: "Greedy: falls and rises by evaluations", zh: "贪心（按评估升降）" }
     }
 
     /// When something (a checkpoint, an evaluation) happens during training.

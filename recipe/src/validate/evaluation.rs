@@ -2,6 +2,7 @@
 
 use crate::args::{Recipe, Steps, Strategy};
 use crate::problem::Problem;
+use crate::schedule::Curve;
 use crate::suggest::offer;
 
 pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
@@ -61,12 +62,47 @@ pub(crate) fn check_early_stopping(recipe: &Recipe, problems: &mut Vec<Problem>)
     }
 }
 
+/// A schedule that follows evaluations wants some during training, and to know which are better.
+pub(crate) fn check_schedule(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    const KEY: &str = "lr_scheduler_type";
+    let kind = recipe.lr_scheduler_type;
+    if !kind.is_measured() {
+        return;
+    }
+    let name = kind.name();
+    if recipe.eval_strategy == Strategy::No {
+        problems.push(Problem::of(
+            KEY,
+            sentence! {
+                en: "`{KEY}: {name}` follows evaluations during training, but there are none; set `eval_strategy` to steps \
+                     or epoch",
+                zh: "`{KEY}: {name}` 依据训练中的评估，但训练中不评估；请将 `eval_strategy` 设为 steps 或 epoch",
+            },
+        ));
+    }
+    let (metric, greater) = recipe.best_metric();
+    if let Ok(Curve::Measured(measured)) = recipe.curve()
+        && measured.greater != greater
+    {
+        let (mode, better) = if greater { ("max", "more") } else { ("min", "less") };
+        problems.push(Problem::of(
+            "lr_scheduler_kwargs",
+            sentence! {
+                en: "of {metric} {better} is better (`metric_for_best_model`, `greater_is_better`), but the schedule takes it \
+                     the other way round; give `lr_scheduler_kwargs: {{mode: {mode}}}`",
+                zh: "{metric} 的优劣方向（`metric_for_best_model`、`greater_is_better`）与学习率调度相反；请设置 \
+                     `lr_scheduler_kwargs: {{mode: {mode}}}`",
+            },
+        ));
+    }
+}
+
 /// The best checkpoint can be told only where checkpoints are evaluated, and what tells it must be measured.
 pub(crate) fn check_best(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.load_best_model_at_end {
         check_checkpoints(recipe, problems);
     }
-    if recipe.load_best_model_at_end || recipe.early_stopping_steps.is_some() {
+    if recipe.compares_evaluations() {
         check_metric(recipe, problems);
     }
 }

@@ -8,6 +8,7 @@ mod method;
 mod needed;
 mod output;
 mod place;
+mod prediction;
 mod reinforcement;
 mod training;
 
@@ -28,6 +29,8 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,
+    evaluation::check_schedule,
+    prediction::check,
     output::check,
 ];
 

@@ -1,15 +1,24 @@
 //! Training on scores: who gives them, and what there is no place for.
 
-use crate::args::{Recipe, Records, RewardModelType};
+use crate::args::{Recipe, RewardModelType};
 use crate::problem::Problem;
 
 pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
-    if recipe.stage.records() != Records::Prompts {
+    if !recipe.trains_on_answers() {
         return;
     }
     problems.extend(recipe.rules().err());
     check_rewards(recipe, problems);
     let stage = recipe.stage.name();
+    if !recipe.do_train {
+        problems.push(Problem::of(
+            "stage",
+            sentence! {
+                en: "`stage: {stage}` needs `do_train: true`: it can do nothing but train",
+                zh: "`stage: {stage}` 需要 `do_train: true`：该阶段只能训练",
+            },
+        ));
+    }
     if recipe.neftune_noise_alpha.is_some() {
         problems.push(Problem::of(
             "neftune_noise_alpha",
@@ -54,6 +63,16 @@ fn check_rewards(recipe: &Recipe, problems: &mut Vec<Problem>) {
                      is; set `finetuning_type: lora`, or `reward_model_type: full`",
                 zh: "`reward_model_type: lora` 在 `finetuning_type: lora` 不改动的模型上以适配器打分；请设 `finetuning_type: lora` 或 \
                      `reward_model_type: full`",
+            },
+        ));
+    }
+    if kind == RewardModelType::Lora && recipe.is_lora() && recipe.pissa_init {
+        problems.push(Problem::of(
+            "pissa_init",
+            words! {
+                en: "`pissa_init` takes a part out of the model that `reward_model_type: lora` scores with; turn it off, or set \
+                     `reward_model_type: full`",
+                zh: "`pissa_init` 会从 `reward_model_type: lora` 所用模型中取出一部分权重；请关闭，或设 `reward_model_type: full`",
             },
         ));
     }

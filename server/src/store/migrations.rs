@@ -8,13 +8,14 @@ use sqlx::{
 };
 
 /// Version, description, text. A file that was released never changes: its checksum is in the databases.
-const STEPS: [(i64, &str, &str); 6] = [
+const STEPS: [(i64, &str, &str); 7] = [
     (1, "runs", include_str!("../../../migrations/0001_runs.sql")),
     (2, "time at work", include_str!("../../../migrations/0002_time_at_work.sql")),
     (3, "stretches", include_str!("../../../migrations/0003_stretches.sql")),
     (4, "metrics", include_str!("../../../migrations/0004_metrics.sql")),
     (5, "kind", include_str!("../../../migrations/0005_kind.sql")),
     (6, "loss", include_str!("../../../migrations/0006_loss.sql")),
+    (7, "points", include_str!("../../../migrations/0007_points.sql")),
 ];
 
 pub fn migrations() -> Migrator {

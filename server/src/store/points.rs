@@ -1,4 +1,4 @@
-//! The table `points`: the logged steps of every run.
+//! The table `logged`: the logged steps of every run.
 
 use recipe::{Event, EventBody, Metrics, Point, metrics::LOSS};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
@@ -46,14 +46,14 @@ const CURVE: &str = concat!(
             WHERE t.run_id = ?1 AND t.metric = name AND t.stretch >= bucket.first AND t.stretch < bucket.next))
         FROM metric, bucket WHERE name IS NOT NULL
         UNION
-        SELECT (SELECT min(seq) FROM points WHERE run_id = ?1 AND seq >= number) FROM place
+        SELECT (SELECT min(seq) FROM logged WHERE run_id = ?1 AND seq >= number) FROM place
         UNION
-        SELECT seq FROM points WHERE run_id = ?1 AND seq > ?5 AND seq < ?2 * ?8
+        SELECT seq FROM logged WHERE run_id = ?1 AND seq > ?5 AND seq < ?2 * ?8
         UNION
-        SELECT max(seq) FROM points WHERE run_id = ?1
+        SELECT max(seq) FROM logged WHERE run_id = ?1
      )
-     SELECT points.* FROM chosen CROSS JOIN points
-     WHERE points.run_id = ?1 AND points.seq = chosen.seq ORDER BY points.seq"
+     SELECT logged.* FROM chosen CROSS JOIN logged
+     WHERE logged.run_id = ?1 AND logged.seq = chosen.seq ORDER BY logged.seq"
 );
 
 /// A point with its place in the event file.
@@ -99,7 +99,7 @@ impl Store {
     /// there can be, the more points at equal distances.
     pub(super) async fn points_after(&self, id: &str, after: u64, buckets: u64) -> Result<Vec<PointRow>> {
         let many: Option<i64> = sqlx::query_scalar(
-            "SELECT seq FROM points WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?",
+            "SELECT seq FROM logged WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?",
         )
         .bind(id)
         .bind(to_db(after))
@@ -107,14 +107,14 @@ impl Store {
         .fetch_optional(&self.db)
         .await?;
         if many.is_none() {
-            let rows = sqlx::query_as("SELECT * FROM points WHERE run_id = ? AND seq > ? ORDER BY seq")
+            let rows = sqlx::query_as("SELECT * FROM logged WHERE run_id = ? AND seq > ? ORDER BY seq")
                 .bind(id)
                 .bind(to_db(after))
                 .fetch_all(&self.db)
                 .await?;
             return Ok(rows);
         }
-        let last: i64 = sqlx::query_scalar("SELECT max(seq) FROM points WHERE run_id = ?")
+        let last: i64 = sqlx::query_scalar("SELECT max(seq) FROM logged WHERE run_id = ?")
             .bind(id)
             .fetch_one(&self.db)
             .await?;
@@ -156,7 +156,7 @@ pub(super) async fn insert(
     let number = |value: f64| value.is_finite().then_some(value);
     let metrics = serde_json::to_string(&point.metrics).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
     sqlx::query(
-        "INSERT INTO points
+        "INSERT INTO logged
             (run_id, seq, time, step, epoch, metrics, tokens, tokens_per_second, elapsed_s, remaining_s)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -179,13 +179,13 @@ pub(super) async fn insert(
 /// with sequence numbers.
 pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: u64) -> Result<()> {
     let kept: Option<i64> =
-        sqlx::query_scalar("SELECT seq FROM points WHERE run_id = ? AND step <= ? ORDER BY seq DESC LIMIT 1")
+        sqlx::query_scalar("SELECT seq FROM logged WHERE run_id = ? AND step <= ? ORDER BY seq DESC LIMIT 1")
             .bind(id)
             .bind(to_db(step))
             .fetch_optional(&mut *tx)
             .await?;
     let kept = kept.map_or(0, from_db);
-    let gone = sqlx::query("DELETE FROM points WHERE run_id = ? AND seq > ?")
+    let gone = sqlx::query("DELETE FROM logged WHERE run_id = ? AND seq > ?")
         .bind(id)
         .bind(to_db(kept))
         .execute(&mut *tx)
@@ -200,7 +200,7 @@ pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: 
         .await?;
     sqlx::query(
         "WITH samples AS (
-            SELECT key AS metric, seq, value FROM points, json_each(points.metrics)
+            SELECT key AS metric, seq, value FROM logged, json_each(logged.metrics)
             WHERE run_id = ?1 AND seq >= ?3
          )
          INSERT INTO stretches (run_id, metric, stretch, low, low_seq, high, high_seq, total, count)
@@ -220,12 +220,12 @@ pub(super) async fn void_after(tx: &mut sqlx::SqliteConnection, id: &str, step: 
 /// Number of points, newest loss and the decimated curve, for the row of the run.
 pub(super) async fn count(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<u64> {
     let count: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM points WHERE run_id = ?").bind(id).fetch_one(tx).await?;
+        sqlx::query_scalar("SELECT count(*) FROM logged WHERE run_id = ?").bind(id).fetch_one(tx).await?;
     Ok(from_db(count))
 }
 
 pub(super) async fn last_loss(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Option<f64>> {
-    const SQL: &str = "SELECT loss FROM points WHERE run_id = ? ORDER BY seq DESC LIMIT 1";
+    const SQL: &str = "SELECT loss FROM logged WHERE run_id = ? ORDER BY seq DESC LIMIT 1";
     let loss: Option<Option<f64>> = sqlx::query_scalar(SQL).bind(id).fetch_optional(tx).await?;
     Ok(loss.flatten())
 }
@@ -233,7 +233,7 @@ pub(super) async fn last_loss(tx: &mut sqlx::SqliteConnection, id: &str) -> Resu
 /// Mean losses of equal stretches of the run.
 pub(super) async fn sparkline(tx: &mut sqlx::SqliteConnection, id: &str) -> Result<Vec<f64>> {
     const FINE: &str = "WITH mine AS (
-            SELECT seq, loss AS value FROM points WHERE run_id = ?1 AND loss IS NOT NULL
+            SELECT seq, loss AS value FROM logged WHERE run_id = ?1 AND loss IS NOT NULL
          ),
          span AS (SELECT min(seq) AS low, max(seq) - min(seq) + 1 AS width FROM mine)
          SELECT avg(value) FROM mine, span GROUP BY (seq - low) * ?2 / width ORDER BY min(seq)";

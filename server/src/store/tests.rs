@@ -105,7 +105,7 @@ async fn long_curves_keep_their_spikes() {
     let counted =
         sums("SELECT metric, sum(count), sum(total) FROM stretches GROUP BY metric ORDER BY metric").await;
     let points = sums(
-        "SELECT key, count(value), total(value) FROM points, json_each(points.metrics) GROUP BY key ORDER BY key",
+        "SELECT key, count(value), total(value) FROM logged, json_each(logged.metrics) GROUP BY key ORDER BY key",
     )
     .await;
     assert_eq!(counted.len(), 3);
@@ -113,6 +113,49 @@ async fn long_curves_keep_their_spikes() {
         assert_eq!((&counted.0, counted.1), (&points.0, points.1));
         assert!((counted.2 - points.2).abs() < 1e-6, "{counted:?} {points:?}");
     }
+}
+
+/// Queries from outside find, write and delete points by the columns of the table's first version.
+#[tokio::test]
+async fn points_are_shown_as_in_the_first_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    store.insert_run(&new_run("a")).await.unwrap();
+    let metrics = |step: u64| {
+        Metrics::from([
+            ("loss", 1.0 / step as f64),
+            ("grad_norm", f64::NAN),
+            ("learning_rate", 5e-5),
+            ("kl", 1.0),
+        ])
+    };
+    store.ingest("a", (1..=200).map(|step| point(step, step, metrics(step))).collect(), 1).await.unwrap();
+    for step in 201..=300 {
+        sqlx::query(
+            "INSERT INTO points VALUES ('a', ?1, 9, ?1, 0.5, 1.0 / ?1, 5e-5, NULL, 64, 80.0, 8.0, NULL)",
+        )
+        .bind(step as f64)
+        .execute(&store.db)
+        .await
+        .unwrap();
+    }
+    sqlx::query("DELETE FROM points WHERE seq BETWEEN 5 AND 150").execute(&store.db).await.unwrap();
+    let rows: Vec<(i64, f64, f64, Option<f64>)> = sqlx::query_as(
+        "SELECT step, loss, learning_rate, grad_norm FROM points WHERE run_id = 'a' ORDER BY seq",
+    )
+    .fetch_all(&store.db)
+    .await
+    .unwrap();
+    let kept = (1..5).chain(151..=300_i64);
+    assert!(rows.into_iter().eq(kept.map(|step| (step, 1.0 / step as f64, 5e-5, None))));
+    let count: (i64, i64) =
+        sqlx::query_as("SELECT sum(count), min(low_seq) FROM stretches WHERE metric = 'loss'")
+            .fetch_one(&store.db)
+            .await
+            .unwrap();
+    assert_eq!(count, (154, 4));
+    let curve = store.curve("a", 300).await.unwrap();
+    assert_eq!(curve.iter().filter(|point| point.metrics.get("kl").is_some()).count(), 54);
 }
 
 /// What a stage reports is what is read, in its order, and what it has of the loss is in the list of runs.

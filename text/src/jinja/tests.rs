@@ -25,16 +25,14 @@ const STEPS: &str = "more steps";
 const TEXT: &str = "more text";
 const DEEP: &str = "recursion";
 
-#[test]
-fn what_never_ends_or_has_no_bounds_is_refused() {
-    let nest = |open: &str, inside: &str, close: &str, count: usize| {
-        format!("{}{inside}{}", open.repeat(count), close.repeat(count))
-    };
+fn nest(open: &str, inside: &str, close: &str, count: usize) -> String {
+    format!("{}{inside}{}", open.repeat(count), close.repeat(count))
+}
+
+/// Sources that are deeper than can be parsed, and what is said of each.
+fn deep_sources() -> Vec<(String, &'static str)> {
     let deep = |open: &str, close: &str| nest(open, "1", close, 100_000);
-    let loops =
-        |count: usize, inside: &str| nest("{% for i in range(99999) %}", inside, "{% endfor %}", count);
-    let cases: Vec<(String, &str)> = vec![
-        // Parsing.
+    vec![
         (format!("{{{{ {}1 }}}}", repeated("not ", 100_000)), "operators"),
         (format!("{{{{ 1{} }}}}", repeated("|string", 100_000)), "operators"),
         (format!("{{% set a{} %}}{{% endset %}}", repeated("|string", 100_000)), "operators"),
@@ -54,7 +52,14 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         (nest("{% if 1 %}", "", "{% endif %}", 10_000), "levels deep"),
         (nest("{% macro m() %}", "", "{% endmacro %}", 10_000), "levels deep"),
         ("a".repeat(2 << 20), "at most 1048576"),
-        // Running without end.
+    ]
+}
+
+/// Sources that run without end.
+fn endless_sources() -> Vec<(String, &'static str)> {
+    let loops =
+        |count: usize, inside: &str| nest("{% for i in range(99999) %}", inside, "{% endfor %}", count);
+    vec![
         (loops(4, ""), STEPS),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".into(), DEEP),
         ("{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}".into(), DEEP),
@@ -64,7 +69,12 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         ("{% set x = range(99999)|list %}{% for i in x %}{{ x.index(i) }}{% endfor %}".into(), "more"),
         ("{% set x = range(99999)|map('string') %}{% for i in range(99999) %}{{ x is defined }}{% endfor %}".into(), STEPS),
         (format!("{{% set x = {{{}}} %}}{{{{ x|length }}}}", (0..80_000).map(|n| format!("'{n}':1,")).collect::<String>()), STEPS),
-        // Texts and lists without end.
+    ]
+}
+
+/// Sources of texts and lists without end.
+fn large_sources() -> Vec<(String, &'static str)> {
+    vec![
         ("{{ 'a\nb'|indent(10**9) }}".into(), "a\n  "),
         ("{{ 'a\nb'|indent('x' * 10**7) }}".into(), "it writes 10000003 bytes"),
         (format!("{{{{ '{}'|indent(99999) }}}}", "a\\n".repeat(10_000)), TEXT),
@@ -73,10 +83,25 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a + a %}", 40)), TEXT),
         (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a ~ a %}", 40)), TEXT),
         (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = '%s%s' % (a, a) %}", 40)), "more"),
-        (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = '{0}{0}'.format(a) %}", 40)), TEXT),
-        (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a|replace('a', 'aa') %}", 40)), TEXT),
-        (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a.replace('', 'aa') %}", 40)), TEXT),
-        (format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a %}{{ a }}{{ a }}{% endset %}", 40)), TEXT),
+        (
+            format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = '{0}{0}'.format(a) %}", 40)),
+            TEXT,
+        ),
+        (
+            format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a|replace('a', 'aa') %}", 40)),
+            TEXT,
+        ),
+        (
+            format!("{{% set a = 'aa' %}}{}{{{{ a }}}}", repeated("{% set a = a.replace('', 'aa') %}", 40)),
+            TEXT,
+        ),
+        (
+            format!(
+                "{{% set a = 'aa' %}}{}{{{{ a }}}}",
+                repeated("{% set a %}{{ a }}{{ a }}{% endset %}", 40)
+            ),
+            TEXT,
+        ),
         (format!("{{% set a = [1] %}}{}{{{{ a|length }}}}", repeated("{% set a = a + a %}", 40)), TEXT),
         (format!("{{% set a = [1] %}}{}{{{{ a }}}}", repeated("{% set a = [a, a] %}", 40)), ""),
         (format!("{{% set a = [1] %}}{}{{{{ a|tojson }}}}", repeated("{% set a = [a, a] %}", 40)), ""),
@@ -93,16 +118,26 @@ fn what_never_ends_or_has_no_bounds_is_refused() {
         ("{% for i in range(99999) %}{{ 'a'|center(99999) }}{% endfor %}".into(), TEXT),
         ("{{ ('a' * 10**6)|wordwrap(1)|length }}".into(), ""),
         ("{{ ('<a>' * 10**6)|striptags|length }}".into(), ""),
-        // Values that hold themselves, or each other in long rows.
+    ]
+}
+
+/// Sources of values that hold themselves, or each other in long rows.
+fn circular_sources() -> Vec<(String, &'static str)> {
+    vec![
         ("{% set a = namespace() %}{% set a.a = a %}{{ a }}".into(), DEEP),
         ("{% set a = namespace() %}{% set a.a = a %}{{ a|tojson }}".into(), "not JSON"),
         ("{% set a = namespace() %}{% set a.a = [a] %}{{ a.a|pprint }}".into(), ""),
         ("{{ (-170141183460469231731687303715884105727 - 1)|abs }}".into(), "170141183460469231731687303715884105727"),
         ("{{ -(-170141183460469231731687303715884105727 - 1) }}".into(), "170141183460469231731687303715884105727"),
         ("{{ range(9)[::170141183460469231731687303715884105727][::170141183460469231731687303715884105727] }}".into(), ""),
-    ];
+    ]
+}
+
+#[test]
+fn what_never_ends_or_has_no_bounds_is_refused() {
     let mut failures = Vec::new();
-    for (source, said) in cases {
+    let sources = [deep_sources(), endless_sources(), large_sources(), circular_sources()];
+    for (source, said) in sources.into_iter().flatten() {
         let shown: String = source.chars().take(70).collect();
         let start = Instant::now();
         let result = rendered(source);

@@ -107,20 +107,19 @@ fn damaged_columnar_files_never_panic() {
 }
 
 pub fn inputs() -> Vec<Input> {
-    let cut = |bytes: &[u8]| bytes[..bytes.len() - 8].to_vec();
+    let mut inputs = compressed();
+    inputs.extend(columnar());
+    inputs.extend(unreadable());
+    inputs
+}
+
+/// A file without its end.
+fn cut(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len() - 8].to_vec()
+}
+
+fn compressed() -> Vec<Input> {
     let lines = b"{\"instruction\": \"Q\", \"output\": \"A\"}\n{\"instruction\": \"R\", \"output\": \"B\"}\n";
-    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-    let wrong_type = batch(vec![("instruction", texts(vec![Some("Q"), Some("R")])), ("output", numbers)]);
-    let truth: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
-    let judged = batch(vec![
-        ("q", texts(vec![Some("Q"), Some("R")])),
-        ("a", texts(vec![Some("A"), Some("B")])),
-        ("k", truth),
-    ]);
-    let nulls = batch(vec![
-        ("instruction", texts(vec![Some("Q"), Some("R")])),
-        ("output", texts(vec![Some("A"), None])),
-    ]);
     let two_members = [gz(&lines[..lines.len() / 2]), gz(&lines[lines.len() / 2..])].concat();
     vec![
         alpaca("d.json.gz", gz(GOOD.as_bytes()), Loads(1)),
@@ -158,6 +157,23 @@ pub fn inputs() -> Vec<Input> {
         alpaca("d.json", b"\x28\xb5\x2f\xfdrest".to_vec(), Refuses(&["zstd"])),
         alpaca("d.json", parquet(&alpaca_batch()), Refuses(&["a Parquet file; name it .parquet"])),
         alpaca("d.jsonl", arrow_file(&alpaca_batch()), Refuses(&["an Arrow file; name it .arrow"])),
+    ]
+}
+
+fn columnar() -> Vec<Input> {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let wrong_type = batch(vec![("instruction", texts(vec![Some("Q"), Some("R")])), ("output", numbers)]);
+    let truth: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+    let judged = batch(vec![
+        ("q", texts(vec![Some("Q"), Some("R")])),
+        ("a", texts(vec![Some("A"), Some("B")])),
+        ("k", truth),
+    ]);
+    let nulls = batch(vec![
+        ("instruction", texts(vec![Some("Q"), Some("R")])),
+        ("output", texts(vec![Some("A"), None])),
+    ]);
+    vec![
         alpaca("d.parquet", parquet(&alpaca_batch()), Loads(2)),
         alpaca("d.arrow", arrow_file(&alpaca_batch()), Loads(2)),
         alpaca("d.arrow", arrow_stream(&alpaca_batch()), Loads(2)),
@@ -176,22 +192,6 @@ pub fn inputs() -> Vec<Input> {
         ),
         alpaca("d.parquet", parquet(&nulls), LeavesOut(1, &["row 2, key \"output\""])),
         alpaca("d.parquet", parquet(&alpaca_batch().slice(0, 0)), Refuses(&["holds no rows"])),
-        alpaca("d.parquet", cut(&parquet(&alpaca_batch())), Refuses(&["not a readable Parquet file"])),
-        alpaca(
-            "d.arrow",
-            arrow_stream(&alpaca_batch())[..64].to_vec(),
-            Refuses(&["not a readable Arrow file"]),
-        ),
-        alpaca(
-            "d.parquet",
-            parquet(&alpaca_batch())[..40].to_vec(),
-            Refuses(&["not a readable Parquet file"]),
-        ),
-        alpaca(
-            "d.parquet",
-            [b"PAR1", &[0xff; 8][..], b"PAR1"].concat(),
-            Refuses(&["not a readable Parquet"]),
-        ),
         alpaca(
             "d.parquet",
             parquet(&batch(vec![
@@ -207,6 +207,27 @@ pub fn inputs() -> Vec<Input> {
             "d.parquet",
             parquet(&alpaca_batch()),
             Refuses(&["no row has the column \"sys\" (system)"]),
+        ),
+    ]
+}
+
+fn unreadable() -> Vec<Input> {
+    vec![
+        alpaca("d.parquet", cut(&parquet(&alpaca_batch())), Refuses(&["not a readable Parquet file"])),
+        alpaca(
+            "d.arrow",
+            arrow_stream(&alpaca_batch())[..64].to_vec(),
+            Refuses(&["not a readable Arrow file"]),
+        ),
+        alpaca(
+            "d.parquet",
+            parquet(&alpaca_batch())[..40].to_vec(),
+            Refuses(&["not a readable Parquet file"]),
+        ),
+        alpaca(
+            "d.parquet",
+            [b"PAR1", &[0xff; 8][..], b"PAR1"].concat(),
+            Refuses(&["not a readable Parquet"]),
         ),
         alpaca("d.parquet", "", Refuses(&["not a readable Parquet file"])),
         alpaca("d.arrow", "", Refuses(&["not a readable Arrow file"])),

@@ -16,8 +16,10 @@ pub fn inputs() -> Vec<Input> {
     let mut inputs = roles();
     inputs.extend(fields());
     inputs.extend(tools());
+    inputs.extend(tool_calls());
     inputs.extend(history());
-    inputs.extend(answers());
+    inputs.extend(preferences());
+    inputs.extend(judgements());
     inputs
 }
 
@@ -133,26 +135,32 @@ fn fields() -> Vec<Input> {
     ]
 }
 
+const USER: &str = r#"{"role": "user", "content": "Q"}"#;
+const ANSWER: &str = r#"{"role": "assistant", "content": "A"}"#;
+const CALL: &str = r#"[{"type": "function", "function": {"name": "f", "arguments": {}}}]"#;
+
+fn openai(messages: &str, tools: &str, expect: Expect) -> Input {
+    with(OPENAI, "d.json", format!(r#"[{{"messages": [{messages}], "tools": {tools}}}]"#), expect)
+}
+
+/// A question, and an answer that calls tools.
+fn call(calls: &str) -> String {
+    format!(r#"{USER}, {{"role": "assistant", "content": "", "tool_calls": {calls}}}"#)
+}
+
 fn tools() -> Vec<Input> {
-    let row = |messages: &str, tools: &str, expect| {
-        with(OPENAI, "d.json", format!(r#"[{{"messages": [{messages}], "tools": {tools}}}]"#), expect)
-    };
-    let user = r#"{"role": "user", "content": "Q"}"#;
-    let answer = r#"{"role": "assistant", "content": "A"}"#;
-    let call =
-        |calls: &str| format!(r#"{user}, {{"role": "assistant", "content": "", "tool_calls": {calls}}}"#);
-    let good = r#"[{"type": "function", "function": {"name": "f", "arguments": {}}}]"#;
+    let row = openai;
     vec![
-        row(&format!("{user}, {answer}"), "[]", Loads(1)),
-        row(&format!("{user}, {answer}"), "null", Loads(1)),
-        row(&format!("{user}, {answer}"), r#"[{"name": "f"}]"#, Loads(1)),
+        row(&format!("{USER}, {ANSWER}"), "[]", Loads(1)),
+        row(&format!("{USER}, {ANSWER}"), "null", Loads(1)),
+        row(&format!("{USER}, {ANSWER}"), r#"[{"name": "f"}]"#, Loads(1)),
         row(
-            &format!("{user}, {answer}"),
+            &format!("{USER}, {ANSWER}"),
             "7",
             Refuses(&["row 1, key \"tools\": should be a text, not a number"]),
         ),
-        row(&format!("{user}, {answer}"), "true", Refuses(&["row 1, key \"tools\""])),
-        row(&call(good), "[]", Loads(1)),
+        row(&format!("{USER}, {ANSWER}"), "true", Refuses(&["row 1, key \"tools\""])),
+        row(&call(CALL), "[]", Loads(1)),
         row(&call("[]"), "[]", Loads(1)),
         row(&call("null"), "[]", Loads(1)),
         row(
@@ -163,29 +171,35 @@ fn tools() -> Vec<Input> {
         row(&call("[3]"), "[]", Refuses(&["row 1", "message 2: a tool call has no \"function\""])),
         row(
             &format!(
-                "{}, {{\"role\": \"tool\", \"content\": \"1\"}}, {{\"role\": \"tool\", \"content\": \"2\"}}, {answer}",
-                call(good)
+                "{}, {{\"role\": \"tool\", \"content\": \"1\"}}, {{\"role\": \"tool\", \"content\": \"2\"}}, {ANSWER}",
+                call(CALL)
             ),
             "[]",
             Loads(1),
         ),
         row(
-            &format!("{}, {{\"role\": \"tool\", \"content\": null}}, {answer}", call(good)),
+            &format!("{}, {{\"role\": \"tool\", \"content\": null}}, {ANSWER}", call(CALL)),
             "[]",
             Refuses(&["row 1", "message 3: \"content\" should be a text"]),
         ),
         row(
-            &format!("{user}, {{\"role\": \"assistant\", \"content\": null}}"),
+            &format!("{USER}, {{\"role\": \"assistant\", \"content\": null}}"),
             "[]",
             Refuses(&["row 1", "message 2: \"content\" should be a text, not null"]),
         ),
         row(
             &format!(
-                "{user}, {{\"role\": \"assistant\", \"content\": [{{\"type\": \"text\", \"text\": \"A\"}}]}}"
+                "{USER}, {{\"role\": \"assistant\", \"content\": [{{\"type\": \"text\", \"text\": \"A\"}}]}}"
             ),
             "[]",
             Loads(1),
         ),
+    ]
+}
+
+fn tool_calls() -> Vec<Input> {
+    let row = openai;
+    vec![
         row(
             r#"{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}"#,
             "[]",
@@ -194,7 +208,7 @@ fn tools() -> Vec<Input> {
                 "message 1: \"content\" has a part \"image_url\"; only text can be trained on",
             ]),
         ),
-        row(&format!("{user}, {answer}"), r#""null""#, Loads(1)),
+        row(&format!("{USER}, {ANSWER}"), r#""null""#, Loads(1)),
         row(&call(r#""[{\"name\": \"f\", \"arguments\": {}}]""#), "[]", Loads(1)),
         row(
             &call(r#""soon""#),
@@ -219,12 +233,12 @@ fn tools() -> Vec<Input> {
             Refuses(&["row 1", "the arguments of \"f\"", "not a list: [1]"]),
         ),
         row(
-            &format!(r#"{user}, {{"role": "assistant", "content": "A", "weight": 0.5}}"#),
+            &format!(r#"{USER}, {{"role": "assistant", "content": "A", "weight": 0.5}}"#),
             "[]",
             Refuses(&["row 1", "message 2: \"weight\" should be 0 (not learnt) or 1, not a number: 0.5"]),
         ),
         row(
-            &format!(r#"{user}, {{"role": "assistant", "content": "A", "weight": 0}}"#),
+            &format!(r#"{USER}, {{"role": "assistant", "content": "A", "weight": 0}}"#),
             "[]",
             Refuses(&["no row can be used", "row 1", "has a \"weight\" of 0 at every answer"]),
         ),
@@ -274,7 +288,7 @@ fn history() -> Vec<Input> {
     ]
 }
 
-fn answers() -> Vec<Input> {
+fn preferences() -> Vec<Input> {
     let pair = |row: &str, expect| {
         with(PAIRS, "d.json", format!(r#"[{{"q": "Q", "c": "A", "r": "B"}}, {row}]"#), expect)
     };
@@ -284,9 +298,6 @@ fn answers() -> Vec<Input> {
     };
     let listed =
         |answers: &str, expect| with(LISTED, "d.json", format!(r#"[{{"q": "Q", "a": {answers}}}]"#), expect);
-    let judged = |row: &str, expect| {
-        with(JUDGED, "d.json", format!(r#"[{{"q": "Q", "a": "A", "k": true}}, {row}]"#), expect)
-    };
     vec![
         pair(r#"{"q": "Q", "c": "A", "r": "B"}"#, Loads(2)),
         pair(r#"{"q": "Q", "c": "A"}"#, LeavesOut(1, &["needs a chosen and a rejected answer"])),
@@ -330,6 +341,14 @@ fn answers() -> Vec<Input> {
             r#"{"m": [{"from": "human", "value": "Q"}], "c": "A", "r": "B"}"#,
             Refuses(&["row 2, key \"c\": should be an object"]),
         ),
+    ]
+}
+
+fn judgements() -> Vec<Input> {
+    let judged = |row: &str, expect| {
+        with(JUDGED, "d.json", format!(r#"[{{"q": "Q", "a": "A", "k": true}}, {row}]"#), expect)
+    };
+    vec![
         judged(r#"{"q": "Q", "a": "A", "k": false}"#, Loads(2)),
         judged(r#"{"q": "Q", "a": "A", "k": "False"}"#, Loads(2)),
         judged(r#"{"q": "Q", "a": "A", "k": 1}"#, Loads(2)),

@@ -8,7 +8,9 @@ pub fn inputs() -> Vec<Input> {
     let mut inputs = lists();
     inputs.extend(lines());
     inputs.extend(encodings());
+    inputs.extend(bytes_and_escapes());
     inputs.extend(values());
+    inputs.extend(keys());
     inputs.extend(sizes());
     inputs
 }
@@ -125,7 +127,6 @@ fn lines() -> Vec<Input> {
 }
 
 fn encodings() -> Vec<Input> {
-    let bytes = |parts: &[&[u8]]| parts.concat();
     let utf16: Vec<u8> =
         [0xff, 0xfe].into_iter().chain(format!("[{A}]").encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let utf16_be: Vec<u8> =
@@ -145,6 +146,12 @@ fn encodings() -> Vec<Input> {
         alpaca("d.jsonl", format!("{A}\n\u{feff}{A}"), Refuses(&["line 2", "row 2"])),
         alpaca("d.json", utf16, Refuses(&["UTF-16", "save it as UTF-8"])),
         alpaca("d.json", utf16_be, Refuses(&["UTF-16", "save it as UTF-8"])),
+    ]
+}
+
+fn bytes_and_escapes() -> Vec<Input> {
+    let bytes = |parts: &[&[u8]]| parts.concat();
+    vec![
         alpaca(
             "d.json",
             bytes(&[b"[{\"instruction\":\n \"\xff\"}]"]),
@@ -208,8 +215,12 @@ fn encodings() -> Vec<Input> {
     ]
 }
 
+/// A row behind a good one.
+fn row(content: &str, expect: Expect) -> Input {
+    alpaca("d.json", format!("[{A}, {content}]"), expect)
+}
+
 fn values() -> Vec<Input> {
-    let row = |content: &str, expect| alpaca("d.json", format!("[{A}, {content}]"), expect);
     vec![
         row(
             r#"{"instruction": 3, "output": "A"}"#,
@@ -268,6 +279,11 @@ fn values() -> Vec<Input> {
             Refuses(&["row 2", "number out of range"]),
         ),
         row(r#"{"instruction": "Q", "output": "A", "id": 123456789012345678901234567890}"#, Loads(2)),
+    ]
+}
+
+fn keys() -> Vec<Input> {
+    vec![
         row(
             r#"{"instruction": "Q", "instruction": "R", "output": "A"}"#,
             Refuses(&["row 2 has the key \"instruction\" twice"]),

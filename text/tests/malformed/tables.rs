@@ -6,8 +6,17 @@ const GOOD_JSON: &str = "[{\"instruction\": \"Q\", \"output\": \"A\"}]\n";
 const TEXT: &str = r#""columns": {"prompt": "text"}"#;
 
 pub fn inputs() -> Vec<Input> {
-    let csv = |content: &str, expect| alpaca("d.csv", content.as_bytes(), expect);
-    let txt = |content: &[u8], expect| with(TEXT, "d.txt", content, expect);
+    let mut inputs = rows_and_cells();
+    inputs.extend(quotes_and_columns());
+    inputs.extend(plain_text());
+    inputs
+}
+
+fn csv(content: &str, expect: Expect) -> Input {
+    alpaca("d.csv", content.as_bytes(), expect)
+}
+
+fn rows_and_cells() -> Vec<Input> {
     vec![
         csv("", Refuses(&["holds no rows"])),
         csv("instruction,output\n", Refuses(&["holds no rows"])),
@@ -42,6 +51,11 @@ pub fn inputs() -> Vec<Input> {
             Refuses(&["line 2: row 1: the row is longer than 64 MiB"]),
         ),
         csv("instruction,output\n\nQ,A\n\n\n", Loads(1)),
+    ]
+}
+
+fn quotes_and_columns() -> Vec<Input> {
+    vec![
         csv("instruction,output\n\"Q, with \"\"quotes\"\"\nand a line\",A\n", Loads(1)),
         csv("instruction,output\n\"Q,A\n", Refuses(&["line 2", "never closed"])),
         csv("instruction,output\nQ,\"A\nB\n", Refuses(&["line 2", "never closed"])),
@@ -82,6 +96,12 @@ pub fn inputs() -> Vec<Input> {
             "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"Q\"\"}, {\"\"role\"\": \"\"assistant\"\", \"\"content\"\": \"\"A\"\"}]\"\n",
             Loads(1),
         ),
+    ]
+}
+
+fn plain_text() -> Vec<Input> {
+    let txt = |content: &[u8], expect| with(TEXT, "d.txt", content, expect);
+    vec![
         txt(b"", Refuses(&["holds no rows"])),
         txt(b"one", Loads(1)),
         txt(b"one\r\n\r\ntwo\r\n", Loads(3)),

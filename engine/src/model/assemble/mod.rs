@@ -103,7 +103,7 @@ impl Decoder {
             (0..spec.layers.len()).map(|layer| builder.block(layer).map(Arc::new)).collect();
         let blocks = blocks?;
         let head = builder.head(&embedding.tokens)?;
-        Ok(Decoder { embedding, embedding_norm, blocks, head, spec })
+        Ok(Decoder { embedding, embedding_norm, blocks, head, spec, adapter: Arc::default() })
     }
 }
 
@@ -201,7 +201,7 @@ impl Builder<'_> {
         let weight = self.weight(&name, shape, out, spec.transposed)?;
         let bias = spec.bias.then(|| self.param(&name, "bias", &[out])).transpose()?;
         let adaptable = if spec.transposed { Adaptable::ByName } else { Adaptable::Always };
-        Ok(Linear { name, weight, bias, lora: None, transposed: spec.transposed, adaptable })
+        Ok(Linear { name, weight, bias, transposed: spec.transposed, adaptable })
     }
 
     /// A linear map of block `layer`.
@@ -236,7 +236,6 @@ impl Builder<'_> {
             name: head.name.to_owned(),
             weight,
             bias,
-            lora: None,
             transposed: false,
             adaptable: if head.adaptable { Adaptable::Always } else { Adaptable::ByName },
         };

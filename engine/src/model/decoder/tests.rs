@@ -9,6 +9,7 @@ use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
 use crate::kernel::cross_entropy::RowWeights;
 use crate::model::{Selection, Tuning};
+use crate::ops::Mode;
 use crate::weights::InitialSource;
 
 /// A tiny model of a family, its configuration completed by `more`.
@@ -139,7 +140,7 @@ fn guarded(decoder: &Decoder, between: impl Fn(Var) -> Var) -> Result<()> {
         &batch.labels,
         RowWeights::Same(1.0),
         &mut grads,
-        None,
+        &Mode::default(),
     )?;
     tape.backward(&hidden, output.d_hidden.unwrap(), &mut grads, None)?;
     GradientGuard::default().check(&decoder.trainable(), &grads)

@@ -6,16 +6,16 @@ use super::select;
 use crate::Result;
 use crate::autograd::{ParamGradients, Weights, gradients};
 use crate::kernel::cross_entropy::{RowLoss, RowWeights};
-use crate::ops::{Dropout, Head, HeadOutput, Label};
+use crate::ops::{Head, HeadOutput, Label, Mode};
 
 /// Floats of logits in a block; few in tests, so that they see several blocks.
 const BLOCK_FLOATS: usize = if cfg!(test) { 8 << 10 } else { 32 << 20 };
 
 impl Head {
     /// Logits [rows, vocab] of hidden states before the final norm.
-    pub fn plain_logits(&self, x: &Tensor, weights: &Weights, dropout: Dropout) -> Result<Tensor> {
+    pub fn plain_logits(&self, x: &Tensor, weights: &Weights, mode: &Mode) -> Result<Tensor> {
         let x = self.plain_normed(x, weights)?;
-        self.plain_shape(&self.linear.plain(&x, weights, dropout, self.bf16)?, weights)
+        self.plain_shape(&mode.plain(&self.linear, &x, weights, self.bf16)?, weights)
     }
 
     fn plain_normed(&self, x: &Tensor, weights: &Weights) -> Result<Tensor> {
@@ -45,11 +45,11 @@ impl Head {
         &self,
         hidden: &Tensor,
         labels: &[Label],
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
         for block in self.plain_blocks(labels) {
-            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), dropout)?;
+            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), mode)?;
             rows.extend(row_losses(&losses(&logits, block)?, &logits, block)?);
         }
         Ok(HeadOutput { rows, d_hidden: None })
@@ -61,7 +61,7 @@ impl Head {
         labels: &[Label],
         weights: RowWeights,
         grads: &mut ParamGradients,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = hidden.zeros_like()?;
@@ -69,7 +69,7 @@ impl Head {
             let fixed = Weights::fixed();
             let x = rows_of(hidden, block)?;
             let normed = self.plain_normed(&x, &fixed)?;
-            let raw = self.linear.plain(&normed, &fixed, dropout, self.bf16)?;
+            let raw = mode.plain(&self.linear, &normed, &fixed, self.bf16)?;
             let mut block_rows = Vec::new();
             let weights = weights.part(rows.len()..rows.len() + block.len());
             let seed = Tensor::new(weights.to_vec(block.len()), x.device())?;
@@ -80,8 +80,8 @@ impl Head {
                 Ok(vec![losses])
             })?)?;
             rows.append(&mut block_rows);
-            let how = (dropout, self.bf16);
-            let d_normed = one(vec![self.linear.plain_backward(&normed, &d_raw, true, grads, how)?])?;
+            let d_normed = mode.plain_backward(&self.linear, &normed, &d_raw, true, grads, self.bf16)?;
+            let d_normed = one(vec![d_normed])?;
             let dx = one(gradients(&[(&x, true)], &[d_normed], grads, |inputs, weights| {
                 Ok(vec![self.plain_normed(&inputs[0], weights)?])
             })?)?;

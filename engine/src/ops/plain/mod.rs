@@ -3,6 +3,7 @@
 //! They serve where there are no kernels, and are the oracle of the kernels' tests. Only operations that candle
 //! differentiates are used: its fused ones (softmax, norm, rotation, attention) cut the graph in silence.
 
+mod adapter;
 mod attention;
 mod elementwise;
 mod embedding;

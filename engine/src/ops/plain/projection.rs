@@ -8,67 +8,12 @@ use super::activation;
 use crate::Result;
 use crate::autograd::{Backward, Gradients, NodeId, ParamGradients, Tape, Var, Weights, gradients};
 use crate::kernel::activation::GateOrder;
-use crate::ops::dropout::{Dropout, Mask};
-use crate::ops::{Linear, Lora, Projection, Prologue, Weight};
+use crate::ops::{Linear, Mode, Projection, Prologue, Weight};
 
 /// a·b, by bf16 products where they are wanted.
 fn product(a: &Tensor, b: &Tensor, bf16: bool) -> Result<Tensor> {
     let dtype = if bf16 { DType::BF16 } else { DType::F32 };
     Ok(a.to_dtype(dtype)?.matmul(&b.to_dtype(dtype)?)?.to_dtype(DType::F32)?)
-}
-
-impl Mask {
-    /// The mask's factors in the shape of x. They are drawn on the host: a seed means the same mask everywhere.
-    fn tensor(&self, x: &Tensor) -> Result<Tensor> {
-        let factors = self.apply(&vec![1.0; x.elem_count()], 0);
-        Ok(Tensor::from_vec(factors, x.shape(), x.device())?)
-    }
-}
-
-impl Lora {
-    /// s·drop(x)·Aᵀ [rows, rank]
-    fn plain_hidden(&self, x: &Tensor, weights: &Weights, mask: Option<&Tensor>) -> Result<Tensor> {
-        let a = weights.read(&self.a)?;
-        let hidden = match mask {
-            Some(mask) => (x * mask)?.matmul(&a.t()?)?,
-            None => x.matmul(&a.t()?)?,
-        };
-        Ok((hidden * f64::from(self.scale))?)
-    }
-
-    fn plain_mask(&self, x: &Tensor, dropout: Dropout) -> Result<Option<Tensor>> {
-        self.mask(dropout).map(|mask| mask.tensor(x)).transpose()
-    }
-
-    /// Adds the gradients of A and B to `grads`; answers with that of x.
-    fn plain_backward(
-        &self,
-        x: &Tensor,
-        dy: &Tensor,
-        dropout: Dropout,
-        grads: &mut ParamGradients,
-    ) -> Result<Tensor> {
-        let weights = Weights::fixed();
-        let mask = self.plain_mask(x, dropout)?;
-        let (a, b) = (weights.read(&self.a)?, weights.read(&self.b)?);
-        let du = (dy.matmul(&b)? * f64::from(self.scale))?;
-        if self.b.trainable {
-            let hidden = self.plain_hidden(x, &weights, mask.as_ref())?;
-            grads.add(&self.b, dy.t()?.matmul(&hidden)?)?;
-        }
-        if self.a.trainable {
-            let da = match &mask {
-                Some(mask) => du.t()?.matmul(&(x * mask)?)?,
-                None => du.t()?.matmul(x)?,
-            };
-            grads.add(&self.a, da)?;
-        }
-        let dx = du.matmul(&a)?;
-        Ok(match mask {
-            Some(mask) => (dx * mask)?,
-            None => dx,
-        })
-    }
 }
 
 impl Linear {
@@ -83,31 +28,27 @@ impl Linear {
         Ok(if stored_transposed { weight } else { weight.reshape((self.out_dim(), ()))?.t()? })
     }
 
-    /// y [rows, out] of x [rows, in].
-    pub fn plain(&self, x: &Tensor, weights: &Weights, dropout: Dropout, bf16: bool) -> Result<Tensor> {
-        let mut y = product(x, &self.plain_matrix(weights, bf16)?, bf16)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&weights.read(bias)?)?;
-        }
-        if let Some(lora) = &self.lora {
-            let mask = lora.plain_mask(x, dropout)?;
-            let hidden = lora.plain_hidden(x, weights, mask.as_ref())?;
-            y = (y + hidden.matmul(&weights.read(&lora.b)?.t()?)?)?;
-        }
-        Ok(y)
+    /// x·Wᵀ
+    pub(super) fn plain_product(&self, x: &Tensor, weights: &Weights, bf16: bool) -> Result<Tensor> {
+        product(x, &self.plain_matrix(weights, bf16)?, bf16)
     }
 
-    /// Adds the gradients of what is trainable to `grads`; answers with that of x, if it is wanted.
-    pub(super) fn plain_backward(
+    /// y + b
+    pub(super) fn plain_biased(&self, y: Tensor, weights: &Weights) -> Result<Tensor> {
+        Ok(match &self.bias {
+            Some(bias) => y.broadcast_add(&weights.read(bias)?)?,
+            None => y,
+        })
+    }
+
+    /// Adds the gradients of what is trainable to `grads`.
+    pub(super) fn plain_parameter_gradients(
         &self,
         x: &Tensor,
         dy: &Tensor,
-        wants_dx: bool,
         grads: &mut ParamGradients,
-        (dropout, bf16): (Dropout, bool),
-    ) -> Result<Option<Tensor>> {
-        let through_lora = self.lora.as_ref().map(|lora| lora.plain_backward(x, dy, dropout, grads));
-        let through_lora = through_lora.transpose()?;
+        bf16: bool,
+    ) -> Result<()> {
         if let Some(weight) = self.weight.trained() {
             let dw = if self.transposed { product(&x.t()?, dy, bf16)? } else { product(&dy.t()?, x, bf16)? };
             grads.add(weight, dw)?;
@@ -115,14 +56,12 @@ impl Linear {
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.trainable) {
             grads.add(bias, dy.sum(0)?)?;
         }
-        if !wants_dx {
-            return Ok(None);
-        }
-        let dx = product(dy, &self.plain_matrix(&Weights::fixed(), bf16)?.t()?, bf16)?;
-        Ok(Some(match through_lora {
-            Some(more) => (dx + more)?,
-            None => dx,
-        }))
+        Ok(())
+    }
+
+    /// dy·W
+    pub(super) fn plain_input_gradient(&self, dy: &Tensor, bf16: bool) -> Result<Tensor> {
+        product(dy, &self.plain_matrix(&Weights::fixed(), bf16)?.t()?, bf16)
     }
 }
 
@@ -149,7 +88,7 @@ struct ProjectionNode {
     projection: Arc<Projection>,
     x: Var,
     residual: Option<NodeId>,
-    dropout: Dropout,
+    mode: Mode,
 }
 
 impl Projection {
@@ -159,11 +98,11 @@ impl Projection {
         x: &Tensor,
         residual: Option<&Tensor>,
         weights: &Weights,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<Tensor> {
         let input = self.prologue.plain(&x.reshape(((), self.input_width()))?, weights)?;
         let outputs: Result<Vec<Tensor>> =
-            self.linears.iter().map(|linear| linear.plain(&input, weights, dropout, self.bf16)).collect();
+            self.linears.iter().map(|linear| mode.plain(linear, &input, weights, self.bf16)).collect();
         let y = Tensor::cat(&outputs?, 1)?;
         Ok(match residual {
             Some(residual) => (y + residual)?,
@@ -176,12 +115,12 @@ impl Projection {
         tape: &Tape,
         x: Var,
         residual: Option<&Var>,
-        dropout: Dropout,
+        mode: &Mode,
     ) -> Result<Var> {
-        let y = self.plain(&x.tensor, residual.map(|var| &var.tensor), &Weights::fixed(), dropout)?;
-        Ok(tape.record(y, self.needs_grad(&x, residual), || {
+        let y = self.plain(&x.tensor, residual.map(|var| &var.tensor), &Weights::fixed(), mode)?;
+        Ok(tape.record(y, self.needs_grad(&x, residual, mode), || {
             let residual = residual.and_then(|residual| residual.node);
-            Box::new(ProjectionNode { projection: self.clone(), x, residual, dropout })
+            Box::new(ProjectionNode { projection: self.clone(), x, residual, mode: mode.clone() })
         }))
     }
 }
@@ -196,8 +135,8 @@ impl Backward for ProjectionNode {
         let (mut column, mut d_input) = (0, None);
         for linear in &projection.linears {
             let dy = dy.narrow(1, column, linear.out_dim())?.contiguous()?;
-            let how = (self.dropout, projection.bf16);
-            let part = linear.plain_backward(&input, &dy, wants_dx, grads.params, how)?;
+            let bf16 = projection.bf16;
+            let part = self.mode.plain_backward(linear, &input, &dy, wants_dx, grads.params, bf16)?;
             d_input = match (d_input, part) {
                 (Some(total), Some(part)) => Some((total + part)?),
                 (total, part) => total.or(part),

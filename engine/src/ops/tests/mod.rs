@@ -12,7 +12,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var as CandleVar};
 
 use super::linear::Adaptable;
-use super::{Linear, Lora};
+use super::{Linear, Lora, Mode};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients, Tape, Var};
 use crate::device::with_plain_operations;
@@ -88,7 +88,9 @@ fn compare(
     });
 }
 
+/// A map with a low-rank update in `mode`, and everything of both that trains.
 fn linear(
+    mode: &mut Mode,
     name: &str,
     out: usize,
     dim: usize,
@@ -100,12 +102,13 @@ fn linear(
     let a = param(&format!("{name}.a"), &[5, dim], seed + 2, 0.3);
     let b = param(&format!("{name}.b"), &[out, 5], seed + 3, 0.3);
     let frozen = Arc::new(Param::new("w", weight.0.tensor.copy().unwrap(), false).unwrap());
-    let lora = Lora { a: a.0.clone(), b: b.0.clone(), scale: 0.7, dropout: 0.0, key: seed };
+    let (a_param, b_param) = (a.0.clone(), b.0.clone());
+    let lora = Lora { a: a_param, b: b_param, scale: 0.7, dropout: 0.4, key: seed, magnitude: None };
+    Arc::make_mut(&mut mode.updates).insert(name, lora);
     let linear = Linear {
         name: name.to_owned(),
         weight: if full { weight.0.clone() } else { frozen }.into(),
         bias: Some(bias.0.clone()),
-        lora: Some(lora),
         transposed: false,
         adaptable: Adaptable::Always,
     };

@@ -8,7 +8,7 @@ use super::{assert_close, compare, linear, param, random, values, variable, with
 use crate::autograd::{Param, ParamGradients, Tape, Var, Weights};
 use crate::device::with_plain_operations;
 use crate::kernel::activation::{Activation, GateOrder};
-use crate::ops::{Norm, Projection, Prologue, Weight};
+use crate::ops::{Linear, Lora, Mode, Norm, Projection, Prologue, Updates, Weight};
 use crate::quant::bnb::Int8;
 use crate::tensor::from_vec;
 
@@ -16,11 +16,11 @@ use crate::tensor::from_vec;
 fn projections_agree_with_candle() {
     for full in [false, true] {
         for kind in 0..6 {
-            let dim = 24;
-            let (q, mut params) = linear("q", 40, dim, 10, full);
+            let (dim, mut mode) = (24, Mode::default());
+            let (q, mut params) = linear(&mut mode, "q", 40, dim, 10, full);
             let mut linears = vec![q];
             if kind < 3 {
-                let (k, more) = linear("k", 17, dim, 20, full);
+                let (k, more) = linear(&mut mode, "k", 17, dim, 20, full);
                 linears.push(k);
                 params.extend(more);
             }
@@ -59,15 +59,15 @@ fn projections_agree_with_candle() {
                 compare(
                     &[&x],
                     &params,
-                    |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-                    |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
+                    |tape, vars| projection.forward(tape, vars[0].clone(), None, &mode),
+                    |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), &mode),
                 );
             } else {
                 compare(
                     &[&x, &residual],
                     &params,
-                    |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), None),
-                    |inputs| projection.plain(&inputs[0], Some(&inputs[1]), &Weights::fixed(), None),
+                    |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), &mode),
+                    |inputs| projection.plain(&inputs[0], Some(&inputs[1]), &Weights::fixed(), &mode),
                 );
             }
         }
@@ -80,15 +80,16 @@ fn activations_agree_with_candle() {
     for activation in activations {
         let gated = [GateOrder::GateUp, GateOrder::UpGate].map(|order| Prologue::Gated(activation, order));
         for prologue in gated.into_iter().chain([Prologue::Plain(activation)]) {
-            let (down, params) = linear("down", 6, 20, 30, true);
+            let mut mode = Mode::default();
+            let (down, params) = linear(&mut mode, "down", 6, 20, 30, true);
             let width = if matches!(prologue, Prologue::Gated(..)) { 40 } else { 20 };
             let projection = Arc::new(Projection { prologue, linears: vec![down], bf16: false });
             let x = CandleVar::from_tensor(&random(&[11, width], 1, 3.0)).unwrap();
             compare(
                 &[&x],
                 &params,
-                |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-                |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
+                |tape, vars| projection.forward(tape, vars[0].clone(), None, &mode),
+                |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), &mode),
             );
         }
     }
@@ -97,7 +98,8 @@ fn activations_agree_with_candle() {
 /// A GPT-2 map, stored the other way round.
 #[test]
 fn transposed_weights_agree_with_candle() {
-    let (mut map, mut params) = linear("map", 9, 12, 50, false);
+    let mut mode = Mode::default();
+    let (mut map, mut params) = linear(&mut mode, "map", 9, 12, 50, false);
     let weight = param("map.weight", &[12, 9], 60, 0.3);
     (map.weight, map.transposed) = (weight.0.clone().into(), true);
     params.push(weight);
@@ -106,8 +108,8 @@ fn transposed_weights_agree_with_candle() {
     compare(
         &[&x],
         &params,
-        |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-        |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
+        |tape, vars| projection.forward(tape, vars[0].clone(), None, &mode),
+        |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), &mode),
     );
 }
 
@@ -115,7 +117,8 @@ fn transposed_weights_agree_with_candle() {
 #[test]
 fn quantised_weights_agree_with_candle_and_finite_differences() {
     for (out, dim, rows) in [(9, 12, 3), (9, 12, 13), (1500, 900, 6)] {
-        let (mut map, params) = linear("map", out, dim, 50, false);
+        let mut mode = Mode::default();
+        let (mut map, params) = linear(&mut mode, "map", out, dim, 50, false);
         let dense = values(&map.weight.widened().unwrap());
         map.weight = Weight::Quantised(Arc::new(Int8::quantize(&dense, out, dim)));
         let linears = vec![map];
@@ -124,19 +127,19 @@ fn quantised_weights_agree_with_candle_and_finite_differences() {
         compare(
             &[&x],
             &params,
-            |tape, vars| projection.forward(tape, vars[0].clone(), None, None),
-            |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), None),
+            |tape, vars| projection.forward(tape, vars[0].clone(), None, &mode),
+            |inputs| projection.plain(&inputs[0], None, &Weights::fixed(), &mode),
         );
         let (seed, step) = (random(&[rows, out], 2, 1.0), random(&[rows, dim], 3, 0.1));
         let value = |x: Tensor| {
-            let y = projection.forward(&Tape::off(), Var::constant(x), None, None).unwrap();
+            let y = projection.forward(&Tape::off(), Var::constant(x), None, &mode).unwrap();
             (y.tensor * &seed).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()
         };
         let x = x.as_tensor().detach();
         let difference = value((&x + &step).unwrap()) - value((&x - &step).unwrap());
         let tape = Tape::new();
         let leaf = tape.leaf(x);
-        let y = projection.forward(&tape, leaf.clone(), None, None).unwrap();
+        let y = projection.forward(&tape, leaf.clone(), None, &mode).unwrap();
         let mut grads = ParamGradients::default();
         let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
         let along = 2.0 * (dx * step).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
@@ -149,7 +152,8 @@ fn quantised_weights_agree_with_candle_and_finite_differences() {
 fn weights_in_half_precision_agree() {
     let (x, seed) = (random(&[13, 12], 1, 1.0), random(&[13, 9], 2, 1.0));
     for dtype in [DType::BF16, DType::F16] {
-        let (mut map, _) = linear("map", 9, 12, 50, false);
+        let mut mode = Mode::default();
+        let (mut map, _) = linear(&mut mode, "map", 9, 12, 50, false);
         let stored = map.weight.widened().unwrap().to_dtype(dtype).unwrap();
         map.weight = Arc::new(Param::new("w", stored, false).unwrap()).into();
         let run = |bf16: bool| {
@@ -157,7 +161,7 @@ fn weights_in_half_precision_agree() {
             let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16 });
             let tape = Tape::new();
             let leaf = tape.leaf(x.clone());
-            let y = projection.forward(&tape, leaf.clone(), None, None).unwrap();
+            let y = projection.forward(&tape, leaf.clone(), None, &mode).unwrap();
             let mut grads = ParamGradients::default();
             let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
             (y.tensor, dx)
@@ -177,18 +181,18 @@ fn weights_in_half_precision_agree() {
 #[test]
 fn stretches_of_rows_agree_with_plain_operations() {
     for dropout in [None, Some(11)] {
-        let (q, mut params) = linear("q", 9, 12, 40, true);
-        let (k, more) = linear("k", 7, 12, 50, true);
+        let mut mode = Mode { dropout, ..Mode::default() };
+        let (q, mut params) = linear(&mut mode, "q", 9, 12, 40, true);
+        let (k, more) = linear(&mut mode, "k", 7, 12, 50, true);
         params.extend(more);
-        let mut linears = vec![q, k];
-        linears.iter_mut().filter_map(|linear| linear.lora.as_mut()).for_each(|lora| lora.dropout = 0.4);
+        let linears = vec![q, k];
         let prologue = Prologue::Plain(Activation::Silu);
         let projection = Arc::new(Projection { prologue, linears, bf16: false });
         let (x, seed) = (random(&[300, 12], 1, 1.0), random(&[300, 16], 2, 1.0));
         let run = || {
             let tape = Tape::new();
             let leaf = tape.leaf(x.clone());
-            let y = projection.forward(&tape, leaf.clone(), None, dropout).unwrap();
+            let y = projection.forward(&tape, leaf.clone(), None, &mode).unwrap();
             let mut grads = ParamGradients::default();
             let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();
             (y.tensor, dx, grads)
@@ -207,6 +211,80 @@ fn stretches_of_rows_agree_with_plain_operations() {
     }
 }
 
+/// Direction and magnitude, with masks and without, of one map and of two, beside a dense weight, one that is stored the
+/// other way round, and a quantised one.
+#[test]
+fn magnitudes_agree_with_candle() {
+    for (dropout, kind) in [(None, 0), (Some(11), 0), (None, 1), (Some(11), 2)] {
+        let mut mode = Mode { dropout, ..Mode::default() };
+        let (mut q, mut params) = linear(&mut mode, "q", 9, 12, 40, false);
+        let (k, more) = linear(&mut mode, "k", 7, 12, 50, false);
+        params.extend(more);
+        match kind {
+            1 => {
+                let weight = Param::new("w", random(&[12, 9], 60, 0.3), false).unwrap();
+                (q.weight, q.transposed) = (Arc::new(weight).into(), true);
+            }
+            2 => {
+                let dense = values(&q.weight.widened().unwrap());
+                q.weight = Weight::Quantised(Arc::new(Int8::quantize(&dense, 9, 12)));
+            }
+            _ => {}
+        }
+        let linears = vec![q, k];
+        let mut updates = Updates::default();
+        for linear in &linears {
+            let (magnitude, variable) = param("m", &[linear.out_dim()], 70, 1.0);
+            let lora = mode.updates.get(&linear.name).unwrap().clone();
+            let mut lora = lora.with_magnitude(linear, None).unwrap();
+            lora.magnitude.as_mut().unwrap().vector = magnitude.clone();
+            updates.insert(&linear.name, lora);
+            params.push((magnitude, variable));
+        }
+        mode.updates = Arc::new(updates);
+        let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16: false });
+        let (x, residual) = (variable(&[300, 12], 1), variable(&[300, 16], 2));
+        compare(
+            &[&x, &residual],
+            &params,
+            |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), &mode),
+            |inputs| projection.plain(&inputs[0], Some(&inputs[1]), &Weights::fixed(), &mode),
+        );
+    }
+}
+
+/// At first magnitudes are the norms of W + s·B·A, and the map is what it is without them; merged, they make a weight that
+/// does the same alone.
+#[test]
+fn magnitudes_begin_with_the_map_unchanged() {
+    with_both(|| {
+        let mut mode = Mode::default();
+        let (mut map, _) = linear(&mut mode, "map", 9, 12, 40, false);
+        let x = random(&[13, 12], 1, 1.0);
+        let run = |map: &Linear, mode: &Mode| {
+            let linears = vec![map.clone()];
+            let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16: false });
+            projection.forward(&Tape::off(), Var::constant(x.clone()), None, mode).unwrap().tensor
+        };
+        let before = run(&map, &mode);
+        let lora = mode.updates.get("map").unwrap().clone().with_magnitude(&map, None).unwrap();
+        let beside = |lora: Lora| {
+            let mut updates = Updates::default();
+            updates.insert("map", lora);
+            Mode { updates: Arc::new(updates), dropout: None }
+        };
+        assert_close("with magnitudes", &run(&map, &beside(lora.clone())), &before);
+        let twice = (&lora.magnitude.as_ref().unwrap().vector.tensor * 2.0).unwrap();
+        let doubled = lora.with_magnitude(&map, Some(twice)).unwrap();
+        let want = run(&map, &beside(doubled.clone()));
+        map.weight = Arc::new(
+            Param::new("w", doubled.merged(&map.weight.widened().unwrap()).unwrap(), false).unwrap(),
+        )
+        .into();
+        assert_close("merged", &run(&map, &Mode::default()), &want);
+    });
+}
+
 /// The masks of a dropped-out LoRA are the same for kernels and plain operations; gradients are checked by
 /// central differences.
 #[test]
@@ -215,10 +293,8 @@ fn lora_dropout_passes_finite_differences() {
 }
 
 fn check_dropout() {
-    let (mut q, params) = linear("q", 9, 12, 40, true);
-    if let Some(lora) = &mut q.lora {
-        lora.dropout = 0.4;
-    }
+    let mut mode = Mode { dropout: Some(11), ..Mode::default() };
+    let (q, params) = linear(&mut mode, "q", 9, 12, 40, true);
     let norm = param("norm", &[12], 3, 1.0);
     let prologue = Prologue::Norm(Norm {
         weight: Some(norm.0.clone()),
@@ -231,14 +307,14 @@ fn check_dropout() {
     let x = random(&[7, 12], 1, 1.0);
     let seed = random(&[7, 9], 2, 1.0);
     let value = |x: &Tensor| -> f64 {
-        let y = projection.forward(&Tape::off(), Var::constant(x.clone()), None, Some(11)).unwrap();
+        let y = projection.forward(&Tape::off(), Var::constant(x.clone()), None, &mode).unwrap();
         let product = (y.tensor * &seed).unwrap().to_dtype(DType::F64).unwrap();
         product.sum_all().unwrap().to_scalar::<f64>().unwrap()
     };
     let tape = Tape::new();
     let leaf = tape.leaf(x.clone());
-    let y = projection.forward(&tape, leaf.clone(), None, Some(11)).unwrap();
-    let again = || projection.forward(&Tape::off(), Var::constant(x.clone()), None, Some(11)).unwrap();
+    let y = projection.forward(&tape, leaf.clone(), None, &mode).unwrap();
+    let again = || projection.forward(&Tape::off(), Var::constant(x.clone()), None, &mode).unwrap();
     assert_close("dropped out", &y.tensor, &with_plain_operations(again).tensor);
     let mut grads = ParamGradients::default();
     let dx = tape.backward(&y, seed.copy().unwrap(), &mut grads, leaf.node).unwrap().unwrap();

@@ -29,19 +29,18 @@ pub fn judge(model: &Loaded, samples: &mut [Sample], wants: Wants) -> Result<()>
     // As it is computed when it trains.
     let pass = Pass { training: true, ..Pass::default() };
     let hidden = model.decoder.hidden(&Tape::off(), &batch, pass)?;
-    let head = &model.decoder.head;
+    let vocab = model.decoder.head.vocab();
     let mut entropies = Vec::with_capacity(batch.labels.len());
     for labels in batch.labels.chunks(ROWS) {
         let rows: Vec<u32> = labels.iter().map(|label| label.row).collect();
-        let logits = head.logits(&hidden.tensor, &rows)?;
-        entropies
-            .extend(logits.chunks_exact(head.vocab()).map(|row| entropy(row.iter().map(|x| f64::from(*x)))));
+        let logits = model.decoder.logits(&hidden.tensor, &rows)?;
+        entropies.extend(logits.chunks_exact(vocab).map(|row| entropy(row.iter().map(|x| f64::from(*x)))));
     }
     for (sample, row) in samples.iter_mut().zip(rows_of(&batch, |place| entropies[place])) {
         sample.entropy = row.iter().sum::<f64>() / row.len().max(1) as f64;
     }
     if wants.log_probs {
-        let rows = head.loss(&hidden.tensor, &batch.labels, None)?.rows;
+        let rows = model.decoder.losses(&hidden.tensor, &batch.labels)?.rows;
         fill(samples, &batch, &rows, |sample| &mut sample.log_probs);
     }
     if let Some(head) = model.value_head.as_ref().filter(|_| wants.values) {

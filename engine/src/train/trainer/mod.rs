@@ -124,6 +124,9 @@ impl<'a> Trainer<'a> {
         let total = self.plan.total_steps;
         self.state.total_steps = total;
         self.announce(observer);
+        if self.recipe.converts_adapter() && self.state.step == 0 && self.world.writes() {
+            self.loaded.save_initial(&self.output)?;
+        }
         let mut last_save = None;
         let mut last_eval = None;
         let starts = self.recipe.eval_on_start && self.state.step == 0;
@@ -158,6 +161,7 @@ impl<'a> Trainer<'a> {
                 if saves {
                     self.compare(&evaluations);
                 }
+                self.follow(&evaluations, observer)?;
                 is_stuck = self.is_stuck(&evaluations);
                 last_eval = Some((done, evaluations));
             }

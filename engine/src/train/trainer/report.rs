@@ -125,6 +125,24 @@ impl Trainer<'_> {
         self.state.patience.since >= limit
     }
 
+    /// Lets a learning rate that follows evaluations do so.
+    pub(super) fn follow(&mut self, evaluations: &[Evaluation], observer: &mut Observer) -> Result<()> {
+        let Some(measured) = self.schedule.measured() else { return Ok(()) };
+        let Some(metric) = self.deciding(evaluations) else {
+            let (name, _) = self.recipe.best_metric();
+            return Err(Error::Training(format!(
+                "the learning rate follows {name}, which no evaluation gives"
+            )));
+        };
+        let peak = self.schedule.peak();
+        let is_told = measured.rise.is_none_or(|rise| rise.verbose);
+        if self.state.watched.take(measured, peak, metric) && is_told {
+            let rate = self.state.watched.rate(peak);
+            observer.info(format!("After step {} the learning rate is {rate:e}.", self.state.step));
+        }
+        Ok(())
+    }
+
     /// The metric that tells a better model.
     fn deciding(&self, evaluations: &[Evaluation]) -> Option<f64> {
         let (name, _) = self.recipe.best_metric();
@@ -219,6 +237,9 @@ impl Trainer<'_> {
         observer.phase(Phase::Saving, None);
         if self.world.writes() {
             self.loaded.save(&self.output, false)?;
+            if self.recipe.converts_adapter() {
+                self.loaded.save_converted(&self.output)?;
+            }
         }
         let epoch = self.epoch();
         let point = self.point(epoch, Metrics::default());

@@ -109,7 +109,10 @@ impl Trainer<'_> {
         let grad_norm = self.grads.global_norm()?;
         let limit = self.recipe.max_grad_norm;
         let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
-        let rate = self.schedule.rate(done);
+        let rate = match self.schedule.measured() {
+            Some(_) => self.state.watched.rate(self.schedule.peak()),
+            None => self.schedule.rate(done),
+        };
         self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
         self.state.updates += 1;
         Ok(StepResult { loss, measured, grad_norm, rate })

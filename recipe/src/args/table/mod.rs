@@ -57,6 +57,8 @@ const PPO: &[Stage] = &[Stage::Ppo];
 const GRPO: &[Stage] = &[Stage::Grpo];
 /// Stages that learn from scores of their own answers.
 const SCORED: &[Stage] = &[Stage::Ppo, Stage::Grpo];
+/// Stages of which something can be predicted.
+const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];

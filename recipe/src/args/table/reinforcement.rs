@@ -130,7 +130,7 @@ macro_rules! reinforcement {
             grpo_delta: Option<f64> = None => {
                 label { en: "Largest ratio", zh: "最大概率比" }
                 help { zh: "概率比的上限。不设则没有。" }
-                above(1.0, 1e6) step(0.5) advanced() stages(GRPO) synonyms(&["delta"])
+                above(0.0, 1e6) step(0.5) advanced() stages(GRPO) synonyms(&["delta"])
                 placeholder(words! { en: "none", zh: "无" })
             }
         } }
