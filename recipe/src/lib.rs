@@ -31,9 +31,9 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, Choice, FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler,
-    MixStrategy, Optim, PrefLoss, Range, Recipe, Records, RewardModelType, RopeScaling, Rules, ScaleRewards,
-    Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    Argument, BadamMask, BadamMode, BadamSwitch, Choice, FinetuningType, Group, GrpoLoss, ImportanceSampling,
+    Kind, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe, Records, RewardModelType,
+    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

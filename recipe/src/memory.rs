@@ -6,7 +6,7 @@
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
 
-use crate::args::{FinetuningType, Recipe, Records, RewardModelType};
+use crate::args::{BadamMode, FinetuningType, Optim, Recipe, Records, RewardModelType};
 use crate::modules::module_matches;
 
 /// What of a model decides how much memory its training takes.
@@ -31,7 +31,7 @@ pub struct ModelShape {
 pub struct MemoryEstimate {
     /// All parameters, in the type they are held in.
     pub weights: u64,
-    /// Gradients and AdamW's two moments of what is trained, and adapters' own weights.
+    /// Gradients of what is trained, what the optimizer remembers of it, and adapters' own weights.
     pub training: u64,
     /// What forward keeps for backward.
     pub activations: u64,
@@ -77,6 +77,26 @@ impl ModelShape {
         in_layers / layers * recipe.freeze_trainable_layers.unsigned_abs().min(layers)
     }
 
+    /// Floats of gradients and of what the optimizer remembers, for so many parameters that train.
+    fn optimizer_floats(&self, recipe: &Recipe, trained: u64) -> u64 {
+        if recipe.use_badam {
+            return match recipe.badam_mode {
+                // Of one layer at a time.
+                BadamMode::Layer => 3 * trained.min(self.parameters / self.layers.max(1)),
+                // Gradients of all, moments of a share.
+                BadamMode::Ratio => trained + (2.0 * recipe.badam_update_ratio * trained as f64) as u64,
+            };
+        }
+        let moments = match recipe.optim {
+            _ if recipe.use_adam_mini || recipe.use_muon => 1,
+            Optim::Sgd | Optim::Adafactor => 0,
+            Optim::Lion | Optim::Adagrad | Optim::RmsProp => 1,
+            Optim::AdamwTorch => 2,
+            Optim::AdEmaMix => 3,
+        };
+        trained * (1 + moments)
+    }
+
     /// Parameters trained in full beside the adapter (`additional_target`).
     fn additional_parameters(&self, recipe: &Recipe) -> u64 {
         let embeddings = ["embed_tokens", "lm_head"];
@@ -91,8 +111,8 @@ impl ModelShape {
 /// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own, and for a
 ///   reward model, which is taken to be as large. Full tuning with `bf16` trains a float32
 ///   master copy beside the bfloat16 weights.
-/// * training: gradient and two moments of each trained parameter, 4 bytes each, and the adapter's own
-///   weights.
+/// * training: gradient of each trained parameter and what the optimizer remembers of it (of AdamW two moments), 4 bytes
+///   each, and the adapter's own weights.
 /// * activations: where gradient checkpointing is allowed and they would take too much of what is free, every
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
@@ -137,7 +157,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     };
     MemoryEstimate {
         weights,
-        training: (trained * 3 + added) * 4,
+        training: (shape.optimizer_floats(recipe, trained) + added) * 4,
         activations: kept.saturating_mul(width),
         logits: 4 * LOGIT_FLOATS.min(tokens.saturating_mul(shape.vocab)),
     }
@@ -233,5 +253,9 @@ mod tests {
         assert!(total(&lora()) < total(&kept));
         assert!(total(&half) < total(&lora()));
         assert!(total(&lora()) < total(&full));
+        let badam = Recipe { use_badam: true, ..full.clone() };
+        let mini = Recipe { use_adam_mini: true, ..full.clone() };
+        let sgd = Recipe { optim: Optim::Sgd, ..full.clone() };
+        assert!(total(&badam) < total(&sgd) && total(&sgd) < total(&mini) && total(&mini) < total(&full));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::args::{
-    Argument, Group, LrScheduler, PrefLoss, Recipe, RewardModelType, Stage, Strategy, arguments,
+    Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, RewardModelType, Stage, Strategy, arguments,
 };
 use crate::text::{Sentence, Text};
 
@@ -126,6 +126,29 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &[
+            "badam_mode",
+            "badam_start_block",
+            "badam_switch_mode",
+            "badam_switch_interval",
+            "badam_update_ratio",
+            "badam_mask_mode",
+            "badam_verbose",
+        ],
+        is_idle: |recipe| !recipe.use_badam,
+        reason: words! { en: "it matters for `use_badam` alone", zh: "仅用于 `use_badam`" },
+    },
+    Rule {
+        keys: &["badam_start_block", "badam_switch_mode", "badam_switch_interval"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Layer,
+        reason: words! { en: "it matters for `badam_mode: layer` alone", zh: "仅用于 `badam_mode: layer`" },
+    },
+    Rule {
+        keys: &["badam_update_ratio", "badam_mask_mode"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Ratio,
+        reason: words! { en: "it matters for `badam_mode: ratio` alone", zh: "仅用于 `badam_mode: ratio`" },
+    },
+    Rule {
         keys: &["num_train_epochs"],
         is_idle: |recipe| recipe.step_limit().is_some(),
         reason: words! {
@@ -228,7 +251,8 @@ impl Recipe {
             en: "this run draws no answers; it matters in a chat, for `predict_with_generate` and for stages that draw some",
             zh: "本次运行不生成回答；仅用于对话、`predict_with_generate` 与自行生成回答的阶段",
         };
-        (argument.group == Group::Generating && !self.generates() && !self.trains_on_answers()).then_some(elsewhere.into())
+        (argument.group == Group::Generating && !self.generates() && !self.trains_on_answers())
+            .then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

@@ -13,7 +13,7 @@ mod param;
 
 pub use checkpoint::{Segment, checkpoint};
 pub use function::{Weights, gradients};
-pub use gradients::{Gradients, ParamGradients};
+pub use gradients::{Active, Gradients, ParamGradients};
 pub use guard::GradientGuard;
 pub use param::{Param, ParamId};
 

@@ -85,11 +85,12 @@ impl Decoder {
             return self.accumulate_part(batch, pass.clone(), objective, grads);
         }
         let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let empty = || grads.apart();
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(part) = parts.get(index) else { break };
-                let mut grads = ParamGradients::default();
+                let mut grads = empty();
                 let loss = self.accumulate_part(part, pass.of_part(index), objective, &mut grads);
                 done.lock().insert(index, loss.map(|loss| (loss, grads)));
             }

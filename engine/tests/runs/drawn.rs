@@ -121,13 +121,13 @@ fn risen(stage: &str, seed: u64, steps: u64) -> (f64, f64, f64, f64) {
 
 #[test]
 fn a_reward_that_a_rule_gives_rises() {
-    for stage in ["ppo", "grpo"] {
-        let (start, end, spread, _) = risen(stage, 1, 30);
+    for (stage, steps) in [("ppo", 30), ("grpo", 60)] {
+        let (start, end, spread, _) = risen(stage, 1, steps);
         assert!(end > start + 2.0 * spread, "{stage}: from {start} to {end}, deviation {spread}");
     }
 }
 
-/// Takes minutes: `cargo test -p engine --test runs -- --ignored --nocapture every_seed`.
+/// Takes minutes: `cargo test -p engine --test runs -- --ignored --nocapture with_every_seed`.
 #[test]
 #[ignore = "a measurement"]
 fn rewards_rise_with_every_seed() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
 mod drawn;
+mod matrix;
 mod models;
 mod output;
 mod predict;

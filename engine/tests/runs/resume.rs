@@ -63,6 +63,9 @@ fn resumed() {
         (full, &[("optim", "rmsprop")]),
         (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
+        (full, &[("use_adam_mini", "true")]),
+        (full, &[("use_badam", "true"), ("badam_switch_interval", "2"), ("badam_switch_mode", "random")]),
+        (full, &[("use_badam", "true"), ("badam_mode", "ratio"), ("badam_mask_mode", "scatter")]),
         (
             lora,
             &[

@@ -55,6 +55,28 @@ choices! {
         Sgd = "sgd" { en: "SGD", zh: "SGD" }
     }
 
+    /// What BAdam takes turns with.
+    BadamMode {
+        Layer = "layer" { en: "Layer by layer", zh: "逐层" }
+        /// A share of each parameter.
+        Ratio = "ratio" { en: "A share of each parameter", zh: "按比例" }
+    }
+
+    /// In which order BAdam goes through the layers.
+    BadamSwitch {
+        Ascending = "ascending" { en: "First to last", zh: "从前到后" }
+        Descending = "descending" { en: "Last to first", zh: "从后到前" }
+        Random = "random" { en: "At random", zh: "随机" }
+        /// Only the first one trains.
+        Fixed = "fixed" { en: "Always the same", zh: "固定" }
+    }
+
+    /// How the share of a parameter lies in it that BAdam trains.
+    BadamMask {
+        Adjacent = "adjacent" { en: "Next to each other", zh: "相邻" }
+        Scatter = "scatter" { en: "Scattered", zh: "分散" }
+    }
+
     /// What preferences are learnt by.
     PrefLoss {
         /// DPO's own.

@@ -25,8 +25,8 @@ pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
-    GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, RewardModelType,
-    RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    BadamMask, BadamMode, BadamSwitch, GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy,
+    Optim, PrefLoss, RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

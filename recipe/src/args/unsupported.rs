@@ -98,12 +98,6 @@ static FEATURES: &[Feature] = &[
         "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
         "apollo_scale_front=false",
     ]),
-    switched("BAdam", &[
-        "use_badam=false", "badam_mode=layer", "badam_start_block", "badam_switch_mode=ascending",
-        "badam_switch_interval=50", "badam_switch_block_every=50", "badam_update_ratio=0.05",
-        "badam_mask_mode=adjacent", "badam_verbose=0",
-    ]),
-    always("Adam-mini", &["use_adam_mini=false"]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",

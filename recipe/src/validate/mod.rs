@@ -6,6 +6,7 @@ mod evaluation;
 mod lists;
 mod method;
 mod needed;
+mod optimizer;
 mod output;
 mod place;
 mod prediction;
@@ -26,6 +27,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check_streaming,
     reinforcement::check,
     training::check,
+    optimizer::check,
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,

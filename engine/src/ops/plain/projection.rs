@@ -49,7 +49,7 @@ impl Linear {
         grads: &mut ParamGradients,
         bf16: bool,
     ) -> Result<()> {
-        if let Some(weight) = self.weight.trained() {
+        if let Some(weight) = self.weight.trained().filter(|weight| grads.wants(weight.id)) {
             let dw = if self.transposed { product(&x.t()?, dy, bf16)? } else { product(&dy.t()?, x, bf16)? };
             grads.add(weight, dw)?;
         }

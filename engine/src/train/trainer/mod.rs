@@ -133,6 +133,11 @@ impl<'a> Trainer<'a> {
         let mut at_start = if starts { self.measure(observer)? } else { None };
         while self.state.step < total {
             let work = self.work()?;
+            if let verbosity @ 1.. = self.recipe.badam_verbose
+                && let Some(message) = self.optimizer.announcement(verbosity > 1)
+            {
+                observer.info(message);
+            }
             let result = self.step(&work, observer)?;
             if self.state.step == 0 && self.world.writes() {
                 // Now that training works: what an earlier run left is not to be gone on with.

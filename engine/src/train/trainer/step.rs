@@ -32,7 +32,7 @@ impl Trainer<'_> {
         let micro = portions.iter().flat_map(|portion| {
             portion.iter().map(|batch| (batch, 1.0 / unit.divisor(portion, batch).max(1) as f64))
         });
-        self.grads.clear();
+        self.begin_update();
         let mut measured = Measured::default();
         for (index, (examples, scale)) in micro.enumerate() {
             let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
@@ -68,7 +68,7 @@ impl Trainer<'_> {
         let count = updates.len().max(1) as f64;
         let mut all = StepResult { loss: 0.0, measured, grad_norm: 0.0, rate: 0.0 };
         for update in updates {
-            self.grads.clear();
+            self.begin_update();
             let mut measured = Measured::default();
             for (index, micro) in update.iter().enumerate() {
                 self.state.tokens += micro.batch.tokens() as u64;
@@ -91,6 +91,12 @@ impl Trainer<'_> {
         Ok(all)
     }
 
+    /// Makes room for the gradients of what moves next.
+    fn begin_update(&mut self) {
+        self.grads.clear();
+        self.grads.choose(self.optimizer.active());
+    }
+
     /// The optimiser's move by the gradients that were gathered, and what was measured on the way.
     fn update(&mut self, measured: Measured, teaches: bool) -> Result<StepResult> {
         let Measured { loss, metrics: measured } = self.of_all(measured)?;
@@ -106,14 +112,16 @@ impl Trainer<'_> {
             self.guard()?;
             self.has_learnt = true;
         }
+        self.optimizer.narrow(&self.trainable, &mut self.grads)?;
         let grad_norm = self.grads.global_norm()?;
         let limit = self.recipe.max_grad_norm;
-        let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
+        let clip =
+            if limit > 0.0 && self.optimizer.clips() { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
         let rate = match self.schedule.measured() {
             Some(_) => self.state.watched.rate(self.schedule.peak()),
             None => self.schedule.rate(done),
         };
-        self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
+        self.optimizer.step(&self.groups, &mut self.grads, rate, clip)?;
         self.state.updates += 1;
         Ok(StepResult { loss, measured, grad_norm, rate })
     }
@@ -192,6 +200,8 @@ impl Trainer<'_> {
         let guard = GradientGuard::default()
             .allow_zero(decoder.without_effect().chain(bias))
             .allow_none(experts.chain(head));
-        guard.check(&self.trainable, &self.grads)
+        let active: Vec<_> =
+            self.trainable.iter().filter(|param| self.grads.wants(param.id)).cloned().collect();
+        guard.check(&active, &self.grads)
     }
 }

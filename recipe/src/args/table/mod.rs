@@ -25,6 +25,8 @@ mod data;
 #[macro_use]
 mod training;
 #[macro_use]
+mod optimizer;
+#[macro_use]
 mod output;
 #[macro_use]
 mod evaluation;
@@ -33,8 +35,8 @@ mod generating;
 
 use super::argument::Argument;
 use super::choices::{
-    GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, RewardModelType,
-    RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    BadamMask, BadamMode, BadamSwitch, GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy,
+    Optim, PrefLoss, RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
 };
 use super::entry::Entry;
 use super::field::{Field, Steps};
@@ -46,6 +48,8 @@ use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+/// Methods that train the model's own weights.
+const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
@@ -132,4 +136,6 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora preference reinforcement data training output evaluation generating argument_table] }
+model! { [
+    method freeze lora preference reinforcement data training optimizer output evaluation generating argument_table
+] }
