@@ -1,6 +1,8 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
-use crate::args::{FinetuningType, LrScheduler, PrefLoss, Recipe, Records, Stage, Steps, Strategy};
+use crate::args::{
+    FinetuningType, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Steps, Strategy,
+};
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -20,12 +22,16 @@ pub enum Resume<'a> {
 impl Recipe {
     /// Whether the model is compared with one that does not change.
     pub fn has_reference(&self) -> bool {
-        self.stage.has_reference() && !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo)
+        match self.stage {
+            Stage::Dpo => !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo),
+            Stage::Grpo => self.grpo_beta > 0.0,
+            stage => stage.has_reference(),
+        }
     }
 
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
-        let can = self.stage.records() != Records::Preferences;
+        let can = matches!(self.stage.records(), Records::Text | Records::Answers);
         can && (self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt))
     }
 
@@ -171,9 +177,31 @@ impl Recipe {
         shares.filter(|shares| !shares.is_empty())
     }
 
-    /// Examples per optimizer step.
+    /// Batches of `per_device_train_batch_size` examples per step; PPO gathers several updates' worth.
+    pub fn batches_per_step(&self) -> usize {
+        let buffer = if self.stage == Stage::Ppo { self.ppo_buffer_size } else { 1 };
+        self.gradient_accumulation_steps * buffer
+    }
+
+    /// Examples per step.
     pub fn examples_per_step(&self) -> usize {
-        self.per_device_train_batch_size * self.gradient_accumulation_steps
+        self.per_device_train_batch_size * self.batches_per_step()
+    }
+
+    /// Whether training draws the answers that it learns from.
+    pub fn trains_on_answers(&self) -> bool {
+        self.stage.records() == Records::Prompts
+    }
+
+    /// Answers that are drawn to each prompt.
+    pub fn answers_per_prompt(&self) -> usize {
+        if self.stage == Stage::Grpo { self.num_generations } else { 1 }
+    }
+
+    /// The model that scores answers, if one does.
+    pub fn reward_model(&self) -> Option<(RewardModelType, &str)> {
+        let named = self.reward_model.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        named.map(|name| (self.reward_model_type, name))
     }
 }
 

@@ -149,7 +149,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
     assert_eq!(
         problems("stage: kto\n"),
         [
-            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo, orpo"
+            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo, orpo, ppo, grpo"
         ]
     );
     assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));

@@ -126,3 +126,28 @@ fn arguments_that_contradict_each_other_are_refused() {
         assert!(found[0].line.is_some(), "{lines}");
     }
 }
+
+#[test]
+fn what_learns_from_scores_needs_someone_who_gives_them() {
+    let rules = "reward_rules: [{type: length, max: 9}]\n";
+    for stage in ["ppo", "grpo"] {
+        let stage = format!("stage: {stage}\n");
+        let found = problems(&stage);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("give `reward_model`, or `reward_rules`"), "{found:?}");
+        assert_eq!(problems(&format!("{stage}{rules}")), Vec::<String>::new());
+        let of = |lines: &str| problems(&format!("{stage}{rules}{lines}")).join("; ");
+        let full = "finetuning_type: full\nreward_model: saves/reward\n";
+        assert!(of(full).contains("or `reward_model_type: full`"), "{}", of(full));
+        assert_eq!(of(&format!("{full}reward_model_type: full\n")), "");
+        assert!(of("reward_model: http://127.0.0.1:1\n").contains("set `reward_model_type: api`"));
+        assert_eq!(of("reward_model: http://127.0.0.1:1\nreward_model_type: api\n"), "");
+        assert!(of("reward_model: saves/reward\npissa_init: true\n").contains("turn it off, or set"));
+        assert!(of("do_eval: true\nval_size: 2\n").contains("has no loss on held-out data"));
+        assert!(of("neftune_noise_alpha: 5\n").contains("neftune_noise_alpha"));
+    }
+    let wrong = problems("stage: ppo\nreward_rules: [{type: shell, run: rm}]\n");
+    assert!(wrong[0].contains("allowed are regex, exact_match, length, format"), "{wrong:?}");
+    let noticed = with(&format!("stage: grpo\n{rules}ref_model: other\nreward_model_weight: 2\n")).unwrap();
+    assert_eq!(noticed.notices().len(), 2);
+}

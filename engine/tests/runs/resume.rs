@@ -36,6 +36,28 @@ fn resumed() {
         (full, &[("stage", "orpo"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
         (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
+        (
+            lora,
+            &[
+                ("stage", "ppo"),
+                ("reward_rules", "[{type: length, max: 3}]"),
+                ("max_new_tokens", "6"),
+                ("ppo_epochs", "2"),
+                ("ppo_buffer_size", "2"),
+                ("ppo_score_norm", "true"),
+            ],
+        ),
+        (
+            full,
+            &[
+                ("stage", "grpo"),
+                ("reward_rules", "[{type: length, max: 3}, {type: regex, pattern: e, weight: 0.5}]"),
+                ("max_new_tokens", "6"),
+                ("num_generations", "3"),
+                ("num_iterations", "2"),
+                ("grpo_beta", "0.04"),
+            ],
+        ),
         (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
         (full, &[("optim", "adagrad")]),
         (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),

@@ -86,10 +86,7 @@ static FEATURES: &[Feature] = &[
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),
-    of("stage", "PPO", &[
-        "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",
-        "reward_model", "reward_model_adapters", "reward_model_quantization_bit", "reward_model_type=lora",
-    ]),
+    of("stage", "PPO", &["reward_model_quantization_bit"]),
     switched("GaLore", &[
         "use_galore=false", "galore_target=all", "galore_rank=16", "galore_update_interval=200", "galore_scale=2.0",
         "galore_proj_type=std", "galore_layerwise=false",
