@@ -50,13 +50,18 @@ impl Decoder {
         let linears: Vec<&Linear> = self.linears().collect();
         let part = |linear: &&Linear| {
             let (rank, scale) = wanted(linear)?;
-            Some(Lora::principal(linear, rank, scale, accuracy).map(|lora| (linear.name.clone(), lora)))
+            Some(Lora::principal(linear, rank, scale, accuracy).map(|lora| (*linear, lora)))
         };
-        let parts: HashMap<String, Lora> =
-            linears.par_iter().filter_map(part).collect::<Result<Vec<_>>>()?.into_iter().collect();
+        let found = linears.par_iter().filter_map(part).collect::<Result<Vec<_>>>()?;
+        // Parameters are numbered as they are made, and gradients summed in that order: so it is that of the model.
+        let numbered = found.into_iter().map(|(linear, lora)| {
+            let (a, b) = (lora.a.tensor.clone(), lora.b.tensor.clone());
+            Ok((linear.name.clone(), Lora::new(linear, a, b, lora.scale)?))
+        });
+        let parts: HashMap<String, Lora> = numbered.collect::<Result<_>>()?;
         self.merge(|linear| {
             let part = parts.get(&linear.name);
-            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }))
+            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }.into()))
         })?;
         Ok(parts)
     }

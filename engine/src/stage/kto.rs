@@ -8,8 +8,8 @@
 
 use recipe::Recipe;
 
-use super::preference::{log_probs, losses};
-use super::{LOSS, Means, Stage, Unit, sigmoid};
+use super::preference::log_probs;
+use super::{LOSS, Means, Stage, Unit, losses, sigmoid};
 use crate::Result;
 use crate::autograd::ParamGradients;
 use crate::kernel::cross_entropy::RowLoss;

@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["ppo"] {
+    Stage unsupported [] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
@@ -17,6 +17,10 @@ choices! {
         Orpo = "orpo" { en: "Preferences (ORPO)", zh: "偏好优化（ORPO）" }
         /// Answers that were found good become likelier and those found bad less likely, as far as a reference allows.
         Kto = "kto" { en: "Judged answers (KTO)", zh: "单条反馈优化（KTO）" }
+        /// The model's own answers are scored; what scored above what it foresaw becomes likelier.
+        Ppo = "ppo" { en: "Reinforcement (PPO)", zh: "强化学习（PPO）" }
+        /// Several answers to a prompt are scored; what scored above their mean becomes likelier.
+        Grpo = "grpo" { en: "Reinforcement (GRPO)", zh: "强化学习（GRPO）" }
     }
 }
 
@@ -31,6 +35,8 @@ pub enum Records {
     Preferences,
     /// An answer that was found good or bad.
     Judged,
+    /// A conversation that the model is to answer; an answer may be there, to compare with.
+    Prompts,
 }
 
 impl Stage {
@@ -38,7 +44,7 @@ impl Stage {
     pub const fn has_reference(self) -> bool {
         match self {
             Stage::Pt | Stage::Sft | Stage::Rm | Stage::Orpo => false,
-            Stage::Dpo | Stage::Kto => true,
+            Stage::Dpo | Stage::Kto | Stage::Ppo | Stage::Grpo => true,
         }
     }
 
@@ -49,6 +55,7 @@ impl Stage {
             Stage::Sft => Records::Answers,
             Stage::Rm | Stage::Dpo | Stage::Orpo => Records::Preferences,
             Stage::Kto => Records::Judged,
+            Stage::Ppo | Stage::Grpo => Records::Prompts,
         }
     }
 }

@@ -91,6 +91,7 @@ impl From<Stage> for Kind {
             Records::Answers => Kind::Supervised,
             Records::Preferences => Kind::Preference,
             Records::Judged => Kind::Feedback,
+            Records::Prompts => Kind::Prompt,
         }
     }
 }

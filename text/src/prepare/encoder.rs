@@ -106,7 +106,13 @@ impl Encoder {
     ) -> Result<Vec<std::result::Result<Example, Skipped>>> {
         let mut examples = Vec::with_capacity(outcomes.len());
         for outcomes in outcomes.chunks(batch) {
-            let records: Vec<&Record> = outcomes.iter().filter_map(Outcome::record).collect();
+            let records: Vec<&Record> = outcomes
+                .iter()
+                .filter_map(|outcome| match outcome {
+                    Outcome::Record(record) => Some(record),
+                    Outcome::Skipped(_) => None,
+                })
+                .collect();
             let lenders = records.iter().cycle().skip(records.len().saturating_sub(1));
             let made = on_all_cores(lenders.zip(&records).collect(), |(before, record)| {
                 let judged = judged(record, before, &self.template, &self.tokenizer, self.cutoff_len)?;
