@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported [] {
+    Stage {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
