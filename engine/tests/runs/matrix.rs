@@ -10,7 +10,7 @@ use super::{changed, data, numbers, run};
 
 /// What makes a recipe one of a stage.
 const STAGES: &[&[(&str, &str)]] = &[
-    &[("stage", "pt"), ("dataset", "pt")],
+    &[("stage", "pt"), ("dataset", "pt_txt")],
     &[("stage", "sft")],
     &[("stage", "rm"), ("dataset", "dpo")],
     &[("stage", "dpo"), ("dataset", "dpo")],
