@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::safetensors::load;
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use engine::adapter::Adapter;
 use engine::autograd::Tape;
 use engine::families::Config;
