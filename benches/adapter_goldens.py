@@ -1,4 +1,4 @@
-"""Writes the golden adapters that `engine/tests/adapters.rs` reads: tiny models, adapters of every kind as PEFT saves
+"""Writes the golden adapters that `engine/tests/adapters/` reads: tiny models, adapters of every kind as PEFT saves
 them, and the logits that PEFT computes with each.
 
     python benches/adapter_goldens.py engine/tests/goldens/adapters

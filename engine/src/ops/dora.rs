@@ -39,8 +39,8 @@ impl Lora {
     /// # Errors
     /// If the weight cannot be read.
     pub fn with_magnitude(self, linear: &Linear, magnitude: Option<Tensor>) -> Result<Lora> {
-        let norms = self.plain_norms(linear)?;
-        let vector = linear.beside("lora_magnitude_vector", magnitude.unwrap_or(norms))?;
+        let magnitude = magnitude.map_or_else(|| self.plain_norms(linear), Ok)?;
+        let vector = linear.beside("lora_magnitude_vector", magnitude)?;
         let squares = Arc::new(linear.matrix()?.sqr()?.sum(1)?.to_vec1()?);
         Ok(Lora { magnitude: Some(Magnitude { vector, squares }), ..self })
     }

@@ -42,7 +42,7 @@ impl Blocks {
     /// divided by counts, as in PEFT: the lower of two that are as near.
     pub fn columns(self, width: usize) -> usize {
         let fitting = |wanted: usize| {
-            let divides = |number: &usize| width % number == 0;
+            let divides = |number: &usize| width.is_multiple_of(*number);
             let wanted = wanted.clamp(1, width.max(1));
             let higher = (wanted..=width).find(divides).unwrap_or(width);
             let lower = (1..=wanted).rev().find(divides).unwrap_or(1);

@@ -1,6 +1,7 @@
 //! Every operation, by kernels and by plain candle operations, against what candle makes of it (values and
 //! gradients) and finite differences.
 
+mod adapter;
 mod attention;
 mod elementwise;
 mod experts;
