@@ -32,10 +32,7 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{
-    BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy,
-    ToolFormat,
-};
+use super::choices::{ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RopeScaling, Strategy, ToolFormat};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
