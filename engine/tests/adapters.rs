@@ -101,6 +101,11 @@ fn kinds(files: &ModelFiles, linear: &str) -> Vec<(&'static str, Recipe)> {
     };
     let mut kinds = vec![
         ("low rank", lora(&[linear], &[])),
+        ("magnitudes", Recipe { use_dora: true, ..lora(&[linear, &head], &[]) }),
+        (
+            "principal part",
+            Recipe { pissa_init: true, pissa_iter: -1, pissa_convert: true, ..lora(&[linear, &head], &[]) },
+        ),
         ("low rank of the head", lora(&[linear, &head], &[])),
         ("head", lora(&[linear], &[&head])),
         ("table", lora(&[linear], &[&table])),
@@ -154,6 +159,10 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
             recipe.finetuning_type = trained.finetuning_type;
             recipe.lora_target.clone_from(&trained.lora_target);
             recipe.additional_target.clone_from(&trained.additional_target);
+            recipe.use_dora = trained.use_dora;
+            recipe.pissa_init = trained.pissa_init;
+            recipe.pissa_iter = trained.pissa_iter;
+            recipe.pissa_convert = trained.pissa_convert;
             change(recipe);
         })
     };
@@ -180,6 +189,12 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
     }
     let adapter = vec![whole.path().to_string_lossy().into_owned()];
     near(with(&more, &|recipe| recipe.adapter_name_or_path.clone_from(&adapter)), "gone on with");
+    if trained.pissa_convert {
+        let converted = vec![whole.path().join("pissa_converted").to_string_lossy().into_owned()];
+        near(with(&more, &|recipe| recipe.adapter_name_or_path.clone_from(&converted)), "converted");
+        let config = Adapter::open(Path::new(&converted[0])).unwrap().config;
+        assert_eq!((config.rank, config.principal), (8, None), "{what}");
+    }
     let on_top = |recipe: &mut Recipe| {
         recipe.adapter_name_or_path.clone_from(&adapter);
         recipe.create_new_adapter = true;
@@ -299,8 +314,7 @@ fn changed(values: Value) -> TempDir {
 #[test]
 fn keys_that_change_the_arithmetic_are_refused_by_name() {
     for (key, value) in [
-        ("init_lora_weights", json!("pissa")),
-        ("init_lora_weights", json!("pissa_niter_16")),
+        ("init_lora_weights", json!("pissa_niter_many")),
         ("init_lora_weights", json!("olora")),
         ("init_lora_weights", json!("corda")),
         ("init_lora_weights", json!("loftq")),

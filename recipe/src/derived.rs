@@ -39,6 +39,16 @@ impl Recipe {
         }
     }
 
+    /// Whether an adapter is begun, rather than gone on with.
+    pub fn begins_adapter(&self) -> bool {
+        self.is_lora() && (self.adapter_name_or_path.is_empty() || self.create_new_adapter)
+    }
+
+    /// Whether the adapter is also written as a usual one, for the model as it was.
+    pub fn converts_adapter(&self) -> bool {
+        self.begins_adapter() && self.pissa_init && self.pissa_convert
+    }
+
     /// LoRA's alpha; twice the rank when unset.
     pub fn alpha(&self) -> usize {
         self.lora_alpha.unwrap_or(2 * self.lora_rank)

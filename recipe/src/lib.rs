@@ -31,9 +31,9 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice, FinetuningType, Group, Kind, LrScheduler,
-    MixStrategy, Optim, PrefLoss, Projection, Range, Recipe, Records, RopeScaling, Settings, Stage, Steps, Strategy,
-    Tier, ToolFormat, arguments,
+    ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
+    FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, Range, Recipe,
+    Records, RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

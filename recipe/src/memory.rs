@@ -96,7 +96,8 @@ impl ModelShape {
             let rank = rank as u64;
             let low = |inputs: u64, outputs: u64| rank * (2 * inputs.max(outputs) + inputs.min(outputs));
             let small: u64 = self.linears.iter().map(|(_, inputs, outputs)| low(*inputs, *outputs)).sum();
-            let others = self.parameters - self.linears.iter().map(|(_, i, o)| i * o).sum::<u64>().min(self.parameters);
+            let others = self.parameters
+                - self.linears.iter().map(|(_, i, o)| i * o).sum::<u64>().min(self.parameters);
             return trained + (small + 2 * others).min(2 * trained);
         }
         let means = match recipe.optim {
@@ -143,7 +144,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             (trained, if half { trained } else { 0 })
         }
     };
-    let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
+    let is_shared = recipe.is_lora() && recipe.ref_model.is_none() && !recipe.pissa_init;
     let models = if recipe.has_reference() && !is_shared { 2 } else { 1 };
     let weights = models * parameters * width;
 

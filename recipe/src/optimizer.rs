@@ -195,7 +195,11 @@ impl Recipe {
             key: "optim_target_modules",
             rank: self.optim_setting("rank", is_count)?.unwrap_or(128.0) as usize,
             interval: self.optim_setting("update_proj_gap", is_count)?.unwrap_or(200.0) as u64,
-            scale: self.optim_setting("scale", |scale| scale > 0.0)?.unwrap_or(if is_apollo { 1.0 } else { 0.25 }),
+            scale: self.optim_setting("scale", |scale| scale > 0.0)?.unwrap_or(if is_apollo {
+                1.0
+            } else {
+                0.25
+            }),
             side,
             kind: match is_apollo {
                 true => LowRankKind::Apollo {
@@ -235,7 +239,8 @@ impl Recipe {
     /// A setting of `optim_args` as typed.
     fn optim_name(&self, name: &str) -> Result<Option<&str>, Problem> {
         let taken = self.optim.settings();
-        if let Some((unknown, _)) = self.optim_args.0.iter().find(|(name, _)| !taken.contains(&name.as_str())) {
+        if let Some((unknown, _)) = self.optim_args.0.iter().find(|(name, _)| !taken.contains(&name.as_str()))
+        {
             return Err(unknown_setting(unknown, self.optim));
         }
         Ok(self.optim_args.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()))
@@ -300,7 +305,9 @@ fn refused(name: &str, typed: &str, is_apollo: bool) -> Problem {
             words! { en: "std, reverse_std, right, left or full", zh: "std、reverse_std、right、left 或 full" }
         }
         "eps" | "scale" => words! { en: "a number above 0", zh: "大于 0 的数值" },
-        "alpha" => words! { en: "a number from 0 on, of rmsprop below 1", zh: "不小于 0 的数值（rmsprop 须小于 1）" },
+        "alpha" => {
+            words! { en: "a number from 0 on, of rmsprop below 1", zh: "不小于 0 的数值（rmsprop 须小于 1）" }
+        }
         _ => words! { en: "a number from 0 on", zh: "不小于 0 的数值" },
     };
     let words = sentence! {

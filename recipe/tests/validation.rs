@@ -24,6 +24,9 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
     assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
     assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
+    assert_eq!(noticed("pissa_iter: 4\n"), [pair("pissa_iter", "4")]);
+    assert_eq!(noticed("pissa_init: true\npissa_iter: 4\n"), []);
+    assert_eq!(noticed("use_dora: true\nadapter_name_or_path: a\n"), [pair("use_dora", "true")]);
     assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
     assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
     assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
@@ -65,6 +68,7 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("train_from_scratch: true\n", "train_from_scratch"),
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
+        ("pissa_init: true\npissa_convert: true\nuse_dora: true\n", "pissa_convert"),
         ("max_steps: 0\n", "max_steps"),
         ("fp16: true\nbf16: true\n", "fp16"),
         ("fp16: true\npure_bf16: true\n", "fp16"),

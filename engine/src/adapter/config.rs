@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::modules::{Layers, Modules, names};
 use crate::Result;
 use crate::families::Config;
+use crate::svd::Accuracy;
 
 /// What an adapter is, without its weights.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,9 @@ pub struct AdapterConfig {
     pub rank_stabilised: bool,
     /// Weights are split into direction and magnitude (DoRA, Liu et al. 2024).
     pub dora: bool,
+    /// The matrices began with the principal part of the weights, which these lack since (PiSSA): PEFT takes it out of
+    /// them again when it loads such an adapter.
+    pub principal: Option<Accuracy>,
     /// Biases of the model are part of the adapter.
     pub biases: bool,
     /// Modules with low-rank matrices; none leaves it to the file.
@@ -104,7 +108,6 @@ impl AdapterConfig {
             return Err(json.error("peft_type", format!("is `{kind}`; supported is LORA")));
         }
         refuse_unsupported(json)?;
-        check_start(json)?;
         let positive = |value: &Value| value.as_u64().filter(|rank| *rank > 0).map(|rank| rank as usize);
         Ok(AdapterConfig {
             base: json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -113,6 +116,7 @@ impl AdapterConfig {
             dropout: json.number_or("lora_dropout", 0.0)?,
             rank_stabilised: json.flag_or("use_rslora", false)?,
             dora: json.flag_or("use_dora", false)?,
+            principal: principal(json)?,
             biases: biases(json)?,
             targets: Modules::read(json, "target_modules")?,
             saved_modules: names(json, "modules_to_save")?,
@@ -124,6 +128,15 @@ impl AdapterConfig {
             layers: Layers::read(json)?,
             kept: json.values.clone(),
         })
+    }
+
+    /// How PEFT is to prepare the weights for the matrices.
+    fn start(&self) -> Value {
+        match self.principal {
+            None => json!(true),
+            Some(Accuracy::Exact) => json!("pissa"),
+            Some(Accuracy::Iterations(count)) => json!(format!("pissa_niter_{count}")),
+        }
     }
 
     /// The keys of PEFT's file; `transposed` says that weights are stored as [in, out].
@@ -141,7 +154,7 @@ impl AdapterConfig {
             "bias": "none",
             "fan_in_fan_out": transposed,
             "inference_mode": true,
-            "init_lora_weights": true,
+            "init_lora_weights": self.start(),
             "use_rslora": self.rank_stabilised,
             "use_dora": self.dora,
             "rank_pattern": self.ranks.to_json(Value::from),
@@ -188,21 +201,27 @@ fn refuse_unsupported(json: &Config) -> Result<()> {
     Ok(())
 }
 
-/// How the matrices began matters where that took something away from the weights: PEFT takes it away again when
-/// it loads such an adapter, so that A and B alone say nothing (`pissa_init` and its like in PEFT's `LoraLayer`).
-fn check_start(json: &Config) -> Result<()> {
-    match json.get("init_lora_weights") {
-        None | Some(Value::Bool(_)) => Ok(()),
-        Some(Value::String(way)) if ["gaussian", "orthogonal", "eva"].contains(&way.as_str()) => Ok(()),
-        Some(way) => {
-            let message = format!(
-                "is {way}, which changes the base model's weights and is not supported; allowed are true, false, \
-                 \"gaussian\", \"orthogonal\" and \"eva\". PEFT turns such an adapter into a usual one: \
-                 save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
-            );
-            Err(json.error("init_lora_weights", message))
-        }
+/// Whether the matrices began with the principal part of the weights. Other ways to begin that took something away from
+/// the weights are refused: A and B alone say nothing.
+fn principal(json: &Config) -> Result<Option<Accuracy>> {
+    let way = match json.get("init_lora_weights") {
+        None | Some(Value::Bool(_)) => return Ok(None),
+        Some(way) => way,
+    };
+    let name = way.as_str().unwrap_or_default();
+    if ["gaussian", "orthogonal", "eva"].contains(&name) {
+        return Ok(None);
     }
+    let iterations = name.strip_prefix("pissa_niter_").and_then(|count| count.parse().ok());
+    let found = if name == "pissa" { Some(Accuracy::Exact) } else { iterations.map(Accuracy::Iterations) };
+    found.map(Some).ok_or_else(|| {
+        let message = format!(
+            "is {way}, which changes the base model's weights and is not supported; allowed are true, false, \
+             \"gaussian\", \"orthogonal\", \"eva\", \"pissa\" and \"pissa_niter_N\". PEFT turns such an adapter into a \
+             usual one: save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
+        );
+        json.error("init_lora_weights", message)
+    })
 }
 
 fn biases(json: &Config) -> Result<bool> {

@@ -74,6 +74,20 @@ impl Adapter {
         lora.with_magnitude(linear, Some(read(&magnitude(module), &[out])?)).map(Some)
     }
 
+    /// Takes out of a model what the adapter's matrices began with, if they did so with a part of its weights.
+    ///
+    /// # Errors
+    /// As those of [`Decoder::take_principal`].
+    pub fn prepare(&self, decoder: &mut Decoder) -> Result<()> {
+        let Some(accuracy) = self.config.principal else { return Ok(()) };
+        let wanted = |linear: &Linear| {
+            let module = &linear.name;
+            let has = self.weights.has(&format!("{PREFIX}{module}.lora_A.weight"));
+            has.then(|| (self.config.rank_of(module), self.config.scale_of(module) as f32))
+        };
+        decoder.take_principal(wanted, accuracy).map(|_| ())
+    }
+
     /// What was saved of a parameter that is trained: a low-rank matrix, or a weight of a module saved whole.
     ///
     /// # Errors

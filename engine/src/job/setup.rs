@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recipe::{Phase, Recipe};
+use recipe::{JobKind, Phase, Recipe};
 
 use crate::adapter::Adapter;
 use crate::device;
-use crate::method::{self, Base, Loaded, Setup};
+use crate::method::{self, Base, Loaded, Product, Setup};
 use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
 use crate::observer::Observer;
 use crate::stage;
@@ -54,7 +54,8 @@ pub fn prepare(
     world: &dyn World,
     observer: &mut Observer,
 ) -> Result<Prepared> {
-    observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+    let names = if recipe.job() == JobKind::Predict { recipe.predicted_on() } else { &recipe.dataset };
+    observer.phase(Phase::EncodingData, Some(names.join(", ")));
     let data = text::prepare(recipe, &loaded.tokenizer, template, world.size(), observer)?;
     check_vocabulary(loaded, &data)?;
     Ok(data)
@@ -112,7 +113,7 @@ fn load(
 }
 
 /// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or
-/// where more than an adapter trains, the base model once more.
+/// where more than an adapter trains, or the adapter began with a part of the weights, the base model once more.
 fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Decoder> {
     let device = loaded.decoder.device().clone();
     let tuning = Tuning { bf16: recipe.uses_bf16(), device, ..Tuning::default() };
@@ -123,7 +124,8 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
         return weights::open(folder, None)?.merged(&tuning, &open_all(&recipe.ref_model_adapters)?);
     }
     let without = loaded.decoder.with_adapter(Arc::default());
-    if without.trainable().is_empty() {
+    let is_changed = matches!(&loaded.product, Product::Adapter(config) if config.principal.is_some());
+    if without.trainable().is_empty() && !is_changed {
         return Ok(without);
     }
     let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;

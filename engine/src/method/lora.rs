@@ -6,6 +6,7 @@ use super::{Loaded, Method, Product, Setup};
 use crate::adapter::{Adapter, AdapterConfig, Modules};
 use crate::model::{Decoder, LoraSettings, Selection, Tuning, linear_names};
 use crate::observer::Observer;
+use crate::svd::Accuracy;
 use crate::{Error, Result};
 
 pub struct Lora;
@@ -70,6 +71,15 @@ fn new_adapter(
 ) -> Result<(Decoder, AdapterConfig)> {
     let recipe = setup.recipe;
     let tuning = Tuning { selection: Selection::Modules(additional.clone()), ..setup.tuning() };
+    if recipe.pissa_init && setup.base.files.is_quantised() {
+        let message = "takes the principal part out of the weights, and those of this model are quantised and stay so; \
+                       use the model in f32, f16 or bf16";
+        return Err(Error::recipe("pissa_init", message));
+    }
+    let principal = recipe.pissa_init.then(|| {
+        let turns = usize::try_from(recipe.pissa_iter);
+        turns.map_or(Accuracy::Exact, Accuracy::Iterations)
+    });
     let mut decoder = setup.base.files.merged(&tuning, &merged)?;
     check_additional(&decoder, &additional)?;
     let settings = LoraSettings {
@@ -78,6 +88,7 @@ fn new_adapter(
         dropout: recipe.lora_dropout,
         targets: recipe.lora_target.clone(),
         dora: recipe.use_dora,
+        principal,
     };
     decoder.add_lora(&settings, recipe.seed)?;
     let targets = if recipe.targets_all() {
@@ -92,6 +103,7 @@ fn new_adapter(
         dropout: recipe.lora_dropout,
         rank_stabilised: recipe.use_rslora,
         dora: recipe.use_dora,
+        principal,
         targets: Some(Modules::Names(targets)),
         saved_modules: additional,
         ..AdapterConfig::default()

@@ -2,6 +2,7 @@
 //!
 //! A method is a file here and an entry in [`METHODS`].
 
+mod conversion;
 mod freeze;
 mod full;
 mod lora;

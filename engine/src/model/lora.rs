@@ -1,6 +1,6 @@
 //! Adapters beside a decoder's linear maps, and merged into them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use recipe::module_matches;
@@ -10,6 +10,7 @@ use crate::autograd::{Param, ParamId};
 use crate::ops::linear::Adaptable;
 use crate::ops::{Linear, Lora, Update, Updates};
 use crate::rng::Rng;
+use crate::svd::Accuracy;
 use crate::tensor::from_vec;
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct LoraSettings {
     pub targets: Vec<String>,
     /// Train a magnitude for each output, too (DoRA).
     pub dora: bool,
+    /// Begin with the principal part of the weights (PiSSA), found like this, and leave the rest of them beside it.
+    pub principal: Option<Accuracy>,
 }
 
 /// Last parts of the names of the linear maps that `lora_target: all` stands for.
@@ -31,6 +34,20 @@ pub fn linear_names(decoder: &Decoder) -> BTreeSet<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     let linears = decoder.linears().filter(|linear| linear.adaptable == Adaptable::Always);
     linears.map(|linear| last(&linear.name)).collect()
+}
+
+/// The linear maps that an argument `key` names.
+///
+/// # Errors
+/// If no module matches a target; the message lists the names there are.
+pub fn linears_named<'a>(
+    decoder: &'a Decoder,
+    targets: &[String],
+    key: &'static str,
+) -> Result<Vec<&'a Linear>> {
+    decoder.check_targets(key, targets)?;
+    let is_meant = |linear: &&Linear| targets.iter().any(|target| means(target, linear));
+    Ok(decoder.linears().filter(is_meant).collect())
 }
 
 /// Whether a target, a name or `all`, means a linear map.
@@ -50,13 +67,45 @@ impl LoraSettings {
 }
 
 impl Decoder {
-    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, so that the model is unchanged at first.
+    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, or the principal part of weights, so that the model is
+    /// unchanged at first.
     ///
     /// # Errors
     /// If no module matches a target; the message lists the names there are.
     pub fn add_lora(&mut self, settings: &LoraSettings, seed: u64) -> Result<()> {
+        self.check_targets("lora_target", &settings.targets)?;
+        let mut rng = Rng::new(seed);
+        let mut parts = match settings.principal {
+            Some(accuracy) => {
+                let wanted = (settings.rank, settings.scale as f32);
+                self.take_principal(|linear| settings.matches(linear).then_some(wanted), accuracy)?
+            }
+            None => HashMap::new(),
+        };
+        self.attach(
+            |linear| {
+                if !settings.matches(linear) {
+                    return Ok(None);
+                }
+                let (out, dim) = (linear.out_dim(), linear.in_dim());
+                // Kaiming-uniform with a = √5: bounds ± 1/√in.
+                let bound = 1.0 / (dim as f32).sqrt();
+                let a =
+                    (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
+                let b = vec![0.0; out * settings.rank];
+                let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
+                let fresh = || Lora::new(linear, a, b, settings.scale as f32);
+                let lora = parts.remove(&linear.name).map_or_else(fresh, Ok)?;
+                if settings.dora { lora.with_magnitude(linear, None).map(Some) } else { Ok(Some(lora)) }
+            },
+            settings.dropout as f32,
+        )
+    }
+
+    /// Checks that every target means a linear map.
+    fn check_targets(&self, key: &'static str, targets: &[String]) -> Result<()> {
         let meant = |target: &str| self.linears().any(|linear| means(target, linear));
-        if let Some(unknown) = settings.targets.iter().find(|target| !meant(target)) {
+        if let Some(unknown) = targets.iter().find(|target| !meant(target)) {
             let last = |linear: &Linear| linear.name.rsplit('.').next().unwrap_or_default().to_owned();
             let there = self.linears().filter(|linear| linear.adaptable != Adaptable::Never).map(last);
             let there: Vec<String> = there.collect::<BTreeSet<_>>().into_iter().collect();
@@ -70,26 +119,9 @@ impl Decoder {
             let meant = recipe::closest(unknown, names).filter(|meant| meant != unknown);
             let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
             let message = format!("{found}; there are {}{meant}", there.join(", "));
-            return Err(Error::recipe("lora_target", message));
+            return Err(Error::recipe(key, message));
         }
-        let mut rng = Rng::new(seed);
-        self.attach(
-            |linear| {
-                if !settings.matches(linear) {
-                    return Ok(None);
-                }
-                let (out, dim) = (linear.out_dim(), linear.in_dim());
-                // Kaiming-uniform with a = √5: bounds ± 1/√in.
-                let bound = 1.0 / (dim as f32).sqrt();
-                let a =
-                    (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
-                let b = vec![0.0; out * settings.rank];
-                let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
-                let lora = Lora::new(linear, a, b, settings.scale as f32)?;
-                if settings.dora { lora.with_magnitude(linear, None).map(Some) } else { Ok(Some(lora)) }
-            },
-            settings.dropout as f32,
-        )
+        Ok(())
     }
 
     /// Puts an adapter beside the weights in place of the one there: for each linear map what `update` has.
@@ -142,17 +174,12 @@ impl Decoder {
     pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
         self.change_linears(|linear| {
             let Some(update) = update(linear)? else { return Ok(()) };
-            let old = linear.weight.param();
-            let stored = linear.weight.widened()?;
-            let transposed = linear.transposed && old.is_some();
-            let weight = if transposed { stored.t()? } else { stored.reshape((linear.out_dim(), ()))? };
-            let mut merged = update.merged(&weight)?;
-            if transposed {
-                merged = merged.t()?;
-            }
-            merged = merged.reshape(stored.shape())?;
-            if let Some(old) = old {
-                merged = merged.to_dtype(old.tensor.dtype())?;
+            let mut merged = update.merged(&linear.matrix()?)?;
+            if let Some(old) = linear.weight.param() {
+                if linear.transposed {
+                    merged = merged.t()?;
+                }
+                merged = merged.reshape(old.tensor.shape())?.to_dtype(old.tensor.dtype())?;
             }
             // What was tied to another module's weight is one of its own now.
             let name = format!("{}.weight", linear.name);

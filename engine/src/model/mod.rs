@@ -10,6 +10,7 @@ mod feed_forward;
 mod gradients;
 mod lora;
 mod noise;
+mod principal;
 mod value_head;
 
 pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};
@@ -18,6 +19,6 @@ pub use cache::{Cache, SequenceId};
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums};
-pub use lora::{LoraSettings, linear_names};
+pub use lora::{LoraSettings, linear_names, linears_named};
 pub use noise::Noise;
 pub use value_head::{VALUE_HEAD, ValueHead};

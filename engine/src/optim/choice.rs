@@ -6,7 +6,8 @@ use recipe::{BadamMask, BadamMode, LowRank, LowRankKind, Optim, Problem, Recipe}
 
 use super::projector::{Projector, Source};
 use super::{
-    AdEmaMix, Adafactor, Adagrad, AdamMini, AdamW, Apollo, EightBit, GaLore, Inner, Lion, Muon, Ratio, RmsProp, Rule, Sgd,
+    AdEmaMix, Adafactor, Adagrad, AdamMini, AdamW, Apollo, EightBit, GaLore, Inner, Lion, Muon, Ratio,
+    RmsProp, Rule, Sgd,
 };
 use crate::autograd::ParamId;
 use crate::model::{Decoder, linears_named};

@@ -77,7 +77,9 @@ fn packed(values: &[f32], signed: bool) -> (Vec<u8>, Vec<f32>) {
 fn unpacked(codes: &[u8], scales: &[f32], signed: bool) -> Vec<f32> {
     let table = table(signed);
     let blocks = codes.chunks(BLOCK).zip(scales);
-    blocks.flat_map(|(block, scale)| block.iter().map(move |code| table[usize::from(*code)] * scale)).collect()
+    blocks
+        .flat_map(|(block, scale)| block.iter().map(move |code| table[usize::from(*code)] * scale))
+        .collect()
 }
 
 /// The memory of a rule with its large means packed.
@@ -153,7 +155,8 @@ mod tests {
     #[test]
     fn numbers_come_back_about_as_they_were() {
         let mut rng = Rng::new(2);
-        let values: Vec<f32> = (0..1000).map(|_| (rng.normal() * 10f64.powf(rng.uniform() * 3.0)) as f32).collect();
+        let values: Vec<f32> =
+            (0..1000).map(|_| (rng.normal() * 10f64.powf(rng.uniform() * 3.0)) as f32).collect();
         for signed in [true, false] {
             let values: Vec<f32> = values.iter().map(|x| if signed { *x } else { x.abs() }).collect();
             let (codes, scales) = packed(&values, signed);
@@ -163,7 +166,8 @@ mod tests {
                 for (value, back) in values.iter().zip(back) {
                     // Each code is the nearest one.
                     let share = |x: f32| x / scales[block];
-                    let best = table(signed).iter().map(|known| (known - share(*value)).abs()).fold(1.0, f32::min);
+                    let best =
+                        table(signed).iter().map(|known| (known - share(*value)).abs()).fold(1.0, f32::min);
                     assert!((share(*back) - share(*value)).abs() <= best + 1e-6);
                 }
             }
@@ -191,7 +195,8 @@ mod tests {
             rule.update(&param, &from_vec(gradient.clone(), (64, 64)).unwrap(), &mut memory, &step).unwrap();
             for i in 0..SMALL {
                 let g = f64::from(gradient[i]);
-                let (first, second) = (0.9 * f64::from(m[i]) + 0.1 * g, 0.99 * f64::from(v[i]) + 0.01 * g * g);
+                let (first, second) =
+                    (0.9 * f64::from(m[i]) + 0.1 * g, 0.99 * f64::from(v[i]) + 0.01 * g * g);
                 let spread = (second / (1.0 - 0.99f64.powi(t))).sqrt() + 1e-8;
                 want[i] -= 0.01 * first / (1.0 - 0.9f64.powi(t)) / spread;
                 (m[i], v[i]) = (first as f32, second as f32);

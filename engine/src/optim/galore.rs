@@ -28,9 +28,16 @@ pub enum Inner {
 }
 
 impl Inner {
-    fn direction(&self, gradient: &Tensor, memory: &mut [(&'static str, Tensor)], number: u64) -> Result<Tensor> {
+    fn direction(
+        &self,
+        gradient: &Tensor,
+        memory: &mut [(&'static str, Tensor)],
+        number: u64,
+    ) -> Result<Tensor> {
         match (self, memory) {
-            (Inner::AdamW(adam), [(_, first), (_, second)]) => adam.direction(gradient, [first, second], number),
+            (Inner::AdamW(adam), [(_, first), (_, second)]) => {
+                adam.direction(gradient, [first, second], number)
+            }
             (Inner::Adafactor(adafactor), memory) => adafactor.direction(gradient, memory, number),
             (Inner::AdamW(_), _) => Ok(gradient.zeros_like()?),
         }
@@ -79,8 +86,7 @@ mod tests {
     #[test]
     fn follows_the_definition() {
         let adam = AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-6, eps_first: true };
-        let projector =
-            Projector { kind: Projection::Right, rank: 3, interval: 2, source: Source::Singular };
+        let projector = Projector { kind: Projection::Right, rank: 3, interval: 2, source: Source::Singular };
         let rule = |param: &Param| GaLore {
             targets: BTreeMap::from([(param.id, 0)]),
             projector,
@@ -92,7 +98,8 @@ mod tests {
         let (mut m, mut v, mut basis) = ([[0.0f64; 3]; 5], [[0.0f64; 3]; 5], Vec::new());
         moves_matrix_named_like(rule, "q_proj", (0.01, 0.1), (5, 3), |t, p, g| {
             if (t - 1) % 2 == 0 {
-                let gradient = crate::tensor::from_vec(g.iter().map(|g| *g as f32).collect(), (5, 3)).unwrap();
+                let gradient =
+                    crate::tensor::from_vec(g.iter().map(|g| *g as f32).collect(), (5, 3)).unwrap();
                 let mut bases = projector.start(5, 3, gradient.device()).unwrap();
                 projector.renew(&mut bases, &gradient, 1, 0).unwrap();
                 basis = bases.remove(0).1.to_vec2::<f32>().unwrap();

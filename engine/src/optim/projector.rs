@@ -86,7 +86,13 @@ impl Projector {
     ///
     /// # Errors
     /// If the gradient is no matrix of f32.
-    pub fn renew(&self, bases: &mut [(&'static str, Tensor)], gradient: &Tensor, number: u64, stream: u64) -> Result<()> {
+    pub fn renew(
+        &self,
+        bases: &mut [(&'static str, Tensor)],
+        gradient: &Tensor,
+        number: u64,
+        stream: u64,
+    ) -> Result<()> {
         let past = number.saturating_sub(1);
         let is_due = past.is_multiple_of(self.interval.max(1));
         if !is_due && !bases.iter().any(|(_, basis)| is_zero(basis)) {
@@ -167,9 +173,16 @@ mod tests {
     fn what_singular_vectors_span_comes_back() {
         let mut rng = Rng::new(4);
         for (rows, columns) in [(7, 4), (4, 7)] {
-            let mut draw = |r, c| from_vec((0..r * c).map(|_| rng.normal() as f32).collect(), (r, c)).unwrap();
+            let mut draw =
+                |r, c| from_vec((0..r * c).map(|_| rng.normal() as f32).collect(), (r, c)).unwrap();
             let matrix = draw(rows, 2).matmul(&draw(2, columns)).unwrap();
-            let kinds = [Projection::Std, Projection::ReverseStd, Projection::Right, Projection::Left, Projection::Full];
+            let kinds = [
+                Projection::Std,
+                Projection::ReverseStd,
+                Projection::Right,
+                Projection::Left,
+                Projection::Full,
+            ];
             for kind in kinds {
                 let projector = projector(kind, Source::Singular);
                 let mut bases = projector.start(rows, columns, &Device::Cpu).unwrap();

@@ -4,7 +4,7 @@
 
 mod causal;
 mod preference;
-mod rm;
+pub(crate) mod rm;
 
 use std::collections::BTreeMap;
 

@@ -33,6 +33,25 @@ fn last_tokens(batch: &Batch) -> impl Iterator<Item = usize> {
     batch.spans.iter().map(|span| span.start + span.len - 1 - span.trailing)
 }
 
+/// The scores of the chosen and the rejected answer of every pair.
+///
+/// # Errors
+/// If an operation fails.
+pub(crate) fn pairs_of_scores(model: &Loaded, batch: &Batch) -> Result<Vec<[f64; 2]>> {
+    let (scores, _) = scores(model, &Tape::off(), batch, Pass::default())?;
+    Ok(pairs(&scores).collect())
+}
+
+/// Loss, and how often the chosen answer has the larger score.
+pub(crate) fn measured(scores: &[[f64; 2]]) -> Means {
+    let mut means = Means::default();
+    for [chosen, rejected] in scores {
+        means.add(LOSS, -log_sigmoid(chosen - rejected), 1.0);
+        means.add(ACCURACY, if chosen > rejected { 1.0 } else { 0.0 }, 1.0);
+    }
+    means
+}
+
 impl Stage for RewardModelling {
     fn has_value_head(&self) -> bool {
         true
@@ -69,12 +88,6 @@ impl Stage for RewardModelling {
     }
 
     fn evaluate(&self, model: &Loaded, batch: &Batch, _examples: &[Example]) -> Result<Means> {
-        let (scores, _) = scores(model, &Tape::off(), batch, Pass::default())?;
-        let mut means = Means::default();
-        for [chosen, rejected] in pairs(&scores) {
-            means.add(LOSS, -log_sigmoid(chosen - rejected), 1.0);
-            means.add(ACCURACY, if chosen > rejected { 1.0 } else { 0.0 }, 1.0);
-        }
-        Ok(means)
+        Ok(measured(&pairs_of_scores(model, batch)?))
     }
 }

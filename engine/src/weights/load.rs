@@ -91,6 +91,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
 fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
     for adapter in adapters {
         adapter.check_against(decoder)?;
+        adapter.prepare(decoder)?;
         decoder.merge(|linear| adapter.update(linear))?;
     }
     Ok(())
@@ -178,6 +179,7 @@ impl ModelFiles {
         if let Some((last, others)) = adapters.split_last() {
             merge(&mut decoder, others)?;
             last.check_against(&decoder)?;
+            last.prepare(&mut decoder)?;
             decoder.attach(|linear| last.update(linear), last.config.dropout as f32)?;
         }
         Ok(decoder)

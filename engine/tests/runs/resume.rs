@@ -26,6 +26,7 @@ fn resumed() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         (lora, &[]),
         (lora, &[("use_dora", "true")]),
+        (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (full, &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),

@@ -24,8 +24,8 @@ pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
-    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss,
-    Projection, RopeScaling, Strategy, ToolFormat,
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy,
+    Optim, PrefLoss, Projection, RopeScaling, Strategy, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

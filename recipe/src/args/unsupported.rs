@@ -85,7 +85,6 @@ static FEATURES: &[Feature] = &[
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
     always("LLaMA Pro", &["use_llama_pro=false"]),
     of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
-    switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),
@@ -111,7 +110,7 @@ static FEATURES: &[Feature] = &[
         "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
-        "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
+        "generation_max_length", "generation_config",
     ]),
     switched("Ray", &[
         "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",

@@ -14,6 +14,16 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
+    if recipe.converts_adapter() && recipe.use_dora {
+        problems.push(Problem::of(
+            "pissa_convert",
+            words! {
+                en: "`pissa_convert` and `use_dora` exclude each other: magnitudes do not fit into a usual adapter; turn one \
+                     of them off",
+                zh: "`pissa_convert` 与 `use_dora` 互斥：幅度无法写入普通适配器；请关闭其中一个",
+            },
+        ));
+    }
     if recipe.is_lora() && recipe.lora_target.is_empty() {
         problems.push(Problem::of(
             "lora_target",

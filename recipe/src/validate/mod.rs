@@ -9,6 +9,7 @@ mod needed;
 mod optimizer;
 mod output;
 mod place;
+mod prediction;
 mod training;
 
 use crate::args::Recipe;
@@ -29,6 +30,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     evaluation::check_best,
     evaluation::check_early_stopping,
     evaluation::check_schedule,
+    prediction::check,
     output::check,
 ];
 

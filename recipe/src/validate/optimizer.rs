@@ -121,7 +121,8 @@ fn check_low_rank(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
-    for (key, targets) in [("galore_target", &recipe.galore_target), ("apollo_target", &recipe.apollo_target)] {
+    for (key, targets) in [("galore_target", &recipe.galore_target), ("apollo_target", &recipe.apollo_target)]
+    {
         let is_used = if key == "galore_target" { recipe.use_galore } else { recipe.use_apollo };
         if is_used && targets.is_empty() {
             problems.push(Problem::of(

@@ -61,7 +61,8 @@ pub(super) fn prepare(
     let eval = if recipe.eval_dataset.is_empty() {
         EvalSet::whole(rows.evaluation(observer)?)
     } else {
-        super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), observer)?
+        let mut rng = LegacyRng::new(recipe.seed as u32);
+        super::evaluation(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, observer)?
     };
     // Validation asks for a limit.
     let steps = recipe.step_limit().unwrap_or_default();

@@ -59,7 +59,7 @@ impl Lora {
     pub(in crate::ops) fn plain_norms(&self, linear: &Linear) -> Result<Tensor> {
         let fixed = Weights::fixed();
         let update = (fixed.read(&self.b)?.matmul(&fixed.read(&self.a)?)? * f64::from(self.scale))?;
-        let direction = (linear.plain_matrix(&fixed, false)?.t()?.to_dtype(update.dtype())? + update)?;
+        let direction = (linear.matrix()? + update)?;
         Ok(direction.sqr()?.sum(1)?.sqrt()?.detach())
     }
 

@@ -18,7 +18,7 @@ fn product(a: &Tensor, b: &Tensor, bf16: bool) -> Result<Tensor> {
 
 impl Linear {
     /// The weight as [in, out].
-    pub(in crate::ops) fn plain_matrix(&self, weights: &Weights, bf16: bool) -> Result<Tensor> {
+    fn plain_matrix(&self, weights: &Weights, bf16: bool) -> Result<Tensor> {
         let weight = match &self.weight {
             // A frozen weight is not widened where bf16 products are wanted.
             Weight::Dense(param) if bf16 && !param.trainable => param.tensor.clone(),

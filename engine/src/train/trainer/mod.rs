@@ -122,6 +122,9 @@ impl<'a> Trainer<'a> {
         let total = self.plan.total_steps;
         self.state.total_steps = total;
         self.announce(observer);
+        if self.recipe.converts_adapter() && self.state.step == 0 && self.world.writes() {
+            self.loaded.save_initial(&self.output)?;
+        }
         let mut last_save = None;
         let mut last_eval = None;
         let starts = self.recipe.eval_on_start && self.state.step == 0;

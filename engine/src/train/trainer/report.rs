@@ -237,6 +237,9 @@ impl Trainer<'_> {
         observer.phase(Phase::Saving, None);
         if self.world.writes() {
             self.loaded.save(&self.output, false)?;
+            if self.recipe.converts_adapter() {
+                self.loaded.save_converted(&self.output)?;
+            }
         }
         let epoch = self.epoch();
         let point = self.point(epoch, Metrics::default());

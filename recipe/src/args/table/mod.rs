@@ -32,7 +32,10 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RopeScaling, Strategy, ToolFormat};
+use super::choices::{
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy,
+    Optim, PrefLoss, Projection, RopeScaling, Strategy, ToolFormat,
+};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
@@ -51,6 +54,8 @@ const COMPARED: &[Stage] = &[Stage::Dpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
+/// Stages of which something can be predicted.
+const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
