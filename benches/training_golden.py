@@ -2,12 +2,15 @@
 
     python benches/training_golden.py CASE OUT
 
-CASE is a folder with a LLaMA-Factory config of stage `rm` or `dpo` and what it names; OUT becomes a case as the training
+CASE is a folder with a LLaMA-Factory config and what it names; OUT becomes a case as the training
 tests read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number:
 that is off. LLaMA-Factory 0.9.5 does not tell TRL 0.24 which `pref_loss` is asked for, so that it trains `sigmoid`
-whatever the recipe says: here it does.
+whatever the recipe says: here it does. Singular vectors are defined up to their sign, which GaLore's and APOLLO's moments
+depend on and LAPACK does not promise: the largest entry of each is positive, and they are computed in double precision
+(pip install galore-torch apollo-torch bitsandbytes badam adam-mini lomo-optim).
 """
 
+import importlib
 import json
 import shutil
 import sys
@@ -36,6 +39,33 @@ def with_its_loss(dpo_loss):
     return computed
 
 
+def with_signs(matrix_of):
+    def computed(self, weights, rank, type):
+        found = matrix_of(self, weights, rank, type)
+        both = zip(found, ("left", "right")) if type == "full" else [(found, type)]
+        for matrix, side in both:
+            along = 0 if side == "left" else 1
+            largest = matrix.gather(along, matrix.abs().argmax(along, keepdim=True))
+            matrix.mul_(largest.sign())
+        return found
+
+    return computed
+
+
+def in_double(svd):
+    return lambda matrix, **named: tuple(part.float() for part in svd(matrix.double(), **named))
+
+
+def sign_projections():
+    torch.linalg.svd = in_double(torch.linalg.svd)
+    for module in ("galore_torch.galore_projector", "apollo_torch.svd_projector"):
+        try:
+            projector = importlib.import_module(module).GaLoreProjector
+        except ImportError:
+            continue
+        projector.get_orthogonal_matrix = with_signs(projector.get_orthogonal_matrix)
+
+
 def statistics(tensor):
     values = tensor.double().flatten()
     return {
@@ -53,10 +83,12 @@ def main():
     output = Path(config["output_dir"])
     PairwiseTrainer.compute_loss = without_dropout(PairwiseTrainer.compute_loss)
     CustomDPOTrainer.dpo_loss = with_its_loss(CustomDPOTrainer.dpo_loss)
+    sign_projections()
     run_exp(config)
     out.mkdir(parents=True)
     shutil.copy(case / "config.yaml", out)
-    shutil.copytree(case / "init_adapter", out / "init_adapter")
+    if (case / "init_adapter").exists():
+        shutil.copytree(case / "init_adapter", out / "init_adapter")
     history = json.loads((output / "trainer_state.json").read_text())["log_history"]
     rows = [{key: row[key] for key in row if key != "epoch"} for row in history if "loss" in row]
     last = {"step": history[-1]["step"], "train_loss": history[-1]["train_loss"]}

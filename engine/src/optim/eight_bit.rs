@@ -16,8 +16,16 @@ const BLOCK: usize = 256;
 /// Tensors of fewer numbers stay as they are.
 const SMALL: usize = 4096;
 
-/// Another rule, whose means are unpacked for a step and packed again behind it.
+/// Another rule, whose means are unpacked for a step and packed again behind it. Those of tables of tokens and positions
+/// stay as they are, as in transformers: their gradients are sparse and of very different sizes.
 pub struct EightBit(pub Box<dyn Rule>);
+
+/// What names of tables have in them.
+const TABLES: [&str; 3] = ["embed", "wte", "wpe"];
+
+fn is_table(param: &Param) -> bool {
+    TABLES.iter().any(|part| param.name.contains(part))
+}
 
 /// Means that are packed, with what their scales are called. Means of squares have no sign.
 const MEANS: [(&str, &str, bool); 5] = [
@@ -119,7 +127,8 @@ fn unpack(memory: &Memory) -> Result<Memory> {
 
 impl Rule for EightBit {
     fn start(&self, param: &Param) -> Result<Memory> {
-        pack(self.0.start(param)?)
+        let memory = self.0.start(param)?;
+        if is_table(param) { Ok(memory) } else { pack(memory) }
     }
 
     fn decays(&self, param: &Param) -> bool {
@@ -127,6 +136,9 @@ impl Rule for EightBit {
     }
 
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
+        if is_table(param) {
+            return self.0.update(param, gradient, memory, step);
+        }
         let mut whole = unpack(memory)?;
         self.0.update(param, gradient, &mut whole, step)?;
         *memory = pack(whole)?;
@@ -188,6 +200,8 @@ mod tests {
         let mut memory = rule.start(&param).unwrap();
         let names: Vec<&str> = memory.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["first", "first.scale", "second", "second.scale"]);
+        let table = Param::new("model.embed_tokens.weight", param.tensor.clone(), true).unwrap();
+        assert_eq!(rule.start(&table).unwrap().len(), 2);
         let (mut m, mut v) = (vec![0.0f32; SMALL], vec![0.0f32; SMALL]);
         for t in 1..=3 {
             let gradient = draw();

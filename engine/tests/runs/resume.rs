@@ -42,6 +42,11 @@ fn resumed() {
         (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
         (full, &[("use_adam_mini", "true")]),
+        (full, &[("optim", "adamw_8bit")]),
+        (full, &[("optim", "adalomo"), ("learning_rate", "0.01")]),
+        (full, &[("optim", "rmsprop"), ("optim_args", "momentum=0.5,centered=true")]),
+        (full, &[("use_galore", "true"), ("galore_rank", "4"), ("galore_update_interval", "2")]),
+        (full, &[("use_apollo", "true"), ("apollo_rank", "4"), ("apollo_update_interval", "5")]),
         (full, &[("use_badam", "true"), ("badam_switch_interval", "2"), ("badam_switch_mode", "random")]),
         (full, &[("use_badam", "true"), ("badam_mode", "ratio"), ("badam_mask_mode", "scatter")]),
         (

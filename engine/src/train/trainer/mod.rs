@@ -277,6 +277,7 @@ impl<'a> Trainer<'a> {
                     let length = examples.iter().map(Example::real_len).max().unwrap_or(1);
                     Noise { alpha, length, seed }
                 }),
+                active: self.optimizer.active(),
                 ..Pass::default()
             };
             measured.add(stage.accumulate(&self.loaded, &batch, pass, scale, &mut self.grads)?);
