@@ -7,7 +7,8 @@ tests read it. TRL's value head drops a tenth of its input at random, which no o
 that is off. LLaMA-Factory 0.9.5 does not tell TRL 0.24 which `pref_loss` is asked for, so that it trains `sigmoid`
 whatever the recipe says: here it does. Singular vectors are defined up to their sign, which GaLore's and APOLLO's moments
 depend on and LAPACK does not promise: the largest entry of each is positive, and they are computed in double precision
-(pip install galore-torch apollo-torch bitsandbytes badam adam-mini lomo-optim).
+(pip install galore-torch apollo-torch bitsandbytes badam adam-mini lomo-optim). LLaMA-Factory lets weight decay pull at norms
+of RMS in these two, which it does not do else: here they count as norms.
 """
 
 import importlib
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import torch
 import yaml
+from llamafactory.train import trainer_utils
 from llamafactory.train.dpo.trainer import CustomDPOTrainer
 from llamafactory.train.rm.trainer import PairwiseTrainer
 from llamafactory.train.tuner import run_exp
 from safetensors.torch import load_file
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 
 def without_dropout(compute_loss):
@@ -50,6 +53,10 @@ def with_signs(matrix_of):
         return found
 
     return computed
+
+
+def spare_norms():
+    trainer_utils.ALL_LAYERNORM_LAYERS = [*trainer_utils.ALL_LAYERNORM_LAYERS, LlamaRMSNorm]
 
 
 def in_double(svd):
@@ -84,6 +91,7 @@ def main():
     PairwiseTrainer.compute_loss = without_dropout(PairwiseTrainer.compute_loss)
     CustomDPOTrainer.dpo_loss = with_its_loss(CustomDPOTrainer.dpo_loss)
     sign_projections()
+    spare_norms()
     run_exp(config)
     out.mkdir(parents=True)
     shutil.copy(case / "config.yaml", out)
