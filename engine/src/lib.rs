@@ -17,6 +17,7 @@ pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod quant;
+pub mod rl;
 mod stage;
 pub mod svd;
 pub mod tensor;

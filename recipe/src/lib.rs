@@ -22,6 +22,7 @@ mod problem;
 mod raw;
 mod reader;
 pub mod registry;
+mod reward;
 pub mod run;
 mod scalar;
 mod schedule;
@@ -32,8 +33,9 @@ mod write;
 pub use args::tokens::HubTokens;
 pub use args::{
     ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
-    FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, Range, Recipe,
-    Records, RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler, MixStrategy, Optim,
+    PrefLoss, Projection, Range, Recipe, Records, RewardModelType, RopeScaling, Rules, ScaleRewards,
+    Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
@@ -45,6 +47,7 @@ pub use notices::Notice;
 pub use optimizer::{LowRank, LowRankKind};
 pub use problem::{Problem, shortened};
 pub use reader::CommandLine;
+pub use reward::{RewardRule, RuleKind};
 pub use run::RunState;
 pub use schedule::{Curve, Measured, Rise, Slope};
 pub use suggest::closest;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::args::{Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
+use crate::args::{
+    Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, RewardModelType, Stage, Strategy, arguments,
+};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -137,6 +139,21 @@ static RULES: &[Rule] = &[
             en: "it matters for the galore_ and apollo_ optimizers of `optim` alone",
             zh: "仅用于 `optim` 中的 galore_ 与 apollo_ 优化器",
         },
+    },
+    Rule {
+        keys: &["reward_model_type", "reward_model_adapters", "reward_model_weight"],
+        is_idle: |recipe| recipe.trains_on_answers() && recipe.reward_model().is_none(),
+        reason: words! { en: "rules alone score the answers", zh: "仅由规则为回答打分" },
+    },
+    Rule {
+        keys: &["reward_model_adapters"],
+        is_idle: |recipe| recipe.reward_model().is_some_and(|(kind, _)| kind != RewardModelType::Full),
+        reason: words! { en: "it matters for `reward_model_type: full` alone", zh: "仅用于 `reward_model_type: full`" },
+    },
+    Rule {
+        keys: &["ref_model", "ref_model_adapters"],
+        is_idle: |recipe| recipe.stage == Stage::Grpo && !recipe.has_reference(),
+        reason: words! { en: "`grpo_beta` is 0, so that there is no reference", zh: "`grpo_beta` 为 0，不使用参考模型" },
     },
     Rule {
         keys: &["pissa_iter", "pissa_convert"],
@@ -274,10 +291,11 @@ impl Recipe {
             return Some(sentence! { [needed] en: "it matters for {needed} alone", zh: "仅用于 {needed}" });
         }
         let elsewhere = words! {
-            en: "this run draws no answers; it matters in a chat and for `predict_with_generate` alone",
-            zh: "本次运行不生成回答；仅在对话时与 `predict_with_generate` 时使用",
+            en: "this run draws no answers; it matters in a chat, for `predict_with_generate` and for stages that draw some",
+            zh: "本次运行不生成回答；仅用于对话、`predict_with_generate` 与自行生成回答的阶段",
         };
-        (argument.group == Group::Generating && !self.generates()).then_some(elsewhere.into())
+        (argument.group == Group::Generating && !self.generates() && !self.trains_on_answers())
+            .then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

@@ -69,6 +69,14 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
         ("pissa_init: true\npissa_convert: true\nuse_dora: true\n", "pissa_convert"),
+        ("finetuning_type: oft\noft_block_size: 0\n", "oft_block_size"),
+        ("finetuning_type: oft\noft_block_size: 8\noft_rank: 2\n", "oft_block_size"),
+        ("finetuning_type: oft\noft_target: ''\n", "oft_target"),
+        ("use_llama_pro: true\n", "use_llama_pro"),
+        (
+            "finetuning_type: freeze\nuse_llama_pro: true\nfreeze_trainable_layers: -1\n",
+            "freeze_trainable_layers",
+        ),
         ("max_steps: 0\n", "max_steps"),
         ("fp16: true\nbf16: true\n", "fp16"),
         ("fp16: true\npure_bf16: true\n", "fp16"),
@@ -128,4 +136,29 @@ fn arguments_that_contradict_each_other_are_refused() {
         assert_eq!(found[0].key.as_deref(), Some(key), "{lines}");
         assert!(found[0].line.is_some(), "{lines}");
     }
+}
+
+#[test]
+fn what_learns_from_scores_needs_someone_who_gives_them() {
+    let rules = "reward_rules: [{type: length, max: 9}]\n";
+    for stage in ["ppo", "grpo"] {
+        let stage = format!("stage: {stage}\n");
+        let found = problems(&stage);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("give `reward_model`, or `reward_rules`"), "{found:?}");
+        assert_eq!(problems(&format!("{stage}{rules}")), Vec::<String>::new());
+        let of = |lines: &str| problems(&format!("{stage}{rules}{lines}")).join("; ");
+        let full = "finetuning_type: full\nreward_model: saves/reward\n";
+        assert!(of(full).contains("or `reward_model_type: full`"), "{}", of(full));
+        assert_eq!(of(&format!("{full}reward_model_type: full\n")), "");
+        assert!(of("reward_model: http://127.0.0.1:1\n").contains("set `reward_model_type: api`"));
+        assert_eq!(of("reward_model: http://127.0.0.1:1\nreward_model_type: api\n"), "");
+        assert!(of("reward_model: saves/reward\npissa_init: true\n").contains("turn it off, or set"));
+        assert!(of("do_eval: true\nval_size: 2\n").contains("has no loss on held-out data"));
+        assert!(of("neftune_noise_alpha: 5\n").contains("neftune_noise_alpha"));
+    }
+    let wrong = problems("stage: ppo\nreward_rules: [{type: shell, run: rm}]\n");
+    assert!(wrong[0].contains("allowed are regex, exact_match, length, format"), "{wrong:?}");
+    let noticed = with(&format!("stage: grpo\n{rules}ref_model: other\nreward_model_weight: 2\n")).unwrap();
+    assert_eq!(noticed.notices().len(), 2);
 }

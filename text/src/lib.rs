@@ -19,6 +19,7 @@ mod prepare;
 pub mod pyjson;
 mod pyrepr;
 pub mod rng;
+pub mod scores;
 pub mod similarity;
 mod store;
 pub mod template;

@@ -61,7 +61,7 @@ fn load(
     let params = opened.loaded.trainable();
     let mut optimizer = Optimizer::of(recipe, &opened.loaded.decoder, &params)?;
     if let Some(Start { folder, state }) = start {
-        optimizer.load(&params, &folder.join(checkpoint::OPTIMIZER), state.step)?;
+        optimizer.load(&params, &folder.join(checkpoint::OPTIMIZER), state.moves())?;
     }
     Ok((opened, optimizer))
 }

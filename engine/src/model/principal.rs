@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::decoder::Decoder;
@@ -11,29 +12,27 @@ use crate::svd::{Accuracy, Singular};
 use crate::tensor::from_vec;
 use crate::{Error, Result};
 
-impl Lora {
-    /// s·B·A of a map's `rank` largest singular values: A = √(Σ/s)·Vᵀ, B = U·√(Σ/s).
-    fn principal(linear: &Linear, rank: usize, scale: f32, accuracy: Accuracy) -> Result<Lora> {
-        let (out, dim) = (linear.out_dim(), linear.in_dim());
-        if rank > out.min(dim) {
-            let message = format!(
-                "the rank is {rank}, but the weight of {} is {out} × {dim} and has {} singular values; give a lower one",
-                linear.name,
-                out.min(dim)
-            );
-            return Err(Error::recipe("pissa_init", message));
-        }
-        let weight: Vec<f32> = linear.matrix()?.flatten_all()?.to_vec1()?;
-        let found = Singular::of(&weight, dim, rank, accuracy);
-        let root = |value: &f64| (value / f64::from(scale)).sqrt();
-        let rows = |vectors: &[Vec<f64>]| -> Vec<f32> {
-            let scaled = vectors.iter().zip(found.values.iter().map(root));
-            scaled.flat_map(|(vector, root)| vector.iter().map(move |x| (x * root) as f32)).collect()
-        };
-        let a = from_vec(rows(&found.right), (rank, dim))?;
-        let b = from_vec(rows(&found.left), (rank, out))?.t()?.contiguous()?;
-        Lora::new(linear, a, b, scale)
+/// A and B of a map's `rank` largest singular values: A = √(Σ/s)·Vᵀ, B = U·√(Σ/s).
+fn principal(linear: &Linear, rank: usize, scale: f32, accuracy: Accuracy) -> Result<(Tensor, Tensor)> {
+    let (out, dim) = (linear.out_dim(), linear.in_dim());
+    if rank > out.min(dim) {
+        let message = format!(
+            "the rank is {rank}, but the weight of {} is {out} × {dim} and has {} singular values; give a lower one",
+            linear.name,
+            out.min(dim)
+        );
+        return Err(Error::recipe("pissa_init", message));
     }
+    let weight: Vec<f32> = linear.matrix()?.flatten_all()?.to_vec1()?;
+    let found = Singular::of(&weight, dim, rank, accuracy);
+    let root = |value: &f64| (value / f64::from(scale)).sqrt();
+    let rows = |vectors: &[Vec<f64>]| -> Vec<f32> {
+        let scaled = vectors.iter().zip(found.values.iter().map(root));
+        scaled.flat_map(|(vector, root)| vector.iter().map(move |x| (x * root) as f32)).collect()
+    };
+    let a = from_vec(rows(&found.right), (rank, dim))?;
+    let b = from_vec(rows(&found.left), (rank, out))?.t()?.contiguous()?;
+    Ok((a, b))
 }
 
 impl Decoder {
@@ -44,19 +43,22 @@ impl Decoder {
     /// If a rank is higher than a weight has singular values.
     pub fn take_principal(
         &mut self,
-        wanted: impl Fn(&Linear) -> Option<(usize, f32)> + Sync,
+        wanted: impl Fn(&Linear) -> Option<(usize, f32)>,
         accuracy: Accuracy,
     ) -> Result<HashMap<String, Lora>> {
-        let linears: Vec<&Linear> = self.linears().collect();
-        let part = |linear: &&Linear| {
-            let (rank, scale) = wanted(linear)?;
-            Some(Lora::principal(linear, rank, scale, accuracy).map(|lora| (linear.name.clone(), lora)))
-        };
-        let parts: HashMap<String, Lora> =
-            linears.par_iter().filter_map(part).collect::<Result<Vec<_>>>()?.into_iter().collect();
+        let linears: Vec<_> = self.linears().filter_map(|linear| Some((linear, wanted(linear)?))).collect();
+        let found: Vec<_> = linears
+            .par_iter()
+            .map(|(linear, (rank, scale))| principal(linear, *rank, *scale, accuracy))
+            .collect::<Result<_>>()?;
+        // Parameters in the order of the maps, whichever was found first: sums over them are in the order they were made.
+        let mut parts = HashMap::new();
+        for ((linear, (_, scale)), (a, b)) in linears.into_iter().zip(found) {
+            parts.insert(linear.name.clone(), Lora::new(linear, a, b, scale)?);
+        }
         self.merge(|linear| {
             let part = parts.get(&linear.name);
-            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }))
+            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }.into()))
         })?;
         Ok(parts)
     }

@@ -8,7 +8,7 @@ use recipe::Recipe;
 use super::{ACCURACY, LOSS, Means, Stage, Unit, log_sigmoid, pairs, sigmoid};
 use crate::autograd::{ParamGradients, Tape, Var};
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Pass, Sums};
+use crate::model::{Batch, Decoder, Measured, Pass, Sums, ValueHead};
 use crate::text::Example;
 use crate::{Error, Result};
 
@@ -19,13 +19,22 @@ pub(super) fn open(_recipe: &Recipe) -> Result<Box<dyn Stage>> {
 }
 
 /// The scores of a batch's sequences, and the values [tokens, 1] that they are some of.
-fn scores(model: &Loaded, tape: &Tape, batch: &Batch, pass: Pass) -> Result<(Vec<f64>, Var)> {
-    let head = model.value_head.as_ref();
-    let head = head.ok_or_else(|| Error::Training("a reward model has a value head".to_owned()))?;
-    let hidden = model.decoder.hidden(tape, batch, pass)?;
+pub(super) fn scores(
+    decoder: &Decoder,
+    head: &ValueHead,
+    tape: &Tape,
+    batch: &Batch,
+    pass: Pass,
+) -> Result<(Vec<f64>, Var)> {
+    let hidden = decoder.hidden(tape, batch, pass)?;
     let values = head.values(tape, hidden)?;
     let all: Vec<f32> = values.tensor.flatten_all()?.to_vec1()?;
     Ok((last_tokens(batch).map(|row| f64::from(all[row])).collect(), values))
+}
+
+fn head(model: &Loaded) -> Result<&ValueHead> {
+    let head = model.value_head.as_ref();
+    head.ok_or_else(|| Error::Training("a reward model has a value head".to_owned()))
 }
 
 /// The row of each sequence's last token.
@@ -38,7 +47,7 @@ fn last_tokens(batch: &Batch) -> impl Iterator<Item = usize> {
 /// # Errors
 /// If an operation fails.
 pub(crate) fn pairs_of_scores(model: &Loaded, batch: &Batch) -> Result<Vec<[f64; 2]>> {
-    let (scores, _) = scores(model, &Tape::off(), batch, Pass::default())?;
+    let (scores, _) = scores(&model.decoder, head(model)?, &Tape::off(), batch, Pass::default())?;
     Ok(pairs(&scores).collect())
 }
 
@@ -70,7 +79,7 @@ impl Stage for RewardModelling {
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
         let tape = Tape::new();
-        let (scores, values) = scores(model, &tape, batch, pass)?;
+        let (scores, values) = scores(&model.decoder, head(model)?, &tape, batch, pass)?;
         let mut seed = vec![0f32; values.tensor.elem_count()];
         let rows: Vec<usize> = last_tokens(batch).collect();
         let (mut loss, mut accuracy) = (0.0, 0.0);

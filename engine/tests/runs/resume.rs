@@ -28,12 +28,36 @@ fn a_resumed_run_is_bit_equal() {
         (LORA, &[("use_dora", "true")]),
         (LORA, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (FULL, &[]),
+        ("finetuning_type: oft\noft_block_size: 16\nmodule_dropout: 0.3\n", &[]),
+        ("finetuning_type: freeze\nfreeze_trainable_layers: 1\nuse_llama_pro: true\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (LORA, &[("stage", "rm"), ("dataset", "dpo")]),
         (LORA, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
         (FULL, &[("stage", "orpo"), ("dataset", "dpo")]),
         (LORA, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
         (LORA, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
+        (
+            LORA,
+            &[
+                ("stage", "ppo"),
+                ("reward_rules", "[{type: length, max: 3}]"),
+                ("max_new_tokens", "6"),
+                ("ppo_epochs", "2"),
+                ("ppo_buffer_size", "2"),
+                ("ppo_score_norm", "true"),
+            ],
+        ),
+        (
+            FULL,
+            &[
+                ("stage", "grpo"),
+                ("reward_rules", "[{type: length, max: 3}, {type: regex, pattern: e, weight: 0.5}]"),
+                ("max_new_tokens", "6"),
+                ("num_generations", "3"),
+                ("num_iterations", "2"),
+                ("grpo_beta", "0.04"),
+            ],
+        ),
         (
             LORA,
             &[
@@ -85,7 +109,11 @@ fn resumed(cases: Cases) {
         let (finished, second) = run(&recipe(parts.path(), method), None).unwrap();
         assert_eq!(finished.outcome, Outcome::Finished);
         assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{what}");
-        let weights = if method.contains("lora") { "adapter_model.safetensors" } else { "model.safetensors" };
+        let weights = if method.contains("lora") || method.contains("oft") {
+            "adapter_model.safetensors"
+        } else {
+            "model.safetensors"
+        };
         let read = |folder: &TempDir| fs::read(folder.path().join(weights)).unwrap();
         assert!(read(&whole) == read(&parts), "{what}: weights differ");
         let log = fs::read_to_string(parts.path().join("trainer_log.jsonl")).unwrap();

@@ -15,6 +15,7 @@ mod group;
 mod kind;
 mod lookup;
 mod method;
+mod rules;
 mod settings;
 mod stage;
 mod table;
@@ -24,8 +25,9 @@ pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
-    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, LrScheduler, MixStrategy,
-    Optim, PrefLoss, Projection, RopeScaling, Strategy, ToolFormat,
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, GrpoLoss,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RewardModelType,
+    RopeScaling, ScaleRewards, Strategy, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;
@@ -33,6 +35,7 @@ pub use kind::{Choice, Kind};
 pub use lookup::find;
 pub(crate) use lookup::own_key;
 pub use method::FinetuningType;
+pub use rules::Rules;
 pub use settings::Settings;
 pub use stage::{Records, Stage};
 pub use table::{Recipe, arguments};

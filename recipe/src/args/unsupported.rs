@@ -83,15 +83,10 @@ static FEATURES: &[Feature] = &[
         "kt_lora_expert_intermediate_size",
     ]),
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
-    always("LLaMA Pro", &["use_llama_pro=false"]),
-    of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),
-    of("stage", "PPO", &[
-        "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",
-        "reward_model", "reward_model_adapters", "reward_model_quantization_bit", "reward_model_type=lora",
-    ]),
+    of("stage", "PPO", &["reward_model_quantization_bit"]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",

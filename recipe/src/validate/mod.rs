@@ -10,6 +10,7 @@ mod optimizer;
 mod output;
 mod place;
 mod prediction;
+mod reinforcement;
 mod training;
 
 use crate::args::Recipe;
@@ -24,6 +25,7 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check,
     data::check_mixing,
     data::check_streaming,
+    reinforcement::check,
     training::check,
     optimizer::check,
     evaluation::check,

@@ -69,7 +69,7 @@ pub(super) fn prepare(
     let length = steps as usize * recipe.examples_per_step() * processes;
     let pace = Pace {
         batch: recipe.per_device_train_batch_size,
-        accumulation: recipe.gradient_accumulation_steps * processes,
+        accumulation: recipe.batches_per_step() * processes,
     };
     let stream = Stream::new(Box::new(move |remarks| rows.produce(remarks)), pace)?;
     Ok(Prepared { train: Examples::streamed(stream, length), eval })
