@@ -5,9 +5,13 @@
 CASE is a folder with a LLaMA-Factory config and what it names; OUT becomes a case as the training
 tests read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number:
 that is off. LLaMA-Factory 0.9.5 does not tell TRL 0.24 which `pref_loss` is asked for, so that it trains `sigmoid`
-whatever the recipe says: here it does.
+whatever the recipe says: here it does. Singular vectors are defined up to their sign, which GaLore's and APOLLO's moments
+depend on and LAPACK does not promise: the largest entry of each is positive, and they are computed in double precision
+(pip install galore-torch apollo-torch bitsandbytes badam adam-mini lomo-optim). LLaMA-Factory lets weight decay pull at norms
+of RMS in these two, which it does not do else: here they count as norms.
 """
 
+import importlib
 import json
 import shutil
 import sys
@@ -15,10 +19,12 @@ from pathlib import Path
 
 import torch
 import yaml
+from llamafactory.train import trainer_utils
 from llamafactory.train.dpo.trainer import CustomDPOTrainer
 from llamafactory.train.rm.trainer import PairwiseTrainer
 from llamafactory.train.tuner import run_exp
 from safetensors.torch import load_file
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 
 def without_dropout(compute_loss):
@@ -34,6 +40,37 @@ def with_its_loss(dpo_loss):
         return dpo_loss(self, *log_probabilities, loss_type=self.loss_type)
 
     return computed
+
+
+def with_signs(matrix_of):
+    def computed(self, weights, rank, type):
+        found = matrix_of(self, weights, rank, type)
+        both = zip(found, ("left", "right")) if type == "full" else [(found, type)]
+        for matrix, side in both:
+            along = 0 if side == "left" else 1
+            largest = matrix.gather(along, matrix.abs().argmax(along, keepdim=True))
+            matrix.mul_(largest.sign())
+        return found
+
+    return computed
+
+
+def spare_norms():
+    trainer_utils.ALL_LAYERNORM_LAYERS = [*trainer_utils.ALL_LAYERNORM_LAYERS, LlamaRMSNorm]
+
+
+def in_double(svd):
+    return lambda matrix, **named: tuple(part.float() for part in svd(matrix.double(), **named))
+
+
+def sign_projections():
+    torch.linalg.svd = in_double(torch.linalg.svd)
+    for module in ("galore_torch.galore_projector", "apollo_torch.svd_projector"):
+        try:
+            projector = importlib.import_module(module).GaLoreProjector
+        except ImportError:
+            continue
+        projector.get_orthogonal_matrix = with_signs(projector.get_orthogonal_matrix)
 
 
 def statistics(tensor):
@@ -53,6 +90,8 @@ def main():
     output = Path(config["output_dir"])
     PairwiseTrainer.compute_loss = without_dropout(PairwiseTrainer.compute_loss)
     CustomDPOTrainer.dpo_loss = with_its_loss(CustomDPOTrainer.dpo_loss)
+    sign_projections()
+    spare_norms()
     run_exp(config)
     out.mkdir(parents=True)
     shutil.copy(case / "config.yaml", out)

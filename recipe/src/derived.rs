@@ -87,11 +87,6 @@ impl Recipe {
         self.finetuning_type == FinetuningType::Lora
     }
 
-    /// Whether each parameter moves by itself, without a look at the others' gradients.
-    pub fn is_layerwise(&self) -> bool {
-        false
-    }
-
     /// The limit on optimizer steps, if there is one.
     pub fn step_limit(&self) -> Option<u64> {
         u64::try_from(self.max_steps).ok().filter(|&steps| steps > 0)

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod metrics;
 mod modules;
 mod notices;
+mod optimizer;
 mod problem;
 mod raw;
 mod reader;
@@ -31,9 +32,10 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, BadamMask, BadamMode, BadamSwitch, Choice, FinetuningType, Group, GrpoLoss, ImportanceSampling,
-    Kind, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe, Records, RewardModelType,
-    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
+    FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler, MixStrategy, Optim,
+    PrefLoss, Projection, Range, Recipe, Records, RewardModelType, RopeScaling, Rules, ScaleRewards,
+    Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
@@ -42,6 +44,7 @@ pub use job::JobKind;
 pub use metrics::Metrics;
 pub use modules::module_matches;
 pub use notices::Notice;
+pub use optimizer::{LowRank, LowRankKind};
 pub use problem::{Problem, shortened};
 pub use reader::CommandLine;
 pub use reward::{RewardRule, RuleKind};

@@ -8,6 +8,7 @@
 
 use crate::args::{BadamMode, FinetuningType, Optim, Recipe, Records, RewardModelType};
 use crate::modules::module_matches;
+use crate::optimizer::LowRank;
 
 /// What of a model decides how much memory its training takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,14 +100,25 @@ impl ModelShape {
                 BadamMode::Ratio => trained + (2.0 * recipe.badam_update_ratio * trained as f64) as u64,
             };
         }
-        let moments = match recipe.optim {
-            _ if recipe.use_adam_mini || recipe.use_muon => 1,
-            Optim::Sgd | Optim::Adafactor => 0,
-            Optim::Lion | Optim::Adagrad | Optim::RmsProp => 1,
-            Optim::AdamwTorch => 2,
-            Optim::AdEmaMix => 3,
+        if recipe.use_adam_mini || recipe.use_muon {
+            return 2 * trained;
+        }
+        if let Ok(Some(LowRank { rank, .. })) = recipe.low_rank() {
+            // Both moments of the longer side and a projection of the shorter, instead of moments of whole matrices.
+            let rank = rank as u64;
+            let low = |inputs: u64, outputs: u64| rank * (2 * inputs.max(outputs) + inputs.min(outputs));
+            let small: u64 = self.linears.iter().map(|(_, inputs, outputs)| low(*inputs, *outputs)).sum();
+            let others = self.parameters
+                - self.linears.iter().map(|(_, i, o)| i * o).sum::<u64>().min(self.parameters);
+            return trained + (small + 2 * others).min(2 * trained);
+        }
+        let means = match recipe.optim {
+            Optim::Sgd | Optim::Adafactor | Optim::Lomo | Optim::AdaLomo => 0,
+            Optim::Lion | Optim::Lion8bit | Optim::Adagrad | Optim::RmsProp | Optim::RmsProp8bit => 1,
+            Optim::AdEmaMix | Optim::AdEmaMix8bit => 3,
+            _ => 2,
         };
-        trained * (1 + moments)
+        trained + if recipe.optim.is_8bit() { trained * means / 4 } else { trained * means }
     }
 
     /// Parameters trained in full beside the adapter (`additional_target`).
@@ -284,6 +296,9 @@ mod tests {
         let badam = Recipe { use_badam: true, ..full.clone() };
         let mini = Recipe { use_adam_mini: true, ..full.clone() };
         let sgd = Recipe { optim: Optim::Sgd, ..full.clone() };
+        let eight = Recipe { optim: Optim::Adamw8bit, ..full.clone() };
+        let galore = Recipe { use_galore: true, ..full.clone() };
+        assert!(total(&eight) < total(&mini) && total(&galore) < total(&full));
         assert!(total(&badam) < total(&sgd) && total(&sgd) < total(&mini) && total(&mini) < total(&full));
     }
 }

@@ -98,6 +98,49 @@ static RULES: &[Rule] = &[
         reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
     },
     Rule {
+        keys: &["max_grad_norm"],
+        is_idle: |recipe| recipe.is_layerwise(),
+        reason: words! {
+            en: "each parameter moves by itself, so that gradients are not clipped together",
+            zh: "逐个参数更新，不对全部梯度一起裁剪",
+        },
+    },
+    Rule {
+        keys: &[
+            "galore_target",
+            "galore_rank",
+            "galore_update_interval",
+            "galore_scale",
+            "galore_proj_type",
+            "galore_layerwise",
+        ],
+        is_idle: |recipe| !recipe.use_galore,
+        reason: words! { en: "it matters for `use_galore` alone", zh: "仅用于 `use_galore`" },
+    },
+    Rule {
+        keys: &[
+            "apollo_target",
+            "apollo_rank",
+            "apollo_update_interval",
+            "apollo_scale",
+            "apollo_proj",
+            "apollo_proj_type",
+            "apollo_scale_type",
+            "apollo_layerwise",
+            "apollo_scale_front",
+        ],
+        is_idle: |recipe| !recipe.use_apollo,
+        reason: words! { en: "it matters for `use_apollo` alone", zh: "仅用于 `use_apollo`" },
+    },
+    Rule {
+        keys: &["optim_target_modules"],
+        is_idle: |recipe| !recipe.optim.is_galore() && !recipe.optim.is_apollo(),
+        reason: words! {
+            en: "it matters for the galore_ and apollo_ optimizers of `optim` alone",
+            zh: "仅用于 `optim` 中的 galore_ 与 apollo_ 优化器",
+        },
+    },
+    Rule {
         keys: &["reward_model_type", "reward_model_adapters", "reward_model_weight"],
         is_idle: |recipe| recipe.trains_on_answers() && recipe.reward_model().is_none(),
         reason: words! { en: "rules alone score the answers", zh: "仅由规则为回答打分" },

@@ -198,7 +198,7 @@ fn what_is_wrong_is_named_as_it_was_typed() {
         (&["--do_train", "maybe"], &["--do_train maybe: `do_train` is maybe; give true or false"]),
         (&["--no_bf16=1"], &["`--no_bf16` takes no value, but has `1`; write `--bf16 1`"]),
         (&["--stage", "sff"], &["--stage sff: `stage` is sff; give one of pt, sft"]),
-        (&["--use_galore"], &["--use_galore: `use_galore` (GaLore) is known from LLaMA-Factory"]),
+        (&["--use_swanlab"], &["--use_swanlab: `use_swanlab` (SwanLab) is known from LLaMA-Factory"]),
         (&["a.yaml", "b.yaml"], &["`b.yaml` stands alone, and the recipe is `a.yaml` already"]),
         (&["–stage", "sft"], &["`–stage` is no flag; write KEY=VALUE or --key value"]),
         (&["-x"], &["`-x` is no flag; write KEY=VALUE or --key value"]),

@@ -141,9 +141,9 @@ fn wrong_values_are_named_with_line_and_what_is_allowed() {
 #[test]
 fn unsupported_keys_and_values_are_refused_by_name() {
     assert_eq!(
-        problems("\nuse_galore: true\n"),
+        problems("\nuse_swanlab: true\n"),
         [
-            "line 7: `use_galore` (GaLore) is known from LLaMA-Factory but not supported by Chandler yet; remove it"
+            "line 7: `use_swanlab` (SwanLab) is known from LLaMA-Factory but not supported by Chandler yet; remove it"
         ]
     );
     assert_eq!(
@@ -159,7 +159,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
 #[test]
 fn unsupported_keys_at_their_default_ask_for_nothing() {
     let recipe =
-        with("use_galore: false\ngalore_scale: 2\nquantization_bit: null\nlabel_smoothing_factor: 0\n")
+        with("use_swanlab: false\nswanlab_mode: cloud\nquantization_bit: null\nlabel_smoothing_factor: 0\n")
             .unwrap();
     assert_eq!(recipe, with("").unwrap());
 }
@@ -167,16 +167,16 @@ fn unsupported_keys_at_their_default_ask_for_nothing() {
 #[test]
 fn keys_of_a_feature_that_is_off_are_without_effect() {
     let recipe = with(
-        "galore_rank: 64\nkto_chosen_weight: 0.3\nswanlab_api_key: secret\nuse_galore: false\nfp8_backend: te\n",
+        "swanlab_mode: local\nkto_chosen_weight: 0.3\nswanlab_api_key: secret\nuse_swanlab: false\nfp8_backend: te\n",
     );
     let notices = recipe.unwrap().notices();
     assert_eq!(
         notices[0].keys().collect::<Vec<_>>(),
-        ["galore_rank", "kto_chosen_weight", "swanlab_api_key", "fp8_backend"]
+        ["swanlab_mode", "kto_chosen_weight", "swanlab_api_key", "fp8_backend"]
     );
     assert!(!format!("{notices:?}").contains("secret"));
     for (lines, refused) in [
-        ("galore_rank: 64\nuse_galore: true\n", 2),
+        ("swanlab_mode: local\nuse_swanlab: true\n", 2),
         ("kto_chosen_weight: 0.3\nstage: kto\n", 2),
         ("upcast_layernorm: true\n", 1),
         ("label_smoothing_factor: 0.1\nasft_alpha: 0.3\n", 1),

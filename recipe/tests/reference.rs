@@ -15,7 +15,7 @@ win over the file, and a run may be described without a file by them alone.
 
 No key is ignored in silence. A key that [changes nothing here](#keys-without-effect) is accepted with a notice;
 one that is [known but not supported yet](#keys-not-supported-yet) is refused by name, unless it stands at its
-default or belongs to something that is not turned on, such as `galore_rank` without `use_galore`; any other is refused
+default or belongs to something that is not turned on, such as `swanlab_mode` without `use_swanlab`; any other is refused
 with its line and the key that was probably meant.
 ";
 

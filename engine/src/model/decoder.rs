@@ -12,7 +12,7 @@ use super::cache::{Cache, NewRows, SequenceId};
 use super::feed_forward::RouterLogits;
 use super::noise::Noise;
 use crate::Result;
-use crate::autograd::{Param, Tape, Var, checkpoint};
+use crate::autograd::{Active, Param, Tape, Var, checkpoint};
 use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
@@ -49,6 +49,8 @@ pub struct Pass {
     pub noise: Option<Noise>,
     /// Receives the routers' logits, if they are wanted.
     pub router_logits: Option<Arc<RouterLogits>>,
+    /// What trains in this step; nothing is recorded below the first of it.
+    pub active: Active,
 }
 
 impl Pass {
@@ -71,8 +73,11 @@ impl Decoder {
             balance: pass.balance,
             router_logits: pass.router_logits,
         });
-        let mut x = self.embed(tape, &batch.ids, &batch.positions, pass.noise)?;
-        for block in &self.blocks {
+        let (first, below) = (self.first_active(&pass.active), Tape::off());
+        let tape_of = |part: usize| if part < first { &below } else { tape };
+        let mut x = self.embed(tape_of(0), &batch.ids, &batch.positions, pass.noise)?;
+        for (block, part) in self.blocks.iter().zip(1..) {
+            let tape = tape_of(part);
             x = if pass.checkpointing && tape.is_recording() {
                 let segment = BlockInPass { block: block.clone(), context: context.clone() };
                 checkpoint(tape, Arc::new(segment), x)?
@@ -81,6 +86,18 @@ impl Decoder {
             };
         }
         Ok(x)
+    }
+
+    /// The first part with anything that trains: 0 for the embedding, then the blocks.
+    fn first_active(&self, active: &Active) -> usize {
+        let Some(active) = active else { return 0 };
+        let is_active = |param: &Arc<Param>| active.contains(&param.id);
+        let mut embedding =
+            self.embedding.params().chain(self.embedding_norm.iter().flat_map(|norm| norm.params()));
+        if embedding.any(is_active) {
+            return 0;
+        }
+        1 + self.blocks.iter().take_while(|block| !block.params().any(is_active)).count()
     }
 
     /// The same weights with another adapter beside them, or with an empty one as they are.

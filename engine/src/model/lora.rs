@@ -47,6 +47,20 @@ pub fn linear_names(decoder: &Decoder) -> BTreeSet<String> {
     linears.map(|linear| last(&linear.name)).collect()
 }
 
+/// The linear maps that an argument `key` names.
+///
+/// # Errors
+/// If no module matches a target; the message lists the names there are.
+pub fn linears_named<'a>(
+    decoder: &'a Decoder,
+    targets: &[String],
+    key: &'static str,
+) -> Result<Vec<&'a Linear>> {
+    decoder.check_targets(key, targets)?;
+    let is_meant = |linear: &&Linear| targets.iter().any(|target| means(target, linear));
+    Ok(decoder.linears().filter(is_meant).collect())
+}
+
 /// Whether a target, a name or `all`, means a linear map.
 fn means(target: &str, linear: &Linear) -> bool {
     match linear.adaptable {

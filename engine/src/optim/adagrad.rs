@@ -6,10 +6,12 @@ use super::{Memory, Rule, Step, assign};
 use crate::Result;
 use crate::autograd::Param;
 
-/// s ← s + g², p ← p − rate · g / (√s + ε), with g + decay · p for g.
+/// s ← s + g², p ← p − rate / (1 + (t − 1) · rate_decay) · g / (√s + ε), with g + decay · p for g.
 #[derive(Clone, Copy, Debug)]
 pub struct Adagrad {
     pub eps: f64,
+    /// What makes the rate smaller from step to step.
+    pub rate_decay: f64,
 }
 
 impl Rule for Adagrad {
@@ -21,7 +23,8 @@ impl Rule for Adagrad {
         let gradient = step.decayed(param, gradient)?;
         let [(_, sum)] = &mut memory[..] else { return Ok(()) };
         *sum = (&*sum + gradient.sqr()?)?;
-        let moved = ((gradient / (sum.sqrt()? + self.eps)?)? * step.rate)?;
+        let rate = step.rate / (1.0 + (step.number - 1) as f64 * self.rate_decay);
+        let moved = ((gradient / (sum.sqrt()? + self.eps)?)? * rate)?;
         assign(param, &(&param.tensor - moved)?)
     }
 }
@@ -33,11 +36,13 @@ mod tests {
 
     #[test]
     fn follows_the_definition() {
-        let mut sum = 0.0f64;
-        moves_like(Adagrad { eps: 1e-10 }, 0.1, 0.2, move |_, p, g| {
-            let g = g + 0.2 * p;
-            sum += g * g;
-            p - 0.1 * g / (sum.sqrt() + 1e-10)
-        });
+        for rate_decay in [0.0, 0.5] {
+            let mut sum = 0.0f64;
+            moves_like(Adagrad { eps: 1e-10, rate_decay }, 0.1, 0.2, move |t, p, g| {
+                let g = g + 0.2 * p;
+                sum += g * g;
+                p - 0.1 / (1.0 + f64::from(t - 1) * rate_decay) * g / (sum.sqrt() + 1e-10)
+            });
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! AdamW (Loshchilov & Hutter 2019): Adam with bias correction and decoupled weight decay, as torch does it.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use recipe::Recipe;
 
@@ -49,6 +49,14 @@ impl AdamW {
             eps: recipe.adam_epsilon,
             eps_first: false,
         }
+    }
+
+    /// What is remembered of a matrix.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn memory(shape: (usize, usize), device: &Device) -> Result<Memory> {
+        MOMENTS.into_iter().map(|name| Ok((name, Tensor::zeros(shape, DType::F32, device)?))).collect()
     }
 
     /// The step of a tensor that is no parameter, at a learning rate of 1: √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε).

@@ -8,10 +8,15 @@ mod adagrad;
 mod adam_mini;
 mod adamw;
 mod ademamix;
+mod apollo;
 mod blocks;
+mod choice;
+mod eight_bit;
+mod galore;
 mod lion;
 mod muon;
 mod optimizer;
+mod projector;
 mod ratio;
 mod rmsprop;
 mod schedule;
@@ -19,17 +24,18 @@ mod sgd;
 mod watched;
 
 use candle_core::Tensor;
-use recipe::{BadamMask, BadamMode, Optim, Recipe};
 
 use crate::Result;
 use crate::autograd::Param;
-use crate::model::Decoder;
 
 pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam_mini::AdamMini;
 pub use adamw::AdamW;
 pub use ademamix::AdEmaMix;
+pub use apollo::Apollo;
+pub use eight_bit::EightBit;
+pub use galore::{GaLore, Inner};
 pub use lion::Lion;
 pub use muon::Muon;
 pub use optimizer::{Group, Optimizer};
@@ -65,42 +71,6 @@ pub trait Rule: Send + Sync {
     /// # Errors
     /// If an operation fails on the parameter's device.
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()>;
-}
-
-/// The rule that a recipe asks for.
-fn rule(recipe: &Recipe, decoder: &Decoder) -> Result<Box<dyn Rule>> {
-    let adam = AdamW::of(recipe);
-    if recipe.use_muon {
-        return Ok(Box::new(Muon { momentum: 0.95, rest: AdamW { eps_first: true, ..adam } }));
-    }
-    if recipe.use_adam_mini {
-        let head_dim = decoder.blocks.first().map_or(1, |block| block.attention.spec.shape.head_dim);
-        return Ok(Box::new(AdamMini { adam, head_dim }));
-    }
-    if recipe.use_badam && recipe.badam_mode == BadamMode::Ratio {
-        let scattered = recipe.badam_mask_mode == BadamMask::Scatter;
-        return Ok(Box::new(Ratio::new(adam, recipe.badam_update_ratio, scattered, recipe.seed)));
-    }
-    Ok(plain_rule(recipe))
-}
-
-/// The rule that `optim` names.
-fn plain_rule(recipe: &Recipe) -> Box<dyn Rule> {
-    match recipe.optim {
-        Optim::Sgd => Box::new(Sgd),
-        Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
-        Optim::Lion => Box::new(Lion { beta1: recipe.adam_beta1, beta2: recipe.adam_beta2 }),
-        Optim::Adafactor => Box::new(Adafactor::default()),
-        Optim::RmsProp => Box::new(RmsProp::default()),
-        Optim::AdEmaMix => Box::new(AdEmaMix {
-            beta1: recipe.adam_beta1,
-            beta2: recipe.adam_beta2,
-            beta3: 0.9999,
-            alpha: 5.0,
-            eps: recipe.adam_epsilon,
-        }),
-        Optim::AdamwTorch => Box::new(AdamW::of(recipe)),
-    }
 }
 
 /// What a rule remembers of a parameter between steps: tensors, by their names in checkpoints.

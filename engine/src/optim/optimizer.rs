@@ -52,7 +52,7 @@ impl Optimizer {
         Ok(Optimizer {
             blocks: Blocks::of(recipe, params)?,
             layerwise: recipe.is_layerwise(),
-            ..Optimizer::new(super::rule(recipe, decoder)?)
+            ..Optimizer::new(super::choice::rule(recipe, decoder)?)
         })
     }
 

@@ -10,9 +10,6 @@ use crate::Result;
 use crate::autograd::Param;
 use crate::rng::Rng;
 
-/// Parameters of fewer entries train whole.
-const WHOLE: usize = 100;
-
 /// Adam, without weight decay, of the entries that a turn has.
 pub struct Ratio {
     pub adam: AdamW,
@@ -31,7 +28,7 @@ impl Ratio {
     }
 
     fn count(&self, len: usize) -> usize {
-        if len < WHOLE { len } else { ((len as f64 * self.share) as usize).clamp(1, len) }
+        ((len as f64 * self.share) as usize).clamp(1, len)
     }
 
     /// The places among `len` entries that train in a turn.

@@ -1,4 +1,5 @@
-//! Stochastic gradient descent without momentum, as torch does it: the weight decay is part of the gradient.
+//! Stochastic gradient descent, with momentum where it is asked for, as torch does it: the weight decay is part of the
+//! gradient.
 
 use candle_core::Tensor;
 
@@ -6,18 +7,37 @@ use super::{Memory, Rule, Step, assign};
 use crate::Result;
 use crate::autograd::Param;
 
-/// p ← p − rate · (g + decay · p)
-#[derive(Clone, Copy, Debug)]
-pub struct Sgd;
+/// With g + decay · p for g: p ← p − rate · g, or with momentum m ← momentum · m + (1 − dampening) · g, the first m being g,
+/// and p ← p − rate · m, or after Nesterov p ← p − rate · (g + momentum · m).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sgd {
+    pub momentum: f64,
+    pub dampening: f64,
+    pub nesterov: bool,
+}
 
 impl Rule for Sgd {
-    fn start(&self, _param: &Param) -> Result<Memory> {
-        Ok(Memory::new())
+    fn start(&self, param: &Param) -> Result<Memory> {
+        if self.momentum == 0.0 {
+            return Ok(Memory::new());
+        }
+        Ok(vec![("momentum", param.tensor.zeros_like()?)])
     }
 
-    fn update(&self, param: &Param, gradient: &Tensor, _memory: &mut Memory, step: &Step) -> Result<()> {
+    fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
         let gradient = step.decayed(param, gradient)?;
-        assign(param, &(&param.tensor - (gradient * step.rate)?)?)
+        let direction = match &mut memory[..] {
+            [(_, momentum)] => {
+                let share = if step.number == 1 { 1.0 } else { 1.0 - self.dampening };
+                *momentum = ((&*momentum * self.momentum)? + (&gradient * share)?)?;
+                match self.nesterov {
+                    true => (gradient + (&*momentum * self.momentum)?)?,
+                    false => momentum.clone(),
+                }
+            }
+            _ => gradient,
+        };
+        assign(param, &(&param.tensor - (direction * step.rate)?)?)
     }
 }
 
@@ -28,6 +48,14 @@ mod tests {
 
     #[test]
     fn follows_the_definition() {
-        moves_like(Sgd, 0.1, 0.2, |_, p, g| p - 0.1 * (g + 0.2 * p));
+        moves_like(Sgd::default(), 0.1, 0.2, |_, p, g| p - 0.1 * (g + 0.2 * p));
+        for nesterov in [false, true] {
+            let mut m = 0.0;
+            moves_like(Sgd { momentum: 0.9, dampening: 0.25, nesterov }, 0.1, 0.2, move |t, p, g| {
+                let g = g + 0.2 * p;
+                m = 0.9 * m + if t == 1 { g } else { 0.75 * g };
+                p - 0.1 * if nesterov { g + 0.9 * m } else { m }
+            });
+        }
     }
 }

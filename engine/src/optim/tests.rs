@@ -40,6 +40,17 @@ pub fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
 pub fn moves_matrix_like(
     rule: impl Rule + 'static,
     name: &str,
+    rates: (f64, f64),
+    shape: (usize, usize),
+    moved: impl FnMut(i32, &mut [f64], &[f64]),
+) {
+    moves_matrix_named_like(|_| rule, name, rates, shape, moved);
+}
+
+/// The same of a rule that is made for the parameter.
+pub fn moves_matrix_named_like<R: Rule + 'static>(
+    rule: impl FnOnce(&Param) -> R,
+    name: &str,
     (rate, decay): (f64, f64),
     shape: (usize, usize),
     mut moved: impl FnMut(i32, &mut [f64], &[f64]),
@@ -50,7 +61,7 @@ pub fn moves_matrix_like(
     let start = draw(1.0);
     let mut want: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
     let param = Arc::new(Param::new(name, from_vec(start, shape).unwrap(), true).unwrap());
-    let mut optimizer = Optimizer::new(Box::new(rule));
+    let mut optimizer = Optimizer::new(Box::new(rule(&param)));
     let groups = [Group { params: vec![param.clone()], rate_scale: 1.0, decay }];
     for number in 1..=5 {
         let gradient = draw(0.5);

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::safetensors::load;
 use candle_core::Device;
+use candle_core::safetensors::load;
 use engine::adapter::Adapter;
 use engine::autograd::Tape;
 use engine::families::Config;

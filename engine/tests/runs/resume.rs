@@ -14,31 +14,31 @@ use tempfile::TempDir;
 
 use super::{changed, numbers, recipe, run};
 
+/// Lines of a recipe, and values of some keys.
+type Cases<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)])];
+
+const LORA: &str = "finetuning_type: lora\nlora_dropout: 0.1\n";
+const FULL: &str = "finetuning_type: full\n";
+
 /// The promise of a checkpoint: the same bits as a run that was never stopped.
 #[test]
 fn a_resumed_run_is_bit_equal() {
-    resumed();
-    with_plain_operations(resumed);
-}
-
-fn resumed() {
-    let (lora, full) = ("finetuning_type: lora\nlora_dropout: 0.1\n", "finetuning_type: full\n");
-    let cases: &[(&str, &[(&str, &str)])] = &[
-        (lora, &[]),
-        (lora, &[("use_dora", "true")]),
-        (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
-        (full, &[]),
+    let cases: Cases = &[
+        (LORA, &[]),
+        (LORA, &[("use_dora", "true")]),
+        (LORA, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
+        (FULL, &[]),
         ("finetuning_type: oft\noft_block_size: 16\nmodule_dropout: 0.3\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\nuse_llama_pro: true\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
-        (lora, &[("stage", "rm"), ("dataset", "dpo")]),
-        (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
-        (full, &[("stage", "orpo"), ("dataset", "dpo")]),
-        (lora, &[("stage", "kto"), ("dataset", "kto"), ("logging_steps", "1"), ("pref_ftx", "0.1")]),
-        (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
-        (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
+        (LORA, &[("stage", "rm"), ("dataset", "dpo")]),
+        (LORA, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
+        (FULL, &[("stage", "orpo"), ("dataset", "dpo")]),
+        (LORA, &[("stage", "kto"), ("dataset", "kto"), ("logging_steps", "1"), ("pref_ftx", "0.1")]),
+        (LORA, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
+        (LORA, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
         (
-            lora,
+            LORA,
             &[
                 ("stage", "ppo"),
                 ("reward_rules", "[{type: length, max: 3}]"),
@@ -49,7 +49,7 @@ fn resumed() {
             ],
         ),
         (
-            full,
+            FULL,
             &[
                 ("stage", "grpo"),
                 ("reward_rules", "[{type: length, max: 3}, {type: regex, pattern: e, weight: 0.5}]"),
@@ -59,18 +59,8 @@ fn resumed() {
                 ("grpo_beta", "0.04"),
             ],
         ),
-        (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
-        (full, &[("optim", "adagrad")]),
-        (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
-        (full, &[("optim", "adafactor")]),
-        (full, &[("optim", "rmsprop")]),
-        (full, &[("optim", "ademamix")]),
-        (full, &[("use_muon", "true")]),
-        (full, &[("use_adam_mini", "true")]),
-        (full, &[("use_badam", "true"), ("badam_switch_interval", "2"), ("badam_switch_mode", "random")]),
-        (full, &[("use_badam", "true"), ("badam_mode", "ratio"), ("badam_mask_mode", "scatter")]),
         (
-            lora,
+            LORA,
             &[
                 ("lr_scheduler_type", "reduce_lr_on_plateau"),
                 ("lr_scheduler_kwargs", "{patience: 0, threshold: 0.05}"),
@@ -80,6 +70,35 @@ fn resumed() {
             ],
         ),
     ];
+    resumed(cases);
+    with_plain_operations(|| resumed(cases));
+}
+
+/// So it is of what every optimiser remembers, and of whose turn it is.
+#[test]
+fn a_resumed_optimizer_is_bit_equal() {
+    let cases: Cases = &[
+        (FULL, &[("optim", "sgd"), ("learning_rate", "0.1")]),
+        (FULL, &[("optim", "sgd"), ("optim_args", "momentum=0.9")]),
+        (FULL, &[("optim", "adagrad")]),
+        (FULL, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
+        (FULL, &[("optim", "adafactor")]),
+        (FULL, &[("optim", "adalomo"), ("learning_rate", "0.01")]),
+        (FULL, &[("optim", "rmsprop"), ("optim_args", "momentum=0.5,centered=true")]),
+        (FULL, &[("optim", "ademamix")]),
+        (FULL, &[("optim", "adamw_8bit")]),
+        (FULL, &[("use_muon", "true")]),
+        (FULL, &[("use_adam_mini", "true")]),
+        (FULL, &[("use_galore", "true"), ("galore_rank", "4"), ("galore_update_interval", "2")]),
+        (FULL, &[("use_apollo", "true"), ("apollo_rank", "4"), ("apollo_update_interval", "5")]),
+        (FULL, &[("use_badam", "true"), ("badam_switch_interval", "2"), ("badam_switch_mode", "random")]),
+        (FULL, &[("use_badam", "true"), ("badam_mode", "ratio"), ("badam_mask_mode", "scatter")]),
+    ];
+    resumed(cases);
+    with_plain_operations(|| resumed(cases));
+}
+
+fn resumed(cases: Cases) {
     for &(method, values) in cases {
         let recipe = |output: &Path, method: &str| changed(output, method, values);
         let what = format!("{method}{values:?}");

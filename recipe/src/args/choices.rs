@@ -34,25 +34,82 @@ choices! {
     }
 
     /// The optimizer.
-    Optim unsupported [ "lion_8bit", "adamw_8bit", "adamw_bnb_8bit",
-        "paged_adamw_8bit", "paged_adamw_32bit", "paged_lion_8bit", "paged_lion_32bit", "lomo",
-        "adalomo",
+    Optim unsupported [
+        "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision", "stable_adamw", "grokadamw",
+        "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd",
     ] {
         /// AdamW with decoupled weight decay.
         AdamwTorch = "adamw_torch" | "adamw_torch_fused" | "adamw_hf" | "adamw_torch_xla" | "adamw_torch_npu_fused"
-            | "adamw" { en: "AdamW", zh: "AdamW" }
+            | "adamw_apex_fused" | "paged_adamw_32bit" | "paged_adamw" | "adamw" { en: "AdamW", zh: "AdamW" }
+        /// AdamW with its moments in 8 bits.
+        Adamw8bit = "adamw_8bit" | "adamw_bnb_8bit" | "paged_adamw_8bit" { en: "AdamW, 8 bits", zh: "AdamW（8 位）" }
         /// Second moments by rows and columns alone: little memory.
         Adafactor = "adafactor" { en: "Adafactor", zh: "Adafactor" }
         /// The sign of a running mean; wants a learning rate of about a third of AdamW's.
-        Lion = "lion_32bit" | "lion" { en: "Lion", zh: "Lion" }
+        Lion = "lion_32bit" | "paged_lion_32bit" | "lion" { en: "Lion", zh: "Lion" }
+        /// Lion with its mean in 8 bits.
+        Lion8bit = "lion_8bit" | "paged_lion_8bit" { en: "Lion, 8 bits", zh: "Lion（8 位）" }
         /// Steps that shrink with the sum of squared gradients.
         Adagrad = "adagrad" { en: "Adagrad", zh: "Adagrad" }
         /// Steps divided by a running mean of the gradient's size.
-        RmsProp = "rmsprop" { en: "RMSprop", zh: "RMSprop" }
+        RmsProp = "rmsprop" | "rmsprop_bnb" | "rmsprop_bnb_32bit" { en: "RMSprop", zh: "RMSprop" }
+        /// RMSprop with its mean in 8 bits.
+        RmsProp8bit = "rmsprop_bnb_8bit" { en: "RMSprop, 8 bits", zh: "RMSprop（8 位）" }
         /// AdamW with a second, much slower mean of gradients.
-        AdEmaMix = "ademamix" { en: "AdEMAMix", zh: "AdEMAMix" }
-        /// Plain gradient descent, without momentum.
+        AdEmaMix = "ademamix" | "paged_ademamix_32bit" { en: "AdEMAMix", zh: "AdEMAMix" }
+        /// AdEMAMix with its means in 8 bits.
+        AdEmaMix8bit = "ademamix_8bit" | "paged_ademamix_8bit" { en: "AdEMAMix, 8 bits", zh: "AdEMAMix（8 位）" }
+        /// Gradient descent, without momentum unless `optim_args` asks for it.
         Sgd = "sgd" { en: "SGD", zh: "SGD" }
+        /// Gradient descent that frees each gradient as its parameter moves.
+        Lomo = "lomo" { en: "LOMO", zh: "LOMO" }
+        /// Adafactor with steps in proportion to a parameter's size, freeing each gradient as its parameter moves.
+        AdaLomo = "adalomo" { en: "AdaLOMO", zh: "AdaLOMO" }
+        /// AdamW of projected gradients.
+        GaloreAdamw = "galore_adamw" { en: "GaLore, AdamW", zh: "GaLore（AdamW）" }
+        GaloreAdamw8bit = "galore_adamw_8bit" { en: "GaLore, AdamW, 8 bits", zh: "GaLore（8 位 AdamW）" }
+        GaloreAdafactor = "galore_adafactor" { en: "GaLore, Adafactor", zh: "GaLore（Adafactor）" }
+        GaloreAdamwLayerwise = "galore_adamw_layerwise" { en: "GaLore, AdamW, layer-wise", zh: "GaLore（逐层 AdamW）" }
+        GaloreAdamw8bitLayerwise = "galore_adamw_8bit_layerwise" {
+            en: "GaLore, AdamW, 8 bits, layer-wise", zh: "GaLore（逐层 8 位 AdamW）"
+        }
+        GaloreAdafactorLayerwise = "galore_adafactor_layerwise" {
+            en: "GaLore, Adafactor, layer-wise", zh: "GaLore（逐层 Adafactor）"
+        }
+        /// Gradients scaled as AdamW would, which a random projection tells.
+        ApolloAdamw = "apollo_adamw" { en: "APOLLO", zh: "APOLLO" }
+        ApolloAdamwLayerwise = "apollo_adamw_layerwise" { en: "APOLLO, layer-wise", zh: "APOLLO（逐层）" }
+    }
+
+    /// Which side of a gradient is projected.
+    Projection {
+        /// The shorter side.
+        Std = "std" { en: "Shorter side", zh: "较短一侧" }
+        ReverseStd = "reverse_std" { en: "Longer side", zh: "较长一侧" }
+        Right = "right" { en: "Right", zh: "右侧" }
+        Left = "left" { en: "Left", zh: "左侧" }
+        /// Both sides.
+        Full = "full" { en: "Both sides", zh: "两侧" }
+    }
+
+    /// Which side of a gradient APOLLO projects.
+    ApolloSide {
+        /// The shorter side.
+        Std = "std" { en: "Shorter side", zh: "较短一侧" }
+        Right = "right" { en: "Right", zh: "右侧" }
+        Left = "left" { en: "Left", zh: "左侧" }
+    }
+
+    /// What APOLLO projects by.
+    ApolloProjection {
+        Random = "random" { en: "Random draws", zh: "随机" }
+        Svd = "svd" { en: "Singular vectors", zh: "奇异向量" }
+    }
+
+    /// What has a scale of its own in APOLLO.
+    ApolloScale {
+        Channel = "channel" { en: "Each channel", zh: "每个通道" }
+        Tensor = "tensor" { en: "Each matrix", zh: "每个矩阵" }
     }
 
     /// What BAdam takes turns with.

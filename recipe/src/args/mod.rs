@@ -25,8 +25,9 @@ pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
-    BadamMask, BadamMode, BadamSwitch, GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy,
-    Optim, PrefLoss, RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, GrpoLoss,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RewardModelType,
+    RopeScaling, ScaleRewards, Strategy, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

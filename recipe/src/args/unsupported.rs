@@ -87,15 +87,6 @@ static FEATURES: &[Feature] = &[
         "pref_bco_weight=0.0", "ref_model_quantization_bit",
     ]),
     of("stage", "PPO", &["reward_model_quantization_bit"]),
-    switched("GaLore", &[
-        "use_galore=false", "galore_target=all", "galore_rank=16", "galore_update_interval=200", "galore_scale=2.0",
-        "galore_proj_type=std", "galore_layerwise=false",
-    ]),
-    switched("APOLLO", &[
-        "use_apollo=false", "apollo_target=all", "apollo_rank=16", "apollo_update_interval=200", "apollo_scale=32.0",
-        "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
-        "apollo_scale_front=false",
-    ]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",
@@ -105,7 +96,7 @@ static FEATURES: &[Feature] = &[
     switched("ASFT loss", &["use_asft_loss=false", "asft_alpha=0.1"]),
     switched("EAFT loss", &["use_eaft_loss=false", "eaft_alpha=1.0"]),
     always("label smoothing", &["label_smoothing_factor=0.0"]),
-    always("optimizer settings", &["optim_args", "optim_target_modules", "adafactor=false"]),
+    always("optimizer settings", &["adafactor=false"]),
     always("evaluation settings", &[
         "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
     ]),

@@ -1,14 +1,17 @@
 //! The decoder of real families, with weights drawn here.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use serde_json::{Value, json};
 
 use super::{Batch, Cache, Context, Decoder, Lengths, Pass, SequenceId};
 use crate::Result;
-use crate::autograd::{GradientGuard, ParamGradients, Tape, Var};
+use crate::autograd::{Active, GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
 use crate::kernel::cross_entropy::RowWeights;
-use crate::model::{Selection, Tuning};
+use crate::model::{Objective, Selection, Tuning};
 use crate::ops::Mode;
 use crate::weights::InitialSource;
 
@@ -155,4 +158,34 @@ fn a_family_through_an_operation_without_a_backward_pass_is_caught() {
         let error = guarded(&decoder, |x| Var::constant(x.tensor)).unwrap_err();
         assert!(error.to_string().contains(".0."), "{family}: {error}");
     }
+}
+
+/// What does not train below it is not gone through backwards, and its gradients are those that all training gives.
+#[test]
+fn nothing_is_recorded_below_what_trains() {
+    let decoder = decoder("llama", json!({}));
+    let mut batch = Batch::default();
+    batch.push(&[1, 5, 9, 2, 7], &[1, 5, 9, 2, 7]);
+    let found = |active: Active| {
+        let mut grads = ParamGradients::of(active.clone());
+        let pass = Pass { training: true, active, ..Pass::default() };
+        decoder.accumulate(&batch, &pass, Objective::Sum(0.1), &mut grads).unwrap();
+        grads
+    };
+    let all = found(None);
+    for block in &decoder.blocks {
+        let ids: BTreeSet<_> = block.params().map(|param| param.id).collect();
+        let some = found(Some(Arc::new(ids.clone())));
+        assert_eq!(some.iter().map(|(id, _)| id).collect::<BTreeSet<_>>(), ids);
+        for (id, gradient) in some.iter() {
+            let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(values(gradient), values(all.get(id).unwrap()));
+        }
+    }
+    let is_recorded = |active: Active| {
+        let pass = Pass { training: true, active, ..Pass::default() };
+        decoder.hidden(&Tape::new(), &batch, pass).unwrap().needs_grad()
+    };
+    let of_head = decoder.head.params().map(|param| param.id).collect();
+    assert!(is_recorded(None) && !is_recorded(Some(Arc::new(of_head))));
 }

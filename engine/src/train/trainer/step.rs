@@ -137,6 +137,7 @@ impl Trainer<'_> {
             checkpointing: self.checkpoints(batch),
             training: true,
             balance: self.balance(batch),
+            active: self.optimizer.active(),
             ..Pass::default()
         }
     }
