@@ -50,13 +50,16 @@ impl Decoder {
         let linears: Vec<&Linear> = self.linears().collect();
         let part = |linear: &&Linear| {
             let (rank, scale) = wanted(linear)?;
-            Some(Lora::principal(linear, rank, scale, accuracy).map(|lora| (*linear, lora)))
+            Some(Lora::principal(linear, rank, scale, accuracy))
         };
-        let found = linears.par_iter().filter_map(part).collect::<Result<Vec<_>>>()?;
+        let found: Vec<Option<Result<Lora>>> = linears.par_iter().map(part).collect();
         // Parameters are numbered as they are made, and gradients summed in that order: so it is that of the model.
-        let numbered = found.into_iter().map(|(linear, lora)| {
-            let (a, b) = (lora.a.tensor.clone(), lora.b.tensor.clone());
-            Ok((linear.name.clone(), Lora::new(linear, a, b, lora.scale)?))
+        let numbered = linears.iter().zip(found).filter_map(|(linear, found)| {
+            let renumbered = |lora: Lora| {
+                let (a, b) = (lora.a.tensor.clone(), lora.b.tensor.clone());
+                Ok((linear.name.clone(), Lora::new(linear, a, b, lora.scale)?))
+            };
+            Some(found?.and_then(renumbered))
         });
         let parts: HashMap<String, Lora> = numbered.collect::<Result<_>>()?;
         self.merge(|linear| {

@@ -16,6 +16,8 @@ const STAGES: &[&[(&str, &str)]] = &[
     &[("stage", "dpo"), ("dataset", "dpo")],
     &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "simpo")],
     &[("stage", "orpo"), ("dataset", "dpo")],
+    &[("stage", "ppo"), ("reward_rules", "[{type: length, max: 3}]"), ("max_new_tokens", "4")],
+    &[("stage", "grpo"), ("reward_rules", "[{type: length, max: 3}]"), ("max_new_tokens", "4")],
 ];
 
 /// What makes a recipe one of a method.
