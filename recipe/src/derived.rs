@@ -36,10 +36,10 @@ impl Recipe {
     }
 
     /// The given adapters that become part of the model: all but the last one, which is trained on, unless a new one is
-    /// asked for. Only LoRA has any.
+    /// asked for.
     pub fn merged_adapters(&self) -> &[String] {
         match self.adapter_name_or_path.split_last() {
-            _ if !self.is_lora() => &[],
+            _ if !self.trains_adapter() => &[],
             Some((_, merged)) if !self.create_new_adapter => merged,
             _ => &self.adapter_name_or_path,
         }
@@ -47,12 +47,12 @@ impl Recipe {
 
     /// Whether an adapter is begun, rather than gone on with.
     pub fn begins_adapter(&self) -> bool {
-        self.is_lora() && (self.adapter_name_or_path.is_empty() || self.create_new_adapter)
+        self.trains_adapter() && (self.adapter_name_or_path.is_empty() || self.create_new_adapter)
     }
 
     /// Whether the adapter is also written as a usual one, for the model as it was.
     pub fn converts_adapter(&self) -> bool {
-        self.begins_adapter() && self.pissa_init && self.pissa_convert
+        self.is_lora() && self.begins_adapter() && self.pissa_init && self.pissa_convert
     }
 
     /// LoRA's alpha; twice the rank when unset.
@@ -75,6 +75,11 @@ impl Recipe {
     /// Whether frozen weights and products are in bfloat16: `bf16`, and what runs as it does.
     pub fn uses_bf16(&self) -> bool {
         self.bf16 || self.pure_bf16 || self.fp16
+    }
+
+    /// Whether what trains is an adapter beside frozen weights.
+    pub fn trains_adapter(&self) -> bool {
+        matches!(self.finetuning_type, FinetuningType::Lora | FinetuningType::Oft)
     }
 
     /// Whether adapters are trained instead of the model's own weights.

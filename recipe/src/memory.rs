@@ -67,6 +67,18 @@ impl ModelShape {
         sides.map(|(_, inputs, outputs)| rank * (inputs + outputs) + magnitudes(*outputs)).sum()
     }
 
+    /// Parameters that a recipe adds as rotations: b·(b − 1)/2 for each block of b columns of a target's input.
+    fn oft_parameters(&self, recipe: &Recipe) -> u64 {
+        let targeted =
+            |module: &str| recipe.oft_target.iter().any(|name| name == "all" || module_matches(module, name));
+        let widths = self.linears.iter().filter(|(name, ..)| targeted(name)).map(|(_, inputs, _)| *inputs);
+        let block = |width: u64| match recipe.oft_rank as u64 {
+            0 => width.min(recipe.oft_block_size as u64),
+            count => width / count,
+        };
+        widths.map(|width| width * block(width).saturating_sub(1) / 2).sum()
+    }
+
     /// The model's own parameters that train; of freeze tuning those of its layers.
     fn whole_parameters(&self, recipe: &Recipe) -> u64 {
         if recipe.finetuning_type == FinetuningType::Full {
@@ -128,12 +140,16 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
             (added, added)
         }
+        FinetuningType::Oft => {
+            let added = shape.oft_parameters(recipe) + shape.additional_parameters(recipe);
+            (added, added)
+        }
         FinetuningType::Freeze | FinetuningType::Full => {
             let trained = shape.whole_parameters(recipe);
             (trained, if half { trained } else { 0 })
         }
     };
-    let is_shared = recipe.is_lora() && recipe.ref_model.is_none() && !recipe.pissa_init;
+    let is_shared = recipe.trains_adapter() && recipe.ref_model.is_none() && !recipe.pissa_init;
     let has_reward_model = recipe.trains_on_answers()
         && recipe.reward_model().is_some_and(|(kind, _)| kind == RewardModelType::Full);
     let models = 1 + u64::from(recipe.has_reference() && !is_shared) + u64::from(has_reward_model);
@@ -207,6 +223,18 @@ mod tests {
         assert_eq!(smollm2().lora_parameters(&some), 8 * 30 * (1152 + 768));
         let dora = Recipe { use_dora: true, ..some };
         assert_eq!(smollm2().lora_parameters(&dora), 8 * 30 * (1152 + 768) + 30 * (576 + 192));
+    }
+
+    #[test]
+    fn counts_the_entries_of_rotations() {
+        let oft = |recipe: Recipe| Recipe {
+            finetuning_type: FinetuningType::Oft,
+            oft_target: vec!["q_proj".to_owned()],
+            ..recipe
+        };
+        assert_eq!(smollm2().oft_parameters(&oft(Recipe::default())), 30 * 18 * 496);
+        let four = Recipe { oft_rank: 4, oft_block_size: 0, ..Recipe::default() };
+        assert_eq!(smollm2().oft_parameters(&oft(four)), 30 * 4 * (144 * 143 / 2));
     }
 
     /// Peaks measured for 2 × 256 tokens in float32.

@@ -178,7 +178,6 @@ fn keys_of_a_feature_that_is_off_are_without_effect() {
     for (lines, refused) in [
         ("galore_rank: 64\nuse_galore: true\n", 2),
         ("kto_chosen_weight: 0.3\nstage: kto\n", 2),
-        ("oft_rank: 4\nfinetuning_type: oft\n", 2),
         ("upcast_layernorm: true\n", 1),
         ("label_smoothing_factor: 0.1\nasft_alpha: 0.3\n", 1),
     ] {

@@ -3,12 +3,15 @@
 //! A key that changes what an adapter computes is read, or refused by its name; the keys are those of `LoraConfig` in
 //! PEFT 0.18. Keys that say how an adapter began, or where it came from, are kept as they were.
 
+use recipe::FinetuningType;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::modules::{Layers, Modules, names};
+use super::oft;
 use crate::Result;
 use crate::families::Config;
+use crate::ops::Blocks;
 use crate::svd::Accuracy;
 
 /// What an adapter is, without its weights.
@@ -19,6 +22,8 @@ pub struct AdapterConfig {
     pub alpha: f64,
     pub dropout: f64,
     pub rank_stabilised: bool,
+    /// Blocks of what modules read are rotated (OFT) in place of low-rank matrices.
+    pub rotation: Option<Blocks>,
     /// Weights are split into direction and magnitude (DoRA, Liu et al. 2024).
     pub dora: bool,
     /// The matrices began with the principal part of the weights, which these lack since (PiSSA): PEFT takes it out of
@@ -104,14 +109,18 @@ impl AdapterConfig {
 
     pub(super) fn read(json: &Config) -> Result<AdapterConfig> {
         let kind = json.text("peft_type")?;
+        if kind == "OFT" {
+            return oft::read(json);
+        }
         if kind != "LORA" {
-            return Err(json.error("peft_type", format!("is `{kind}`; supported is LORA")));
+            return Err(json.error("peft_type", format!("is `{kind}`; supported are LORA and OFT")));
         }
         refuse_unsupported(json)?;
         let positive = |value: &Value| value.as_u64().filter(|rank| *rank > 0).map(|rank| rank as usize);
         Ok(AdapterConfig {
-            base: json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            base: base(json),
             rank: json.size("r")?,
+            rotation: None,
             alpha: json.number("lora_alpha")?,
             dropout: json.number_or("lora_dropout", 0.0)?,
             rank_stabilised: json.flag_or("use_rslora", false)?,
@@ -141,8 +150,27 @@ impl AdapterConfig {
 
     /// The keys of PEFT's file; `transposed` says that weights are stored as [in, out].
     pub(super) fn to_json(&self, transposed: bool) -> Value {
-        let saved = (!self.saved_modules.is_empty()).then_some(&self.saved_modules);
-        let own = json!({
+        let own = match self.rotation {
+            Some(blocks) => oft::to_json(self, blocks, transposed),
+            None => self.low_rank_to_json(transposed),
+        };
+        let Value::Object(mut all) = own else { return own };
+        // Which modules are meant is said as it was.
+        for key in ["exclude_modules", "layers_to_transform", "layers_pattern"] {
+            if let Some(value) = self.kept.get(key) {
+                all.insert(key.to_owned(), value.clone());
+            }
+        }
+        Value::Object(all)
+    }
+
+    /// `modules_to_save`
+    pub(super) fn saved(&self) -> Option<&Vec<String>> {
+        (!self.saved_modules.is_empty()).then_some(&self.saved_modules)
+    }
+
+    fn low_rank_to_json(&self, transposed: bool) -> Value {
+        json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
             "base_model_name_or_path": self.base,
@@ -150,7 +178,7 @@ impl AdapterConfig {
             "lora_alpha": number(self.alpha),
             "lora_dropout": self.dropout,
             "target_modules": self.targets.as_ref().map(Modules::to_json),
-            "modules_to_save": saved,
+            "modules_to_save": self.saved(),
             "bias": "none",
             "fan_in_fan_out": transposed,
             "inference_mode": true,
@@ -165,16 +193,26 @@ impl AdapterConfig {
             "loftq_config": {},
             "auto_mapping": null,
             "revision": null,
-        });
-        let Value::Object(mut all) = own else { return own };
-        // Which modules are meant is said as it was.
-        for key in ["exclude_modules", "layers_to_transform", "layers_pattern"] {
-            if let Some(value) = self.kept.get(key) {
-                all.insert(key.to_owned(), value.clone());
-            }
-        }
-        Value::Object(all)
+        })
     }
+
+    /// How large its updates are, in words.
+    pub(crate) fn size(&self) -> String {
+        match self.rotation {
+            None => format!("rank {}", self.rank),
+            Some(Blocks::Count(count)) => format!("{count} blocks a module"),
+            Some(Blocks::Columns(columns)) => format!("blocks of {columns} columns"),
+        }
+    }
+
+    /// The method that trains such an adapter.
+    pub(crate) fn method(&self) -> FinetuningType {
+        if self.rotation.is_some() { FinetuningType::Oft } else { FinetuningType::Lora }
+    }
+}
+
+pub(super) fn base(json: &Config) -> String {
+    json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// What computes something else than W + s·B·A, and is not built.
@@ -224,12 +262,13 @@ fn principal(json: &Config) -> Result<Option<Accuracy>> {
     })
 }
 
-fn biases(json: &Config) -> Result<bool> {
+pub(super) fn biases(json: &Config) -> Result<bool> {
     match json.get("bias").map(|_| json.text("bias")).transpose()? {
         None | Some("none") => Ok(false),
-        Some("all" | "lora_only") => Ok(true),
+        Some("all" | "lora_only" | "oft_only") => Ok(true),
         Some(other) => {
-            Err(json.error("bias", format!("is `{other}`; allowed are `none`, `all` and `lora_only`")))
+            let message = format!("is `{other}`; allowed are `none`, `all` and `lora_only` or `oft_only`");
+            Err(json.error("bias", message))
         }
     }
 }

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 
 use super::{Loaded, Product};
 use crate::adapter::{Adapter, AdapterConfig, save_adapter};
-use crate::ops::{Lora, Updates};
+use crate::ops::{Lora, Update, Updates};
 use crate::{Error, Result};
 
 /// The adapter as it began.
@@ -46,7 +46,10 @@ impl Loaded {
         let initial = Adapter::open(&folder)?;
         let mut updates = Updates::default();
         for (linear, trained) in self.decoder.updates() {
-            let Some(start) = initial.update(linear)? else {
+            let start = initial.update(linear)?;
+            let (Some(trained), Some(start)) =
+                (trained.low_rank(), start.as_ref().and_then(Update::low_rank))
+            else {
                 let message = format!("has no update of {}; is it of another run?", linear.name);
                 return Err(Error::file(folder, message));
             };

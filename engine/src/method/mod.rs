@@ -2,10 +2,12 @@
 //!
 //! A method is a file here and an entry in [`METHODS`].
 
+mod adapter;
 mod conversion;
 mod freeze;
 mod full;
 mod lora;
+mod oft;
 mod product;
 
 use std::path::Path;
@@ -37,6 +39,7 @@ const METHODS: &[(FinetuningType, &dyn Method)] = &[
     (FinetuningType::Full, &full::Full),
     (FinetuningType::Freeze, &freeze::Freeze),
     (FinetuningType::Lora, &lora::Lora),
+    (FinetuningType::Oft, &oft::Oft),
 ];
 
 /// The method that a recipe asks for.

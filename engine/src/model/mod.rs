@@ -19,6 +19,6 @@ pub use cache::{Cache, SequenceId};
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums, at_labels};
-pub use lora::{LoraSettings, linear_names};
+pub use lora::{LoraSettings, OftSettings, linear_names};
 pub use noise::Noise;
 pub use value_head::{VALUE_HEAD, ValueHead};

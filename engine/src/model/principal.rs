@@ -64,7 +64,7 @@ impl Decoder {
         let parts: HashMap<String, Lora> = numbered.collect::<Result<_>>()?;
         self.merge(|linear| {
             let part = parts.get(&linear.name);
-            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }))
+            Ok(part.map(|part| Lora { scale: -part.scale, ..part.clone() }.into()))
         })?;
         Ok(parts)
     }

@@ -26,6 +26,8 @@ const METHODS: &[&[(&str, &str)]] = &[
     &[("finetuning_type", "freeze"), ("freeze_trainable_layers", "1")],
     &[("finetuning_type", "lora"), ("lora_dropout", "0.1")],
     &[("finetuning_type", "lora"), ("use_dora", "true")],
+    &[("finetuning_type", "lora"), ("pissa_init", "true"), ("lora_rank", "4")],
+    &[("finetuning_type", "oft"), ("oft_block_size", "16"), ("module_dropout", "0.3")],
 ];
 
 #[test]
@@ -36,6 +38,16 @@ fn every_stage_trains_by_every_method() {
             combination(&values);
         }
     }
+}
+
+/// What a PiSSA adapter is compared with is the model as it was, not what is left of its weights: at first both say the
+/// same, and the loss is that of a toss.
+#[test]
+fn the_reference_of_an_adapter_that_took_from_the_weights_is_the_whole_model() {
+    let output = TempDir::new().unwrap();
+    let dpo = [("stage", "dpo"), ("dataset", "dpo"), ("pissa_init", "true"), ("lora_rank", "4")];
+    let (_, points) = run(&changed(output.path(), "max_steps: 1\nlogging_steps: 1\n", &dpo), None).unwrap();
+    assert!((super::loss(&points[0]) - f64::ln(2.0)).abs() < 1e-4, "{:?}", points[0]);
 }
 
 fn combination(values: &[(&str, &str)]) {

@@ -28,6 +28,8 @@ fn resumed() {
         (lora, &[("use_dora", "true")]),
         (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (full, &[]),
+        ("finetuning_type: oft\noft_block_size: 16\nmodule_dropout: 0.3\n", &[]),
+        ("finetuning_type: freeze\nfreeze_trainable_layers: 1\nuse_llama_pro: true\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
@@ -88,7 +90,11 @@ fn resumed() {
         let (finished, second) = run(&recipe(parts.path(), method), None).unwrap();
         assert_eq!(finished.outcome, Outcome::Finished);
         assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{what}");
-        let weights = if method.contains("lora") { "adapter_model.safetensors" } else { "model.safetensors" };
+        let weights = if method.contains("lora") || method.contains("oft") {
+            "adapter_model.safetensors"
+        } else {
+            "model.safetensors"
+        };
         let read = |folder: &TempDir| fs::read(folder.path().join(weights)).unwrap();
         assert!(read(&whole) == read(&parts), "{what}: weights differ");
         let log = fs::read_to_string(parts.path().join("trainer_log.jsonl")).unwrap();

@@ -83,8 +83,6 @@ static FEATURES: &[Feature] = &[
         "kt_lora_expert_intermediate_size",
     ]),
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
-    always("LLaMA Pro", &["use_llama_pro=false"]),
-    of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),

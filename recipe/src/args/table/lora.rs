@@ -31,7 +31,7 @@ macro_rules! lora {
             additional_target: Vec<String> = Vec::new() => {
                 label { en: "Modules to save", zh: "附加模块" }
                 help { zh: "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。" }
-                advanced() methods(LORA) placeholder(words! { en: "none", zh: "无" })
+                advanced() methods(ADAPTERS) placeholder(words! { en: "none", zh: "无" })
             }
             /// Scales the update by alpha / sqrt(rank) instead of alpha / rank.
             use_rslora: bool = false => {
@@ -73,7 +73,7 @@ macro_rules! lora {
             create_new_adapter: bool = false => {
                 label { en: "New adapter", zh: "新建适配器" }
                 help { zh: "将给定的适配器合并进模型并训练新的适配器，而不是继续训练最后一个。" }
-                advanced() methods(LORA)
+                advanced() methods(ADAPTERS)
             }
         } }
     };

@@ -17,6 +17,8 @@ mod freeze;
 #[macro_use]
 mod lora;
 #[macro_use]
+mod oft;
+#[macro_use]
 mod preference;
 #[macro_use]
 mod reinforcement;
@@ -48,6 +50,9 @@ use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+const OFT: &[FinetuningType] = &[FinetuningType::Oft];
+/// Methods that train an adapter beside frozen weights.
+const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft];
 /// Methods that train the model's own weights.
 const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
@@ -137,5 +142,5 @@ pub fn arguments() -> &'static [Argument] {
 }
 
 model! { [
-    method freeze lora preference reinforcement data training optimizer output evaluation generating argument_table
+    method freeze lora oft preference reinforcement data training optimizer output evaluation generating argument_table
 ] }
