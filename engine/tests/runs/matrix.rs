@@ -45,14 +45,21 @@ fn every_stage_trains_by_every_method() {
 #[test]
 fn the_reference_of_an_adapter_that_took_from_the_weights_is_the_whole_model() {
     let output = TempDir::new().unwrap();
-    let dpo = [("stage", "dpo"), ("dataset", "dpo"), ("pissa_init", "true"), ("lora_rank", "4")];
-    let (_, points) = run(&changed(output.path(), "max_steps: 1\nlogging_steps: 1\n", &dpo), None).unwrap();
+    let dpo = [
+        ("stage", "dpo"),
+        ("dataset", "dpo"),
+        ("pissa_init", "true"),
+        ("lora_rank", "4"),
+        ("max_steps", "1"),
+    ];
+    let (_, points) = run(&changed(output.path(), "", &dpo), None).unwrap();
     assert!((super::loss(&points[0]) - f64::ln(2.0)).abs() < 1e-4, "{:?}", points[0]);
 }
 
 fn combination(values: &[(&str, &str)]) {
     let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let recipe = |output: &Path| changed(output, "max_steps: 3\nsave_steps: 1\n", values);
+    let values = &[values, &[("max_steps", "3"), ("save_steps", "1")]].concat();
+    let recipe = |output: &Path| changed(output, "", values);
     let (_, expected) = run(&recipe(whole.path()), None).unwrap();
     let (stopped, first) = run(&recipe(parts.path()), Some(2)).unwrap();
     assert_eq!((stopped.outcome, stopped.steps), (Outcome::Stopped, 2), "{values:?}");
