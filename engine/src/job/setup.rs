@@ -153,7 +153,8 @@ fn scorer(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Option<
         let adapter = Adapter::open(folder)?;
         adapter.check_trainable()?;
         if !adapter.config.saved_modules.is_empty() {
-            let message = "trains modules whole, so that it cannot share the model; export it into a model and give that                            with `reward_model_type: full`";
+            let message = "trains modules whole, so that it cannot share the model; export it into a model and give that \
+                           with `reward_model_type: full`";
             return Err(Error::file(folder, message));
         }
         let mut decoder = loaded.decoder.with_adapter(Arc::default());

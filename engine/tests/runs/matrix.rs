@@ -17,6 +17,8 @@ const STAGES: &[&[(&str, &str)]] = &[
     &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "simpo")],
     &[("stage", "orpo"), ("dataset", "dpo")],
     &[("stage", "kto"), ("dataset", "kto")],
+    &[("stage", "ppo"), ("reward_rules", "[{type: length, max: 3}]"), ("max_new_tokens", "4")],
+    &[("stage", "grpo"), ("reward_rules", "[{type: length, max: 3}]"), ("max_new_tokens", "4")],
 ];
 
 /// What makes a recipe one of a method.
@@ -57,8 +59,8 @@ fn the_reference_of_an_adapter_that_took_from_the_weights_is_the_whole_model() {
 
 fn combination(values: &[(&str, &str)]) {
     let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let recipe =
-        |output: &Path| changed(output, "save_steps: 1\n", &[values, &[("max_steps", "3")]].concat());
+    let values = &[values, &[("max_steps", "3"), ("save_steps", "1")]].concat();
+    let recipe = |output: &Path| changed(output, "", values);
     let (_, expected) = run(&recipe(whole.path()), None).unwrap();
     let (stopped, first) = run(&recipe(parts.path()), Some(2)).unwrap();
     assert_eq!((stopped.outcome, stopped.steps), (Outcome::Stopped, 2), "{values:?}");
