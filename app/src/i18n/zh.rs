@@ -20,7 +20,7 @@ pub const ZH: Words = Words {
     // Everywhere
     copy: "复制",
     copied: "已复制",
-    copy_failed: "浏览器拒绝了复制",
+    copy_failed: "复制失败",
     download: "下载",
     retry: "重试",
     dialog_keep: "取消",
