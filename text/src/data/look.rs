@@ -37,8 +37,7 @@ impl DatasetInfo {
         }
         if self.columns.kto_tag.is_some() && kind == Kind::Supervised {
             return Err(
-                "has a \"kto_tag\" column, so it is for KTO, which this stage does not train on"
-                    .into(),
+                "has a \"kto_tag\" column, so it is for KTO, which this stage does not train on".into()
             );
         }
         if kind == Kind::Feedback && self.columns.kto_tag.is_none() {

@@ -53,7 +53,8 @@ pub(super) fn open(folder: &Path, observer: &mut Observer) -> Result<Prepared> {
         return Err(Error::Setting { key: "tokenized_path", message });
     }
     let place = folder.display();
-    observer.info(format!("The tokenized dataset is read from {place}; other settings of data have no effect."));
+    observer
+        .info(format!("The tokenized dataset is read from {place}; other settings of data have no effect."));
     let mut eval = Vec::new();
     for (number, name) in stored_names(folder)?.into_iter().enumerate() {
         let file = validation(folder, number);

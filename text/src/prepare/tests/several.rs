@@ -201,7 +201,7 @@ fn encoded_data_are_stored_and_read_again() {
         std::fs::rename(folder.path().join("a.jsonl"), folder.path().join("away")).expect("a rename");
         let (second, lines) = run(&recipe).expect("data");
         std::fs::rename(folder.path().join("away"), folder.path().join("a.jsonl")).expect("a rename");
-        assert!(lines.iter().any(|line| line.contains("are read from")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("is read from")), "{lines:?}");
         assert_eq!(all(&first.train), all(&second.train));
         assert_eq!(all(&first.eval[0].examples), all(&second.eval[0].examples));
     }
