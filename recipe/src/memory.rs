@@ -1,10 +1,12 @@
 //! How much memory a training run takes at its peak, roughly, before it is started.
 //!
 //! ```text
-//! peak = weights + trained parameters × (gradient + 2 moments) + adapter + activations + logits
+//! peak = weights + adapters + trained parameters × (gradient + 2 moments) + activations + logits
 //! ```
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
+
+use serde::{Deserialize, Serialize};
 
 use crate::args::{FinetuningType, Recipe, Records};
 use crate::modules::module_matches;
@@ -27,12 +29,16 @@ pub struct ModelShape {
 }
 
 /// Bytes a run takes at its peak, part by part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryEstimate {
-    /// All parameters, in the type they are held in.
+    /// All parameters, in the type they are held in; with a float32 master copy where bfloat16 ones are trained.
     pub weights: u64,
-    /// Gradients and AdamW's two moments of what is trained, and adapters' own weights.
-    pub training: u64,
+    /// Adapters' own weights.
+    pub adapters: u64,
+    /// One gradient for each number that is trained.
+    pub gradients: u64,
+    /// AdamW's two moments of each number that is trained.
+    pub optimizer: u64,
     /// What forward keeps for backward.
     pub activations: u64,
     /// The logits that exist at one time.
@@ -42,7 +48,12 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// Bytes of all parts together.
     pub fn total(&self) -> u64 {
-        self.weights + self.training + self.activations + self.logits
+        self.parts().into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// All parts, in the order in which a run comes to need them.
+    pub fn parts(&self) -> [u64; 6] {
+        [self.weights, self.adapters, self.gradients, self.optimizer, self.activations, self.logits]
     }
 }
 
@@ -88,10 +99,10 @@ impl ModelShape {
 
 /// Estimates the peak memory of a run on a machine with `free` bytes.
 ///
-/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own. Full tuning with `bf16` trains a float32
-///   master copy beside the bfloat16 weights.
-/// * training: gradient and two moments of each trained parameter, 4 bytes each, and the adapter's own
-///   weights.
+/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own. Full
+///   tuning with `bf16` trains a float32 master copy beside the bfloat16 weights.
+/// * adapters, gradients and optimizer: the adapter's own weights, a gradient and two moments of each trained parameter,
+///   4 bytes each.
 /// * activations: where gradient checkpointing is allowed and they would take too much of what is free, every
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
@@ -102,14 +113,14 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
     let parameters = shape.parameters;
-    let (trained, added) = match recipe.finetuning_type {
+    let (trained, added, copied) = match recipe.finetuning_type {
         FinetuningType::Lora => {
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
-            (added, added)
+            (added, added, 0)
         }
         FinetuningType::Freeze | FinetuningType::Full => {
             let trained = shape.whole_parameters(recipe);
-            (trained, if half { trained } else { 0 })
+            (trained, 0, if half { trained } else { 0 })
         }
     };
     let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
@@ -131,8 +142,10 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         tokens.saturating_mul(layers * shape.hidden + shape.activation_floats / layers)
     };
     MemoryEstimate {
-        weights,
-        training: (trained * 3 + added) * 4,
+        weights: weights + 4 * copied,
+        adapters: 4 * added,
+        gradients: 4 * trained,
+        optimizer: 8 * trained,
         activations: kept.saturating_mul(width),
         logits: 4 * LOGIT_FLOATS.min(tokens.saturating_mul(shape.vocab)),
     }

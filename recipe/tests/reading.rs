@@ -96,22 +96,13 @@ fn wrong_values_are_named_with_line_and_what_is_allowed() {
         ("lora_rank: 0", "line 6: `lora_rank` is 0; give an integer ≥ 1 and ≤ 8192"),
         ("lora_rank: -3", "line 6: `lora_rank` is -3; give an integer ≥ 1 and ≤ 8192"),
         ("lora_rank: 010", "line 6: `lora_rank` is 010; give an integer ≥ 1 and ≤ 8192"),
-        (
-            "lora_rank:",
-            "line 6: `lora_rank` is empty; give an integer ≥ 1 and ≤ 8192, or remove the line",
-        ),
-        (
-            "lora_rank: {r: 8}",
-            "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192",
-        ),
+        ("lora_rank:", "line 6: `lora_rank` is empty; give an integer ≥ 1 and ≤ 8192, or remove the line"),
+        ("lora_rank: {r: 8}", "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192"),
         ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number > 0 and ≤ 100"),
         ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number > 0 and ≤ 100"),
         ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number > 0 and ≤ 100"),
         ("top_p: 1.5", "line 6: `top_p` is 1.5; give a number > 0 and ≤ 1"),
-        (
-            "lora_rank: [[8]]",
-            "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192",
-        ),
+        ("lora_rank: [[8]]", "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192"),
         ("bf16: maybe", "line 6: `bf16` is maybe; give true or false"),
         ("bf16: [true]", "line 6: `bf16` is [true]; give true or false"),
         (
