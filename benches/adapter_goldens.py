@@ -3,7 +3,7 @@ them, and the logits that PEFT computes with each.
 
     python benches/adapter_goldens.py engine/tests/goldens/adapters
 
-Needs torch, transformers 5.6 and peft 0.18.1.
+What is there already stays as it is. Needs torch, transformers 5.6 and peft 0.18.1.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, OFTConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -45,7 +45,17 @@ def kinds(linears, norm, table, head):
         "saves_both": {"target_modules": linears, "modules_to_save": [table, head]},
         "saves_norm": {"target_modules": linears, "modules_to_save": [norm]},
         "saves_part": {"target_modules": linears, "modules_to_save": ["mlp"]},
+        "dora": {"target_modules": [*linears, head], "use_dora": True},
+        "pissa": {"target_modules": linears, "init_lora_weights": "pissa"},
+        "oft": {"target_modules": [*linears, head], "oft_block_size": 4},
+        "oft_blocks": {"target_modules": linears, "r": 3, "oft_block_size": 0},
     }
+
+
+def config_of(settings):
+    if "oft_block_size" in settings:
+        return OFTConfig(task_type="CAUSAL_LM", **settings)
+    return LoraConfig(r=2, lora_alpha=4, task_type="CAUSAL_LM", **settings)
 
 
 def model_of(kind, sizes, tied):
@@ -63,11 +73,15 @@ def main(root):
     for family, (kind, sizes, linears, norm, table, head) in FAMILIES.items():
         for tied in (False, True):
             folder = root / f"{family}-{'tied' if tied else 'untied'}"
-            model_of(kind, sizes, tied).save_pretrained(folder)
+            if not folder.exists():
+                model_of(kind, sizes, tied).save_pretrained(folder)
             (folder / "generation_config.json").unlink(missing_ok=True)
             for name, settings in kinds(linears, norm, table, head).items():
+                # PEFT has no rotations of layers that are stored transposed.
+                if (folder / name).exists() or family == "gpt2" and name.startswith("oft"):
+                    continue
                 base = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
-                tuned = get_peft_model(base, LoraConfig(r=2, lora_alpha=4, task_type="CAUSAL_LM", **settings))
+                tuned = get_peft_model(base, config_of(settings))
                 torch.manual_seed(11)
                 with torch.no_grad():
                     for parameter in tuned.parameters():

@@ -2,7 +2,7 @@
 
     python benches/training_golden.py CASE OUT
 
-CASE is a folder with a LLaMA-Factory config of stage `rm` or `dpo` and what it names; OUT becomes a case as the training
+CASE is a folder with a LLaMA-Factory config and what it names; OUT becomes a case as the training
 tests read it. TRL's value head drops a tenth of its input at random, which no other program can repeat number by number:
 that is off. LLaMA-Factory 0.9.5 does not tell TRL 0.24 which `pref_loss` is asked for, so that it trains `sigmoid`
 whatever the recipe says: here it does.
@@ -56,7 +56,8 @@ def main():
     run_exp(config)
     out.mkdir(parents=True)
     shutil.copy(case / "config.yaml", out)
-    shutil.copytree(case / "init_adapter", out / "init_adapter")
+    if (case / "init_adapter").exists():
+        shutil.copytree(case / "init_adapter", out / "init_adapter")
     history = json.loads((output / "trainer_state.json").read_text())["log_history"]
     rows = [{key: row[key] for key in row if key != "epoch"} for row in history if "loss" in row]
     last = {"step": history[-1]["step"], "train_loss": history[-1]["train_loss"]}

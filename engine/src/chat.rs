@@ -73,8 +73,9 @@ impl ChatModel {
         }
         let device = device::choose(source.use_cpu, &mut |_| {});
         let tuning = Tuning { device, ..Tuning::default() };
-        // Beside the weights, what magnitudes scale would be measured again for every token.
-        let is_merged = adapters.last().is_some_and(|last| last.config.dora);
+        // Beside the weights, what magnitudes scale would be measured, and rotations made, again for every token.
+        let is_merged =
+            adapters.last().is_some_and(|last| last.config.dora || last.config.rotation.is_some());
         let build = if is_merged { ModelFiles::merged } else { ModelFiles::adapted };
         let decoder = build(&files, &tuning, &adapters)?;
         let mut tokenizer = files.tokenizer()?;

@@ -101,7 +101,21 @@ fn kinds(files: &ModelFiles, linear: &str) -> Vec<(&'static str, Recipe)> {
     };
     let mut kinds = vec![
         ("low rank", lora(&[linear], &[])),
+        ("magnitudes", Recipe { use_dora: true, ..lora(&[linear, &head], &[]) }),
+        (
+            "principal part",
+            Recipe { pissa_init: true, pissa_iter: -1, pissa_convert: true, ..lora(&[linear, &head], &[]) },
+        ),
         ("low rank of the head", lora(&[linear, &head], &[])),
+        (
+            "rotations",
+            Recipe {
+                finetuning_type: FinetuningType::Oft,
+                oft_target: vec![linear.to_owned(), head.clone()],
+                oft_block_size: 4,
+                ..Recipe::default()
+            },
+        ),
         ("head", lora(&[linear], &[&head])),
         ("table", lora(&[linear], &[&table])),
         ("table and head", lora(&[linear], &[&table, &head])),
@@ -154,6 +168,12 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
             recipe.finetuning_type = trained.finetuning_type;
             recipe.lora_target.clone_from(&trained.lora_target);
             recipe.additional_target.clone_from(&trained.additional_target);
+            recipe.oft_target.clone_from(&trained.oft_target);
+            recipe.oft_block_size = trained.oft_block_size;
+            recipe.use_dora = trained.use_dora;
+            recipe.pissa_init = trained.pissa_init;
+            recipe.pissa_iter = trained.pissa_iter;
+            recipe.pissa_convert = trained.pissa_convert;
             change(recipe);
         })
     };
@@ -180,6 +200,12 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
     }
     let adapter = vec![whole.path().to_string_lossy().into_owned()];
     near(with(&more, &|recipe| recipe.adapter_name_or_path.clone_from(&adapter)), "gone on with");
+    if trained.pissa_convert {
+        let converted = vec![whole.path().join("pissa_converted").to_string_lossy().into_owned()];
+        near(with(&more, &|recipe| recipe.adapter_name_or_path.clone_from(&converted)), "converted");
+        let config = Adapter::open(Path::new(&converted[0])).unwrap().config;
+        assert_eq!((config.rank, config.principal), (8, None), "{what}");
+    }
     let on_top = |recipe: &mut Recipe| {
         recipe.adapter_name_or_path.clone_from(&adapter);
         recipe.create_new_adapter = true;
@@ -197,6 +223,44 @@ fn comes_back(files: &ModelFiles, trained: Recipe, what: &str) {
     assert_near(&logits(&files.adapted(&Tuning::default(), &open()).unwrap()), &trained, what);
 }
 
+/// A model with more blocks says what it said, on every family, and the new blocks alone train.
+#[test]
+fn expanded_models_say_the_same_until_their_new_blocks_are_trained() {
+    for (case, _) in FAMILIES {
+        let [model, output, trained] = [(); 3].map(|()| TempDir::new().unwrap());
+        let files = write_model(case, false, model.path());
+        let count = files.spec.layers.len();
+        let larger = output.path().join("larger");
+        // Its blocks take turns with windows.
+        if case == "gemma2" {
+            let error = weights::expand(model.path(), 1, &larger).unwrap_err().to_string();
+            assert!(error.contains("blocks that differ by their numbers"), "{error}");
+            continue;
+        }
+        assert_eq!(weights::expand(model.path(), 1, &larger).unwrap(), count + 1, "{case}");
+        let expanded = weights::open(&larger, None).unwrap();
+        let said = |files: &ModelFiles| logits(&files.build(&Tuning::default()).unwrap());
+        assert_near(&said(&expanded), &said(&files), case);
+
+        let freeze = recipe(&larger, trained.path(), |recipe| {
+            recipe.finetuning_type = FinetuningType::Freeze;
+            recipe.use_llama_pro = true;
+            recipe.freeze_trainable_layers = 1;
+        });
+        run(&freeze, 9);
+        let read = |folder: &Path| load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+        let (before, after) = (read(&larger), read(trained.path()));
+        let block = files.spec.block.name(count, "");
+        for (name, tensor) in &before {
+            let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let is_same = values(tensor) == values(&after[name]);
+            assert_eq!(is_same, !name.starts_with(&block), "{case}: {name}");
+        }
+        let error = weights::expand(model.path(), 5, &output.path().join("other")).unwrap_err().to_string();
+        assert!(error.contains("num_expand is 5"), "{error}");
+    }
+}
+
 /// Each golden adapter, by folder.
 fn adapters() -> Vec<(PathBuf, PathBuf)> {
     let folders = |folder: PathBuf| {
@@ -210,7 +274,7 @@ fn adapters() -> Vec<(PathBuf, PathBuf)> {
     let all: Vec<_> = models
         .flat_map(|model| folders(model.clone()).into_iter().map(move |a| (model.clone(), a)))
         .collect();
-    assert_eq!(all.len(), 88);
+    assert_eq!(all.len(), 116);
     all
 }
 
@@ -256,19 +320,24 @@ fn adapters_are_written_as_peft_writes_them() {
         save_adapter(&decoder, &config, output.path()).unwrap();
         let tensors = |folder: &Path| -> BTreeMap<String, Vec<f32>> {
             let mut tensors = load(folder.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
-            // PEFT adds the base model's table and head, as they are, where one of them has a low-rank update.
-            tensors.retain(|name, _| folder.file_name().unwrap() != "head" || name.contains(".lora_"));
+            // PEFT adds the base model's table and head, as they are, where one of them has an update.
+            if config.saved_modules.is_empty() {
+                tensors.retain(|name, _| name.contains(".lora_") || name.contains(".oft_"));
+            }
             let values = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
             tensors.into_iter().map(|(name, tensor)| (name, values(tensor))).collect()
         };
         assert!(tensors(output.path()) == tensors(&folder), "{}", folder.display());
         let json = |folder: &Path| Config::read(&folder.join("adapter_config.json")).unwrap().values;
         let (ours, theirs) = (json(output.path()), json(&folder));
-        for key in ["r", "lora_alpha", "use_rslora", "exclude_modules", "layers_to_transform"] {
-            assert_eq!(ours[key], theirs[key], "{}: {key}", folder.display());
+        let own =
+            ["lora_alpha", "use_rslora", "use_dora", "init_lora_weights", "oft_block_size", "init_weights"];
+        for key in ["peft_type", "r", "exclude_modules", "layers_to_transform"].iter().chain(&own) {
+            assert_eq!(ours.get(*key), theirs.get(*key), "{}: {key}", folder.display());
         }
         for key in ["rank_pattern", "alpha_pattern", "modules_to_save", "target_modules"] {
-            assert_eq!(sorted(&ours[key]), sorted(&theirs[key]), "{}: {key}", folder.display());
+            let [ours, theirs] = [&ours, &theirs].map(|keys| keys.get(key).map(sorted));
+            assert_eq!(ours, theirs, "{}: {key}", folder.display());
         }
     }
 }
@@ -299,8 +368,7 @@ fn changed(values: Value) -> TempDir {
 #[test]
 fn keys_that_change_the_arithmetic_are_refused_by_name() {
     for (key, value) in [
-        ("init_lora_weights", json!("pissa")),
-        ("init_lora_weights", json!("pissa_niter_16")),
+        ("init_lora_weights", json!("pissa_niter_many")),
         ("init_lora_weights", json!("olora")),
         ("init_lora_weights", json!("corda")),
         ("init_lora_weights", json!("loftq")),

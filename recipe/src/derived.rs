@@ -1,6 +1,8 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
-use crate::args::{FinetuningType, LrScheduler, PrefLoss, Recipe, Records, Stage, Steps, Strategy};
+use crate::args::{
+    FinetuningType, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Steps, Strategy,
+};
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -20,23 +22,37 @@ pub enum Resume<'a> {
 impl Recipe {
     /// Whether the model is compared with one that does not change.
     pub fn has_reference(&self) -> bool {
-        self.stage.has_reference() && !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo)
+        match self.stage {
+            Stage::Dpo => !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo),
+            Stage::Grpo => self.grpo_beta > 0.0,
+            stage => stage.has_reference(),
+        }
     }
 
     /// Whether examples are joined into sequences of the cutoff length.
     pub fn packs(&self) -> bool {
-        let can = self.stage.records() != Records::Preferences;
+        let can = matches!(self.stage.records(), Records::Text | Records::Answers);
         can && (self.neat_packing || self.packing.unwrap_or(self.stage == Stage::Pt))
     }
 
     /// The given adapters that become part of the model: all but the last one, which is trained on, unless a new one is
-    /// asked for. Only LoRA has any.
+    /// asked for.
     pub fn merged_adapters(&self) -> &[String] {
         match self.adapter_name_or_path.split_last() {
-            _ if !self.is_lora() => &[],
+            _ if !self.trains_adapter() => &[],
             Some((_, merged)) if !self.create_new_adapter => merged,
             _ => &self.adapter_name_or_path,
         }
+    }
+
+    /// Whether an adapter is begun, rather than gone on with.
+    pub fn begins_adapter(&self) -> bool {
+        self.trains_adapter() && (self.adapter_name_or_path.is_empty() || self.create_new_adapter)
+    }
+
+    /// Whether the adapter is also written as a usual one, for the model as it was.
+    pub fn converts_adapter(&self) -> bool {
+        self.is_lora() && self.begins_adapter() && self.pissa_init && self.pissa_convert
     }
 
     /// LoRA's alpha; twice the rank when unset.
@@ -61,9 +77,19 @@ impl Recipe {
         self.bf16 || self.pure_bf16 || self.fp16
     }
 
+    /// Whether what trains is an adapter beside frozen weights.
+    pub fn trains_adapter(&self) -> bool {
+        matches!(self.finetuning_type, FinetuningType::Lora | FinetuningType::Oft)
+    }
+
     /// Whether adapters are trained instead of the model's own weights.
     pub fn is_lora(&self) -> bool {
         self.finetuning_type == FinetuningType::Lora
+    }
+
+    /// Whether each parameter moves by itself, without a look at the others' gradients.
+    pub fn is_layerwise(&self) -> bool {
+        false
     }
 
     /// The limit on optimizer steps, if there is one.
@@ -151,9 +177,31 @@ impl Recipe {
         shares.filter(|shares| !shares.is_empty())
     }
 
-    /// Examples per optimizer step.
+    /// Batches of `per_device_train_batch_size` examples per step; PPO gathers several updates' worth.
+    pub fn batches_per_step(&self) -> usize {
+        let buffer = if self.stage == Stage::Ppo { self.ppo_buffer_size } else { 1 };
+        self.gradient_accumulation_steps * buffer
+    }
+
+    /// Examples per step.
     pub fn examples_per_step(&self) -> usize {
-        self.per_device_train_batch_size * self.gradient_accumulation_steps
+        self.per_device_train_batch_size * self.batches_per_step()
+    }
+
+    /// Whether training draws the answers that it learns from.
+    pub fn trains_on_answers(&self) -> bool {
+        self.stage.records() == Records::Prompts
+    }
+
+    /// Answers that are drawn to each prompt.
+    pub fn answers_per_prompt(&self) -> usize {
+        if self.stage == Stage::Grpo { self.num_generations } else { 1 }
+    }
+
+    /// The model that scores answers, if one does.
+    pub fn reward_model(&self) -> Option<(RewardModelType, &str)> {
+        let named = self.reward_model.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        named.map(|name| (self.reward_model_type, name))
     }
 }
 

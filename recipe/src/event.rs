@@ -155,6 +155,8 @@ pub enum Phase {
     Training,
     /// Going through held-out data.
     Evaluating,
+    /// Answering held-out data.
+    Predicting,
     /// Writing a checkpoint or the result.
     Saving,
 }

@@ -12,17 +12,20 @@ pub enum JobKind {
     Train,
     /// Evaluate alone.
     Evaluate,
+    /// Answer held-out data, and measure the answers.
+    Predict,
 }
 
 impl JobKind {
     /// Each of them.
-    pub const ALL: [JobKind; 2] = [JobKind::Train, JobKind::Evaluate];
+    pub const ALL: [JobKind; 3] = [JobKind::Train, JobKind::Evaluate, JobKind::Predict];
 
     /// The name used in the database and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             JobKind::Train => "train",
             JobKind::Evaluate => "evaluate",
+            JobKind::Predict => "predict",
         }
     }
 
@@ -35,7 +38,21 @@ impl JobKind {
 impl Recipe {
     /// The kind of work that the recipe asks for: training goes before evaluation, which is part of it then.
     pub fn job(&self) -> JobKind {
-        if self.do_train { JobKind::Train } else { JobKind::Evaluate }
+        match (self.do_train, self.do_predict || self.predict_with_generate) {
+            (true, _) => JobKind::Train,
+            (false, true) => JobKind::Predict,
+            (false, false) => JobKind::Evaluate,
+        }
+    }
+
+    /// Whether answers are drawn.
+    pub fn generates(&self) -> bool {
+        self.job() == JobKind::Predict && self.predict_with_generate
+    }
+
+    /// The data sets of a prediction: those of the evaluation, else all that the recipe names.
+    pub fn predicted_on(&self) -> &[String] {
+        if self.eval_dataset.is_empty() { &self.dataset } else { &self.eval_dataset }
     }
 }
 
@@ -55,5 +72,16 @@ mod tests {
     fn who_trains_evaluates_on_the_way() {
         let recipe = |do_train| Recipe { do_train, do_eval: true, ..Recipe::default() };
         assert_eq!([true, false].map(|trains| recipe(trains).job()), [JobKind::Train, JobKind::Evaluate]);
+    }
+
+    #[test]
+    fn a_prediction_is_on_the_data_there_are() {
+        let mut recipe = Recipe { do_predict: true, dataset: vec!["a".into()], ..Recipe::default() };
+        assert_eq!((recipe.job(), recipe.predicted_on()), (JobKind::Predict, &["a".to_owned()][..]));
+        recipe.eval_dataset = vec!["b".into()];
+        assert_eq!(recipe.predicted_on(), ["b"]);
+        assert!(!recipe.generates());
+        let measured = Recipe { do_eval: true, predict_with_generate: true, ..Recipe::default() };
+        assert_eq!((measured.job(), measured.generates()), (JobKind::Predict, true));
     }
 }

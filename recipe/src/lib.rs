@@ -21,6 +21,7 @@ mod problem;
 mod raw;
 mod reader;
 pub mod registry;
+mod reward;
 pub mod run;
 mod scalar;
 mod schedule;
@@ -30,8 +31,9 @@ mod write;
 
 pub use args::tokens::HubTokens;
 pub use args::{
-    Argument, Choice, FinetuningType, Group, Kind, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe,
-    Records, RopeScaling, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    Argument, BadamMask, BadamMode, BadamSwitch, Choice, FinetuningType, Group, GrpoLoss, ImportanceSampling,
+    Kind, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Range, Recipe, Records, RewardModelType,
+    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
@@ -42,6 +44,7 @@ pub use modules::module_matches;
 pub use notices::Notice;
 pub use problem::{Problem, shortened};
 pub use reader::CommandLine;
+pub use reward::{RewardRule, RuleKind};
 pub use run::RunState;
 pub use schedule::{Curve, Measured, Rise, Slope};
 pub use suggest::closest;

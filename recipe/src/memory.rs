@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::{FinetuningType, Recipe, Records};
+use crate::args::{BadamMode, FinetuningType, Optim, Recipe, Records, RewardModelType};
 use crate::modules::module_matches;
 
 /// What of a model decides how much memory its training takes.
@@ -37,7 +37,7 @@ pub struct MemoryEstimate {
     pub adapters: u64,
     /// One gradient for each number that is trained.
     pub gradients: u64,
-    /// AdamW's two moments of each number that is trained.
+    /// What the optimizer remembers of what is trained.
     pub optimizer: u64,
     /// What forward keeps for backward.
     pub activations: u64,
@@ -78,6 +78,18 @@ impl ModelShape {
         sides.map(|(_, inputs, outputs)| rank * (inputs + outputs) + magnitudes(*outputs)).sum()
     }
 
+    /// Parameters that a recipe adds as rotations: b·(b − 1)/2 for each block of b columns of a target's input.
+    fn oft_parameters(&self, recipe: &Recipe) -> u64 {
+        let targeted =
+            |module: &str| recipe.oft_target.iter().any(|name| name == "all" || module_matches(module, name));
+        let widths = self.linears.iter().filter(|(name, ..)| targeted(name)).map(|(_, inputs, _)| *inputs);
+        let block = |width: u64| match recipe.oft_rank as u64 {
+            0 => width.min(recipe.oft_block_size as u64),
+            count => width / count,
+        };
+        widths.map(|width| width * block(width).saturating_sub(1) / 2).sum()
+    }
+
     /// The model's own parameters that train; of freeze tuning those of its layers.
     fn whole_parameters(&self, recipe: &Recipe) -> u64 {
         if recipe.finetuning_type == FinetuningType::Full {
@@ -86,6 +98,29 @@ impl ModelShape {
         let layers = self.layers.max(1);
         let in_layers = self.parameters.saturating_sub(self.vocab * self.hidden);
         in_layers / layers * recipe.freeze_trainable_layers.unsigned_abs().min(layers)
+    }
+
+    /// Floats of gradients, and floats that the optimizer remembers, for so many parameters that train.
+    fn optimizer_floats(&self, recipe: &Recipe, trained: u64) -> (u64, u64) {
+        if recipe.use_badam {
+            return match recipe.badam_mode {
+                // Of one layer at a time.
+                BadamMode::Layer => {
+                    let of_layer = trained.min(self.parameters / self.layers.max(1));
+                    (of_layer, 2 * of_layer)
+                }
+                // Gradients of all, moments of a share.
+                BadamMode::Ratio => (trained, (2.0 * recipe.badam_update_ratio * trained as f64) as u64),
+            };
+        }
+        let moments = match recipe.optim {
+            _ if recipe.use_adam_mini || recipe.use_muon => 1,
+            Optim::Sgd | Optim::Adafactor => 0,
+            Optim::Lion | Optim::Adagrad | Optim::RmsProp => 1,
+            Optim::AdamwTorch => 2,
+            Optim::AdEmaMix => 3,
+        };
+        (trained, trained * moments)
     }
 
     /// Parameters trained in full beside the adapter (`additional_target`).
@@ -99,16 +134,17 @@ impl ModelShape {
 
 /// Estimates the peak memory of a run on a machine with `free` bytes.
 ///
-/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own. Full
-///   tuning with `bf16` trains a float32 master copy beside the bfloat16 weights.
-/// * adapters, gradients and optimizer: the adapter's own weights, a gradient and two moments of each trained parameter,
-///   4 bytes each.
+/// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own, and for a
+///   reward model, which is taken to be as large. Full tuning with `bf16` trains a float32 master copy beside the
+///   bfloat16 weights.
+/// * adapters, gradients and optimizer: the adapter's own weights, a gradient of each trained parameter, and what the
+///   optimizer remembers of it (of AdamW two moments), 4 bytes each.
 /// * activations: where gradient checkpointing is allowed and they would take too much of what is free, every
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
 ///
-/// Tokens are `per_device_train_batch_size × cutoff_len`, of preferences twice as many: the worst case, since nothing is
-/// padded.
+/// Tokens are `per_device_train_batch_size × cutoff_len`, of preferences twice as many, of answers that the model writes
+/// itself with `max_new_tokens` for each: the worst case, since nothing is padded.
 pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimate {
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
@@ -118,21 +154,29 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
             (added, added, 0)
         }
+        FinetuningType::Oft => {
+            let added = shape.oft_parameters(recipe) + shape.additional_parameters(recipe);
+            (added, added, 0)
+        }
         FinetuningType::Freeze | FinetuningType::Full => {
             let trained = shape.whole_parameters(recipe);
             (trained, 0, if half { trained } else { 0 })
         }
     };
-    let is_shared = recipe.finetuning_type == FinetuningType::Lora && recipe.ref_model.is_none();
-    let models = if recipe.has_reference() && !is_shared { 2 } else { 1 };
+    let is_shared = recipe.trains_adapter() && recipe.ref_model.is_none() && !recipe.pissa_init;
+    let has_reward_model = recipe.trains_on_answers()
+        && recipe.reward_model().is_some_and(|(kind, _)| kind == RewardModelType::Full);
+    let models = 1 + u64::from(recipe.has_reference() && !is_shared) + u64::from(has_reward_model);
     let weights = models * parameters * width;
 
-    let sequences = match recipe.stage.records() {
-        Records::Preferences => 2,
-        Records::Text | Records::Answers => 1,
+    let (sequences, longest) = match recipe.stage.records() {
+        Records::Preferences => (2, recipe.cutoff_len),
+        Records::Text | Records::Answers => (1, recipe.cutoff_len),
+        Records::Prompts => {
+            (recipe.answers_per_prompt() as u64, recipe.cutoff_len.saturating_add(recipe.max_new_tokens))
+        }
     };
-    let tokens =
-        (sequences * recipe.per_device_train_batch_size as u64).saturating_mul(recipe.cutoff_len as u64);
+    let tokens = (sequences * recipe.per_device_train_batch_size as u64).saturating_mul(longest as u64);
     let whole = tokens.saturating_mul(shape.activation_floats);
     let budget = activation_budget(free.saturating_sub(weights));
     let kept = if recipe.disable_gradient_checkpointing || whole.saturating_mul(4) <= budget {
@@ -141,11 +185,12 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         let layers = shape.layers.max(1);
         tokens.saturating_mul(layers * shape.hidden + shape.activation_floats / layers)
     };
+    let (gradients, remembered) = shape.optimizer_floats(recipe, trained);
     MemoryEstimate {
         weights: weights + 4 * copied,
         adapters: 4 * added,
-        gradients: 4 * trained,
-        optimizer: 8 * trained,
+        gradients: 4 * gradients,
+        optimizer: 4 * remembered,
         activations: kept.saturating_mul(width),
         logits: 4 * LOGIT_FLOATS.min(tokens.saturating_mul(shape.vocab)),
     }
@@ -154,7 +199,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::FinetuningType;
+    use crate::args::{FinetuningType, Stage};
 
     /// SmolLM2-135M.
     fn smollm2() -> ModelShape {
@@ -197,6 +242,18 @@ mod tests {
         assert_eq!(smollm2().lora_parameters(&dora), 8 * 30 * (1152 + 768) + 30 * (576 + 192));
     }
 
+    #[test]
+    fn counts_the_entries_of_rotations() {
+        let oft = |recipe: Recipe| Recipe {
+            finetuning_type: FinetuningType::Oft,
+            oft_target: vec!["q_proj".to_owned()],
+            ..recipe
+        };
+        assert_eq!(smollm2().oft_parameters(&oft(Recipe::default())), 30 * 18 * 496);
+        let four = Recipe { oft_rank: 4, oft_block_size: 0, ..Recipe::default() };
+        assert_eq!(smollm2().oft_parameters(&oft(four)), 30 * 4 * (144 * 143 / 2));
+    }
+
     /// Peaks measured for 2 × 256 tokens in float32.
     #[test]
     fn comes_near_what_runs_take() {
@@ -214,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn answers_and_the_models_that_judge_them_count() {
+        let grpo = Recipe {
+            stage: Stage::Grpo,
+            num_generations: 4,
+            max_new_tokens: 100,
+            disable_gradient_checkpointing: true,
+            ..lora()
+        };
+        let of = |recipe: &Recipe| estimate(recipe, &smollm2(), PLENTY);
+        assert_eq!(of(&grpo).activations, 2 * 4 * 356 * smollm2().activation_floats * 4);
+        let scored = Recipe {
+            reward_model: Some("reward".to_owned()),
+            reward_model_type: RewardModelType::Full,
+            ..grpo.clone()
+        };
+        assert_eq!(of(&scored).weights, 2 * of(&grpo).weights);
+    }
+
+    #[test]
     fn every_saving_saves() {
         let total = |recipe: &Recipe| estimate(recipe, &smollm2(), SCARCE).total();
         let full = Recipe { finetuning_type: FinetuningType::Full, ..lora() };
@@ -222,5 +298,9 @@ mod tests {
         assert!(total(&lora()) < total(&kept));
         assert!(total(&half) < total(&lora()));
         assert!(total(&lora()) < total(&full));
+        let badam = Recipe { use_badam: true, ..full.clone() };
+        let mini = Recipe { use_adam_mini: true, ..full.clone() };
+        let sgd = Recipe { optim: Optim::Sgd, ..full.clone() };
+        assert!(total(&badam) < total(&sgd) && total(&sgd) < total(&mini) && total(&mini) < total(&full));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::args::{Argument, Group, LrScheduler, PrefLoss, Recipe, Stage, Strategy, arguments};
+use crate::args::{
+    Argument, BadamMode, Group, LrScheduler, PrefLoss, Recipe, RewardModelType, Stage, Strategy, arguments,
+};
 use crate::text::{Sentence, Text};
 
 /// Arguments that were given, and why they do not do what they say.
@@ -96,6 +98,57 @@ static RULES: &[Rule] = &[
         reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
     },
     Rule {
+        keys: &["reward_model_type", "reward_model_adapters", "reward_model_weight"],
+        is_idle: |recipe| recipe.trains_on_answers() && recipe.reward_model().is_none(),
+        reason: words! { en: "rules alone score the answers", zh: "仅由规则为回答打分" },
+    },
+    Rule {
+        keys: &["reward_model_adapters"],
+        is_idle: |recipe| recipe.reward_model().is_some_and(|(kind, _)| kind != RewardModelType::Full),
+        reason: words! { en: "it matters for `reward_model_type: full` alone", zh: "仅用于 `reward_model_type: full`" },
+    },
+    Rule {
+        keys: &["ref_model", "ref_model_adapters"],
+        is_idle: |recipe| recipe.stage == Stage::Grpo && !recipe.has_reference(),
+        reason: words! { en: "`grpo_beta` is 0, so that there is no reference", zh: "`grpo_beta` 为 0，不使用参考模型" },
+    },
+    Rule {
+        keys: &["pissa_iter", "pissa_convert"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.pissa_init,
+        reason: words! { en: "it matters with `pissa_init: true` alone", zh: "仅用于 `pissa_init: true`" },
+    },
+    Rule {
+        keys: &["pissa_init", "use_dora"],
+        is_idle: |recipe| recipe.is_lora() && !recipe.begins_adapter(),
+        reason: words! {
+            en: "an adapter is gone on with as it is; `create_new_adapter: true` begins one",
+            zh: "将按原样继续训练已有适配器；设置 `create_new_adapter: true` 可新建",
+        },
+    },
+    Rule {
+        keys: &[
+            "badam_mode",
+            "badam_start_block",
+            "badam_switch_mode",
+            "badam_switch_interval",
+            "badam_update_ratio",
+            "badam_mask_mode",
+            "badam_verbose",
+        ],
+        is_idle: |recipe| !recipe.use_badam,
+        reason: words! { en: "it matters for `use_badam` alone", zh: "仅用于 `use_badam`" },
+    },
+    Rule {
+        keys: &["badam_start_block", "badam_switch_mode", "badam_switch_interval"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Layer,
+        reason: words! { en: "it matters for `badam_mode: layer` alone", zh: "仅用于 `badam_mode: layer`" },
+    },
+    Rule {
+        keys: &["badam_update_ratio", "badam_mask_mode"],
+        is_idle: |recipe| recipe.badam_mode != BadamMode::Ratio,
+        reason: words! { en: "it matters for `badam_mode: ratio` alone", zh: "仅用于 `badam_mode: ratio`" },
+    },
+    Rule {
         keys: &["num_train_epochs"],
         is_idle: |recipe| recipe.step_limit().is_some(),
         reason: words! {
@@ -121,7 +174,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["val_size", "eval_dataset"],
-        is_idle: |recipe| !recipe.evaluates(),
+        is_idle: |recipe| !recipe.evaluates() && !recipe.do_predict,
         reason: words! {
             en: "nothing is evaluated on it; set `eval_strategy` or `do_eval`",
             zh: "未用于评估；请设置 `eval_strategy` 或 `do_eval`",
@@ -194,11 +247,12 @@ impl Recipe {
         if let Some(needed) = self.lacks_for(argument) {
             return Some(sentence! { [needed] en: "it matters for {needed} alone", zh: "仅用于 {needed}" });
         }
-        let in_chats = words! {
-            en: "training draws no answers; it matters in a chat alone",
-            zh: "训练不生成回答；仅在对话时使用",
+        let elsewhere = words! {
+            en: "this run draws no answers; it matters in a chat, for `predict_with_generate` and for stages that draw some",
+            zh: "本次运行不生成回答；仅用于对话、`predict_with_generate` 与自行生成回答的阶段",
         };
-        (argument.group == Group::Generating).then_some(in_chats.into())
+        (argument.group == Group::Generating && !self.generates() && !self.trains_on_answers())
+            .then_some(elsewhere.into())
     }
 
     /// Why another argument makes this one idle.

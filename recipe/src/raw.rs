@@ -11,6 +11,8 @@ pub(crate) enum Raw {
     List(Vec<String>),
     /// A mapping of names to plain values.
     Mapping(Vec<(String, String)>),
+    /// A list of such mappings.
+    Mappings(Vec<Vec<(String, String)>>),
     /// A mapping or a list with further ones in it. No supported argument takes one.
     Nested,
 }
@@ -35,7 +37,7 @@ impl fmt::Display for Raw {
             Raw::Scalar(text) if text.is_empty() => f.write_str("\"\""),
             Raw::Scalar(text) => f.write_str(text),
             Raw::List(items) => write!(f, "[{}]", items.join(", ")),
-            Raw::Mapping(_) | Raw::Nested => f.write_str(NESTED),
+            Raw::Mapping(_) | Raw::Mappings(_) | Raw::Nested => f.write_str(NESTED),
         }
     }
 }

@@ -233,7 +233,7 @@ fn refused(name: &str, typed: &str) -> Problem {
         "factor" => words! { en: "a number above 0 and below 1", zh: "大于 0 且小于 1 的数值" },
         "threshold" | "eps" | "max_lr" => words! { en: "a number from 0 on", zh: "不小于 0 的数值" },
         "patience" | "cooldown" | "warmup" | "reset_start" | "window_size" => {
-            words! { en: "a whole number of evaluations", zh: "评估次数（整数）" }
+            words! { en: "an integer number of evaluations", zh: "评估次数（整数）" }
         }
         "num_cycles" | "power" | "timescale" => words! { en: "a number above 0", zh: "大于 0 的数值" },
         "lr_end" => words! {
@@ -295,7 +295,7 @@ mod tests {
             ("reduce_lr_on_plateau", "{factor: 1}", "give a number above 0 and below 1"),
             ("greedy", "{mode: less}", "give min or max"),
             ("greedy", "{smooth: 1}", "give true or false"),
-            ("greedy", "{window_size: 0}", "give a whole number of evaluations"),
+            ("greedy", "{window_size: 0}", "give an integer number of evaluations"),
         ] {
             let message = curve(&format!("lr_scheduler_type: {kind}\nlr_scheduler_kwargs: {settings}"));
             let message = message.expect_err(settings);

@@ -140,7 +140,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
     assert_eq!(
         problems("stage: kto\n"),
         [
-            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo, orpo"
+            "line 6: `stage: kto` is known from LLaMA-Factory but not supported by Chandler yet; give one of pt, sft, rm, dpo, orpo, ppo, grpo"
         ]
     );
     assert!(problems("report_to: wandb\n")[0].starts_with("line 6: `report_to: wandb` is not supported"));
@@ -169,7 +169,6 @@ fn keys_of_a_feature_that_is_off_are_without_effect() {
     for (lines, refused) in [
         ("galore_rank: 64\nuse_galore: true\n", 2),
         ("kto_chosen_weight: 0.3\nstage: kto\n", 2),
-        ("oft_rank: 4\nfinetuning_type: oft\n", 2),
         ("upcast_layernorm: true\n", 1),
         ("label_smoothing_factor: 0.1\nasft_alpha: 0.3\n", 1),
     ] {

@@ -24,6 +24,9 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
     assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
     assert_eq!(noticed("save_strategy: epoch\nsave_steps: 5\n"), [pair("save_steps", "5")]);
+    assert_eq!(noticed("pissa_iter: 4\n"), [pair("pissa_iter", "4")]);
+    assert_eq!(noticed("pissa_init: true\npissa_iter: 4\n"), []);
+    assert_eq!(noticed("use_dora: true\nadapter_name_or_path: a\n"), [pair("use_dora", "true")]);
     assert_eq!(noticed("val_size: 0.1\n"), [pair("val_size", "0.1")]);
     assert_eq!(noticed("val_size: 0.1\ndo_eval: true\n"), []);
     assert_eq!(noticed("tf32: true\ntemperature: 0.5\n"), [pair("tf32", "true"), pair("temperature", "0.5")]);
@@ -65,6 +68,15 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("train_from_scratch: true\n", "train_from_scratch"),
         ("lora_target: ''\n", "lora_target"),
         ("lora_target: null\n", "lora_target"),
+        ("pissa_init: true\npissa_convert: true\nuse_dora: true\n", "pissa_convert"),
+        ("finetuning_type: oft\noft_block_size: 0\n", "oft_block_size"),
+        ("finetuning_type: oft\noft_block_size: 8\noft_rank: 2\n", "oft_block_size"),
+        ("finetuning_type: oft\noft_target: ''\n", "oft_target"),
+        ("use_llama_pro: true\n", "use_llama_pro"),
+        (
+            "finetuning_type: freeze\nuse_llama_pro: true\nfreeze_trainable_layers: -1\n",
+            "freeze_trainable_layers",
+        ),
         ("max_steps: 0\n", "max_steps"),
         ("fp16: true\nbf16: true\n", "fp16"),
         ("fp16: true\npure_bf16: true\n", "fp16"),
@@ -88,6 +100,12 @@ fn arguments_that_contradict_each_other_are_refused() {
              eval_strategy: steps\ngreater_is_better: true\n",
             "lr_scheduler_kwargs",
         ),
+        ("use_badam: true\n", "use_badam"),
+        ("finetuning_type: full\nuse_badam: true\nuse_adam_mini: true\n", "use_adam_mini"),
+        ("finetuning_type: full\nuse_badam: true\nbadam_switch_interval: 0\n", "badam_switch_interval"),
+        ("finetuning_type: full\nuse_badam: true\nbadam_mode: ratio\noptim: sgd\n", "optim"),
+        ("use_adam_mini: true\nloraplus_lr_ratio: 4\n", "loraplus_lr_ratio"),
+        ("use_muon: true\noptim: lion_32bit\n", "optim"),
         ("report_to: [tensorboard, wandb]\n", "report_to"),
         ("streaming: true\nmax_steps: -1\n", "max_steps"),
         ("streaming: true\nmax_steps: 5\nmax_samples: 9\n", "max_samples"),
@@ -107,4 +125,29 @@ fn arguments_that_contradict_each_other_are_refused() {
         assert_eq!(found[0].key.as_deref(), Some(key), "{lines}");
         assert!(found[0].line.is_some(), "{lines}");
     }
+}
+
+#[test]
+fn what_learns_from_scores_needs_someone_who_gives_them() {
+    let rules = "reward_rules: [{type: length, max: 9}]\n";
+    for stage in ["ppo", "grpo"] {
+        let stage = format!("stage: {stage}\n");
+        let found = problems(&stage);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("give `reward_model`, or `reward_rules`"), "{found:?}");
+        assert_eq!(problems(&format!("{stage}{rules}")), Vec::<String>::new());
+        let of = |lines: &str| problems(&format!("{stage}{rules}{lines}")).join("; ");
+        let full = "finetuning_type: full\nreward_model: saves/reward\n";
+        assert!(of(full).contains("or `reward_model_type: full`"), "{}", of(full));
+        assert_eq!(of(&format!("{full}reward_model_type: full\n")), "");
+        assert!(of("reward_model: http://127.0.0.1:1\n").contains("set `reward_model_type: api`"));
+        assert_eq!(of("reward_model: http://127.0.0.1:1\nreward_model_type: api\n"), "");
+        assert!(of("reward_model: saves/reward\npissa_init: true\n").contains("turn it off, or set"));
+        assert!(of("do_eval: true\nval_size: 2\n").contains("has no loss on held-out data"));
+        assert!(of("neftune_noise_alpha: 5\n").contains("neftune_noise_alpha"));
+    }
+    let wrong = problems("stage: ppo\nreward_rules: [{type: shell, run: rm}]\n");
+    assert!(wrong[0].contains("allowed are regex, exact_match, length, format"), "{wrong:?}");
+    let noticed = with(&format!("stage: grpo\n{rules}ref_model: other\nreward_model_weight: 2\n")).unwrap();
+    assert_eq!(noticed.notices().len(), 2);
 }

@@ -87,6 +87,7 @@ impl Holds {
         match stage.records() {
             Records::Text => self != Holds::Pairs,
             Records::Answers => self == Holds::Answers,
+            Records::Prompts => matches!(self, Holds::Answers | Holds::Pairs | Holds::Judged),
             Records::Preferences => self == Holds::Pairs,
         }
     }

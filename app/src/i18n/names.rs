@@ -33,6 +33,7 @@ pub fn work_name(run: &RunSummary, words: &'static Words) -> String {
     match run.kind {
         JobKind::Train => format!("{stage} · {}", method_name(&run.method)),
         JobKind::Evaluate => format!("{stage} · {}", words.run_evaluation),
+        JobKind::Predict => format!("{stage} · {}", words.run_prediction),
     }
 }
 

@@ -136,7 +136,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         batch.push(&ids, &labels);
     }
     let recipe = Recipe::default();
-    let mut optimizer = Optimizer::of(&recipe);
+    let mut optimizer = Optimizer::of(&recipe, &decoder, &trainable)?;
     let groups = optimizer.groups(&trainable, &recipe);
     let mut grads = ParamGradients::default();
     let (mut times, mut losses) = (Vec::new(), Vec::new());
@@ -147,7 +147,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         let scale = 1.0 / batch.labels.len() as f32;
         losses.push(decoder.accumulate(&batch, &pass, Objective::Sum(scale), &mut grads)?.loss);
         let clip = (1.0 / (grads.global_norm()? + 1e-6)).min(1.0);
-        optimizer.step(&groups, &grads, 1e-4, clip)?;
+        optimizer.step(&groups, &mut grads, 1e-4, clip)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let peak_mb = engine::memory::peak().map(|bytes| bytes as f64 / (1 << 20) as f64);

@@ -3,12 +3,16 @@
 //! A key that changes what an adapter computes is read, or refused by its name; the keys are those of `LoraConfig` in
 //! PEFT 0.18. Keys that say how an adapter began, or where it came from, are kept as they were.
 
+use recipe::FinetuningType;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::modules::{Layers, Modules, names};
+use super::oft;
 use crate::Result;
 use crate::families::Config;
+use crate::ops::Blocks;
+use crate::svd::Accuracy;
 
 /// What an adapter is, without its weights.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +22,13 @@ pub struct AdapterConfig {
     pub alpha: f64,
     pub dropout: f64,
     pub rank_stabilised: bool,
+    /// Blocks of what modules read are rotated (OFT) in place of low-rank matrices.
+    pub rotation: Option<Blocks>,
     /// Weights are split into direction and magnitude (DoRA, Liu et al. 2024).
     pub dora: bool,
+    /// The matrices began with the principal part of the weights, which these lack since (PiSSA): PEFT takes it out of
+    /// them again when it loads such an adapter.
+    pub principal: Option<Accuracy>,
     /// Biases of the model are part of the adapter.
     pub biases: bool,
     /// Modules with low-rank matrices; none leaves it to the file.
@@ -100,19 +109,23 @@ impl AdapterConfig {
 
     pub(super) fn read(json: &Config) -> Result<AdapterConfig> {
         let kind = json.text("peft_type")?;
+        if kind == "OFT" {
+            return oft::read(json);
+        }
         if kind != "LORA" {
-            return Err(json.error("peft_type", format!("is `{kind}`; supported is LORA")));
+            return Err(json.error("peft_type", format!("is `{kind}`; supported are LORA and OFT")));
         }
         refuse_unsupported(json)?;
-        check_start(json)?;
         let positive = |value: &Value| value.as_u64().filter(|rank| *rank > 0).map(|rank| rank as usize);
         Ok(AdapterConfig {
-            base: json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            base: base(json),
             rank: json.size("r")?,
+            rotation: None,
             alpha: json.number("lora_alpha")?,
             dropout: json.number_or("lora_dropout", 0.0)?,
             rank_stabilised: json.flag_or("use_rslora", false)?,
             dora: json.flag_or("use_dora", false)?,
+            principal: principal(json)?,
             biases: biases(json)?,
             targets: Modules::read(json, "target_modules")?,
             saved_modules: names(json, "modules_to_save")?,
@@ -126,10 +139,38 @@ impl AdapterConfig {
         })
     }
 
+    /// How PEFT is to prepare the weights for the matrices.
+    fn start(&self) -> Value {
+        match self.principal {
+            None => json!(true),
+            Some(Accuracy::Exact) => json!("pissa"),
+            Some(Accuracy::Iterations(count)) => json!(format!("pissa_niter_{count}")),
+        }
+    }
+
     /// The keys of PEFT's file; `transposed` says that weights are stored as [in, out].
     pub(super) fn to_json(&self, transposed: bool) -> Value {
-        let saved = (!self.saved_modules.is_empty()).then_some(&self.saved_modules);
-        let own = json!({
+        let own = match self.rotation {
+            Some(blocks) => oft::to_json(self, blocks, transposed),
+            None => self.low_rank_to_json(transposed),
+        };
+        let Value::Object(mut all) = own else { return own };
+        // Which modules are meant is said as it was.
+        for key in ["exclude_modules", "layers_to_transform", "layers_pattern"] {
+            if let Some(value) = self.kept.get(key) {
+                all.insert(key.to_owned(), value.clone());
+            }
+        }
+        Value::Object(all)
+    }
+
+    /// `modules_to_save`
+    pub(super) fn saved(&self) -> Option<&Vec<String>> {
+        (!self.saved_modules.is_empty()).then_some(&self.saved_modules)
+    }
+
+    fn low_rank_to_json(&self, transposed: bool) -> Value {
+        json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
             "base_model_name_or_path": self.base,
@@ -137,11 +178,11 @@ impl AdapterConfig {
             "lora_alpha": number(self.alpha),
             "lora_dropout": self.dropout,
             "target_modules": self.targets.as_ref().map(Modules::to_json),
-            "modules_to_save": saved,
+            "modules_to_save": self.saved(),
             "bias": "none",
             "fan_in_fan_out": transposed,
             "inference_mode": true,
-            "init_lora_weights": true,
+            "init_lora_weights": self.start(),
             "use_rslora": self.rank_stabilised,
             "use_dora": self.dora,
             "rank_pattern": self.ranks.to_json(Value::from),
@@ -152,16 +193,26 @@ impl AdapterConfig {
             "loftq_config": {},
             "auto_mapping": null,
             "revision": null,
-        });
-        let Value::Object(mut all) = own else { return own };
-        // Which modules are meant is said as it was.
-        for key in ["exclude_modules", "layers_to_transform", "layers_pattern"] {
-            if let Some(value) = self.kept.get(key) {
-                all.insert(key.to_owned(), value.clone());
-            }
-        }
-        Value::Object(all)
+        })
     }
+
+    /// How large its updates are, in words.
+    pub(crate) fn size(&self) -> String {
+        match self.rotation {
+            None => format!("rank {}", self.rank),
+            Some(Blocks::Count(count)) => format!("{count} blocks a module"),
+            Some(Blocks::Columns(columns)) => format!("blocks of {columns} columns"),
+        }
+    }
+
+    /// The method that trains such an adapter.
+    pub(crate) fn method(&self) -> FinetuningType {
+        if self.rotation.is_some() { FinetuningType::Oft } else { FinetuningType::Lora }
+    }
+}
+
+pub(super) fn base(json: &Config) -> String {
+    json.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// What computes something else than W + s·B·A, and is not built.
@@ -188,29 +239,36 @@ fn refuse_unsupported(json: &Config) -> Result<()> {
     Ok(())
 }
 
-/// How the matrices began matters where that took something away from the weights: PEFT takes it away again when
-/// it loads such an adapter, so that A and B alone say nothing (`pissa_init` and its like in PEFT's `LoraLayer`).
-fn check_start(json: &Config) -> Result<()> {
-    match json.get("init_lora_weights") {
-        None | Some(Value::Bool(_)) => Ok(()),
-        Some(Value::String(way)) if ["gaussian", "orthogonal", "eva"].contains(&way.as_str()) => Ok(()),
-        Some(way) => {
-            let message = format!(
-                "is {way}, which changes the base model's weights and is not supported; allowed are true, false, \
-                 \"gaussian\", \"orthogonal\" and \"eva\". PEFT turns such an adapter into a usual one: \
-                 save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
-            );
-            Err(json.error("init_lora_weights", message))
-        }
+/// Whether the matrices began with the principal part of the weights. Other ways to begin that took something away from
+/// the weights are refused: A and B alone say nothing.
+fn principal(json: &Config) -> Result<Option<Accuracy>> {
+    let way = match json.get("init_lora_weights") {
+        None | Some(Value::Bool(_)) => return Ok(None),
+        Some(way) => way,
+    };
+    let name = way.as_str().unwrap_or_default();
+    if ["gaussian", "orthogonal", "eva"].contains(&name) {
+        return Ok(None);
     }
+    let iterations = name.strip_prefix("pissa_niter_").and_then(|count| count.parse().ok());
+    let found = if name == "pissa" { Some(Accuracy::Exact) } else { iterations.map(Accuracy::Iterations) };
+    found.map(Some).ok_or_else(|| {
+        let message = format!(
+            "is {way}, which changes the base model's weights and is not supported; allowed are true, false, \
+             \"gaussian\", \"orthogonal\", \"eva\", \"pissa\" and \"pissa_niter_N\". PEFT turns such an adapter into a \
+             usual one: save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
+        );
+        json.error("init_lora_weights", message)
+    })
 }
 
-fn biases(json: &Config) -> Result<bool> {
+pub(super) fn biases(json: &Config) -> Result<bool> {
     match json.get("bias").map(|_| json.text("bias")).transpose()? {
         None | Some("none") => Ok(false),
-        Some("all" | "lora_only") => Ok(true),
+        Some("all" | "lora_only" | "oft_only") => Ok(true),
         Some(other) => {
-            Err(json.error("bias", format!("is `{other}`; allowed are `none`, `all` and `lora_only`")))
+            let message = format!("is `{other}`; allowed are `none`, `all` and `lora_only` or `oft_only`");
+            Err(json.error("bias", message))
         }
     }
 }

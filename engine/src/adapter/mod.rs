@@ -2,6 +2,7 @@
 
 mod config;
 mod modules;
+mod oft;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use candle_core::{DType, Tensor};
 use crate::autograd::Param;
 use crate::families::Config;
 use crate::model::{Decoder, WeightSource};
-use crate::ops::{Linear, Lora, Update};
+use crate::ops::{Linear, Lora, Oft, Update};
 use crate::quant::QuantizedWeight;
 use crate::weights::{FolderSource, save_tensors, write_json};
 use crate::{Error, Result};
@@ -58,20 +59,44 @@ impl Adapter {
     /// If the adapter has a part of an update alone, or one of another shape than the map's.
     pub fn update(&self, linear: &Linear) -> Result<Option<Update>> {
         let module = &linear.name;
-        let name = |part: &str| format!("{PREFIX}{module}.lora_{part}.weight");
-        if !self.weights.has(&name("A")) {
-            return Ok(None);
-        }
-        let (rank, out) = (self.config.rank_of(module), linear.out_dim());
+        let name = |part: &str| format!("{PREFIX}{module}.{part}.weight");
         let read = |name: &str, shape: &[usize]| -> Result<_> {
             Ok(self.weights.tensor(name, shape)?.to_dtype(DType::F32)?)
         };
-        let (a, b) = (read(&name("A"), &[rank, linear.in_dim()])?, read(&name("B"), &[out, rank])?);
-        let lora = Lora::new(linear, a, b, self.config.scale_of(module) as f32)?;
-        if !self.config.dora {
-            return Ok(Some(lora));
+        if let Some(blocks) = self.config.rotation {
+            if !self.weights.has(&name("oft_R")) {
+                return Ok(None);
+            }
+            let block = blocks.columns(linear.in_dim());
+            let skew = read(&name("oft_R"), &[linear.in_dim() / block, block * (block - 1) / 2])?;
+            return Ok(Some(Oft::new(linear, skew, block)?.into()));
         }
-        lora.with_magnitude(linear, Some(read(&magnitude(module), &[out])?)).map(Some)
+        if !self.weights.has(&name("lora_A")) {
+            return Ok(None);
+        }
+        let (rank, out) = (self.config.rank_of(module), linear.out_dim());
+        let (a, b) = (read(&name("lora_A"), &[rank, linear.in_dim()])?, read(&name("lora_B"), &[out, rank])?);
+        let lora = Lora::new(linear, a, b, self.config.scale_of(module) as f32)?;
+        let lora = if self.config.dora {
+            lora.with_magnitude(linear, Some(read(&magnitude(module), &[out])?))?
+        } else {
+            lora
+        };
+        Ok(Some(lora.into()))
+    }
+
+    /// Takes out of a model what the adapter's matrices began with, if they did so with a part of its weights.
+    ///
+    /// # Errors
+    /// As those of [`Decoder::take_principal`].
+    pub fn prepare(&self, decoder: &mut Decoder) -> Result<()> {
+        let Some(accuracy) = self.config.principal else { return Ok(()) };
+        let wanted = |linear: &Linear| {
+            let module = &linear.name;
+            let has = self.weights.has(&format!("{PREFIX}{module}.lora_A.weight"));
+            has.then(|| (self.config.rank_of(module), self.config.scale_of(module) as f32))
+        };
+        decoder.take_principal(wanted, accuracy).map(|_| ())
     }
 
     /// What was saved of a parameter that is trained: a low-rank matrix, or a weight of a module saved whole.
@@ -113,7 +138,9 @@ impl Adapter {
     /// # Errors
     /// Names the first tensor that has not.
     pub fn check_against(&self, decoder: &Decoder) -> Result<()> {
-        let parts = |module: &str| ["A", "B"].map(|part| format!("{PREFIX}{module}.lora_{part}.weight"));
+        let parts = |module: &str| {
+            ["lora_A", "lora_B", "oft_R"].map(|part| format!("{PREFIX}{module}.{part}.weight"))
+        };
         let (mut known, mut left_out) = (BTreeSet::new(), BTreeSet::new());
         for linear in decoder.linears() {
             let adapted = self.config.adapts(&linear.name);

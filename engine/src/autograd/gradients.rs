@@ -1,7 +1,8 @@
 //! Gradients of values on a tape, and of parameters.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
@@ -11,10 +12,14 @@ use crate::Result;
 use crate::device::has_kernels;
 use crate::tensor::{mutate, view};
 
+/// Parameters that train in a step: of those that may train some, or all of them.
+pub type Active = Option<Arc<BTreeSet<ParamId>>>;
+
 /// Gradients of parameters, accumulated over micro-batches until they are cleared.
 #[derive(Default)]
 pub struct ParamGradients {
     map: BTreeMap<ParamId, Tensor>,
+    active: Active,
     /// The largest that were cleared, to be used again.
     spare: BTreeMap<ParamId, Tensor>,
 }
@@ -24,6 +29,37 @@ pub struct ParamGradients {
 const KEPT: usize = 16 << 20;
 
 impl ParamGradients {
+    /// None yet, of these parameters alone: what is added of others is left out, and not computed where it is computed in
+    /// place.
+    pub fn of(active: Active) -> Self {
+        ParamGradients { active, ..ParamGradients::default() }
+    }
+
+    /// None yet, of the same parameters.
+    pub fn apart(&self) -> Self {
+        ParamGradients::of(self.active.clone())
+    }
+
+    /// Changes which parameters gradients are taken of, from now on.
+    pub fn choose(&mut self, active: Active) {
+        self.active = active;
+    }
+
+    /// Whether a parameter's gradient is asked for.
+    pub fn wants(&self, id: ParamId) -> bool {
+        self.active.as_ref().is_none_or(|active| active.contains(&id))
+    }
+
+    /// Puts another gradient in the place of a parameter's.
+    pub fn replace(&mut self, id: ParamId, gradient: Tensor) {
+        self.map.insert(id, gradient);
+    }
+
+    /// Gives a gradient away, which frees its memory when it is used.
+    pub fn take(&mut self, id: ParamId) -> Option<Tensor> {
+        self.map.remove(&id)
+    }
+
     pub fn get(&self, id: ParamId) -> Option<&Tensor> {
         self.map.get(&id)
     }
@@ -33,6 +69,9 @@ impl ParamGradients {
     /// # Errors
     /// If the gradient so far is not of f32 on the CPU.
     pub fn accumulate(&mut self, param: &Param, add: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
+        if !self.wants(param.id) {
+            return Ok(());
+        }
         let slot = match self.map.entry(param.id) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(slot) => slot.insert(match self.spare.remove(&param.id) {
@@ -63,6 +102,9 @@ impl ParamGradients {
     }
 
     fn add_by_id(&mut self, id: ParamId, gradient: Tensor) -> Result<()> {
+        if !self.wants(id) {
+            return Ok(());
+        }
         match self.map.entry(id) {
             Entry::Vacant(slot) => {
                 slot.insert(gradient);
@@ -183,6 +225,24 @@ impl<'a> Gradients<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_active_gets_a_gradient() {
+        let param =
+            || Param::new("w", Tensor::zeros(2, DType::F32, &candle_core::Device::Cpu).unwrap(), true);
+        let (first, second) = (param().unwrap(), param().unwrap());
+        let mut grads = ParamGradients::of(Some(Arc::new(BTreeSet::from([second.id]))));
+        grads.accumulate(&first, |_| panic!("it is not asked for")).unwrap();
+        grads.add(&first, first.tensor.ones_like().unwrap()).unwrap();
+        let mut part = grads.apart();
+        part.accumulate(&second, |gradient| gradient[0] = 3.0).unwrap();
+        part.add(&first, first.tensor.ones_like().unwrap()).unwrap();
+        grads.merge(part).unwrap();
+        assert!(grads.get(first.id).is_none() && grads.global_norm().unwrap() == 3.0);
+        grads.choose(None);
+        grads.add(&first, first.tensor.ones_like().unwrap()).unwrap();
+        assert!(grads.get(first.id).is_some());
+    }
 
     #[test]
     fn a_large_gradient_starts_anew_in_the_same_memory() {

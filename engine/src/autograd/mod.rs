@@ -13,7 +13,7 @@ mod param;
 
 pub use checkpoint::{Segment, checkpoint};
 pub use function::{Weights, gradients};
-pub use gradients::{Gradients, ParamGradients};
+pub use gradients::{Active, Gradients, ParamGradients};
 pub use guard::GradientGuard;
 pub use param::{Param, ParamId};
 
@@ -119,10 +119,24 @@ impl Tape {
         params: &mut ParamGradients,
         leaf: Option<NodeId>,
     ) -> Result<Option<Tensor>> {
-        let Some(NodeId(last)) = output.node else { return Ok(None) };
+        self.backward_of([(output, seed)], params, leaf)
+    }
+
+    /// The same from several outputs, each with its gradient.
+    ///
+    /// # Errors
+    /// If an operation's backward pass fails.
+    pub fn backward_of<const N: usize>(
+        self,
+        outputs: [(&Var, Tensor); N],
+        params: &mut ParamGradients,
+        leaf: Option<NodeId>,
+    ) -> Result<Option<Tensor>> {
         let mut nodes = self.nodes.into_inner();
         let mut grads = Gradients::new(nodes.len(), params);
-        grads.add(Some(NodeId(last)), seed)?;
+        for (output, seed) in outputs {
+            grads.add(output.node, seed)?;
+        }
         let mut result = None;
         while let Some(node) = nodes.pop() {
             let id = NodeId(nodes.len());

@@ -34,7 +34,7 @@ pub struct DecoderSpec {
 }
 
 /// What differs from layer to layer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSpec {
     /// Which of the spec's rotations; none for a layer without.
     pub rope: Option<usize>,

@@ -30,7 +30,7 @@ impl Job for Evaluate {
         let (mut evaluations, mut metrics) = (Vec::with_capacity(data.eval.len()), Map::new());
         for set in &data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            let evaluation = evaluate(stage.as_ref(), &opened.loaded, set, recipe, world, observer)?;
+            let evaluation = evaluate(stage.given()?, &opened.loaded, set, recipe, world, observer)?;
             observer.event(evaluation.event(0, 0.0));
             metrics.extend(eval_metrics(&evaluation));
             evaluations.push(evaluation);

@@ -4,6 +4,7 @@
 
 mod evaluate;
 mod fetch;
+mod predict;
 mod setup;
 mod train;
 
@@ -25,8 +26,11 @@ trait Job: Sync {
     fn run(&self, recipe: &Recipe, world: &dyn World, observer: &mut Observer) -> Result<Summary>;
 }
 
-const JOBS: &[(JobKind, &dyn Job)] =
-    &[(JobKind::Train, &train::Train), (JobKind::Evaluate, &evaluate::Evaluate)];
+const JOBS: &[(JobKind, &dyn Job)] = &[
+    (JobKind::Train, &train::Train),
+    (JobKind::Evaluate, &evaluate::Evaluate),
+    (JobKind::Predict, &predict::Predict),
+];
 
 /// Does what the recipe asks for. Blocks until that is done, or the observer stops it: training ends after the current
 /// step then, all else at once.

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recipe::{Phase, Recipe};
+use recipe::{JobKind, Phase, Recipe, RewardModelType};
 
 use crate::adapter::Adapter;
 use crate::device;
-use crate::method::{self, Base, Loaded, Setup};
+use crate::method::{self, Base, Loaded, Product, Setup};
 use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
 use crate::observer::Observer;
 use crate::stage;
+use crate::stage::drawn::Scorer;
 use crate::text::{self, Prepared, Template};
 use crate::weights;
 use crate::world::World;
@@ -21,6 +22,8 @@ pub struct Folders {
     pub model: PathBuf,
     /// The reference that it names.
     pub reference: Option<PathBuf>,
+    /// The reward model that it names.
+    pub reward: Option<PathBuf>,
 }
 
 /// A model in memory, and the template its conversations are written by.
@@ -54,7 +57,8 @@ pub fn prepare(
     world: &dyn World,
     observer: &mut Observer,
 ) -> Result<Prepared> {
-    observer.phase(Phase::EncodingData, Some(recipe.dataset.join(", ")));
+    let names = if recipe.job() == JobKind::Predict { recipe.predicted_on() } else { &recipe.dataset };
+    observer.phase(Phase::EncodingData, Some(names.join(", ")));
     let data = text::prepare(recipe, &loaded.tokenizer, template, world.size(), observer)?;
     check_vocabulary(loaded, &data)?;
     Ok(data)
@@ -89,6 +93,7 @@ fn load(
     checkpoint: Option<&Path>,
     observer: &mut Observer,
 ) -> Result<Loaded> {
+    let stage = stage::of(recipe)?;
     let mut has_grown = false;
     if recipe.resize_vocab
         && let Some(rows) = base.files.grow_vocabulary(base.tokenizer.vocab_size(), recipe.seed)?
@@ -102,17 +107,19 @@ fn load(
     }
     let mut loaded =
         method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
-    if stage::of(recipe)?.has_value_head() {
+    loaded.stop_ids = template.stop_ids(&loaded.tokenizer);
+    if stage.has_value_head() {
         loaded.value_head = Some(value_head(recipe, &folders.model, checkpoint, &loaded.decoder)?);
     }
     if recipe.has_reference() {
         loaded.reference = Some(reference(recipe, folders, &loaded)?);
     }
+    loaded.scorer = scorer(recipe, folders, &loaded)?;
     Ok(loaded)
 }
 
 /// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or
-/// where more than an adapter trains, the base model once more.
+/// where more than an adapter trains, or the adapter began with a part of the weights, the base model once more.
 fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Decoder> {
     let device = loaded.decoder.device().clone();
     let tuning = Tuning { bf16: recipe.uses_bf16(), device, ..Tuning::default() };
@@ -123,7 +130,8 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
         return weights::open(folder, None)?.merged(&tuning, &open_all(&recipe.ref_model_adapters)?);
     }
     let without = loaded.decoder.with_adapter(Arc::default());
-    if without.trainable().is_empty() {
+    let is_changed = matches!(&loaded.product, Product::Adapter(config) if config.principal.is_some());
+    if without.trainable().is_empty() && !is_changed {
         return Ok(without);
     }
     let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;
@@ -131,6 +139,53 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
         base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), recipe.seed)?;
     }
     base.files.merged(&tuning, &open_all(recipe.merged_adapters())?)
+}
+
+/// The model that scores answers: an adapter with a value head on the base model, or a model of its own with one. A
+/// server's are asked for when there are answers.
+fn scorer(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Option<Scorer>> {
+    let Some(folder) = &folders.reward else { return Ok(None) };
+    let without_head = |folder: &Path| {
+        let message = format!("has no {VALUE_HEAD}, which `stage: rm` writes: it cannot score answers");
+        Err(Error::file(folder, message))
+    };
+    if recipe.reward_model_type == RewardModelType::Lora {
+        let adapter = Adapter::open(folder)?;
+        adapter.check_trainable()?;
+        if !adapter.config.saved_modules.is_empty() {
+            let message = "trains modules whole, so that it cannot share the model; export it into a model and give that                            with `reward_model_type: full`";
+            return Err(Error::file(folder, message));
+        }
+        let mut decoder = loaded.decoder.with_adapter(Arc::default());
+        adapter.check_against(&decoder)?;
+        decoder.attach(|linear| adapter.update(linear), 0.0)?;
+        if !folder.join(VALUE_HEAD).exists() {
+            return without_head(folder);
+        }
+        let head = ValueHead::read(&decoder, folder)?;
+        return Ok(Some(Scorer { decoder, head }));
+    }
+    let adapters = recipe.reward_model_adapters.iter().map(|folder| Adapter::open(Path::new(folder)));
+    let adapters = adapters.collect::<Result<Vec<_>>>()?;
+    let tuning =
+        Tuning { bf16: recipe.uses_bf16(), device: loaded.decoder.device().clone(), ..Tuning::default() };
+    let decoder = weights::open(folder, None)?.merged(&tuning, &adapters)?;
+    if decoder.spec.vocab < loaded.tokenizer.vocab_size() {
+        let message = format!(
+            "has {} tokens, the model that is trained has {}: a reward model must read the same tokens",
+            decoder.spec.vocab,
+            loaded.tokenizer.vocab_size()
+        );
+        return Err(Error::file(folder, message));
+    }
+    let given = recipe.reward_model_adapters.iter().rev().map(Path::new).chain([folder.as_path()]);
+    match given.into_iter().find(|folder| folder.join(VALUE_HEAD).exists()) {
+        Some(with_head) => {
+            let head = ValueHead::read(&decoder, with_head)?;
+            Ok(Some(Scorer { decoder, head }))
+        }
+        None => without_head(folder),
+    }
 }
 
 /// The value head of the checkpoint, of the adapter that is gone on with, or of the model; a fresh one where none of

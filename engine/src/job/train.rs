@@ -58,9 +58,10 @@ fn load(
 ) -> Result<(Opened, Optimizer)> {
     let checkpoint = start.map(|start| start.folder.as_path());
     let opened = setup::open(recipe, folders, checkpoint, observer)?;
-    let mut optimizer = Optimizer::of(recipe);
+    let params = opened.loaded.trainable();
+    let mut optimizer = Optimizer::of(recipe, &opened.loaded.decoder, &params)?;
     if let Some(Start { folder, state }) = start {
-        optimizer.load(&opened.loaded.trainable(), &folder.join(checkpoint::OPTIMIZER), state.step)?;
+        optimizer.load(&params, &folder.join(checkpoint::OPTIMIZER), state.moves())?;
     }
     Ok((opened, optimizer))
 }

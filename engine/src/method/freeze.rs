@@ -21,7 +21,9 @@ impl Method for Freeze {
         };
         let (modules, extra) = (named(&recipe.freeze_trainable_modules), &recipe.freeze_extra_modules);
         let spec = setup.base.files.spec.clone();
-        let layers = layers(spec.layers.len(), recipe.freeze_trainable_layers);
+        let (count, wanted) = (spec.layers.len(), recipe.freeze_trainable_layers);
+        let layers =
+            if recipe.use_llama_pro { added(count, wanted)? } else { layers(count, wanted).collect() };
         let selection = BlockSelection::new(&spec, layers, &modules, extra);
         let loaded = load_whole(setup, Selection::Blocks(selection))?;
         check(&loaded.decoder, "freeze_trainable_modules", &modules, |name| within(&spec, name))?;
@@ -34,6 +36,20 @@ impl Method for Freeze {
 fn layers(count: usize, wanted: i64) -> Range<usize> {
     let number = usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX).min(count);
     if wanted > 0 { count - number..count } else { 0..number }
+}
+
+/// The layers that block expansion has added, if they are so many: the last one of each of as many equal stretches.
+fn added(count: usize, wanted: i64) -> Result<Vec<usize>> {
+    let fitting = usize::try_from(wanted).ok().filter(|wanted| *wanted > 0 && count.is_multiple_of(*wanted));
+    let Some(wanted) = fitting else {
+        let message = format!(
+            "is {wanted}, by which the model's {count} layers cannot be divided; with use_llama_pro it is the number of \
+             layers that were added"
+        );
+        return Err(Error::recipe("freeze_trainable_layers", message));
+    };
+    let stretch = count / wanted;
+    Ok((1..=wanted).map(|number| number * stretch - 1).collect())
 }
 
 /// The module that a parameter belongs to within its layer: `mlp` of `model.layers.0.mlp.up_proj.weight`.

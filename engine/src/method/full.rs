@@ -1,7 +1,5 @@
 //! Full tuning: every weight trains.
 
-use candle_core::DType;
-
 use super::{Loaded, Method, Product, Setup};
 use crate::Result;
 use crate::model::{Selection, Tuning};
@@ -26,11 +24,7 @@ pub(super) fn load_whole(setup: Setup, selection: Selection) -> Result<Loaded> {
         Some(folder) => weights::open(folder, None)?.build(&tuning)?,
         None => files.build(&tuning)?,
     };
-    let dtype = match files.config.get("torch_dtype").or(files.config.get("dtype")).and_then(|d| d.as_str()) {
-        Some("bfloat16") => DType::BF16,
-        Some("float16") => DType::F16,
-        _ => DType::F32,
-    };
+    let dtype = files.dtype();
     let config = files.config.values.clone();
     // What it is taught to end with are the template's tokens.
     let generation = files.generation_config(&template.stop_ids(&base.tokenizer));

@@ -2,9 +2,12 @@
 //!
 //! A method is a file here and an entry in [`METHODS`].
 
+mod adapter;
+mod conversion;
 mod freeze;
 mod full;
 mod lora;
+mod oft;
 mod product;
 
 use std::path::Path;
@@ -16,6 +19,7 @@ use recipe::{FinetuningType, Recipe};
 use crate::autograd::Param;
 use crate::model::{Decoder, Tuning, ValueHead};
 use crate::observer::Observer;
+use crate::stage::drawn::Scorer;
 use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
@@ -35,6 +39,7 @@ const METHODS: &[(FinetuningType, &dyn Method)] = &[
     (FinetuningType::Full, &full::Full),
     (FinetuningType::Freeze, &freeze::Freeze),
     (FinetuningType::Lora, &lora::Lora),
+    (FinetuningType::Oft, &oft::Oft),
 ];
 
 /// The method that a recipe asks for.
@@ -87,11 +92,23 @@ pub struct Loaded {
     pub value_head: Option<ValueHead>,
     /// The model that it is compared with, where the stage does that.
     pub reference: Option<Decoder>,
+    /// The model that scores its answers, where the stage draws some and a model does.
+    pub scorer: Option<Scorer>,
+    /// Tokens that end an answer.
+    pub stop_ids: Vec<u32>,
 }
 
 impl Loaded {
     fn new(decoder: Decoder, tokenizer: Tokenizer, product: Product) -> Loaded {
-        Loaded { decoder, tokenizer, product, value_head: None, reference: None }
+        Loaded {
+            decoder,
+            tokenizer,
+            product,
+            value_head: None,
+            reference: None,
+            scorer: None,
+            stop_ids: Vec::new(),
+        }
     }
 
     /// # Errors

@@ -7,8 +7,10 @@ use candle_core::Tensor;
 use super::attention::{Attention, Past};
 use super::batch::Context;
 use super::feed_forward::FeedForward;
+use super::lora::is_zero;
 use crate::Result;
-use crate::autograd::{Param, Segment, Tape, Var};
+
+use crate::autograd::{Param, ParamId, Segment, Tape, Var};
 use crate::ops::elementwise::{add_scaled, normalise};
 use crate::ops::{Linear, Norm, Projection, Values, Weight};
 
@@ -60,6 +62,31 @@ impl Block {
     pub fn elements(&self) -> usize {
         let quantised = self.quantised().map(|(_, weight)| weight.len());
         self.params().map(|param| param.len()).chain(quantised).sum()
+    }
+
+    /// Parameters of parts whose last maps train and are zero for now, without those maps.
+    pub fn without_effect(&self) -> Vec<ParamId> {
+        let is_silent = |last: &[&Arc<Projection>]| {
+            let mut linears = last.iter().flat_map(|projection| &projection.linears);
+            linears.all(|linear| linear.weight.trained().is_some_and(|weight| is_zero(weight)))
+        };
+        let ids = |all: Vec<&Arc<Projection>>, norms: Vec<&Arc<Param>>, last: &[&Arc<Projection>]| {
+            let last: Vec<ParamId> =
+                last.iter().flat_map(|p| p.linears.iter().flat_map(Linear::params)).map(|p| p.id).collect();
+            let params = all.into_iter().flat_map(|projection| projection.params()).chain(norms);
+            params.map(|param| param.id).filter(|id| !last.contains(id)).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        let output = [&self.output];
+        if is_silent(&output) {
+            let all = self.attention.input.projections().into_iter().chain(output).collect();
+            found.extend(ids(all, self.attention.input.norm_params(), &output));
+        }
+        let last = self.feed_forward.last();
+        if is_silent(&last) {
+            found.extend(ids(self.feed_forward.projections(), self.feed_forward.norm_params(), &last));
+        }
+        found
     }
 
     /// The block over whole sequences.

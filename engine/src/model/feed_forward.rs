@@ -134,6 +134,24 @@ impl FeedForward {
         }
     }
 
+    /// The projections whose sum is the part's result.
+    pub fn last(&self) -> Vec<&Arc<Projection>> {
+        match self {
+            FeedForward::Dense(dense) => vec![&dense.down],
+            FeedForward::Experts(experts) => experts.dense().map(|dense| &dense.down).collect(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn last_mut(&mut self) -> Vec<&mut Arc<Projection>> {
+        match self {
+            FeedForward::Dense(dense) => vec![&mut dense.down],
+            FeedForward::Experts(experts) => {
+                experts.experts.iter_mut().chain(&mut experts.shared).map(|dense| &mut dense.down).collect()
+            }
+        }
+    }
+
     pub fn projections_mut(&mut self) -> Vec<&mut Arc<Projection>> {
         match self {
             FeedForward::Dense(dense) => vec![&mut dense.up, &mut dense.down],

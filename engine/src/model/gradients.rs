@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use candle_core::Tensor;
 use parking_lot::Mutex;
 
 use super::batch::Batch;
 use super::decoder::{Decoder, Pass};
+use super::value_head::ValueHead;
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
 use crate::device::{is_plain, with_kernels};
@@ -29,6 +31,8 @@ pub enum Objective<'a> {
     Sum(f32),
     /// Whatever is made of them, for a part of the batch at a time. The logits are computed twice.
     Of(&'a (dyn Fn(&Batch, &[RowLoss]) -> Seeds + Sync)),
+    /// The same, of the losses and of the values that a head gives the rows which predict the labels.
+    Valued(&'a ValueHead, &'a (dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync)),
 }
 
 /// The loss that an [`Objective`] makes of a part of a batch.
@@ -37,6 +41,8 @@ pub struct Seeds {
     pub loss: f64,
     /// Its derivative by the loss of each label.
     pub weights: Vec<f32>,
+    /// Its derivative by the value of each label's row, where there are values.
+    pub by_values: Vec<f32>,
     /// What else is measured of the part.
     pub measured: Sums,
 }
@@ -79,11 +85,12 @@ impl Decoder {
             return self.accumulate_part(batch, pass.clone(), objective, grads);
         }
         let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let empty = || grads.apart();
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(part) = parts.get(index) else { break };
-                let mut grads = ParamGradients::default();
+                let mut grads = empty();
                 let loss = self.accumulate_part(part, pass.of_part(index), objective, &mut grads);
                 done.lock().insert(index, loss.map(|loss| (loss, grads)));
             }
@@ -114,23 +121,40 @@ impl Decoder {
         let tape = Tape::new();
         let mode = self.mode(pass.dropout);
         let hidden = self.hidden(&tape, batch, pass)?;
-        let backward = |weights: RowWeights| -> Result<f64> {
-            let output = self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, &mode)?;
-            let total = output.total();
-            if let Some(seed) = output.d_hidden {
-                tape.backward(&hidden, seed, grads, None)?;
-            }
-            Ok(total)
+        let mut seed = |weights: RowWeights| {
+            self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, &mode)
         };
         match objective {
             Objective::Sum(scale) => {
-                let loss = backward(RowWeights::Same(scale))? * f64::from(scale);
+                let output = seed(RowWeights::Same(scale))?;
+                let loss = output.total() * f64::from(scale);
+                if let Some(seed) = output.d_hidden {
+                    tape.backward(&hidden, seed, grads, None)?;
+                }
                 Ok(Measured { loss, metrics: Sums::new() })
             }
             Objective::Of(make) => {
                 let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
-                let Seeds { loss, weights, measured } = make(batch, &rows);
-                backward(RowWeights::Each(&weights))?;
+                let Seeds { loss, weights, measured, .. } = make(batch, &rows);
+                if let Some(seed) = seed(RowWeights::Each(&weights))?.d_hidden {
+                    tape.backward(&hidden, seed, grads, None)?;
+                }
+                Ok(Measured { loss, metrics: measured })
+            }
+            Objective::Valued(head, make) => {
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
+                let values = head.values(&tape, hidden.clone())?;
+                let Seeds { loss, weights, by_values, measured } =
+                    make(batch, &rows, &at_labels(&values.tensor, batch)?);
+                let mut by_row = vec![0f32; batch.tokens()];
+                for (label, slope) in batch.labels.iter().zip(by_values) {
+                    by_row[label.row as usize] += slope;
+                }
+                let by_row = Tensor::from_vec(by_row, values.tensor.shape(), values.tensor.device())?;
+                match seed(RowWeights::Each(&weights))?.d_hidden {
+                    Some(seed) => tape.backward_of([(&hidden, seed), (&values, by_row)], grads, None)?,
+                    None => tape.backward(&values, by_row, grads, None)?,
+                };
                 Ok(Measured { loss, metrics: measured })
             }
         }
@@ -154,6 +178,12 @@ impl Decoder {
         let alike = parts.iter().all(|part| self.rotates_alike(part, batch));
         if alike { parts } else { Vec::new() }
     }
+}
+
+/// Of values [tokens, 1] those of the rows that predict a batch's labels.
+pub fn at_labels(values: &Tensor, batch: &Batch) -> Result<Vec<f32>> {
+    let all: Vec<f32> = values.flatten_all()?.to_vec1()?;
+    Ok(batch.labels.iter().map(|label| all[label.row as usize]).collect())
 }
 
 #[cfg(test)]
@@ -203,6 +233,53 @@ mod tests {
                 assert!((x - want).abs() < 1e-5 * largest, "{x} != {want}, of up to {largest}");
             }
         }
+    }
+
+    /// Log-probabilities and values in one pass, against finite differences of what is made of them.
+    #[test]
+    fn values_and_losses_are_differentiated_together() {
+        let decoder = decoder("llama", json!({}));
+        let head = ValueHead::new(&decoder, 3).unwrap();
+        let batch = batch(&[9, 6]);
+        let pass = Pass { training: true, ..Pass::default() };
+        let objective = |_: &Batch, rows: &[RowLoss], values: &[f32]| {
+            // Σ (i + 1)·lossᵢ + ½·valueᵢ²
+            let weights: Vec<f32> = (0..rows.len()).map(|place| 1.0 + place as f32).collect();
+            let losses = rows.iter().zip(&weights).map(|(row, weight)| f64::from(row.loss * weight));
+            let squares = values.iter().map(|value| 0.5 * f64::from(value * value));
+            Seeds {
+                loss: losses.chain(squares).sum(),
+                by_values: values.to_vec(),
+                weights,
+                ..Seeds::default()
+            }
+        };
+        let run = |grads: &mut ParamGradients| {
+            decoder.accumulate(&batch, &pass, Objective::Valued(&head, &objective), grads).unwrap().loss
+        };
+        let mut grads = ParamGradients::default();
+        run(&mut grads);
+        let params: Vec<_> = head.params().cloned().chain(decoder.trainable()).collect();
+        assert!(params.len() > 4);
+        let mut differing = 0;
+        for param in &params {
+            let gradient: Vec<f32> = grads.get(param.id).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let (place, slope) = gradient.iter().enumerate().fold((0, 0f32), |(at, most), (place, x)| {
+                if x.abs() > most.abs() { (place, *x) } else { (at, most) }
+            });
+            const STEP: f32 = 1e-2;
+            let moved = |by: f32| {
+                crate::tensor::mutate(&param.tensor, |values| values[place] += by).unwrap();
+                let loss = run(&mut ParamGradients::default());
+                crate::tensor::mutate(&param.tensor, |values| values[place] -= by).unwrap();
+                loss
+            };
+            let found = (moved(STEP) - moved(-STEP)) / f64::from(2.0 * STEP);
+            let right = (found - f64::from(slope)).abs() < 0.03 * f64::from(slope.abs()).max(0.05);
+            assert!(right, "{}: {found} != {slope}", param.name);
+            differing += usize::from(slope != 0.0);
+        }
+        assert!(differing > params.len() / 2);
     }
 
     /// With masks and noise, which each part draws for itself.

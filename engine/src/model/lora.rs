@@ -1,16 +1,18 @@
 //! Adapters beside a decoder's linear maps, and merged into them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use candle_core::{DType, Device, Tensor};
 use recipe::module_matches;
 
 use super::decoder::Decoder;
 use crate::autograd::{Param, ParamId};
 use crate::ops::linear::Adaptable;
-use crate::ops::{Linear, Lora, Update, Updates};
+use crate::ops::{Blocks, Linear, Lora, Oft, Update, Updates};
 use crate::rng::Rng;
-use crate::tensor::from_vec;
+use crate::svd::Accuracy;
+use crate::tensor::{from_vec, view};
 use crate::{Error, Result};
 
 /// A new adapter.
@@ -24,6 +26,18 @@ pub struct LoraSettings {
     pub targets: Vec<String>,
     /// Train a magnitude for each output, too (DoRA).
     pub dora: bool,
+    /// Begin with the principal part of the weights (PiSSA), found like this, and leave the rest of them beside it.
+    pub principal: Option<Accuracy>,
+}
+
+/// A new adapter of rotations.
+#[derive(Clone, Debug)]
+pub struct OftSettings {
+    pub blocks: Blocks,
+    /// Share of the blocks that a training pass leaves as they are.
+    pub dropout: f64,
+    /// As those of [`LoraSettings`].
+    pub targets: Vec<String>,
 }
 
 /// Last parts of the names of the linear maps that `lora_target: all` stands for.
@@ -42,21 +56,74 @@ fn means(target: &str, linear: &Linear) -> bool {
     }
 }
 
-impl LoraSettings {
-    /// What is trained whole needs no update.
-    fn matches(&self, linear: &Linear) -> bool {
-        linear.weight.trained().is_none() && self.targets.iter().any(|target| means(target, linear))
-    }
+/// Whether a linear map gets an update: what is trained whole needs none.
+fn is_target(targets: &[String], linear: &Linear) -> bool {
+    linear.weight.trained().is_none() && targets.iter().any(|target| means(target, linear))
 }
 
 impl Decoder {
-    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, so that the model is unchanged at first.
+    /// Adds a fresh adapter: A uniform as PEFT draws it, B zero, or the principal part of weights, so that the model is
+    /// unchanged at first.
     ///
     /// # Errors
     /// If no module matches a target; the message lists the names there are.
     pub fn add_lora(&mut self, settings: &LoraSettings, seed: u64) -> Result<()> {
+        self.check_targets("lora_target", &settings.targets)?;
+        let mut rng = Rng::new(seed);
+        let mut parts = match settings.principal {
+            Some(accuracy) => {
+                let wanted = (settings.rank, settings.scale as f32);
+                self.take_principal(
+                    |linear| is_target(&settings.targets, linear).then_some(wanted),
+                    accuracy,
+                )?
+            }
+            None => HashMap::new(),
+        };
+        self.attach(
+            |linear| {
+                if !is_target(&settings.targets, linear) {
+                    return Ok(None);
+                }
+                let (out, dim) = (linear.out_dim(), linear.in_dim());
+                // Kaiming-uniform with a = √5: bounds ± 1/√in.
+                let bound = 1.0 / (dim as f32).sqrt();
+                let a =
+                    (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
+                let b = vec![0.0; out * settings.rank];
+                let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
+                let fresh = || Lora::new(linear, a, b, settings.scale as f32);
+                let lora = parts.remove(&linear.name).map_or_else(fresh, Ok)?;
+                let lora = if settings.dora { lora.with_magnitude(linear, None)? } else { lora };
+                Ok(Some(lora.into()))
+            },
+            settings.dropout as f32,
+        )
+    }
+
+    /// Adds fresh rotations, which leave everything where it is.
+    ///
+    /// # Errors
+    /// If no module matches a target; the message lists the names there are.
+    pub fn add_oft(&mut self, settings: &OftSettings) -> Result<()> {
+        self.check_targets("oft_target", &settings.targets)?;
+        self.attach(
+            |linear| {
+                if !is_target(&settings.targets, linear) {
+                    return Ok(None);
+                }
+                let block = settings.blocks.columns(linear.in_dim());
+                let shape = (linear.in_dim() / block, block * (block - 1) / 2);
+                Ok(Some(Oft::new(linear, Tensor::zeros(shape, DType::F32, &Device::Cpu)?, block)?.into()))
+            },
+            settings.dropout as f32,
+        )
+    }
+
+    /// Checks that every target means a linear map.
+    fn check_targets(&self, key: &'static str, targets: &[String]) -> Result<()> {
         let meant = |target: &str| self.linears().any(|linear| means(target, linear));
-        if let Some(unknown) = settings.targets.iter().find(|target| !meant(target)) {
+        if let Some(unknown) = targets.iter().find(|target| !meant(target)) {
             let last = |linear: &Linear| linear.name.rsplit('.').next().unwrap_or_default().to_owned();
             let there = self.linears().filter(|linear| linear.adaptable != Adaptable::Never).map(last);
             let there: Vec<String> = there.collect::<BTreeSet<_>>().into_iter().collect();
@@ -70,26 +137,9 @@ impl Decoder {
             let meant = recipe::closest(unknown, names).filter(|meant| meant != unknown);
             let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
             let message = format!("{found}; there are {}{meant}", there.join(", "));
-            return Err(Error::recipe("lora_target", message));
+            return Err(Error::recipe(key, message));
         }
-        let mut rng = Rng::new(seed);
-        self.attach(
-            |linear| {
-                if !settings.matches(linear) {
-                    return Ok(None);
-                }
-                let (out, dim) = (linear.out_dim(), linear.in_dim());
-                // Kaiming-uniform with a = √5: bounds ± 1/√in.
-                let bound = 1.0 / (dim as f32).sqrt();
-                let a =
-                    (0..settings.rank * dim).map(|_| (rng.uniform() as f32 * 2.0 - 1.0) * bound).collect();
-                let b = vec![0.0; out * settings.rank];
-                let (a, b) = (from_vec(a, (settings.rank, dim))?, from_vec(b, (out, settings.rank))?);
-                let lora = Lora::new(linear, a, b, settings.scale as f32)?;
-                if settings.dora { lora.with_magnitude(linear, None).map(Some) } else { Ok(Some(lora)) }
-            },
-            settings.dropout as f32,
-        )
+        Ok(())
     }
 
     /// Puts an adapter beside the weights in place of the one there: for each linear map what `update` has.
@@ -101,7 +151,7 @@ impl Decoder {
         let mut updates = Updates::default();
         for (place, linear) in (1..).zip(self.linears()) {
             if let Some(update) = update(linear)? {
-                updates.insert(&linear.name, Lora { dropout, key: place, ..update });
+                updates.insert(&linear.name, update.dropping(dropout, place));
             }
         }
         self.adapter = Arc::new(updates);
@@ -130,11 +180,12 @@ impl Decoder {
         self.linears().filter_map(|linear| Some((linear, self.adapter.get(&linear.name)?)))
     }
 
-    /// Parameters whose gradient is zero for now: each A that is multiplied by a B of zeros.
+    /// Parameters whose gradient is zero for now: each A that is multiplied by a B of zeros, and what is in front of a
+    /// block's last map while that is zero, as block expansion leaves it.
     pub fn without_effect(&self) -> impl Iterator<Item = ParamId> {
-        let still =
-            self.adapter.iter().filter(|lora| lora.b.to_f32().is_ok_and(|b| b.iter().all(|x| *x == 0.0)));
-        still.map(|lora| lora.a.id)
+        let low_rank = self.adapter.iter().filter_map(Update::low_rank);
+        let still = low_rank.filter(|lora| is_zero(&lora.b)).map(|lora| lora.a.id);
+        still.chain(self.blocks.iter().flat_map(|block| block.without_effect()))
     }
 
     /// Takes updates into the weights that `update` has one for, which keep their type; a quantised one is dequantised,
@@ -142,17 +193,12 @@ impl Decoder {
     pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
         self.change_linears(|linear| {
             let Some(update) = update(linear)? else { return Ok(()) };
-            let old = linear.weight.param();
-            let stored = linear.weight.widened()?;
-            let transposed = linear.transposed && old.is_some();
-            let weight = if transposed { stored.t()? } else { stored.reshape((linear.out_dim(), ()))? };
-            let mut merged = update.merged(&weight)?;
-            if transposed {
-                merged = merged.t()?;
-            }
-            merged = merged.reshape(stored.shape())?;
-            if let Some(old) = old {
-                merged = merged.to_dtype(old.tensor.dtype())?;
+            let mut merged = update.merged(&linear.matrix()?)?;
+            if let Some(old) = linear.weight.param() {
+                if linear.transposed {
+                    merged = merged.t()?;
+                }
+                merged = merged.reshape(old.tensor.shape())?.to_dtype(old.tensor.dtype())?;
             }
             // What was tied to another module's weight is one of its own now.
             let name = format!("{}.weight", linear.name);
@@ -161,4 +207,12 @@ impl Decoder {
             Ok(())
         })
     }
+}
+
+/// Whether every entry is zero.
+pub(super) fn is_zero(param: &Param) -> bool {
+    let zeros = |values: &[f32]| values.iter().all(|x| *x == 0.0);
+    // On the CPU nothing is copied for it: most weights have another number at their beginning.
+    let seen = view(&param.tensor).and_then(|view| view.f32().map(zeros));
+    seen.unwrap_or_else(|_| param.to_f32().is_ok_and(|values| zeros(&values)))
 }

@@ -10,6 +10,7 @@ mod feed_forward;
 mod gradients;
 mod lora;
 mod noise;
+mod principal;
 mod value_head;
 
 pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};
@@ -17,7 +18,7 @@ pub use batch::{Batch, Context};
 pub use cache::{Cache, SequenceId};
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
-pub use gradients::{Measured, Objective, Seeds, Sums};
-pub use lora::{LoraSettings, linear_names};
+pub use gradients::{Measured, Objective, Seeds, Sums, at_labels};
+pub use lora::{LoraSettings, OftSettings, linear_names};
 pub use noise::Noise;
 pub use value_head::{VALUE_HEAD, ValueHead};

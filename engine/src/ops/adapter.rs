@@ -6,15 +6,71 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use candle_core::Tensor;
+
 use super::dora::Gains;
 use super::dropout::Dropout;
 use super::linear::{Linear, Part, PartMut, Stretch};
 use super::lora::Lora;
+use super::oft::{Oft, Rotations};
 use crate::Result;
 use crate::autograd::{Param, ParamGradients};
 
 /// What is trained beside one linear map.
-pub type Update = Lora;
+#[derive(Clone, Debug)]
+pub enum Update {
+    LowRank(Lora),
+    Rotation(Oft),
+}
+
+impl From<Lora> for Update {
+    fn from(lora: Lora) -> Update {
+        Update::LowRank(lora)
+    }
+}
+
+impl From<Oft> for Update {
+    fn from(oft: Oft) -> Update {
+        Update::Rotation(oft)
+    }
+}
+
+impl Update {
+    pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
+        let (lora, oft) = match self {
+            Update::LowRank(lora) => (Some(lora), None),
+            Update::Rotation(oft) => (None, Some(oft)),
+        };
+        lora.into_iter().flat_map(Lora::params).chain(oft.map(|oft| &oft.skew))
+    }
+
+    /// The low-rank matrices, if it is made of such.
+    pub fn low_rank(&self) -> Option<&Lora> {
+        match self {
+            Update::LowRank(lora) => Some(lora),
+            Update::Rotation(_) => None,
+        }
+    }
+
+    /// The same with a share that is dropped, and a key that tells its masks from those of other maps.
+    pub(crate) fn dropping(self, dropout: f32, key: u64) -> Update {
+        match self {
+            Update::LowRank(lora) => Lora { dropout, key, ..lora }.into(),
+            Update::Rotation(oft) => Oft { dropout, key, ..oft }.into(),
+        }
+    }
+
+    /// The weight that does alone what W [out, in], in f32, does with the update.
+    ///
+    /// # Errors
+    /// If shapes do not fit.
+    pub fn merged(&self, weight: &Tensor) -> Result<Tensor> {
+        match self {
+            Update::LowRank(lora) => lora.merged(weight),
+            Update::Rotation(oft) => oft.merged(weight),
+        }
+    }
+}
 
 /// An adapter in memory: updates of linear maps by the names of their modules, in the order they were added.
 #[derive(Clone, Debug, Default)]
@@ -28,9 +84,9 @@ impl Updates {
         self.places.get(module).map(|place| &self.all[*place])
     }
 
-    pub fn insert(&mut self, module: &str, update: Update) {
+    pub fn insert(&mut self, module: &str, update: impl Into<Update>) {
         self.places.insert(module.to_owned(), self.all.len());
-        self.all.push(update);
+        self.all.push(update.into());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -62,9 +118,12 @@ impl Mode {
     }
 
     pub(super) fn adapted<'a>(&'a self, linear: &'a Linear) -> Result<Adapted<'a>> {
-        let lora = self.updates.get(&linear.name);
-        let gains = lora.map(|lora| lora.gains(linear)).transpose()?.flatten();
-        Ok(Adapted { linear, lora, gains })
+        let update = match self.updates.get(&linear.name) {
+            None => Ready::None,
+            Some(Update::LowRank(lora)) => Ready::LowRank(lora, lora.gains(linear)?),
+            Some(Update::Rotation(oft)) => Ready::Rotation(oft, oft.rotations(self.dropout)?),
+        };
+        Ok(Adapted { linear, update })
     }
 
     /// Updates of the maps that have one.
@@ -73,18 +132,31 @@ impl Mode {
     }
 }
 
-/// A linear map as a pass computes it: with its update, if it has any, and what that needs once for all rows.
+/// A linear map as a pass computes it: with its update, if it has any.
 pub(super) struct Adapted<'a> {
     pub linear: &'a Linear,
-    pub lora: Option<&'a Lora>,
-    /// Of an update with magnitudes.
-    gains: Option<Gains>,
+    update: Ready<'a>,
 }
 
-impl Adapted<'_> {
+/// An update with what it needs once for all rows.
+enum Ready<'a> {
+    None,
+    LowRank(&'a Lora, Option<Gains>),
+    Rotation(&'a Oft, Rotations),
+}
+
+impl<'a> Adapted<'a> {
+    /// The low-rank matrices, if the update is made of such.
+    pub fn low_rank(&self) -> Option<&'a Lora> {
+        match self.update {
+            Ready::LowRank(lora, _) => Some(lora),
+            _ => None,
+        }
+    }
+
     /// Of the low-rank update; zero without one.
     pub fn rank(&self) -> usize {
-        self.lora.map_or(0, Lora::rank)
+        self.low_rank().map_or(0, Lora::rank)
     }
 
     /// Writes this map's columns of y. `hidden`: its columns of what [`hidden`](super::lora::hidden) gave.
@@ -96,10 +168,12 @@ impl Adapted<'_> {
         hidden: Part,
         rows: Stretch,
     ) -> Result<()> {
-        match (self.lora, &self.gains) {
-            (None, _) => self.linear.apply(x, y, residual, None, rows),
-            (Some(lora), None) => lora.apply(self.linear, x, y, residual, hidden, rows),
-            (Some(lora), Some(gains)) => gains.apply((self.linear, lora), x, y, residual, hidden, rows),
+        let linear = self.linear;
+        match &self.update {
+            Ready::None => linear.apply(x, y, residual, None, rows),
+            Ready::LowRank(lora, None) => lora.apply(linear, x, y, residual, hidden, rows),
+            Ready::LowRank(lora, Some(gains)) => gains.apply((linear, lora), x, y, residual, hidden, rows),
+            Ready::Rotation(oft, rotations) => rotations.apply((linear, oft), x, y, residual, rows),
         }
     }
 
@@ -113,14 +187,18 @@ impl Adapted<'_> {
         grads: &mut ParamGradients,
         rows: Stretch,
     ) -> Result<()> {
-        self.linear.parameter_gradients(x, dy, grads, rows)?;
-        match (self.lora, &self.gains, dx) {
-            (None, _, None) => Ok(()),
-            (None, _, Some(dx)) => self.linear.input_gradient(dy, dx, None, rows),
-            (Some(lora), None, dx) => lora.backward(self.linear, x, (dy, hidden), dx, grads, rows),
-            (Some(lora), Some(gains), dx) => {
-                gains.backward((self.linear, lora), x, (dy, hidden), dx, grads, rows)
+        let linear = self.linear;
+        if let Ready::Rotation(oft, rotations) = &self.update {
+            return rotations.backward((linear, oft), x, dy, dx, grads, rows);
+        }
+        linear.parameter_gradients(x, dy, grads, rows)?;
+        match (&self.update, dx) {
+            (Ready::LowRank(lora, None), dx) => lora.backward(linear, x, (dy, hidden), dx, grads, rows),
+            (Ready::LowRank(lora, Some(gains)), dx) => {
+                gains.backward((linear, lora), x, (dy, hidden), dx, grads, rows)
             }
+            (_, Some(dx)) => linear.input_gradient(dy, dx, None, rows),
+            (_, None) => Ok(()),
         }
     }
 }

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::linear::{Linear, Part, PartMut, Stretch};
 use super::lora::Lora;
 use crate::Result;
-use crate::autograd::{Param, ParamGradients, Weights};
+use crate::autograd::{Param, ParamGradients};
 use crate::kernel::gemm::{MatMut, MatRef, Options};
 use crate::kernel::{column_sums, uninit};
 use crate::tensor::view;
@@ -41,8 +41,7 @@ impl Lora {
     pub fn with_magnitude(self, linear: &Linear, magnitude: Option<Tensor>) -> Result<Lora> {
         let norms = self.plain_norms(linear)?;
         let vector = linear.beside("lora_magnitude_vector", magnitude.unwrap_or(norms))?;
-        let squares = linear.plain_matrix(&Weights::fixed(), false)?.to_dtype(DType::F32)?.sqr()?.sum(0)?;
-        let squares = Arc::new(squares.flatten_all()?.to_vec1()?);
+        let squares = Arc::new(linear.matrix()?.sqr()?.sum(1)?.to_vec1()?);
         Ok(Lora { magnitude: Some(Magnitude { vector, squares }), ..self })
     }
 

@@ -105,6 +105,16 @@ impl Linear {
         Products { weight: &self.weight, transposed: self.transposed, alone: rows.alone }
     }
 
+    /// The weight [out, in] in f32, however it is stored.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn matrix(&self) -> Result<Tensor> {
+        let stored = self.weight.widened()?;
+        let is_transposed = self.transposed && self.weight.param().is_some();
+        Ok(if is_transposed { stored.t()? } else { stored.reshape((self.out_dim(), ()))? })
+    }
+
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.weight.param().into_iter().chain(&self.bias)
     }

@@ -51,7 +51,7 @@ pub(super) fn total_rank(maps: &[Adapted]) -> usize {
 /// s·drop(x)·Aᵀ of maps that share an input, side by side: [rows, sum of their ranks].
 pub(super) fn hidden(maps: &[Adapted], x: &[f32], out: &mut [f32], rows: Stretch) -> Result<()> {
     let (stride, mut column) = (total_rank(maps), 0);
-    let mask = |map: &Adapted| map.lora.and_then(|lora| lora.mask(rows.dropout));
+    let mask = |map: &Adapted| map.low_rank().and_then(|lora| lora.mask(rows.dropout));
     let masked = maps.iter().any(|map| mask(map).is_some());
     // Without masks one product serves all: narrow ones waste most of a vector.
     let together = if masked { 1 } else { maps.len().max(1) };
@@ -61,7 +61,7 @@ pub(super) fn hidden(maps: &[Adapted], x: &[f32], out: &mut [f32], rows: Stretch
             continue;
         }
         let mut all = Vec::with_capacity(rank * k);
-        for lora in maps.iter().filter_map(|map| map.lora) {
+        for lora in maps.iter().filter_map(Adapted::low_rank) {
             all.extend(view(&lora.a.tensor)?.f32()?.iter().map(|a| a * lora.scale));
         }
         let dropped = mask(&maps[0]).map(|mask| mask.apply(x, rows.first * k));

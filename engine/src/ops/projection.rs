@@ -259,9 +259,10 @@ impl Backward for ProjectionNode {
                 [first, ..] => {
                     let d_inputs = cut(&mut d_input, first.count * width, stretches.len());
                     let parts = stretches.into_par_iter().zip(d_inputs).with_max_len(1);
+                    let all = &*grads.params;
                     let parts: Vec<Result<ParamGradients>> = parts
                         .map(|(rows, d_input)| {
-                            let mut grads = ParamGradients::default();
+                            let mut grads = all.apart();
                             work(rows, d_input, &mut grads).map(|()| grads)
                         })
                         .collect();

@@ -1,7 +1,7 @@
-//! Adafactor (Shazeer & Stern 2018) with the schedule's learning rate, as transformers sets it up: no first moment, no
-//! scaling by a parameter's size.
+//! Adafactor (Shazeer & Stern 2018) with the schedule's learning rate, as transformers sets it up: no first moment, and no
+//! scaling by a parameter's size, save for AdaLOMO (Lv et al. 2023).
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use super::{Memory, Rule, Step, assign};
 use crate::Result;
@@ -16,21 +16,25 @@ pub struct Adafactor {
     pub clip_threshold: f64,
     /// β₂ of step t is 1 − t^decay_rate.
     pub decay_rate: f64,
+    /// The rate is a share of a parameter's root mean square, which counts as at least this.
+    pub least_size: Option<f64>,
 }
 
 impl Default for Adafactor {
     fn default() -> Adafactor {
-        Adafactor { eps: 1e-30, clip_threshold: 1.0, decay_rate: -0.8 }
+        Adafactor { eps: 1e-30, clip_threshold: 1.0, decay_rate: -0.8, least_size: None }
     }
 }
 
-impl Rule for Adafactor {
-    fn start(&self, param: &Param) -> Result<Memory> {
-        let (dims, device) = (param.tensor.dims(), param.tensor.device());
-        let zeros = |dims: &[usize]| Tensor::zeros(dims, param.tensor.dtype(), device);
+impl Adafactor {
+    /// What is remembered of a tensor of this shape.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn memory(&self, dims: &[usize], device: &Device) -> Result<Memory> {
+        let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F32, device);
         Ok(match dims {
-            [.., rows, columns] => {
-                let outer = &dims[..dims.len() - 2];
+            [outer @ .., rows, columns] => {
                 vec![
                     ("row", zeros(&[outer, &[*rows]].concat())?),
                     ("column", zeros(&[outer, &[*columns]].concat())?),
@@ -40,13 +44,21 @@ impl Rule for Adafactor {
         })
     }
 
-    fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
-        let gradient = (gradient * step.clip)?;
+    /// The step of a tensor at a learning rate of 1, with the gradient taken into what is remembered.
+    ///
+    /// # Errors
+    /// If an operation fails on the tensor's device.
+    pub fn direction(
+        &self,
+        gradient: &Tensor,
+        memory: &mut [(&'static str, Tensor)],
+        number: u64,
+    ) -> Result<Tensor> {
         let squares = (gradient.sqr()? + self.eps)?;
-        let beta = 1.0 - (step.number as f64).powf(self.decay_rate);
+        let beta = 1.0 - (number as f64).powf(self.decay_rate);
         let mean =
             |old: &Tensor, new: Tensor| -> Result<Tensor> { Ok(((old * beta)? + (new * (1.0 - beta))?)?) };
-        let inverse = match &mut memory[..] {
+        let inverse = match memory {
             [(_, row), (_, column)] => {
                 *row = mean(row, squares.mean(D::Minus1)?)?;
                 *column = mean(column, squares.mean(D::Minus2)?)?;
@@ -58,12 +70,32 @@ impl Rule for Adafactor {
                 *square = mean(square, squares)?;
                 square.sqrt()?.recip()?
             }
-            _ => return Ok(()),
+            _ => return Ok(gradient.zeros_like()?),
         };
         let update = (gradient * inverse)?;
-        let size = f64::from(update.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?);
-        let update = (update * (step.rate / (size / self.clip_threshold).max(1.0)))?;
-        assign(param, &(step.shrunk(param)? - update)?)
+        let size = root_mean_square(&update)?;
+        Ok((update / (size / self.clip_threshold).max(1.0))?)
+    }
+}
+
+/// √mean(x²)
+fn root_mean_square(x: &Tensor) -> Result<f64> {
+    Ok(f64::from(x.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?))
+}
+
+impl Rule for Adafactor {
+    fn start(&self, param: &Param) -> Result<Memory> {
+        self.memory(param.tensor.dims(), param.tensor.device())
+    }
+
+    fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
+        let update = self.direction(&(gradient * step.clip)?, memory, step.number)?;
+        let scale = match self.least_size {
+            Some(least) => root_mean_square(&param.tensor)?.max(least),
+            None => 1.0,
+        };
+        let step = Step { rate: step.rate * scale, ..*step };
+        assign(param, &(step.shrunk(param)? - (update * step.rate)?)?)
     }
 }
 
@@ -80,16 +112,17 @@ mod tests {
     #[test]
     fn follows_the_definition() {
         let gradient = [0.5f64, -1.0, 2.0, 0.25, -0.75, 1.5];
-        for shape in [vec![2, 3], vec![6]] {
+        let cases = [(vec![2, 3], None), (vec![6], None), (vec![2, 3], Some(1e-3)), (vec![6], Some(2.0))];
+        for (shape, least_size) in cases {
             let start: Vec<f32> = (0..6).map(|i| i as f32 / 4.0).collect();
             let param = Param::new("w", from_vec(start.clone(), shape.clone()).unwrap(), true).unwrap();
             let param = Arc::new(param);
-            let mut optimizer = Optimizer::new(Box::new(Adafactor::default()));
+            let mut optimizer = Optimizer::new(Box::new(Adafactor { least_size, ..Adafactor::default() }));
             let groups = [Group { params: vec![param.clone()], rate_scale: 1.0, decay: 0.1 }];
             let mut grads = ParamGradients::default();
             let values = gradient.map(|g| g as f32).to_vec();
             grads.add(&param, from_vec(values, shape.clone()).unwrap()).unwrap();
-            optimizer.step(&groups, &grads, 0.01, 1.0).unwrap();
+            optimizer.step(&groups, &mut grads, 0.01, 1.0).unwrap();
             // β₂ of the first step is 0: the moments are the squares themselves.
             let square = |row: usize, column: usize| gradient[3 * row + column].powi(2);
             let row = |row: usize| (0..3).map(|column| square(row, column)).sum::<f64>() / 3.0;
@@ -101,8 +134,10 @@ mod tests {
             };
             let update: Vec<f64> = (0..6).map(|i| gradient[i] / moment(i).sqrt()).collect();
             let size = (update.iter().map(|u| u * u).sum::<f64>() / 6.0).sqrt().max(1.0);
+            let of_param = (start.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / 6.0).sqrt();
+            let rate = 0.01 * least_size.map_or(1.0, |least| of_param.max(least));
             for (i, got) in param.to_f32().unwrap().iter().enumerate() {
-                let want = f64::from(start[i]) * (1.0 - 0.01 * 0.1) - 0.01 * update[i] / size;
+                let want = f64::from(start[i]) * (1.0 - rate * 0.1) - rate * update[i] / size;
                 assert!((f64::from(*got) - want).abs() < 1e-6, "{shape:?}: {got} != {want} at {i}");
             }
         }

@@ -51,6 +51,30 @@ impl AdamW {
         }
     }
 
+    /// The step of a tensor that is no parameter, at a learning rate of 1: √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε).
+    ///
+    /// # Errors
+    /// If an operation fails on the tensor's device.
+    pub fn direction(&self, gradient: &Tensor, moments: [&mut Tensor; 2], number: u64) -> Result<Tensor> {
+        Ok((self.uncorrected(gradient, moments)? * self.correction(number))?)
+    }
+
+    /// The same before biases are corrected, m / (√v + ε), with the gradient taken into both moments.
+    ///
+    /// # Errors
+    /// If an operation fails on the tensor's device.
+    pub fn uncorrected(&self, gradient: &Tensor, [m, v]: [&mut Tensor; 2]) -> Result<Tensor> {
+        *m = ((&*m * self.beta1)? + (gradient * (1.0 - self.beta1))?)?;
+        *v = ((&*v * self.beta2)? + (gradient.sqr()? * (1.0 - self.beta2))?)?;
+        Ok((&*m / (v.sqrt()? + self.eps)?)?)
+    }
+
+    /// What corrects both moments' biases together.
+    pub fn correction(&self, number: u64) -> f64 {
+        let rest = |beta: f64| 1.0 - beta.powf(number as f64);
+        rest(self.beta2).sqrt() / rest(self.beta1)
+    }
+
     fn constants(&self, step: &Step) -> Update {
         let AdamW { beta1, beta2, eps, eps_first } = *self;
         let correction = |beta: f64| 1.0 - beta.powf(step.number as f64);

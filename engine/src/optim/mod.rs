@@ -5,29 +5,35 @@
 
 mod adafactor;
 mod adagrad;
+mod adam_mini;
 mod adamw;
 mod ademamix;
+mod blocks;
 mod lion;
 mod muon;
 mod optimizer;
+mod ratio;
 mod rmsprop;
 mod schedule;
 mod sgd;
 mod watched;
 
 use candle_core::Tensor;
-use recipe::{Optim, Recipe};
+use recipe::{BadamMask, BadamMode, Optim, Recipe};
 
 use crate::Result;
 use crate::autograd::Param;
+use crate::model::Decoder;
 
 pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
+pub use adam_mini::AdamMini;
 pub use adamw::AdamW;
 pub use ademamix::AdEmaMix;
 pub use lion::Lion;
 pub use muon::Muon;
 pub use optimizer::{Group, Optimizer};
+pub use ratio::Ratio;
 pub use rmsprop::RmsProp;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
@@ -46,6 +52,14 @@ pub trait Rule: Send + Sync {
         param.tensor.dims().len() > 1 && !param.name.contains("norm")
     }
 
+    /// What a turn leaves of a parameter's gradient; none where it is all of it.
+    ///
+    /// # Errors
+    /// If an operation fails on the parameter's device.
+    fn narrowed(&self, _param: &Param, _gradient: &Tensor, _turn: u64) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// Moves a parameter by its gradient, in place: the model's parts share its tensor.
     ///
     /// # Errors
@@ -54,10 +68,24 @@ pub trait Rule: Send + Sync {
 }
 
 /// The rule that a recipe asks for.
-fn rule(recipe: &Recipe) -> Box<dyn Rule> {
+fn rule(recipe: &Recipe, decoder: &Decoder) -> Result<Box<dyn Rule>> {
+    let adam = AdamW::of(recipe);
     if recipe.use_muon {
-        return Box::new(Muon { momentum: 0.95, rest: AdamW { eps_first: true, ..AdamW::of(recipe) } });
+        return Ok(Box::new(Muon { momentum: 0.95, rest: AdamW { eps_first: true, ..adam } }));
     }
+    if recipe.use_adam_mini {
+        let head_dim = decoder.blocks.first().map_or(1, |block| block.attention.spec.shape.head_dim);
+        return Ok(Box::new(AdamMini { adam, head_dim }));
+    }
+    if recipe.use_badam && recipe.badam_mode == BadamMode::Ratio {
+        let scattered = recipe.badam_mask_mode == BadamMask::Scatter;
+        return Ok(Box::new(Ratio::new(adam, recipe.badam_update_ratio, scattered, recipe.seed)));
+    }
+    Ok(plain_rule(recipe))
+}
+
+/// The rule that `optim` names.
+fn plain_rule(recipe: &Recipe) -> Box<dyn Rule> {
     match recipe.optim {
         Optim::Sgd => Box::new(Sgd),
         Optim::Adagrad => Box::new(Adagrad { eps: 1e-10 }),
@@ -81,8 +109,10 @@ pub type Memory = Vec<(&'static str, Tensor)>;
 /// What a step is made with, for one parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Counts from 1.
+    /// Counts from 1, where parameters take turns from the first one of theirs.
     pub number: u64,
+    /// Which turn it is in, where they do.
+    pub turn: u64,
     /// The learning rate.
     pub rate: f64,
     /// The weight decay.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use recipe::Recipe;
 
+use super::blocks::{Blocks, Turn};
 use super::{Memory, Rule, Step};
-use crate::autograd::{Param, ParamGradients, ParamId};
+use crate::autograd::{Active, Param, ParamGradients, ParamId};
+use crate::model::Decoder;
 use crate::weights::save_tensors;
 use crate::{Error, Result};
 
@@ -28,6 +30,10 @@ pub struct Group {
 /// An optimiser and its state.
 pub struct Optimizer {
     rule: Box<dyn Rule>,
+    /// Which parameters train when; none where all do in every step.
+    blocks: Option<Blocks>,
+    /// Each parameter moves by itself: its gradient is not clipped with the others', and freed as soon as it has moved.
+    layerwise: bool,
     /// Steps taken so far.
     steps: u64,
     memory: BTreeMap<ParamId, Memory>,
@@ -35,12 +41,55 @@ pub struct Optimizer {
 
 impl Optimizer {
     pub fn new(rule: Box<dyn Rule>) -> Optimizer {
-        Optimizer { rule, steps: 0, memory: BTreeMap::new() }
+        Optimizer { rule, blocks: None, layerwise: false, steps: 0, memory: BTreeMap::new() }
     }
 
-    /// The one that a recipe asks for.
-    pub fn of(recipe: &Recipe) -> Optimizer {
-        Optimizer::new(super::rule(recipe))
+    /// The one that a recipe asks for, for a model's parameters.
+    ///
+    /// # Errors
+    /// If what the recipe names is not in the model, or its settings do not fit the optimiser.
+    pub fn of(recipe: &Recipe, decoder: &Decoder, params: &[Arc<Param>]) -> Result<Optimizer> {
+        Ok(Optimizer {
+            blocks: Blocks::of(recipe, params)?,
+            layerwise: recipe.is_layerwise(),
+            ..Optimizer::new(super::rule(recipe, decoder)?)
+        })
+    }
+
+    /// What trains in the next step.
+    pub fn active(&self) -> Active {
+        self.blocks.as_ref().and_then(|blocks| blocks.active(self.steps + 1))
+    }
+
+    /// What is to be said where other parameters train from the next step on; with `names` which ones.
+    pub fn announcement(&self, names: bool) -> Option<String> {
+        let next = self.steps + 1;
+        let blocks = self.blocks.as_ref().filter(|blocks| blocks.turn(next).first == next)?;
+        Some(blocks.announcement(next, names))
+    }
+
+    /// Leaves of each gradient what the next step moves by, which is what is clipped.
+    ///
+    /// # Errors
+    /// If an operation fails on a parameter's device.
+    pub fn narrow(&self, params: &[Arc<Param>], grads: &mut ParamGradients) -> Result<()> {
+        let turn = self.turn(self.steps + 1).number;
+        for param in params {
+            let narrowed = grads.get(param.id).map(|gradient| self.rule.narrowed(param, gradient, turn));
+            if let Some(narrowed) = narrowed.transpose()?.flatten() {
+                grads.replace(param.id, narrowed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether gradients are clipped together.
+    pub fn clips(&self) -> bool {
+        !self.layerwise
+    }
+
+    fn turn(&self, step: u64) -> Turn {
+        self.blocks.as_ref().map_or(Turn { number: 0, first: 1 }, |blocks| blocks.turn(step))
     }
 
     /// The groups that a model's parameters are moved in: with and without the recipe's weight decay, and for LoRA+
@@ -63,12 +112,19 @@ impl Optimizer {
     ///
     /// # Errors
     /// If an operation fails on a parameter's device.
-    pub fn step(&mut self, groups: &[Group], grads: &ParamGradients, rate: f64, clip: f64) -> Result<()> {
+    pub fn step(&mut self, groups: &[Group], grads: &mut ParamGradients, rate: f64, clip: f64) -> Result<()> {
         self.steps += 1;
+        let turn = self.turn(self.steps);
+        if turn.first == self.steps {
+            self.memory.clear();
+        }
+        let number = self.steps - turn.first + 1;
         for group in groups {
-            let step = Step { number: self.steps, rate: rate * group.rate_scale, decay: group.decay, clip };
+            let rate = rate * group.rate_scale;
+            let step = Step { number, turn: turn.number, rate, decay: group.decay, clip };
             for param in &group.params {
-                let Some(gradient) = grads.get(param.id) else { continue };
+                let taken = if self.layerwise { grads.take(param.id) } else { None };
+                let Some(gradient) = taken.as_ref().or_else(|| grads.get(param.id)) else { continue };
                 let mut memory = match self.memory.remove(&param.id) {
                     Some(memory) => memory,
                     None => self.rule.start(param)?,
@@ -109,7 +165,8 @@ impl Optimizer {
             }
             for (name, tensor) in &mut memory {
                 let name = state_name(param, name);
-                let found = saved.remove(&name).filter(|saved| saved.dims() == tensor.dims());
+                let fits = |saved: &Tensor| saved.dims() == tensor.dims() && saved.dtype() == tensor.dtype();
+                let found = saved.remove(&name).filter(fits);
                 let found = found.ok_or_else(|| {
                     Error::file(path, format!("has no tensor `{name}` of shape {:?}", tensor.dims()))
                 })?;

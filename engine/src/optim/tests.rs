@@ -26,12 +26,41 @@ pub fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
         // Halved by clipping.
         let doubled = gradient.map(|g| 2.0 * g as f32).to_vec();
         grads.add(&param, from_vec(doubled, (1, 2)).unwrap()).unwrap();
-        optimizer.step(&groups, &grads, rate, 0.5).unwrap();
+        optimizer.step(&groups, &mut grads, rate, 0.5).unwrap();
         for i in 0..2 {
             want[i] = definitions[i](number, want[i], gradient[i]);
         }
         let got = param.to_f32().unwrap();
         let near = |i: usize| (f64::from(got[i]) - want[i]).abs() < 1e-6;
         assert!(near(0) && near(1), "step {number}: {got:?}, by definition {want:?}");
+    }
+}
+
+/// The same of a matrix and a definition of all its numbers together: `moved(step, values, gradient)` changes the values.
+pub fn moves_matrix_like(
+    rule: impl Rule + 'static,
+    name: &str,
+    (rate, decay): (f64, f64),
+    shape: (usize, usize),
+    mut moved: impl FnMut(i32, &mut [f64], &[f64]),
+) {
+    let mut rng = crate::rng::Rng::new(11);
+    let mut draw =
+        |scale: f64| -> Vec<f32> { (0..shape.0 * shape.1).map(|_| (scale * rng.normal()) as f32).collect() };
+    let start = draw(1.0);
+    let mut want: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
+    let param = Arc::new(Param::new(name, from_vec(start, shape).unwrap(), true).unwrap());
+    let mut optimizer = Optimizer::new(Box::new(rule));
+    let groups = [Group { params: vec![param.clone()], rate_scale: 1.0, decay }];
+    for number in 1..=5 {
+        let gradient = draw(0.5);
+        let halved: Vec<f64> = gradient.iter().map(|g| 0.5 * f64::from(*g)).collect();
+        let mut grads = ParamGradients::default();
+        grads.add(&param, from_vec(gradient, shape).unwrap()).unwrap();
+        optimizer.step(&groups, &mut grads, rate, 0.5).unwrap();
+        moved(number, &mut want, &halved);
+        for (i, (got, want)) in param.to_f32().unwrap().iter().zip(&want).enumerate() {
+            assert!((f64::from(*got) - want).abs() < 2e-6, "{name}, step {number}: {got} != {want} at {i}");
+        }
     }
 }

@@ -1,18 +1,22 @@
 //! Training stages: what of a batch counts, how that becomes a loss, and what is measured beside it.
 //!
-//! A stage is a file here and an entry in [`STAGES`].
+//! A stage is a file here and an entry in [`STAGES`]; one that trains on answers of its own is in [`drawn`].
 
 mod causal;
+pub mod drawn;
 mod preference;
-mod rm;
+pub(crate) mod rm;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use recipe::{Recipe, Stage as Name};
 
-use crate::autograd::ParamGradients;
+use self::drawn::Drawn;
+use crate::autograd::{ParamGradients, Tape};
+use crate::kernel::cross_entropy::RowLoss;
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Pass};
+use crate::model::{Batch, Decoder, Measured, Pass};
 use crate::text::Example;
 use crate::world::World;
 use crate::{Error, Result};
@@ -83,6 +87,12 @@ impl Unit {
     }
 }
 
+/// The losses of a batch's labels by a model that does not train on it.
+fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
+    let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
+    Ok(decoder.losses(&hidden, &batch.labels)?.rows)
+}
+
 /// Two and two of what sequences have that belong together: of the chosen, and of the rejected answer.
 fn pairs<T: Copy>(all: &[T]) -> impl Iterator<Item = [T; 2]> {
     all.as_chunks().0.iter().copied()
@@ -109,16 +119,49 @@ const STAGES: &[(Name, Open)] = &[
     (Name::Orpo, preference::open),
 ];
 
+/// A stage, by what it trains on.
+#[derive(Clone)]
+pub enum Kind {
+    /// Examples as the data give them.
+    Given(Arc<dyn Stage>),
+    /// Answers that the model draws itself.
+    Drawn(Arc<dyn Drawn>),
+}
+
+impl Kind {
+    /// Whether the model has a value head.
+    pub fn has_value_head(&self) -> bool {
+        match self {
+            Kind::Given(stage) => stage.has_value_head(),
+            Kind::Drawn(stage) => stage.has_value_head(),
+        }
+    }
+
+    /// The stage that measures held-out examples.
+    ///
+    /// # Errors
+    /// If it is one that has no loss on them.
+    pub fn given(&self) -> Result<&dyn Stage> {
+        match self {
+            Kind::Given(stage) => Ok(stage.as_ref()),
+            Kind::Drawn(_) => Err(Error::recipe("do_eval", "this stage has no loss on held-out data")),
+        }
+    }
+}
+
 /// The stage that a recipe asks for.
 ///
 /// # Errors
 /// If there is no such stage, or its settings do not fit.
-pub fn of(recipe: &Recipe) -> Result<Box<dyn Stage>> {
+pub fn of(recipe: &Recipe) -> Result<Kind> {
+    if let Some(stage) = drawn::of(recipe)? {
+        return Ok(Kind::Drawn(stage));
+    }
     let found = STAGES.iter().find(|(name, _)| *name == recipe.stage);
     let (_, open) = found.ok_or_else(|| {
         Error::recipe("stage", format!("`{}` is not a stage of this engine", recipe.stage.name()))
     })?;
-    open(recipe)
+    Ok(Kind::Given(open(recipe)?.into()))
 }
 
 /// Means of what is measured over several batches, by name: a sum, and what it is divided by.

@@ -8,7 +8,7 @@ use recipe::Recipe;
 use super::{ACCURACY, LOSS, Means, Stage, Unit, log_sigmoid, pairs, sigmoid};
 use crate::autograd::{ParamGradients, Tape, Var};
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Pass, Sums};
+use crate::model::{Batch, Decoder, Measured, Pass, Sums, ValueHead};
 use crate::text::Example;
 use crate::{Error, Result};
 
@@ -19,18 +19,46 @@ pub(super) fn open(_recipe: &Recipe) -> Result<Box<dyn Stage>> {
 }
 
 /// The scores of a batch's sequences, and the values [tokens, 1] that they are some of.
-fn scores(model: &Loaded, tape: &Tape, batch: &Batch, pass: Pass) -> Result<(Vec<f64>, Var)> {
-    let head = model.value_head.as_ref();
-    let head = head.ok_or_else(|| Error::Training("a reward model has a value head".to_owned()))?;
-    let hidden = model.decoder.hidden(tape, batch, pass)?;
+pub(super) fn scores(
+    decoder: &Decoder,
+    head: &ValueHead,
+    tape: &Tape,
+    batch: &Batch,
+    pass: Pass,
+) -> Result<(Vec<f64>, Var)> {
+    let hidden = decoder.hidden(tape, batch, pass)?;
     let values = head.values(tape, hidden)?;
     let all: Vec<f32> = values.tensor.flatten_all()?.to_vec1()?;
     Ok((last_tokens(batch).map(|row| f64::from(all[row])).collect(), values))
 }
 
+fn head(model: &Loaded) -> Result<&ValueHead> {
+    let head = model.value_head.as_ref();
+    head.ok_or_else(|| Error::Training("a reward model has a value head".to_owned()))
+}
+
 /// The row of each sequence's last token.
 fn last_tokens(batch: &Batch) -> impl Iterator<Item = usize> {
     batch.spans.iter().map(|span| span.start + span.len - 1 - span.trailing)
+}
+
+/// The scores of the chosen and the rejected answer of every pair.
+///
+/// # Errors
+/// If an operation fails.
+pub(crate) fn pairs_of_scores(model: &Loaded, batch: &Batch) -> Result<Vec<[f64; 2]>> {
+    let (scores, _) = scores(&model.decoder, head(model)?, &Tape::off(), batch, Pass::default())?;
+    Ok(pairs(&scores).collect())
+}
+
+/// Loss, and how often the chosen answer has the larger score.
+pub(crate) fn measured(scores: &[[f64; 2]]) -> Means {
+    let mut means = Means::default();
+    for [chosen, rejected] in scores {
+        means.add(LOSS, -log_sigmoid(chosen - rejected), 1.0);
+        means.add(ACCURACY, if chosen > rejected { 1.0 } else { 0.0 }, 1.0);
+    }
+    means
 }
 
 impl Stage for RewardModelling {
@@ -51,7 +79,7 @@ impl Stage for RewardModelling {
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
         let tape = Tape::new();
-        let (scores, values) = scores(model, &tape, batch, pass)?;
+        let (scores, values) = scores(&model.decoder, head(model)?, &tape, batch, pass)?;
         let mut seed = vec![0f32; values.tensor.elem_count()];
         let rows: Vec<usize> = last_tokens(batch).collect();
         let (mut loss, mut accuracy) = (0.0, 0.0);
@@ -69,12 +97,6 @@ impl Stage for RewardModelling {
     }
 
     fn evaluate(&self, model: &Loaded, batch: &Batch, _examples: &[Example]) -> Result<Means> {
-        let (scores, _) = scores(model, &Tape::off(), batch, Pass::default())?;
-        let mut means = Means::default();
-        for [chosen, rejected] in pairs(&scores) {
-            means.add(LOSS, -log_sigmoid(chosen - rejected), 1.0);
-            means.add(ACCURACY, if chosen > rejected { 1.0 } else { 0.0 }, 1.0);
-        }
-        Ok(means)
+        Ok(measured(&pairs_of_scores(model, batch)?))
     }
 }

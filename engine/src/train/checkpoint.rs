@@ -36,6 +36,12 @@ pub struct Patience {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub step: u64,
+    /// Updates that were made in these steps; one each, but where a stage makes several of what it draws.
+    #[serde(default)]
+    pub updates: u64,
+    /// Numbers that the stage carries from step to step.
+    #[serde(default)]
+    pub carried: BTreeMap<String, f64>,
     pub seed: u64,
     /// Examples of the training data and the digest of their contents, to notice when they have changed. A stream
     /// has no digest.
@@ -71,6 +77,11 @@ pub struct State {
 }
 
 impl State {
+    /// Moves that the optimiser has made. Earlier versions made one each step, and did not say so.
+    pub fn moves(&self) -> u64 {
+        self.updates.max(self.step)
+    }
+
     /// # Errors
     /// If the folder is no complete checkpoint: every file must be there with the size and the contents it was written
     /// with, and the step must be one of the run.

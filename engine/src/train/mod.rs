@@ -1,6 +1,6 @@
 //! Training of a loaded model on prepared data, and what it leaves behind.
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod checkpoint;
 mod digests;
 pub(crate) mod evaluate;

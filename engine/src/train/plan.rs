@@ -36,7 +36,7 @@ impl Plan {
         let mut plan = Plan {
             examples,
             batch: recipe.per_device_train_batch_size,
-            batches: recipe.gradient_accumulation_steps * processes,
+            batches: recipe.batches_per_step() * processes,
             total_steps: 0,
             // A stream is shuffled where it is read.
             shuffle: !recipe.disable_shuffling && !recipe.streaming,

@@ -95,7 +95,7 @@ fn logged(metrics: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
     LOGGED.into_iter().filter_map(|(metric, key)| Some((key, metrics.get(metric)?)))
 }
 
-pub(super) fn round(x: f64, digits: i32) -> f64 {
+pub(crate) fn round(x: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (x * scale).round() / scale
 }

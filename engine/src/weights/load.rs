@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use candle_core::DType;
 use recipe::{HubTokens, RopeScaling};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +26,7 @@ pub struct ModelFiles {
     pub path: PathBuf,
     pub config: Config,
     pub spec: DecoderSpec,
-    weights: Arc<dyn WeightSource + Send + Sync>,
+    pub(super) weights: Arc<dyn WeightSource + Send + Sync>,
     gguf: Option<Arc<GgufSource>>,
     /// How a folder's linear maps are packed, if they are quantised.
     scheme: Option<Scheme>,
@@ -91,6 +92,7 @@ pub fn open(path: &Path, from_scratch: Option<u64>) -> Result<ModelFiles> {
 fn merge(decoder: &mut Decoder, adapters: &[Adapter]) -> Result<()> {
     for adapter in adapters {
         adapter.check_against(decoder)?;
+        adapter.prepare(decoder)?;
         decoder.merge(|linear| adapter.update(linear))?;
     }
     Ok(())
@@ -120,6 +122,16 @@ impl ModelFiles {
     /// Loading ends with [`Error::Stopped`] once `stop` is set.
     pub fn stop_with(&mut self, stop: &Arc<AtomicBool>) {
         self.weights = Arc::new(StoppableSource { base: self.weights.clone(), stop: stop.clone() });
+    }
+
+    /// The type that the model says it is stored in.
+    pub fn dtype(&self) -> DType {
+        let name = self.config.get("torch_dtype").or(self.config.get("dtype"));
+        match name.and_then(Value::as_str) {
+            Some("bfloat16") => DType::BF16,
+            Some("float16") => DType::F16,
+            _ => DType::F32,
+        }
     }
 
     /// Whether this is a folder of quantised weights.
@@ -178,6 +190,7 @@ impl ModelFiles {
         if let Some((last, others)) = adapters.split_last() {
             merge(&mut decoder, others)?;
             last.check_against(&decoder)?;
+            last.prepare(&mut decoder)?;
             decoder.attach(|linear| last.update(linear), last.config.dropout as f32)?;
         }
         Ok(decoder)

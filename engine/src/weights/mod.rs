@@ -1,6 +1,7 @@
 //! Reading and writing checkpoints.
 
 mod atomic;
+mod expand;
 mod folder;
 mod gguf;
 mod grown;
@@ -12,6 +13,7 @@ mod stop;
 mod unread;
 
 pub use atomic::{clear_partial, replace_folder, write_atomic, write_beside};
+pub use expand::expand;
 pub use folder::FolderSource;
 pub use gguf::{GgufFile, GgufSource, is_later_part};
 pub use initial::InitialSource;

@@ -1,8 +1,11 @@
 //! What a training run leaves behind, and how it goes on: checkpoints, resume, stop, bad input.
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
+mod drawn;
+mod matrix;
 mod models;
 mod output;
+mod predict;
 mod resume;
 mod training;
 mod vocabulary;

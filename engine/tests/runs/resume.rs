@@ -26,13 +26,38 @@ fn resumed() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         (lora, &[]),
         (lora, &[("use_dora", "true")]),
+        (lora, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (full, &[]),
+        ("finetuning_type: oft\noft_block_size: 16\nmodule_dropout: 0.3\n", &[]),
+        ("finetuning_type: freeze\nfreeze_trainable_layers: 1\nuse_llama_pro: true\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),
         (lora, &[("stage", "rm"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("logging_steps", "1")]),
         (full, &[("stage", "orpo"), ("dataset", "dpo")]),
         (lora, &[("stage", "dpo"), ("dataset", "dpo"), ("pref_loss", "kto_pair")]),
         (lora, &[("use_dft_loss", "true"), ("loraplus_lr_ratio", "4")]),
+        (
+            lora,
+            &[
+                ("stage", "ppo"),
+                ("reward_rules", "[{type: length, max: 3}]"),
+                ("max_new_tokens", "6"),
+                ("ppo_epochs", "2"),
+                ("ppo_buffer_size", "2"),
+                ("ppo_score_norm", "true"),
+            ],
+        ),
+        (
+            full,
+            &[
+                ("stage", "grpo"),
+                ("reward_rules", "[{type: length, max: 3}, {type: regex, pattern: e, weight: 0.5}]"),
+                ("max_new_tokens", "6"),
+                ("num_generations", "3"),
+                ("num_iterations", "2"),
+                ("grpo_beta", "0.04"),
+            ],
+        ),
         (full, &[("optim", "sgd"), ("learning_rate", "0.1")]),
         (full, &[("optim", "adagrad")]),
         (full, &[("optim", "lion_32bit"), ("learning_rate", "1e-4")]),
@@ -40,6 +65,9 @@ fn resumed() {
         (full, &[("optim", "rmsprop")]),
         (full, &[("optim", "ademamix")]),
         (full, &[("use_muon", "true")]),
+        (full, &[("use_adam_mini", "true")]),
+        (full, &[("use_badam", "true"), ("badam_switch_interval", "2"), ("badam_switch_mode", "random")]),
+        (full, &[("use_badam", "true"), ("badam_mode", "ratio"), ("badam_mask_mode", "scatter")]),
         (
             lora,
             &[
@@ -62,7 +90,11 @@ fn resumed() {
         let (finished, second) = run(&recipe(parts.path(), method), None).unwrap();
         assert_eq!(finished.outcome, Outcome::Finished);
         assert_eq!(numbers(&[first, second].concat()), numbers(&expected), "{what}");
-        let weights = if method.contains("lora") { "adapter_model.safetensors" } else { "model.safetensors" };
+        let weights = if method.contains("lora") || method.contains("oft") {
+            "adapter_model.safetensors"
+        } else {
+            "model.safetensors"
+        };
         let read = |folder: &TempDir| fs::read(folder.path().join(weights)).unwrap();
         assert!(read(&whole) == read(&parts), "{what}: weights differ");
         let log = fs::read_to_string(parts.path().join("trainer_log.jsonl")).unwrap();

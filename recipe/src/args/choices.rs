@@ -55,6 +55,28 @@ choices! {
         Sgd = "sgd" { en: "SGD", zh: "SGD" }
     }
 
+    /// What BAdam takes turns with.
+    BadamMode {
+        Layer = "layer" { en: "Layer by layer", zh: "逐层" }
+        /// A share of each parameter.
+        Ratio = "ratio" { en: "A share of each parameter", zh: "按比例" }
+    }
+
+    /// In which order BAdam goes through the layers.
+    BadamSwitch {
+        Ascending = "ascending" { en: "First to last", zh: "从前到后" }
+        Descending = "descending" { en: "Last to first", zh: "从后到前" }
+        Random = "random" { en: "At random", zh: "随机" }
+        /// Only the first one trains.
+        Fixed = "fixed" { en: "Always the same", zh: "固定" }
+    }
+
+    /// How the share of a parameter lies in it that BAdam trains.
+    BadamMask {
+        Adjacent = "adjacent" { en: "Next to each other", zh: "相邻" }
+        Scatter = "scatter" { en: "Scattered", zh: "分散" }
+    }
+
     /// What preferences are learnt by.
     PrefLoss {
         /// DPO's own.
@@ -69,6 +91,54 @@ choices! {
         Orpo = "orpo" { en: "ORPO", zh: "ORPO" }
         /// A margin of means over tokens, without a reference.
         Simpo = "simpo" { en: "SimPO", zh: "SimPO" }
+    }
+
+    /// What scores a model's answers beside rules.
+    RewardModelType {
+        /// An adapter with a value head, on the model that is trained.
+        Lora = "lora" { en: "Adapter on the same model", zh: "同一模型上的适配器" }
+        /// A model of its own with a value head.
+        Full = "full" { en: "A model of its own", zh: "独立模型" }
+        /// A server, at the address that `reward_model` gives.
+        Api = "api" { en: "A server", zh: "服务器" }
+    }
+
+    /// How a token's distance from the reference is measured for its penalty.
+    KlPenalty {
+        /// The difference of log-probabilities.
+        Kl = "kl" { en: "Difference", zh: "差值" }
+        /// Its size.
+        Abs = "abs" { en: "Absolute difference", zh: "绝对差值" }
+        /// Half its square.
+        Mse = "mse" { en: "Squared difference", zh: "平方差值" }
+    }
+
+    /// By what GRPO's loss is divided.
+    GrpoLoss {
+        /// By all tokens of the update.
+        Dapo = "dapo" { en: "Tokens of the update (DAPO)", zh: "本次更新的词元数（DAPO）" }
+        /// Each answer by its own tokens.
+        Grpo = "grpo" { en: "Tokens of each answer (GRPO)", zh: "各回答的词元数（GRPO）" }
+        /// By the tokens of each batch.
+        Bnpo = "bnpo" { en: "Tokens of the batch (BNPO)", zh: "批次的词元数（BNPO）" }
+        /// By the longest answer there may be.
+        DrGrpo = "dr_grpo" { en: "Longest possible answer (Dr. GRPO)", zh: "最长回答（Dr. GRPO）" }
+    }
+
+    /// Of what a ratio of probabilities is taken.
+    ImportanceSampling {
+        Token = "token" { en: "Each token", zh: "逐词元" }
+        Sequence = "sequence" { en: "The whole answer (GSPO)", zh: "整个回答（GSPO）" }
+    }
+
+    /// By which deviation advantages are divided.
+    ScaleRewards {
+        /// Of the answers to the same prompt.
+        Group = "group" | "true" { en: "Of the group", zh: "组内" }
+        /// Of all answers.
+        Batch = "batch" { en: "Of all answers", zh: "全部回答" }
+        /// By none.
+        None = "none" | "false" { en: "By none", zh: "不缩放" }
     }
 
     /// How several datasets become one.

@@ -202,7 +202,7 @@ impl Field for Vec<String> {
             Raw::Null => Vec::new(),
             Raw::Scalar(text) => trimmed(&mut text.split(',')),
             Raw::List(items) => trimmed(&mut items.iter().map(String::as_str)),
-            Raw::Mapping(_) | Raw::Nested => return Err(WrongType),
+            Raw::Mapping(_) | Raw::Mappings(_) | Raw::Nested => return Err(WrongType),
         };
         Ok(())
     }

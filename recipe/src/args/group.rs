@@ -33,6 +33,7 @@ groups! {
     Method = "method" { en: "Method", zh: "训练方式" }
     Lora = "lora" { en: "LoRA", zh: "LoRA" }
     Preference = "rlhf" { en: "Preferences", zh: "偏好训练" }
+    Reinforcement = "reinforcement" { en: "Reinforcement learning", zh: "强化学习" }
     Data = "dataset" { en: "Data", zh: "数据" }
     Training = "train" { en: "Training", zh: "训练" }
     Output = "output" { en: "Output and logging", zh: "输出与日志" }

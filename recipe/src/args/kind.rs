@@ -23,6 +23,8 @@ pub enum Kind {
     List,
     /// Names with a value each: a YAML mapping.
     Settings,
+    /// Several such mappings: a YAML list of them.
+    Rules,
 }
 
 /// One value of a [`Kind::Choice`].

@@ -15,6 +15,7 @@ mod group;
 mod kind;
 mod lookup;
 mod method;
+mod rules;
 mod settings;
 mod stage;
 mod table;
@@ -23,13 +24,17 @@ pub mod tokens;
 pub mod unsupported;
 
 pub use argument::{Argument, Range, Tier};
-pub use choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
+pub use choices::{
+    BadamMask, BadamMode, BadamSwitch, GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy,
+    Optim, PrefLoss, RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
+};
 pub use field::{Shown, Steps};
 pub use group::Group;
 pub use kind::{Choice, Kind};
 pub use lookup::find;
 pub(crate) use lookup::own_key;
 pub use method::FinetuningType;
+pub use rules::Rules;
 pub use settings::Settings;
 pub use stage::{Records, Stage};
 pub use table::{Recipe, arguments};

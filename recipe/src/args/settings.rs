@@ -22,7 +22,7 @@ impl Field for Settings {
                 entries.iter().map(|(name, value)| Some((word(name)?, word(value)?))).collect()
             }
             Raw::Scalar(text) => entries(text),
-            Raw::List(_) | Raw::Nested => None,
+            Raw::List(_) | Raw::Mappings(_) | Raw::Nested => None,
         };
         self.0 = read.ok_or(WrongType)?;
         Ok(())

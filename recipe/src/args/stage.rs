@@ -4,7 +4,7 @@ use super::choice::choices;
 
 choices! {
     /// What a run teaches: the loss and the data it reads.
-    Stage unsupported ["ppo", "kto"] {
+    Stage unsupported ["kto"] {
         /// Next-token prediction on plain text.
         Pt = "pt" { en: "Pre-training", zh: "预训练" }
         /// Answers to instructions; the loss counts the answers alone.
@@ -15,6 +15,10 @@ choices! {
         Dpo = "dpo" { en: "Preferences (DPO)", zh: "偏好优化（DPO）" }
         /// The chosen one of two answers is learnt, and becomes likelier than the rejected one, without a reference.
         Orpo = "orpo" { en: "Preferences (ORPO)", zh: "偏好优化（ORPO）" }
+        /// The model's own answers are scored; what scored above what it foresaw becomes likelier.
+        Ppo = "ppo" { en: "Reinforcement (PPO)", zh: "强化学习（PPO）" }
+        /// Several answers to a prompt are scored; what scored above their mean becomes likelier.
+        Grpo = "grpo" { en: "Reinforcement (GRPO)", zh: "强化学习（GRPO）" }
     }
 }
 
@@ -27,6 +31,8 @@ pub enum Records {
     Answers,
     /// A chosen and a rejected answer.
     Preferences,
+    /// A conversation that the model is to answer; an answer may be there, to compare with.
+    Prompts,
 }
 
 impl Stage {
@@ -34,7 +40,7 @@ impl Stage {
     pub const fn has_reference(self) -> bool {
         match self {
             Stage::Pt | Stage::Sft | Stage::Rm | Stage::Orpo => false,
-            Stage::Dpo => true,
+            Stage::Dpo | Stage::Ppo | Stage::Grpo => true,
         }
     }
 
@@ -44,6 +50,7 @@ impl Stage {
             Stage::Pt => Records::Text,
             Stage::Sft => Records::Answers,
             Stage::Rm | Stage::Dpo | Stage::Orpo => Records::Preferences,
+            Stage::Ppo | Stage::Grpo => Records::Prompts,
         }
     }
 }

@@ -29,6 +29,9 @@ fn kind(kind: Kind) -> Sentence {
         }
         Kind::List => words! { en: "names, separated by commas", zh: "以逗号分隔的名称" },
         Kind::Settings => words! { en: "settings such as {name: 1}", zh: "形如 {name: 1} 的参数" },
+        Kind::Rules => {
+            words! { en: "a list of rules such as [{type: length, max: 20}]", zh: "形如 [{type: length, max: 20}] 的规则列表" }
+        }
         Kind::Choice([only]) => return Sentence::english(only.value.to_owned()),
         Kind::Choice(choices) => {
             let names: Vec<String> = choices.iter().map(|choice| choice.value.to_owned()).collect();

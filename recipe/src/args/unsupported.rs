@@ -83,16 +83,10 @@ static FEATURES: &[Feature] = &[
         "kt_lora_expert_intermediate_size",
     ]),
     always("dataset splits", &["split=train", "reserved_label_len=1"]),
-    always("LLaMA Pro", &["use_llama_pro=false"]),
-    of("finetuning_type", "OFT", &["module_dropout=0.0", "oft_rank=0", "oft_block_size=32", "oft_target=all"]),
-    switched("PiSSA", &["pissa_init=false", "pissa_iter=16", "pissa_convert=false"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "kto_chosen_weight=1.0", "kto_rejected_weight=1.0", "ref_model_quantization_bit",
     ]),
-    of("stage", "PPO", &[
-        "ppo_buffer_size=1", "ppo_epochs=4", "ppo_score_norm=false", "ppo_target=6.0", "ppo_whiten_rewards=false",
-        "reward_model", "reward_model_adapters", "reward_model_quantization_bit", "reward_model_type=lora",
-    ]),
+    of("stage", "PPO", &["reward_model_quantization_bit"]),
     switched("GaLore", &[
         "use_galore=false", "galore_target=all", "galore_rank=16", "galore_update_interval=200", "galore_scale=2.0",
         "galore_proj_type=std", "galore_layerwise=false",
@@ -102,12 +96,6 @@ static FEATURES: &[Feature] = &[
         "apollo_proj=random", "apollo_proj_type=std", "apollo_scale_type=channel", "apollo_layerwise=false",
         "apollo_scale_front=false",
     ]),
-    switched("BAdam", &[
-        "use_badam=false", "badam_mode=layer", "badam_start_block", "badam_switch_mode=ascending",
-        "badam_switch_interval=50", "badam_switch_block_every=50", "badam_update_ratio=0.05",
-        "badam_mask_mode=adjacent", "badam_verbose=0",
-    ]),
-    always("Adam-mini", &["use_adam_mini=false"]),
     switched("SwanLab", &[
         "use_swanlab=false", "swanlab_project=llamafactory", "swanlab_workspace", "swanlab_run_name",
         "swanlab_mode=cloud", "swanlab_api_key", "swanlab_logdir", "swanlab_lark_webhook_url", "swanlab_lark_secret",
@@ -126,7 +114,7 @@ static FEATURES: &[Feature] = &[
         "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
-        "do_predict=false", "predict_with_generate=false", "generation_max_length", "generation_config",
+        "generation_max_length", "generation_config",
     ]),
     switched("Ray", &[
         "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",

@@ -306,7 +306,7 @@ fn names(value: Raw) -> Vec<String> {
     match value {
         Raw::List(names) => names,
         Raw::Scalar(text) => text.split(',').map(str::to_owned).collect(),
-        Raw::Null | Raw::Mapping(_) | Raw::Nested => Vec::new(),
+        Raw::Null | Raw::Mapping(_) | Raw::Mappings(_) | Raw::Nested => Vec::new(),
     }
 }
 

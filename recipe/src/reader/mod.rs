@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 mod line;
 mod unknown;
-mod yaml;
+pub(crate) mod yaml;
 
 use crate::args::unsupported::Unsupported;
 use crate::args::{self, Argument, Kind, Recipe, accepted, unsupported};

@@ -101,8 +101,25 @@ pub(crate) fn value(text: &str) -> Raw {
         }
     };
     match read {
-        Ok(Raw::Mapping(_) | Raw::Nested) | Err(_) => Raw::Scalar(text.to_owned()),
+        Ok(Raw::Mapping(_) | Raw::Mappings(_) | Raw::Nested) | Err(_) => Raw::Scalar(text.to_owned()),
         Ok(value) => value,
+    }
+}
+
+/// The mappings of a text such as `[{type: length, max: 20}]`; none if it is something else.
+pub(crate) fn mappings(text: &str) -> Option<Vec<Vec<(String, String)>>> {
+    let mut events = Events::of(text);
+    loop {
+        match events.next().ok()? {
+            (Event::StreamStart | Event::DocumentStart(_), _) => {}
+            (event, line) => {
+                return match events.value_from(event, line).ok()? {
+                    Raw::Mappings(mappings) => Some(mappings),
+                    Raw::Mapping(entries) => Some(vec![entries]),
+                    _ => None,
+                };
+            }
+        }
     }
 }
 
@@ -194,7 +211,7 @@ impl<'t> Events<'t> {
 
     /// The items of a list that has been opened.
     fn list(&mut self) -> Result<Raw, Problem> {
-        let mut items = Vec::new();
+        let (mut items, mut mappings) = (Vec::new(), Vec::new());
         let mut nested = false;
         loop {
             match self.next()? {
@@ -205,12 +222,17 @@ impl<'t> Events<'t> {
                 }
                 (event, line) => match self.value_from(event, line)? {
                     Raw::Scalar(text) => items.push(text),
-                    Raw::Mapping(_) | Raw::Nested => nested = true,
+                    Raw::Mapping(entries) => mappings.push(entries),
+                    Raw::Mappings(_) | Raw::Nested => nested = true,
                     Raw::Null | Raw::List(_) => {}
                 },
             }
         }
-        Ok(if nested { Raw::Nested } else { Raw::List(items) })
+        Ok(match (nested, mappings.is_empty(), items.is_empty()) {
+            (false, true, _) => Raw::List(items),
+            (false, false, true) => Raw::Mappings(mappings),
+            _ => Raw::Nested,
+        })
     }
 
     /// The entries of a mapping that has been opened.

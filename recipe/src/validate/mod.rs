@@ -6,8 +6,11 @@ mod evaluation;
 mod lists;
 mod method;
 mod needed;
+mod optimizer;
 mod output;
 mod place;
+mod prediction;
+mod reinforcement;
 mod training;
 
 use crate::args::Recipe;
@@ -22,11 +25,14 @@ static TOPICS: &[fn(&Recipe, &mut Vec<Problem>)] = &[
     data::check,
     data::check_mixing,
     data::check_streaming,
+    reinforcement::check,
     training::check,
+    optimizer::check,
     evaluation::check,
     evaluation::check_best,
     evaluation::check_early_stopping,
     evaluation::check_schedule,
+    prediction::check,
     output::check,
 ];
 

@@ -22,12 +22,12 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
-    if !recipe.do_train && !recipe.evaluates() {
+    if !recipe.do_train && !recipe.evaluates() && !recipe.do_predict {
         problems.push(Problem::of(
             "do_train",
             words! {
-                en: "there is nothing to do: set `do_train: true` (or `do_eval: true`)",
-                zh: "没有要做的事：请设置 `do_train: true`（或 `do_eval: true`）",
+                en: "there is nothing to do: set `do_train: true` (or `do_eval`, or `do_predict`)",
+                zh: "没有要做的事：请设置 `do_train: true`（或 `do_eval`、`do_predict`）",
             },
         ));
     }

@@ -21,6 +21,7 @@ static REFUSED: &[(&str, Option<Text>)] = &[
             zh: "全参数微调不能带适配器",
         }),
     ),
+    ("use_llama_pro", None),
     ("neat_packing", None),
     ("train_on_prompt", None),
     ("mask_history", None),

@@ -19,8 +19,10 @@ pub fn described(recipe: &Recipe) -> String {
         let examples = recipe.examples_per_step();
         lines.push(("a step", format!("{examples} examples of at most {} tokens", recipe.cutoff_len)));
     }
-    if recipe.evaluates() {
-        lines.push(("evaluates on", held_out(recipe)));
+    match recipe.job() {
+        JobKind::Predict => lines.push(("predicts", held_out(recipe))),
+        _ if recipe.evaluates() => lines.push(("evaluates on", held_out(recipe))),
+        _ => {}
     }
     lines.push(("writes to", recipe.output_dir.clone()));
     let widest = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -34,6 +36,8 @@ fn job(recipe: &Recipe) -> String {
         JobKind::Train if recipe.evaluates() => "train, and evaluate",
         JobKind::Train => "train",
         JobKind::Evaluate => "evaluate",
+        JobKind::Predict if recipe.generates() => "answer held-out data, and measure the answers",
+        JobKind::Predict => "score the answers of held-out data",
     }
     .to_owned()
 }
@@ -55,6 +59,9 @@ fn length(recipe: &Recipe) -> String {
 fn held_out(recipe: &Recipe) -> String {
     if !recipe.eval_dataset.is_empty() {
         return recipe.eval_dataset.join(", ");
+    }
+    if recipe.val_size == 0.0 {
+        return recipe.dataset.join(", ");
     }
     match recipe.val_size {
         size if size < 1.0 => format!("{} % of the data", size * 100.0),

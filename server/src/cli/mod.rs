@@ -3,6 +3,7 @@
 mod chat;
 mod check;
 mod env;
+mod expand;
 mod health;
 mod not_yet;
 mod progress;
@@ -44,6 +45,8 @@ enum Command {
     Train(train::Args),
     /// Talk to a model
     Chat(chat::Args),
+    /// Add blocks to a model that can be trained alone (LLaMA Pro)
+    Expand(expand::Args),
     /// The process behind the dashboard's chat
     #[command(hide = true)]
     ServeModel(serve_model::Args),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Webui(args) => webui::run(args).map(done),
         Command::Train(args) => train::run(&args),
         Command::Chat(args) => chat::run(&args).map(done),
+        Command::Expand(args) => expand::run(&args).map(done),
         Command::ServeModel(args) => serve_model::run(args).map(done),
         Command::ServeData(args) => serve_data::run(args).map(done),
         Command::Health(args) => health::run(&args).map(done),

@@ -129,6 +129,7 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::EncodingData => "encoding data",
         Phase::Training => "training",
         Phase::Evaluating => "evaluating",
+        Phase::Predicting => "predicting",
         Phase::Saving => "saving",
     }
 }

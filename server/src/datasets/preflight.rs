@@ -7,7 +7,7 @@ pub mod remarks;
 use std::path::Path;
 
 use engine::text::data::{DataSource, Outcome, Seen};
-use recipe::{Problem, Recipe, module_matches, sentence};
+use recipe::{FinetuningType, Problem, Recipe, module_matches, sentence};
 use wire::ModelFacts;
 
 use super::source::source;
@@ -51,10 +51,12 @@ fn unusable(source: &DataSource) -> Option<String> {
 
 /// A module to adapt that the model does not have, where the names of its tensors are known.
 fn unknown_target(recipe: &Recipe) -> Option<Problem> {
-    let names = recipe.lora_target.iter().filter(|name| *name != "all");
-    if !recipe.is_lora() {
-        return None;
-    }
+    let (key, targets) = match recipe.finetuning_type {
+        FinetuningType::Lora => ("lora_target", &recipe.lora_target),
+        FinetuningType::Oft => ("oft_target", &recipe.oft_target),
+        FinetuningType::Freeze | FinetuningType::Full => return None,
+    };
+    let names = targets.iter().filter(|name| *name != "all");
     let tensors =
         models::tensors(Path::new(&recipe.model_name_or_path)).filter(|tensors| !tensors.is_empty())?;
     let modules: Vec<&str> = tensors.iter().filter_map(matrix).collect();
@@ -65,7 +67,7 @@ fn unknown_target(recipe: &Recipe) -> Option<Problem> {
     there.dedup();
     let there = there.join(", ");
     Some(Problem::of(
-        "lora_target",
+        key,
         sentence! {
             en: "the model has no module called `{unknown}`; it has {there}",
             zh: "模型没有名为 `{unknown}` 的模块；其模块有 {there}",

@@ -97,7 +97,8 @@ impl Store {
     /// The newest finished runs that trained more than an adapter.
     pub async fn tuned_runs(&self, count: u64) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
-            "SELECT * FROM runs WHERE state = 'finished' AND method <> 'lora' ORDER BY created DESC, id DESC LIMIT ?",
+            "SELECT * FROM runs WHERE state = 'finished' AND method NOT IN ('lora', 'oft') \
+             ORDER BY created DESC, id DESC LIMIT ?",
         )
         .bind(to_db(count))
         .fetch_all(&self.db)

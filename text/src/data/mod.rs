@@ -90,6 +90,7 @@ impl From<Stage> for Kind {
             Records::Text => Kind::Text,
             Records::Answers => Kind::Supervised,
             Records::Preferences => Kind::Preference,
+            Records::Prompts => Kind::Prompt,
         }
     }
 }

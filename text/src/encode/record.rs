@@ -1,6 +1,9 @@
 //! What a record becomes: one sequence, or several that belong together.
 
-use super::{Example, IGNORE_INDEX, Masking, Packed, PlainText, feedback, pairwise, plain_text, supervised};
+use super::{
+    Example, IGNORE_INDEX, Masking, Packed, PlainText, Prompted, feedback, pairwise, plain_text, prompted,
+    supervised,
+};
 use crate::Tokenizer;
 use crate::data::{Kind, Record};
 use crate::error::Result;
@@ -29,8 +32,10 @@ impl RecordEncoder<'_> {
                 let text = record.prompt.first().map_or("", |message| message.content.as_str());
                 vec![plain_text(text, tokenizer, plain)?]
             }
-            Kind::Supervised | Kind::Prompt => {
-                vec![supervised(record, template, tokenizer, masking, cutoff_len)?]
+            Kind::Supervised => vec![supervised(record, template, tokenizer, masking, cutoff_len)?],
+            Kind::Prompt => {
+                let Prompted { prompt, answer } = prompted(record, template, tokenizer, cutoff_len)?;
+                vec![Example::of_turn(&prompt, &answer)]
             }
             Kind::Preference => {
                 let pair = pairwise(record, template, tokenizer, cutoff_len)?;

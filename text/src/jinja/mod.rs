@@ -35,6 +35,7 @@ mod value;
 pub(super) use date::now_as;
 pub use error::JinjaError;
 pub(super) use strings::is_printable;
+pub(super) use value::is_space;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -90,7 +90,7 @@ pub(super) enum Callable {
 }
 
 /// What Python's `str.isspace` takes for a blank: Unicode's, and four control characters.
-pub(super) fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Encoder {
     tokenizer: Tokenizer,
     template: Template,
     stage: Stage,
+    /// What records must be.
+    kind: Kind,
     masking: Masking,
     plain: PlainText,
     /// Longest example.
@@ -40,6 +42,7 @@ impl Encoder {
             tokenizer: tokenizer.clone(),
             template: template.clone(),
             stage: recipe.stage,
+            kind: if recipe.generates() { Kind::Prompt } else { recipe.stage.into() },
             masking: Masking { train_on_prompt: recipe.train_on_prompt, mask_history: recipe.mask_history },
             plain: PlainText::of(template, (!recipe.packs()).then_some(cutoff_len)),
             cutoff_len,
@@ -58,13 +61,13 @@ impl Encoder {
 
     /// What records must be.
     pub fn kind(&self) -> Kind {
-        self.stage.into()
+        self.kind
     }
 
     /// Everything that decides what a record is encoded to, as bytes.
     pub fn identity(&self) -> Result<Vec<u8>> {
-        let Self { tokenizer, template, stage, masking, plain, cutoff_len, .. } = self;
-        let settings = format!("{template:?} {stage:?} {masking:?} {plain:?} {cutoff_len}");
+        let Self { tokenizer, template, stage, kind, masking, plain, cutoff_len, .. } = self;
+        let settings = format!("{template:?} {stage:?} {kind:?} {masking:?} {plain:?} {cutoff_len}");
         Ok([settings.into_bytes(), tokenizer.identity()?].concat())
     }
 

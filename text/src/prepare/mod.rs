@@ -11,7 +11,7 @@ mod tokenized;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use recipe::{Recipe, Stage};
+use recipe::{JobKind, Recipe, Stage};
 
 use self::encoder::Encoder;
 pub use self::remark::Remark;
@@ -174,6 +174,12 @@ fn encode(recipe: &Recipe, encoder: &Encoder, observer: &mut Observer) -> Result
     let catalog = Catalog::at_on(&recipe.dataset_dir, &Hubs::with_tokens(&recipe.tokens))?;
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
+    // Who only predicts learns nothing.
+    if recipe.job() == JobKind::Predict && (recipe.val_size == 0.0 || !recipe.eval_dataset.is_empty()) {
+        let names = recipe.predicted_on();
+        let eval = evaluation(recipe, encoder, &catalog, names, &mut rng, observer)?;
+        return Ok(Prepared { train: Examples::default(), eval });
+    }
     let sets = Sets::load(recipe, encoder, &catalog, &recipe.dataset, &mut rng, observer)?;
     let mut order = sets.order(recipe);
     let held_out = split(recipe, &mut order)?;
@@ -184,7 +190,7 @@ fn encode(recipe: &Recipe, encoder: &Encoder, observer: &mut Observer) -> Result
         };
         EvalSet::whole(examples)
     } else {
-        evaluation(recipe, encoder, &catalog, &mut rng, observer)?
+        evaluation(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, observer)?
     };
     // Evaluation alone needs no training data.
     let train = match recipe.dataset.is_empty() {
@@ -194,20 +200,21 @@ fn encode(recipe: &Recipe, encoder: &Encoder, observer: &mut Observer) -> Result
     Ok(Prepared { train, eval })
 }
 
-/// The recipe's `eval_dataset`: all together, or each by itself.
+/// Data sets to evaluate on: all together, or each by itself.
 fn evaluation(
     recipe: &Recipe,
     encoder: &Encoder,
     catalog: &Catalog,
+    names: &[String],
     rng: &mut LegacyRng,
     observer: &mut Observer,
 ) -> Result<Vec<EvalSet>> {
-    let sets = Sets::load(recipe, encoder, catalog, &recipe.eval_dataset, rng, observer)?;
+    let sets = Sets::load(recipe, encoder, catalog, names, rng, observer)?;
     if !recipe.eval_on_each_dataset {
         let examples = encoder.sequences(&sets, &sets.order(recipe), "evaluation", observer)?;
         return Ok(EvalSet::whole(examples));
     }
-    let each = recipe.eval_dataset.iter().zip(sets.each());
+    let each = names.iter().zip(sets.each());
     each.map(|(name, set)| {
         let what = format!("evaluation on {name}");
         let examples = encoder.sequences(&set, &set.order(recipe), &what, observer)?;

@@ -61,14 +61,15 @@ pub(super) fn prepare(
     let eval = if recipe.eval_dataset.is_empty() {
         EvalSet::whole(rows.evaluation(observer)?)
     } else {
-        super::evaluation(recipe, encoder, &catalog, &mut LegacyRng::new(recipe.seed as u32), observer)?
+        let mut rng = LegacyRng::new(recipe.seed as u32);
+        super::evaluation(recipe, encoder, &catalog, &recipe.eval_dataset, &mut rng, observer)?
     };
     // Validation asks for a limit.
     let steps = recipe.step_limit().unwrap_or_default();
     let length = steps as usize * recipe.examples_per_step() * processes;
     let pace = Pace {
         batch: recipe.per_device_train_batch_size,
-        accumulation: recipe.gradient_accumulation_steps * processes,
+        accumulation: recipe.batches_per_step() * processes,
     };
     let stream = Stream::new(Box::new(move |remarks| rows.produce(remarks)), pace)?;
     Ok(Prepared { train: Examples::streamed(stream, length), eval })

@@ -130,6 +130,7 @@ fn activity(fold: Fold, words: &'static Words) -> String {
         (_, Some((Phase::EncodingData, _))) => words.phase_encoding_data,
         (_, Some((Phase::Training, _))) => words.phase_training,
         (_, Some((Phase::Evaluating, _))) => words.phase_evaluating,
+        (_, Some((Phase::Predicting, _))) => words.phase_predicting,
         (_, Some((Phase::Saving, _))) => words.phase_saving,
         (RunState::Preparing, None) => words.run_starting,
         _ => words.phase_training,

@@ -1,7 +1,5 @@
 //! Which of a model's own weights train.
 
-use std::ops::Range;
-
 use crate::families::DecoderSpec;
 
 /// Which of a model's own weights are trained.
@@ -52,8 +50,13 @@ impl Selection {
 impl BlockSelection {
     /// The `modules` of some `layers` (all that is in them, if there are none), and the modules that are called `beside`
     /// outside of layers.
-    pub fn new(spec: &DecoderSpec, layers: Range<usize>, modules: &[String], beside: &[String]) -> Self {
-        let within = layers.flat_map(|layer| match modules {
+    pub fn new(
+        spec: &DecoderSpec,
+        layers: impl IntoIterator<Item = usize>,
+        modules: &[String],
+        beside: &[String],
+    ) -> Self {
+        let within = layers.into_iter().flat_map(|layer| match modules {
             [] => vec![spec.block.name(layer, "")],
             _ => modules.iter().map(|module| spec.block.name(layer, module) + ".").collect(),
         });

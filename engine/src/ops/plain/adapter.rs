@@ -3,9 +3,9 @@
 use candle_core::Tensor;
 
 use crate::Result;
-use crate::autograd::{ParamGradients, Weights};
+use crate::autograd::{ParamGradients, Weights, gradients};
 use crate::ops::dropout::{Dropout, Mask};
-use crate::ops::{Linear, Lora, Magnitude, Mode};
+use crate::ops::{Linear, Lora, Magnitude, Mode, Update};
 
 impl Mask {
     /// The mask's factors in the shape of x. They are drawn on the host: a seed means the same mask everywhere.
@@ -59,7 +59,7 @@ impl Lora {
     pub(in crate::ops) fn plain_norms(&self, linear: &Linear) -> Result<Tensor> {
         let fixed = Weights::fixed();
         let update = (fixed.read(&self.b)?.matmul(&fixed.read(&self.a)?)? * f64::from(self.scale))?;
-        let direction = (linear.plain_matrix(&fixed, false)?.t()?.to_dtype(update.dtype())? + update)?;
+        let direction = (linear.matrix()? + update)?;
         Ok(direction.sqr()?.sum(1)?.sqrt()?.detach())
     }
 
@@ -108,13 +108,16 @@ impl Lora {
 impl Mode {
     /// y [rows, out] of a linear map of x [rows, in].
     pub fn plain(&self, linear: &Linear, x: &Tensor, weights: &Weights, bf16: bool) -> Result<Tensor> {
-        let Some(lora) = self.updates.get(&linear.name) else {
-            return linear.plain_biased(linear.plain_product(x, weights, bf16)?, weights);
+        let base = |x: &Tensor| linear.plain_biased(linear.plain_product(x, weights, bf16)?, weights);
+        let lora = match self.updates.get(&linear.name) {
+            None => return base(x),
+            Some(Update::Rotation(oft)) => return base(&oft.plain_rotated(x, weights, self.dropout)?),
+            Some(Update::LowRank(lora)) => lora,
         };
         let mask = lora.plain_mask(x, self.dropout)?;
         let mask = mask.as_ref();
         let Some(magnitude) = &lora.magnitude else {
-            let y = linear.plain_biased(linear.plain_product(x, weights, bf16)?, weights)?;
+            let y = base(x)?;
             let hidden = lora.plain_hidden(x, weights, mask)?;
             return Ok((y + hidden.matmul(&weights.read(&lora.b)?.t()?)?)?);
         };
@@ -137,8 +140,16 @@ impl Mode {
         grads: &mut ParamGradients,
         bf16: bool,
     ) -> Result<Option<Tensor>> {
+        if let Some(Update::Rotation(oft)) = self.updates.get(&linear.name) {
+            let rotated = |x: &Tensor, weights: &Weights| oft.plain_rotated(x, weights, self.dropout);
+            linear.plain_parameter_gradients(&rotated(x, &Weights::fixed())?, dy, grads, bf16)?;
+            let seed = linear.plain_input_gradient(dy, bf16)?;
+            let run = |inputs: &[Tensor], weights: &Weights| Ok(vec![rotated(&inputs[0], weights)?]);
+            let dx = gradients(&[(x, wants_dx)], &[seed], grads, run)?;
+            return Ok(dx.into_iter().next().flatten());
+        }
         linear.plain_parameter_gradients(x, dy, grads, bf16)?;
-        let Some(lora) = self.updates.get(&linear.name) else {
+        let Some(lora) = self.updates.get(&linear.name).and_then(Update::low_rank) else {
             return wants_dx.then(|| linear.plain_input_gradient(dy, bf16)).transpose();
         };
         let mask = lora.plain_mask(x, self.dropout)?;

@@ -18,7 +18,7 @@ fn product(a: &Tensor, b: &Tensor, bf16: bool) -> Result<Tensor> {
 
 impl Linear {
     /// The weight as [in, out].
-    pub(in crate::ops) fn plain_matrix(&self, weights: &Weights, bf16: bool) -> Result<Tensor> {
+    fn plain_matrix(&self, weights: &Weights, bf16: bool) -> Result<Tensor> {
         let weight = match &self.weight {
             // A frozen weight is not widened where bf16 products are wanted.
             Weight::Dense(param) if bf16 && !param.trainable => param.tensor.clone(),
@@ -49,7 +49,7 @@ impl Linear {
         grads: &mut ParamGradients,
         bf16: bool,
     ) -> Result<()> {
-        if let Some(weight) = self.weight.trained() {
+        if let Some(weight) = self.weight.trained().filter(|weight| grads.wants(weight.id)) {
             let dw = if self.transposed { product(&x.t()?, dy, bf16)? } else { product(&dy.t()?, x, bf16)? };
             grads.add(weight, dw)?;
         }

@@ -8,7 +8,7 @@ use super::{assert_close, compare, linear, param, random, values, variable, with
 use crate::autograd::{Param, ParamGradients, Tape, Var, Weights};
 use crate::device::with_plain_operations;
 use crate::kernel::activation::{Activation, GateOrder};
-use crate::ops::{Linear, Lora, Mode, Norm, Projection, Prologue, Updates, Weight};
+use crate::ops::{Blocks, Linear, Lora, Mode, Norm, Oft, Projection, Prologue, Update, Updates, Weight};
 use crate::quant::bnb::Int8;
 use crate::tensor::from_vec;
 
@@ -235,7 +235,7 @@ fn magnitudes_agree_with_candle() {
         let mut updates = Updates::default();
         for linear in &linears {
             let (magnitude, variable) = param("m", &[linear.out_dim()], 70, 1.0);
-            let lora = mode.updates.get(&linear.name).unwrap().clone();
+            let lora = mode.updates.get(&linear.name).and_then(Update::low_rank).unwrap().clone();
             let mut lora = lora.with_magnitude(linear, None).unwrap();
             lora.magnitude.as_mut().unwrap().vector = magnitude.clone();
             updates.insert(&linear.name, lora);
@@ -267,7 +267,8 @@ fn magnitudes_begin_with_the_map_unchanged() {
             projection.forward(&Tape::off(), Var::constant(x.clone()), None, mode).unwrap().tensor
         };
         let before = run(&map, &mode);
-        let lora = mode.updates.get("map").unwrap().clone().with_magnitude(&map, None).unwrap();
+        let lora = mode.updates.get("map").and_then(Update::low_rank).unwrap().clone();
+        let lora = lora.with_magnitude(&map, None).unwrap();
         let beside = |lora: Lora| {
             let mut updates = Updates::default();
             updates.insert("map", lora);
@@ -283,6 +284,82 @@ fn magnitudes_begin_with_the_map_unchanged() {
         .into();
         assert_close("merged", &run(&map, &Mode::default()), &want);
     });
+}
+
+/// Rotations of blocks, of which a pass may leave some as they are, beside dense, trained and quantised weights: by kernels
+/// as by candle's graph.
+#[test]
+fn rotations_agree_with_candle() {
+    for (dropout, kind) in [(None, 0), (Some(11), 0), (None, 1), (Some(11), 2)] {
+        let mut mode = Mode { dropout, ..Mode::default() };
+        let (mut q, _) = linear(&mut mode, "q", 9, 12, 40, false);
+        let (k, k_params) = linear(&mut mode, "k", 7, 12, 50, kind == 1);
+        if kind == 2 {
+            let dense = values(&q.weight.widened().unwrap());
+            q.weight = Weight::Quantised(Arc::new(Int8::quantize(&dense, 9, 12)));
+        }
+        let mut updates = Updates::default();
+        let mut params: Vec<_> = k_params.into_iter().filter(|(param, _)| param.name == "k.weight").collect();
+        for (linear, block) in [(&q, 4), (&k, 3)] {
+            let shape = [12 / block, block * (block - 1) / 2];
+            let (skew, variable) = param("skew", &shape, 70, 0.5);
+            updates.insert(&linear.name, Oft { skew: skew.clone(), block, dropout: 0.5, key: block as u64 });
+            params.push((skew, variable));
+        }
+        mode.updates = Arc::new(updates);
+        let linears = vec![q, k];
+        let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16: false });
+        let (x, residual) = (variable(&[300, 12], 1), variable(&[300, 16], 2));
+        compare(
+            &[&x, &residual],
+            &params,
+            |tape, vars| projection.forward(tape, vars[0].clone(), Some(&vars[1]), &mode),
+            |inputs| projection.plain(&inputs[0], Some(&inputs[1]), &Weights::fixed(), &mode),
+        );
+    }
+}
+
+/// Small rotations nearly keep lengths, zeros keep all, and merged ones make a weight that does the same alone.
+#[test]
+fn rotations_turn_and_can_be_merged() {
+    with_both(|| {
+        let (mut map, _) = linear(&mut Mode::default(), "map", 9, 12, 40, false);
+        let x = random(&[13, 12], 1, 1.0);
+        let beside = |oft: &Oft| {
+            let mut updates = Updates::default();
+            updates.insert("map", oft.clone());
+            Mode { updates: Arc::new(updates), dropout: None }
+        };
+        let run = |map: &Linear, mode: &Mode| {
+            let linears = vec![map.clone()];
+            let projection = Arc::new(Projection { prologue: Prologue::Identity, linears, bf16: false });
+            projection.forward(&Tape::off(), Var::constant(x.clone()), None, mode).unwrap().tensor
+        };
+        let still = Oft::new(&map, random(&[3, 6], 5, 0.0), 4).unwrap();
+        assert_close("zeros", &run(&map, &beside(&still)), &run(&map, &Mode::default()));
+        let oft = Oft::new(&map, random(&[3, 6], 5, 0.1), 4).unwrap();
+        let want = run(&map, &beside(&oft));
+        let weight = map.weight.widened().unwrap();
+        let merged = oft.merged(&weight).unwrap();
+        let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!((norm(&merged) - norm(&weight)).abs() < 1e-3 * norm(&weight));
+        map.weight = Arc::new(Param::new("w", merged, false).unwrap()).into();
+        assert_close("merged", &run(&map, &Mode::default()), &want);
+    });
+}
+
+#[test]
+fn blocks_are_moved_to_numbers_that_divide_the_width() {
+    for (blocks, width, columns) in [
+        (Blocks::Columns(32), 64, 32),
+        (Blocks::Columns(32), 48, 24),
+        (Blocks::Columns(5), 12, 4),
+        (Blocks::Columns(100), 64, 64),
+        (Blocks::Count(4), 64, 16),
+        (Blocks::Count(7), 64, 8),
+    ] {
+        assert_eq!(blocks.columns(width), columns, "{blocks:?} {width}");
+    }
 }
 
 /// The masks of a dropped-out LoRA are the same for kernels and plain operations; gradients are checked by

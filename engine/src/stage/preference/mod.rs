@@ -14,12 +14,12 @@ mod tests;
 
 use recipe::{PrefLoss, Recipe, Stage as Name};
 
-use super::{LOSS, Means, Stage, Unit, pairs};
+use super::{LOSS, Means, Stage, Unit, losses, pairs};
 use crate::Result;
-use crate::autograd::{ParamGradients, Tape};
+use crate::autograd::ParamGradients;
 use crate::kernel::cross_entropy::RowLoss;
 use crate::method::Loaded;
-use crate::model::{Batch, Decoder, Measured, Objective, Pass, Seeds};
+use crate::model::{Batch, Measured, Objective, Pass, Seeds};
 use crate::text::Example;
 
 /// A loss of pairs.
@@ -76,12 +76,6 @@ pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
     };
     let has_reference = recipe.has_reference();
     Ok(Box::new(Preference { loss, beta, ftx: recipe.pref_ftx, beyond: recipe.ld_alpha, has_reference }))
-}
-
-/// The losses of a batch's labels by a model that does not train on it.
-fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
-    let hidden = decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-    Ok(decoder.losses(&hidden, &batch.labels)?.rows)
 }
 
 impl Preference {

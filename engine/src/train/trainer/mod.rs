@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod report;
+mod step;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,30 +9,28 @@ use std::sync::Arc;
 use recipe::{EventBody, Outcome, Phase, Recipe, Strategy, memory};
 
 use super::Summary;
-use super::batch::batch_of;
 use super::checkpoint::State;
 use super::pace::Stopwatch;
 use super::plan::{Plan, Step};
 use super::records::TrainerLog;
 use super::resume::{self, Start};
 use super::tensorboard::TensorBoard;
-use crate::autograd::{GradientGuard, Param, ParamGradients};
+use crate::Result;
+use crate::autograd::{Param, ParamGradients};
 use crate::device;
 use crate::method::Loaded;
-use crate::model::{Batch, Measured, Noise, Pass, Sums};
+use crate::model::Sums;
 use crate::observer::Observer;
-use crate::ops::Balance;
 use crate::optim::{Group, Optimizer, Schedule};
-use crate::stage::{self, LOSS, Stage};
+use crate::stage::{self, Kind};
 use crate::text::{self, Example, Prepared};
-use crate::world::{Numbers, World};
-use crate::{Error, Result};
+use crate::world::World;
 
 /// A run in progress.
 pub struct Trainer<'a> {
     recipe: &'a Recipe,
     world: &'a dyn World,
-    stage: Box<dyn Stage>,
+    stage: Kind,
     loaded: Loaded,
     data: Prepared,
     trainable: Vec<Arc<Param>>,
@@ -41,6 +40,8 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     optimizer: Optimizer,
     grads: ParamGradients,
+    /// Whether an update has reached everything that trains.
+    has_learnt: bool,
     state: State,
     /// Epochs done after the last step of this attempt.
     epoch: Option<f64>,
@@ -112,6 +113,7 @@ impl<'a> Trainer<'a> {
             plan,
             schedule,
             optimizer,
+            has_learnt: state.step > 0,
             state: State { total_steps: 0, data: digest, ..state },
             output,
         })
@@ -122,13 +124,21 @@ impl<'a> Trainer<'a> {
         let total = self.plan.total_steps;
         self.state.total_steps = total;
         self.announce(observer);
+        if self.recipe.converts_adapter() && self.state.step == 0 && self.world.writes() {
+            self.loaded.save_initial(&self.output)?;
+        }
         let mut last_save = None;
         let mut last_eval = None;
         let starts = self.recipe.eval_on_start && self.state.step == 0;
         let mut at_start = if starts { self.measure(observer)? } else { None };
         while self.state.step < total {
             let work = self.work()?;
-            let result = self.step(&work.portions)?;
+            if let verbosity @ 1.. = self.recipe.badam_verbose
+                && let Some(message) = self.optimizer.announcement(verbosity > 1)
+            {
+                observer.info(message);
+            }
+            let result = self.step(&work, observer)?;
             if self.state.step == 0 && self.world.writes() {
                 // Now that training works: what an earlier run left is not to be gone on with.
                 resume::clear(&self.output)?;
@@ -225,7 +235,7 @@ impl<'a> Trainer<'a> {
     fn work(&self) -> Result<Work> {
         if let Some(step) = self.data.train.step(self.state.step)? {
             // transformers takes a stream's epoch to be as long as the run.
-            let batches = self.recipe.gradient_accumulation_steps * self.world.size();
+            let batches = self.recipe.batches_per_step() * self.world.size();
             let run = self.plan.total_steps as f64 * batches as f64;
             let epoch = step.epoch as f64 + step.batches as f64 / run.max(1.0);
             return Ok(Work { portions: step.portions, epoch, ends_epoch: step.ends_epoch });
@@ -239,119 +249,6 @@ impl<'a> Trainer<'a> {
     /// Epochs done by now.
     fn epoch(&self) -> f64 {
         self.epoch.unwrap_or_else(|| self.plan.step(self.state.step.saturating_sub(1)).epoch)
-    }
-
-    /// One optimiser step: forward and backward of its micro-batches, clipping, the optimiser's move.
-    fn step(&mut self, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
-        let (stage, unit) = (&self.stage, self.stage.unit());
-        let micro = portions.iter().flat_map(|portion| {
-            portion.iter().map(|batch| (batch, 1.0 / unit.divisor(portion, batch).max(1) as f64))
-        });
-        self.grads.clear();
-        let mut measured = Measured::default();
-        for (index, (examples, scale)) in micro.enumerate() {
-            let batch = Batch { together: unit.sequences(), ..batch_of(examples.iter()) };
-            self.state.tokens += batch.tokens() as u64;
-            // Every process reads the whole step, so that what is counted over it need not be told.
-            if !self.world.takes(index) {
-                continue;
-            }
-            let seed = self.recipe.seed
-                ^ ((self.state.step << 20) | index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let balance = self.balance(&batch);
-            let pass = Pass {
-                checkpointing: self.checkpoints(&batch),
-                dropout: Some(seed),
-                training: true,
-                balance: balance.as_ref().map(|(balance, _)| balance.clone()),
-                noise: self.recipe.neftune_noise_alpha.map(|alpha| {
-                    let length = examples.iter().map(Example::real_len).max().unwrap_or(1);
-                    Noise { alpha, length, seed }
-                }),
-                ..Pass::default()
-            };
-            measured.add(stage.accumulate(&self.loaded, &batch, pass, scale, &mut self.grads)?);
-            if let Some((balance, true)) = &balance {
-                measured.loss += balance.coefficient() as f64 * balance.loss();
-            }
-        }
-        let Measured { loss, metrics: measured } = self.of_all(measured)?;
-        let done = self.state.step;
-        if !loss.is_finite() {
-            let message = format!(
-                "the loss of step {} is {loss}: training has diverged; try a lower learning_rate",
-                done + 1
-            );
-            return Err(Error::Training(message));
-        }
-        if done == 0 && portions.iter().flatten().any(|batch| unit.count(batch) > 0) {
-            self.guard()?;
-        }
-        let grad_norm = self.grads.global_norm()?;
-        let limit = self.recipe.max_grad_norm;
-        let clip = if limit > 0.0 { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
-        let rate = match self.schedule.measured() {
-            Some(_) => self.state.watched.rate(self.schedule.peak()),
-            None => self.schedule.rate(done),
-        };
-        self.optimizer.step(&self.groups, &self.grads, rate, clip)?;
-        Ok(StepResult { loss, measured, grad_norm, rate })
-    }
-
-    /// What all processes have measured, and the sums of their gradients in place of this one's.
-    fn of_all(&mut self, own: Measured) -> Result<Measured> {
-        if self.world.size() == 1 {
-            return Ok(own);
-        }
-        for param in &self.trainable {
-            let mut sum = Ok(());
-            self.grads.accumulate(param, |gradient| sum = self.world.sum(gradient))?;
-            sum?;
-        }
-        let mut own_numbers: Numbers =
-            own.metrics.into_iter().map(|(name, number)| (name, vec![number])).collect();
-        own_numbers.insert(LOSS.to_owned(), vec![own.loss]);
-        let mut all = Measured::default();
-        for (name, numbers) in self.world.exchange(own_numbers)?.into_iter().flatten() {
-            let sum = if name == LOSS { &mut all.loss } else { all.metrics.entry(name).or_default() };
-            *sum += numbers.iter().sum::<f64>();
-        }
-        Ok(all)
-    }
-
-    /// Whether the batch's activations are too large to keep.
-    fn checkpoints(&self, batch: &Batch) -> bool {
-        let bytes = batch.tokens() * self.loaded.decoder.spec.activation_floats() * size_of::<f32>();
-        !self.recipe.disable_gradient_checkpointing && bytes > self.activation_budget
-    }
-
-    /// The routers' auxiliary loss of a batch, and whether it is part of the reported one; none for a model
-    /// without experts, or where neither the recipe nor the model asks for it.
-    fn balance(&self, batch: &Batch) -> Option<(Arc<Balance>, bool)> {
-        let experts = self.loaded.decoder.spec.experts.as_ref()?;
-        let coefficient = match self.recipe.moe_aux_loss_coef {
-            Some(coefficient) => coefficient as f32,
-            None if experts.always_balanced => experts.balance_coefficient,
-            None => return None,
-        };
-        let balance = Balance::new(experts.balance, coefficient, batch.spans.clone());
-        Some((Arc::new(balance), experts.balance_reported))
-    }
-
-    /// Refuses to go on if something that claims to train gets no gradient.
-    fn guard(&self) -> Result<()> {
-        let decoder = &self.loaded.decoder;
-        // An expert that no token has chosen gets no gradient.
-        let experts = decoder.expert_params().map(|param| param.id);
-        // Where scores are compared with each other, what is added to all of them does not matter.
-        let bias = self.loaded.value_head.iter().filter_map(|head| head.bias()).map(|param| param.id);
-        // A value head stands in the place of the output matrix.
-        let head = decoder.head.linear.weight.param().filter(|_| self.stage.has_value_head());
-        let head = head.map(|param| param.id);
-        let guard = GradientGuard::default()
-            .allow_zero(decoder.without_effect().chain(bias))
-            .allow_none(experts.chain(head));
-        guard.check(&self.trainable, &self.grads)
     }
 
     fn logs(&self, done: u64) -> bool {

@@ -65,7 +65,7 @@ impl Trainer<'_> {
         let mut evaluations = Vec::with_capacity(self.data.eval.len());
         for set in &self.data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            match evaluate(self.stage.as_ref(), &self.loaded, set, self.recipe, self.world, observer) {
+            match evaluate(self.stage.given()?, &self.loaded, set, self.recipe, self.world, observer) {
                 Err(Error::Stopped) => return Ok(None),
                 evaluation => evaluations.push(evaluation?),
             }
@@ -237,6 +237,9 @@ impl Trainer<'_> {
         observer.phase(Phase::Saving, None);
         if self.world.writes() {
             self.loaded.save(&self.output, false)?;
+            if self.recipe.converts_adapter() {
+                self.loaded.save_converted(&self.output)?;
+            }
         }
         let epoch = self.epoch();
         let point = self.point(epoch, Metrics::default());

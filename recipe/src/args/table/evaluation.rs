@@ -9,6 +9,18 @@ macro_rules! evaluation {
                 help { zh: "训练后进行评估；不设 `do_train` 时只评估。" }
                 advanced()
             }
+            /// Answers the evaluation data and writes what came of it: texts with their scores, or those of a reward model.
+            do_predict: bool = false => {
+                label { en: "Predict", zh: "预测" }
+                help { zh: "回答评估数据并写出结果：文本及其得分；奖励模型则写出评分。" }
+                advanced() stages(PREDICTED)
+            }
+            /// Evaluates by the texts that the model writes: BLEU and ROUGE against the answers of the data, not the loss.
+            predict_with_generate: bool = false => {
+                label { en: "Predict by generating", zh: "生成式评估" }
+                help { zh: "以模型生成的文本评估：与数据中的回答比较 BLEU 与 ROUGE，而非损失。" }
+                advanced() stages(SFT)
+            }
             /// Datasets to evaluate on, instead of a part of the training data.
             eval_dataset: Vec<String> = Vec::new() => {
                 label { en: "Evaluation data", zh: "评估数据集" }

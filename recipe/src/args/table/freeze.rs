@@ -9,6 +9,12 @@ macro_rules! freeze {
                 help { zh: "训练的层数：正数为末尾若干层，负数为开头若干层。" }
                 from(-1e4, 1e4) methods(FREEZE) synonyms(&["num_layer_trainable"])
             }
+            /// Trains the layers that block expansion has added, freeze_trainable_layers of them, instead of the last ones (LLaMA Pro).
+            use_llama_pro: bool = false => {
+                label { en: "LLaMA Pro", zh: "LLaMA Pro" }
+                help { zh: "训练块扩展所新增的层（共 freeze_trainable_layers 层），而非末尾若干层（LLaMA Pro）。" }
+                advanced() methods(FREEZE)
+            }
             /// Modules of those layers that train, such as self_attn or mlp; all = everything in them.
             freeze_trainable_modules: Vec<String> = vec!["all".to_owned()] => {
                 label { en: "Trainable modules", zh: "可训练模块" }

@@ -31,7 +31,7 @@ macro_rules! lora {
             additional_target: Vec<String> = Vec::new() => {
                 label { en: "Modules to save", zh: "额外保存的模块" }
                 help { zh: "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。" }
-                advanced() methods(LORA) placeholder(words! { en: "none", zh: "无" })
+                advanced() methods(ADAPTERS) placeholder(words! { en: "none", zh: "无" })
             }
             /// Scales the update by alpha / sqrt(rank) instead of alpha / rank.
             use_rslora: bool = false => {
@@ -45,6 +45,24 @@ macro_rules! lora {
                 help { zh: "将权重分解为方向与幅度，除低秩矩阵外还训练每个输出的幅度（DoRA）。" }
                 advanced() methods(LORA)
             }
+            /// Begins the matrices with the principal part of the weights instead of with 0, and trains beside the rest (PiSSA).
+            pissa_init: bool = false => {
+                label { en: "PiSSA", zh: "PiSSA" }
+                help { zh: "以权重的主成分（而非 0）初始化低秩矩阵，冻结的是剩余部分（PiSSA）。" }
+                advanced() methods(LORA)
+            }
+            /// Iterations that find the principal part; -1 computes it exactly, which takes long for wide models.
+            pissa_iter: i64 = 16 => {
+                label { en: "PiSSA iterations", zh: "PiSSA 迭代次数" }
+                help { zh: "求主成分的迭代次数；-1 表示精确分解，宽模型上耗时较长。" }
+                from(-1.0, 1e3) step(1.0) advanced() methods(LORA)
+            }
+            /// Also writes the result as a usual adapter of twice the rank, for the model as it was (pissa_converted).
+            pissa_convert: bool = false => {
+                label { en: "Convert PiSSA", zh: "转换 PiSSA" }
+                help { zh: "另存一个秩加倍的普通适配器，可直接用于原模型（pissa_converted）。" }
+                advanced() methods(LORA)
+            }
             /// How many times the learning rate B moves by, the matrix that starts at 0 (LoRA+); 16 is common. Unset: as A.
             loraplus_lr_ratio: Option<f64> = None => {
                 label { en: "LoRA+ ratio", zh: "LoRA+ 比例" }
@@ -55,7 +73,7 @@ macro_rules! lora {
             create_new_adapter: bool = false => {
                 label { en: "New adapter", zh: "新建适配器" }
                 help { zh: "将给定的适配器合并进模型并训练新的适配器，而不是继续训练最后一个。" }
-                advanced() methods(LORA)
+                advanced() methods(ADAPTERS)
             }
         } }
     };

@@ -15,10 +15,10 @@ macro_rules! method {
                 help { zh: "进行训练。" }
                 advanced()
             }
-            /// Which weights change: lora = small matrices beside the frozen model, freeze = some layers, full = every weight.
+            /// Which weights change: lora = small matrices beside the frozen model, oft = rotations of what its layers read, freeze = some layers, full = every weight.
             finetuning_type: FinetuningType = FinetuningType::Lora => {
                 label { en: "Method", zh: "微调方法" }
-                help { zh: "训练哪些权重：lora 为冻结模型旁的低秩矩阵，freeze 为部分层，full 为全部权重。" }
+                help { zh: "训练哪些权重：lora 为冻结模型旁的低秩矩阵，oft 为对各层输入的旋转，freeze 为部分层，full 为全部权重。" }
                 essential()
             }
         } }

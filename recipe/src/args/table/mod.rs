@@ -17,11 +17,17 @@ mod freeze;
 #[macro_use]
 mod lora;
 #[macro_use]
+mod oft;
+#[macro_use]
 mod preference;
+#[macro_use]
+mod reinforcement;
 #[macro_use]
 mod data;
 #[macro_use]
 mod training;
+#[macro_use]
+mod optimizer;
 #[macro_use]
 mod output;
 #[macro_use]
@@ -30,23 +36,38 @@ mod evaluation;
 mod generating;
 
 use super::argument::Argument;
-use super::choices::{LrScheduler, MixStrategy, Optim, PrefLoss, RopeScaling, Strategy, ToolFormat};
+use super::choices::{
+    BadamMask, BadamMode, BadamSwitch, GrpoLoss, ImportanceSampling, KlPenalty, LrScheduler, MixStrategy,
+    Optim, PrefLoss, RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
+};
 use super::entry::Entry;
 use super::field::{Field, Steps};
 use super::group::Group;
 use super::method::FinetuningType;
+use super::rules::Rules;
 use super::settings::Settings;
 use super::stage::Stage;
 use super::tokens::HubTokens;
 
 const LORA: &[FinetuningType] = &[FinetuningType::Lora];
+const OFT: &[FinetuningType] = &[FinetuningType::Oft];
+/// Methods that train an adapter beside frozen weights.
+const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft];
+/// Methods that train the model's own weights.
+const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
 /// Stages that compare the model with a reference.
-const COMPARED: &[Stage] = &[Stage::Dpo];
+const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Ppo, Stage::Grpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
+const PPO: &[Stage] = &[Stage::Ppo];
+const GRPO: &[Stage] = &[Stage::Grpo];
+/// Stages that learn from scores of their own answers.
+const SCORED: &[Stage] = &[Stage::Ppo, Stage::Grpo];
+/// Stages of which something can be predicted.
+const PREDICTED: &[Stage] = &[Stage::Sft, Stage::Rm];
 const SFT: &[Stage] = &[Stage::Sft];
 /// Stages whose examples can share a sequence.
 const PACKED: &[Stage] = &[Stage::Pt, Stage::Sft];
@@ -120,4 +141,6 @@ pub fn arguments() -> &'static [Argument] {
     ARGUMENTS
 }
 
-model! { [method freeze lora preference data training output evaluation generating argument_table] }
+model! { [
+    method freeze lora oft preference reinforcement data training optimizer output evaluation generating argument_table
+] }

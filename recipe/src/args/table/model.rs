@@ -19,7 +19,7 @@ macro_rules! model {
             adapter_name_or_path: Vec<String> = Vec::new() => {
                 label { en: "Adapters", zh: "适配器" }
                 help { zh: "作为起点的适配器文件夹。除最后一个外全部合并进模型，最后一个继续训练。" }
-                methods(LORA) placeholder(words! { en: "none", zh: "无" })
+                methods(ADAPTERS) placeholder(words! { en: "none", zh: "无" })
             }
             /// Stretches rotary positions so that texts longer than the model's context can be trained on.
             rope_scaling: Option<RopeScaling> = None => {
