@@ -34,6 +34,11 @@ test('data sets', async t => {
     assert.match(await part(page, 'turn').first().innerText(), /Who are you\?/);
     assert.match(await part(page, 'row').nth(1).innerText(), /instruction.*should be a text/s);
     assert.match(await part(page, 'truncated').innerText(), /No row is longer/);
+    assert.match(await part(page, 'range').innerText(), /Rows 1 to 20 of 42/);
+    await part(page, 'jump').fill('40');
+    await part(page, 'jump-go').click();
+    assert.match(await part(page, 'range').innerText(), /Rows 40 to 42 of 42/);
+    await page.goBack();
     await part(page, 'page-after').click();
     assert.match(await part(page, 'turn').first().innerText(), /Question 18\?/);
     await part(page, 'view-raw').click();

@@ -55,7 +55,10 @@ test('the form of a new run', async t => {
     assert.match(await part(page, 'overruled').innerText(), /output_dir/);
     await part(page, 'further-use_cpu').click();
     await problems(0)(page);
-    assert.match(await part(page, 'memory').innerText(), /\d [MG]B/);
+    assert.match(await part(page, 'memory').innerText(), /\d [MG]iB/);
+    assert.match(await part(page, 'memory-parts').innerText(), /Weights.*Adapters.*Gradients.*Optimizer.*Activations/s);
+    const widths = await part(page, 'memory-bar').locator('rect').evaluateAll(bars => bars.map(bar => +bar.getAttribute('width')));
+    assert.ok(Math.abs(widths.reduce((sum, width) => sum + width) - 1000) < 1, `${widths}`);
     const [file] = await Promise.all([page.waitForEvent('download'), part(page, 'download-yaml').click()]);
     const saved = readFileSync(await file.path(), 'utf8');
     assert.equal(saved.trim(), (await part(page, 'yaml').innerText()).trim());
@@ -64,6 +67,20 @@ test('the form of a new run', async t => {
     }
     assert.doesNotMatch(saved, /use_cpu|elsewhere/);
     noComplaints(page);
+  });
+
+  await t.test('asks only what is not decided elsewhere', async () => {
+    const page = await fresh();
+    const shows = key => part(page, `field-${key}`).evaluate(field => !field.closest('.field').hidden);
+    assert.equal(await shows('eval_steps'), false, 'nothing is evaluated');
+    await part(page, 'field-eval_strategy').selectOption('steps');
+    await until('how often to evaluate', () => shows('eval_steps'), 20);
+    assert.equal(await shows('warmup_ratio'), true);
+    await part(page, 'field-warmup_steps').evaluate(field => {
+      field.value = '10';
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    await until('the ratio to go', async () => !await shows('warmup_ratio'), 20);
   });
 
   await t.test('says where a template is not the model\'s own', async () => {

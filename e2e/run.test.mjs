@@ -64,6 +64,27 @@ test('the page of a run', async t => {
     await until('the last step', async () => (await chart.innerText()).includes(`Step ${STEPS},`), 20);
   });
 
+  await t.test('names its axes, and is saved as a picture', async () => {
+    const titles = await chart.locator('text.axis-title').allTextContents();
+    assert.deepEqual(titles, ['Loss', 'Step']);
+    const [file] = await Promise.all([page.waitForEvent('download'), part(page, 'chart-svg').click()]);
+    assert.equal(file.suggestedFilename(), `loss-${id}.svg`);
+    const picture = readFileSync(await file.path(), 'utf8');
+    const shows = await page.evaluate(text => new Promise(done => {
+      const image = new Image();
+      image.onload = () => done(image.width);
+      image.onerror = () => done(0);
+      image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+    }), picture);
+    assert.ok(shows > 200, 'a picture that stands by itself');
+    assert.match(picture, /class="line-smooth"[^>]* stroke="(?!none)[^"]+"/, 'with its colours');
+  });
+
+  await t.test('has the average loss beside the last one', async () => {
+    assert.match(await part(page, 'average-loss').innerText(), /average \d/);
+    assert.ok(!await page.title().then(title => title.includes('%')), 'no progress of a run that is over');
+  });
+
   await t.test('zooms to what is dragged over, and back', async () => {
     const box = await chart.locator('.chart-surface').boundingBox();
     const whole = await steps();

@@ -229,6 +229,20 @@ mod here {
         let _ = Url::revoke_object_url(&url);
     }
 
+    /// Shows an element on the whole screen, or as before.
+    pub fn toggle_full_screen(element: &Element) {
+        match document().fullscreen_element() {
+            Some(_) => document().exit_fullscreen(),
+            None => drop(element.request_fullscreen()),
+        }
+    }
+
+    /// Height of an element, in CSS pixels, that is shown on the whole screen.
+    pub fn full_height_of(element: &Element) -> Option<f64> {
+        let full = document().fullscreen_element()?;
+        (full == *element).then(|| element.get_bounding_client_rect().height() - 48.0)
+    }
+
     /// Width of an element in CSS pixels.
     pub fn width_of(element: &Element) -> f64 {
         element.get_bounding_client_rect().width()
@@ -361,6 +375,12 @@ mod elsewhere {
     }
 
     pub fn download(_file_name: &str, _mime: &str, _text: &str) {}
+
+    pub fn toggle_full_screen(_element: &Element) {}
+
+    pub fn full_height_of(_element: &Element) -> Option<f64> {
+        None
+    }
 
     pub fn width_of(_element: &Element) -> f64 {
         0.0

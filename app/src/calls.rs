@@ -22,7 +22,7 @@ fn board() -> Result<std::sync::Arc<dyn wire::BoardApi>, BoardError> {
 
 #[server(endpoint = "runs", input = GetUrl, output = TextJson)]
 pub async fn runs(
-    search: String,
+    #[server(default)] search: String,
     state: Option<RunState>,
     from: Option<u64>,
     count: Option<u64>,
@@ -31,7 +31,10 @@ pub async fn runs(
 }
 
 #[server(endpoint = "count_runs", input = GetUrl, output = TextJson)]
-pub async fn count_runs(search: String, state: Option<RunState>) -> Result<u64, CallError> {
+pub async fn count_runs(
+    #[server(default)] search: String,
+    state: Option<RunState>,
+) -> Result<u64, CallError> {
     Ok(board()?.count_runs(wire::RunFilter { search, state }).await?)
 }
 

@@ -61,13 +61,20 @@ pub fn large(value: u64) -> String {
     }
 }
 
-/// A size in bytes: `1.3 MB`.
+/// A size in bytes, in powers of 1024 as memory and file systems have them: `1.3 MiB`.
 pub fn bytes(value: u64) -> String {
+    const KIB: f64 = 1024.0;
+    const MIB: f64 = 1024.0 * KIB;
+    const GIB: f64 = 1024.0 * MIB;
+    let short = |size: f64, decimals: usize| match size.fract() {
+        0.0 => size.to_string(),
+        _ => format!("{size:.decimals$}"),
+    };
     let size = value as f64;
     match size {
-        v if v >= 1e9 => format!("{:.2} GB", v / 1e9),
-        v if v >= 1e6 => format!("{:.1} MB", v / 1e6),
-        v if v >= 1e3 => format!("{:.1} KB", v / 1e3),
+        v if v >= GIB => format!("{} GiB", short(v / GIB, 2)),
+        v if v >= MIB => format!("{} MiB", short(v / MIB, 1)),
+        v if v >= KIB => format!("{} KiB", short(v / KIB, 1)),
         _ => format!("{value} B"),
     }
 }
@@ -179,8 +186,8 @@ mod tests {
         assert_eq!(count(12_500), "12\u{202f}500");
         assert_eq!(large(134_515_008), "134.5M");
         assert_eq!(
-            [999, 1_250, 1_300_000, 1_000_000_000].map(bytes),
-            ["999 B", "1.2 KB", "1.3 MB", "1.00 GB"]
+            [999, 1_250, 1_300_000, 1_500_000_000, 16 << 30].map(bytes),
+            ["999 B", "1.2 KiB", "1.2 MiB", "1.40 GiB", "16 GiB"]
         );
     }
 

@@ -1,10 +1,12 @@
 //! How much memory a training run takes at its peak, roughly, before it is started.
 //!
 //! ```text
-//! peak = weights + trained parameters × (gradient + 2 moments) + adapter + activations + logits
+//! peak = weights + adapters + trained parameters × (gradient + 2 moments) + activations + logits
 //! ```
 //! The form shows it, so that a run that cannot fit is seen before launch. It counts what grows with
 //! model and recipe; the process itself adds some tens of MB.
+
+use serde::{Deserialize, Serialize};
 
 use crate::args::{BadamMode, FinetuningType, Optim, Recipe, Records, RewardModelType};
 use crate::modules::module_matches;
@@ -28,12 +30,16 @@ pub struct ModelShape {
 }
 
 /// Bytes a run takes at its peak, part by part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryEstimate {
-    /// All parameters, in the type they are held in.
+    /// All parameters, in the type they are held in; with a float32 master copy where bfloat16 ones are trained.
     pub weights: u64,
-    /// Gradients of what is trained, what the optimizer remembers of it, and adapters' own weights.
-    pub training: u64,
+    /// Adapters' own weights.
+    pub adapters: u64,
+    /// One gradient for each number that is trained.
+    pub gradients: u64,
+    /// What the optimizer remembers of what is trained.
+    pub optimizer: u64,
     /// What forward keeps for backward.
     pub activations: u64,
     /// The logits that exist at one time.
@@ -43,7 +49,12 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// Bytes of all parts together.
     pub fn total(&self) -> u64 {
-        self.weights + self.training + self.activations + self.logits
+        self.parts().into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// All parts, in the order in which a run comes to need them.
+    pub fn parts(&self) -> [u64; 6] {
+        [self.weights, self.adapters, self.gradients, self.optimizer, self.activations, self.logits]
     }
 }
 
@@ -90,18 +101,21 @@ impl ModelShape {
         in_layers / layers * recipe.freeze_trainable_layers.unsigned_abs().min(layers)
     }
 
-    /// Floats of gradients and of what the optimizer remembers, for so many parameters that train.
-    fn optimizer_floats(&self, recipe: &Recipe, trained: u64) -> u64 {
+    /// Floats of gradients, and floats that the optimizer remembers, for so many parameters that train.
+    fn optimizer_floats(&self, recipe: &Recipe, trained: u64) -> (u64, u64) {
         if recipe.use_badam {
             return match recipe.badam_mode {
                 // Of one layer at a time.
-                BadamMode::Layer => 3 * trained.min(self.parameters / self.layers.max(1)),
+                BadamMode::Layer => {
+                    let of_layer = trained.min(self.parameters / self.layers.max(1));
+                    (of_layer, 2 * of_layer)
+                }
                 // Gradients of all, moments of a share.
-                BadamMode::Ratio => trained + (2.0 * recipe.badam_update_ratio * trained as f64) as u64,
+                BadamMode::Ratio => (trained, (2.0 * recipe.badam_update_ratio * trained as f64) as u64),
             };
         }
         if recipe.use_adam_mini || recipe.use_muon {
-            return 2 * trained;
+            return (trained, trained);
         }
         if let Ok(Some(LowRank { rank, .. })) = recipe.low_rank() {
             // Both moments of the longer side and a projection of the shorter, instead of moments of whole matrices.
@@ -110,7 +124,7 @@ impl ModelShape {
             let small: u64 = self.linears.iter().map(|(_, inputs, outputs)| low(*inputs, *outputs)).sum();
             let others = self.parameters
                 - self.linears.iter().map(|(_, i, o)| i * o).sum::<u64>().min(self.parameters);
-            return trained + (small + 2 * others).min(2 * trained);
+            return (trained, (small + 2 * others).min(2 * trained));
         }
         let means = match recipe.optim {
             Optim::Sgd | Optim::Adafactor | Optim::Lomo | Optim::AdaLomo => 0,
@@ -118,7 +132,7 @@ impl ModelShape {
             Optim::AdEmaMix | Optim::AdEmaMix8bit => 3,
             _ => 2,
         };
-        trained + if recipe.optim.is_8bit() { trained * means / 4 } else { trained * means }
+        (trained, if recipe.optim.is_8bit() { trained * means / 4 } else { trained * means })
     }
 
     /// Parameters trained in full beside the adapter (`additional_target`).
@@ -133,10 +147,10 @@ impl ModelShape {
 /// Estimates the peak memory of a run on a machine with `free` bytes.
 ///
 /// * weights: 4 bytes a parameter, 2 with `bf16`/`pure_bf16`; the same again for a reference model of its own, and for a
-///   reward model, which is taken to be as large. Full tuning with `bf16` trains a float32
-///   master copy beside the bfloat16 weights.
-/// * training: gradient of each trained parameter and what the optimizer remembers of it (of AdamW two moments), 4 bytes
-///   each, and the adapter's own weights.
+///   reward model, which is taken to be as large. Full tuning with `bf16` trains a float32 master copy beside the
+///   bfloat16 weights.
+/// * adapters, gradients and optimizer: the adapter's own weights, a gradient of each trained parameter, and what the
+///   optimizer remembers of it (of AdamW two moments), 4 bytes each.
 /// * activations: where gradient checkpointing is allowed and they would take too much of what is free, every
 ///   block keeps its input alone, and one block at a time the rest.
 /// * logits: of a block of rows at a time.
@@ -147,18 +161,18 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
     let half = recipe.uses_bf16();
     let width = if half { 2 } else { 4 };
     let parameters = shape.parameters;
-    let (trained, added) = match recipe.finetuning_type {
+    let (trained, added, copied) = match recipe.finetuning_type {
         FinetuningType::Lora => {
             let added = shape.lora_parameters(recipe) + shape.additional_parameters(recipe);
-            (added, added)
+            (added, added, 0)
         }
         FinetuningType::Oft => {
             let added = shape.oft_parameters(recipe) + shape.additional_parameters(recipe);
-            (added, added)
+            (added, added, 0)
         }
         FinetuningType::Freeze | FinetuningType::Full => {
             let trained = shape.whole_parameters(recipe);
-            (trained, if half { trained } else { 0 })
+            (trained, 0, if half { trained } else { 0 })
         }
     };
     let is_shared = recipe.trains_adapter() && recipe.ref_model.is_none() && !recipe.pissa_init;
@@ -183,9 +197,12 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         let layers = shape.layers.max(1);
         tokens.saturating_mul(layers * shape.hidden + shape.activation_floats / layers)
     };
+    let (gradients, remembered) = shape.optimizer_floats(recipe, trained);
     MemoryEstimate {
-        weights,
-        training: (shape.optimizer_floats(recipe, trained) + added) * 4,
+        weights: weights + 4 * copied,
+        adapters: 4 * added,
+        gradients: 4 * gradients,
+        optimizer: 4 * remembered,
         activations: kept.saturating_mul(width),
         logits: 4 * LOGIT_FLOATS.min(tokens.saturating_mul(shape.vocab)),
     }

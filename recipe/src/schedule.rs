@@ -233,7 +233,7 @@ fn refused(name: &str, typed: &str) -> Problem {
         "factor" => words! { en: "a number above 0 and below 1", zh: "大于 0 且小于 1 的数值" },
         "threshold" | "eps" | "max_lr" => words! { en: "a number from 0 on", zh: "不小于 0 的数值" },
         "patience" | "cooldown" | "warmup" | "reset_start" | "window_size" => {
-            words! { en: "a whole number of evaluations", zh: "评估次数（整数）" }
+            words! { en: "an integer number of evaluations", zh: "评估次数（整数）" }
         }
         "num_cycles" | "power" | "timescale" => words! { en: "a number above 0", zh: "大于 0 的数值" },
         "lr_end" => words! {
@@ -242,7 +242,7 @@ fn refused(name: &str, typed: &str) -> Problem {
         },
         "min_lr" => words! { en: "a rate from 0 to the learning rate", zh: "0 到学习率之间的数值" },
         "num_stable_steps" | "num_decay_steps" => {
-            words! { en: "a whole number of steps", zh: "步数（整数）" }
+            words! { en: "an integer number of steps", zh: "步数（整数）" }
         }
         "warmup_type" | "decay_type" => {
             words! { en: "linear, cosine or 1-sqrt", zh: "linear、cosine 或 1-sqrt" }
@@ -290,12 +290,12 @@ mod tests {
             ("cosine_with_min_lr", "{}", "needs one of `min_lr`"),
             ("cosine_with_min_lr", "{min_lr: 0, min_lr_rate: 0}", "needs one of `min_lr`"),
             ("warmup_stable_decay", "{decay_type: steep}", "give linear, cosine or 1-sqrt"),
-            ("warmup_stable_decay", "{num_decay_steps: 0.5}", "give a whole number of steps"),
+            ("warmup_stable_decay", "{num_decay_steps: 0.5}", "give an integer number of steps"),
             ("reduce_lr_on_plateau", "{max_lr: 1}", "it takes mode, factor, patience, threshold"),
             ("reduce_lr_on_plateau", "{factor: 1}", "give a number above 0 and below 1"),
             ("greedy", "{mode: less}", "give min or max"),
             ("greedy", "{smooth: 1}", "give true or false"),
-            ("greedy", "{window_size: 0}", "give a whole number of evaluations"),
+            ("greedy", "{window_size: 0}", "give an integer number of evaluations"),
         ] {
             let message = curve(&format!("lr_scheduler_type: {kind}\nlr_scheduler_kwargs: {settings}"));
             let message = message.expect_err(settings);

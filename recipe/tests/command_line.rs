@@ -187,11 +187,11 @@ fn what_is_wrong_is_named_as_it_was_typed() {
         (
             &["--lora_rank", "8.5", "--lora_dropout=2"],
             &[
-                "--lora_rank 8.5: `lora_rank` is 8.5; give a whole number, at least 1",
-                "--lora_dropout=2: `lora_dropout` is 2; give a number, at least 0 and below 1",
+                "--lora_rank 8.5: `lora_rank` is 8.5; give an integer ≥ 1",
+                "--lora_dropout=2: `lora_dropout` is 2; give a number ≥ 0 and < 1",
             ],
         ),
-        (&["--lora_rank", "--do_train"], &["`--lora_rank` lacks its value; give a whole number, at least 1"]),
+        (&["--lora_rank", "--do_train"], &["`--lora_rank` lacks its value; give an integer ≥ 1"]),
         (&["--dataset"], &["`--dataset` lacks its value; give names, separated by commas"]),
         (&["--no_hub_token"], &["`--no_hub_token` is not an argument"]),
         (&["--hub_token"], &["`--hub_token` lacks its value; give a token"]),

@@ -36,7 +36,7 @@ fn every_example_is_valid() {
             Recipe::from_yaml(&text).unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
         assert_eq!(recipe.notices(), [], "{}", path.display());
         for name in recipe.dataset.iter().chain(&recipe.eval_dataset) {
-            assert!(datasets.contains_key(name), "{}: no data set {name}", path.display());
+            assert!(datasets.contains_key(name), "{}: no dataset {name}", path.display());
         }
         if recipe.stage == Stage::Sft {
             let fitting = registry::template_for(&recipe.model_name_or_path);

@@ -92,35 +92,26 @@ fn numbers_and_truth_values_read_as_people_type_them() {
 #[test]
 fn wrong_values_are_named_with_line_and_what_is_allowed() {
     let cases = [
-        ("lora_rank: 8.5", "line 6: `lora_rank` is 8.5; give a whole number, at least 1 and at most 8192"),
-        ("lora_rank: 0", "line 6: `lora_rank` is 0; give a whole number, at least 1 and at most 8192"),
-        ("lora_rank: -3", "line 6: `lora_rank` is -3; give a whole number, at least 1 and at most 8192"),
-        ("lora_rank: 010", "line 6: `lora_rank` is 010; give a whole number, at least 1 and at most 8192"),
-        (
-            "lora_rank:",
-            "line 6: `lora_rank` is empty; give a whole number, at least 1 and at most 8192, or remove the line",
-        ),
-        (
-            "lora_rank: {r: 8}",
-            "line 6: `lora_rank` is a nested value; give a whole number, at least 1 and at most 8192",
-        ),
-        ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number, above 0 and at most 100"),
-        ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number, above 0 and at most 100"),
-        ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number, above 0 and at most 100"),
-        ("top_p: 1.5", "line 6: `top_p` is 1.5; give a number, above 0 and at most 1"),
-        (
-            "lora_rank: [[8]]",
-            "line 6: `lora_rank` is a nested value; give a whole number, at least 1 and at most 8192",
-        ),
+        ("lora_rank: 8.5", "line 6: `lora_rank` is 8.5; give an integer ≥ 1 and ≤ 8192"),
+        ("lora_rank: 0", "line 6: `lora_rank` is 0; give an integer ≥ 1 and ≤ 8192"),
+        ("lora_rank: -3", "line 6: `lora_rank` is -3; give an integer ≥ 1 and ≤ 8192"),
+        ("lora_rank: 010", "line 6: `lora_rank` is 010; give an integer ≥ 1 and ≤ 8192"),
+        ("lora_rank:", "line 6: `lora_rank` is empty; give an integer ≥ 1 and ≤ 8192, or remove the line"),
+        ("lora_rank: {r: 8}", "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192"),
+        ("learning_rate: fast", "line 6: `learning_rate` is fast; give a number > 0 and ≤ 100"),
+        ("learning_rate: .nan", "line 6: `learning_rate` is .nan; give a number > 0 and ≤ 100"),
+        ("learning_rate: 1e999", "line 6: `learning_rate` is 1e999; give a number > 0 and ≤ 100"),
+        ("top_p: 1.5", "line 6: `top_p` is 1.5; give a number > 0 and ≤ 1"),
+        ("lora_rank: [[8]]", "line 6: `lora_rank` is a nested value; give an integer ≥ 1 and ≤ 8192"),
         ("bf16: maybe", "line 6: `bf16` is maybe; give true or false"),
         ("bf16: [true]", "line 6: `bf16` is [true]; give true or false"),
         (
             "save_steps: 0",
-            "line 6: `save_steps` is 0; give a whole number of steps or a share below 1, above 0 and at most 1000000000000",
+            "line 6: `save_steps` is 0; give an integer, or a ratio below 1, > 0 and ≤ 1000000000000",
         ),
         (
             "save_steps: 1.5",
-            "line 6: `save_steps` is 1.5; give a whole number of steps or a share below 1, above 0 and at most 1000000000000",
+            "line 6: `save_steps` is 1.5; give an integer, or a ratio below 1, > 0 and ≤ 1000000000000",
         ),
         ("rope_scaling: ntk", "line 6: `rope_scaling` is ntk; give one of linear, dynamic, yarn, llama3"),
         (
@@ -326,8 +317,8 @@ fn recipes_without_end_are_refused_quickly_and_briefly() {
         (lines(&|n| format!("key_{n}: &a{n} 1\n")), "anchors"),
         (lines(&|n| format!("- &a{n} 1\n")).replace("- &a0", "x:\n- &a0"), "anchors"),
         (format!("{}: 1\n", &long[..1000]), "is not an argument; remove it"),
-        (format!("seed: {long}\n"), "give a whole number"),
-        (format!("{{\"seed\": \"{surrogates}\"}}"), "give a whole number"),
+        (format!("seed: {long}\n"), "give an integer"),
+        (format!("{{\"seed\": \"{surrogates}\"}}"), "give an integer"),
         ("x: ".to_owned() + &"[".repeat(100_000), "not valid YAML"),
         ("seed: 1\n".repeat(1_000_000), "at most 4 MiB"),
         (format!("dataset: {}\n", "identity,".repeat(5001)), "`dataset` has 5001 names; at most 1000"),
@@ -349,13 +340,13 @@ fn recipes_without_end_are_refused_quickly_and_briefly() {
 #[test]
 fn numbers_have_an_upper_limit() {
     for (key, value, allowed) in [
-        ("lora_rank", "1000000000", "at most 8192"),
-        ("lora_rank", "9223372036854775808", "at most 8192"),
-        ("num_train_epochs", "1e300", "at most 100000"),
-        ("max_steps", "9007199254740992", "at most 1000000000000"),
-        ("cutoff_len", "18446744073709551615", "at most 16777216"),
-        ("per_device_train_batch_size", "1e9", "at most 65536"),
-        ("save_steps", "1e15", "at most 1000000000000"),
+        ("lora_rank", "1000000000", "≤ 8192"),
+        ("lora_rank", "9223372036854775808", "≤ 8192"),
+        ("num_train_epochs", "1e300", "≤ 100000"),
+        ("max_steps", "9007199254740992", "≤ 1000000000000"),
+        ("cutoff_len", "18446744073709551615", "≤ 16777216"),
+        ("per_device_train_batch_size", "1e9", "≤ 65536"),
+        ("save_steps", "1e15", "≤ 1000000000000"),
     ] {
         let problem = Recipe::default().set(key, value).unwrap_err();
         assert!(problem.message.en.contains(&format!("`{key}` is {value}")), "{problem}");

@@ -170,8 +170,8 @@ fn lists_of_several_stages_and_methods_are_read_alike() {
 #[test]
 fn phrases_say_kind_and_range() {
     let takes = |key: &str, lang| find(key).unwrap().takes(lang);
-    assert_eq!(takes("lora_dropout", Lang::En), "a number, at least 0 and below 1");
-    assert_eq!(takes("lora_dropout", Lang::Zh), "数值，不小于 0，小于 1");
+    assert_eq!(takes("lora_dropout", Lang::En), "a number ≥ 0 and < 1");
+    assert_eq!(takes("lora_dropout", Lang::Zh), "数值 ≥ 0 且 < 1");
     assert_eq!(takes("stage", Lang::En), "one of pt, sft, rm, dpo, orpo, ppo, grpo");
     assert_eq!(takes("save_strategy", Lang::Zh), "no、steps、epoch");
 }

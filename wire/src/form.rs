@@ -1,5 +1,6 @@
 //! The form of a new run: what it offers, and what the server finds in a recipe.
 
+use recipe::memory::MemoryEstimate;
 use serde::{Deserialize, Serialize};
 
 use crate::DatasetEntry;
@@ -75,8 +76,10 @@ pub struct ModelFacts {
 /// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// What the run takes.
+    /// What the run takes: the sum of its parts.
     pub needed: u64,
+    /// What it takes that for.
+    pub parts: MemoryEstimate,
     /// What is free now.
     pub free: u64,
 }

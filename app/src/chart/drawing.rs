@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use super::plot::{BOTTOM, LEFT, Look, Plot, RIGHT, TOP};
 use super::series::label;
-use super::view::{Chart, HEIGHT};
+use super::view::Chart;
 use crate::browser;
 use crate::format;
 use crate::i18n::{Words, words};
@@ -39,6 +39,14 @@ pub(super) fn Drawing(chart: Chart) -> AnyView {
             drag.set(Some((at, at)));
         }
     };
+    let titles = move || {
+        let Look { width, height, .. } = look.get();
+        let metric = chart.metric.with(|metric| label(metric, w).to_owned());
+        view! {
+            <text class="tick axis-title" x="4" y="13">{metric}</text>
+            <text class="tick axis-title" x=(LEFT + width - RIGHT) / 2.0 y=height - 6.0 text-anchor="middle">{w.chart_step}</text>
+        }
+    };
     let part = move |draw: fn(&Plot, Look) -> AnyView| {
         move || look.with(|look| plot.with(|plot| plot.as_ref().map(|plot| draw(plot, *look))))
     };
@@ -63,13 +71,14 @@ pub(super) fn Drawing(chart: Chart) -> AnyView {
                 viewBox=move || look.with(|look| format!("0 0 {} {}", look.width, look.height))
                 aria-hidden="true"
             >
+                {titles}
                 {part(grid)}
                 <path class="line-raw" class:alone=move || plot.with(|plot| plot.as_ref().is_some_and(|p| p.smooth.is_empty()))
                     d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.raw.clone()))/>
                 <path class="line-smooth" d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.smooth.clone()))/>
                 {part(eval_marks)}
                 {move || drag.get().map(|(a, b)| view! {
-                    <rect class="chart-range" x=a.min(b) y=TOP width=(a - b).abs() height=HEIGHT - TOP - BOTTOM/>
+                    <rect class="chart-range" x=a.min(b) y=TOP width=(a - b).abs() height=look.with(|look| look.height) - TOP - BOTTOM/>
                 })}
                 {move || crosshair(chart, w)}
             </svg>

@@ -24,8 +24,8 @@ pub struct Look {
 /// Room around the plot for ticks and labels, in CSS pixels.
 pub const LEFT: f64 = 52.0;
 pub const RIGHT: f64 = 14.0;
-pub const TOP: f64 = 12.0;
-pub const BOTTOM: f64 = 26.0;
+pub const TOP: f64 = 26.0;
+pub const BOTTOM: f64 = 42.0;
 
 /// The evaluations of one kind: of all data together, or of one data set.
 #[derive(Clone, Debug, Default, PartialEq)]

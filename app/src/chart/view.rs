@@ -10,6 +10,7 @@ use recipe::{Eval, Point};
 
 use super::csv::csv;
 use super::drawing::Drawing;
+use super::picture;
 use super::plot::{Look, Plot};
 use super::series::{is_noisy, label, names};
 use crate::browser;
@@ -18,7 +19,7 @@ use crate::i18n::words;
 
 /// As the server draws it, before the page knows its own width.
 const FIRST_WIDTH: f64 = 800.0;
-pub(super) const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 300.0;
 /// A drag shorter than this is a click.
 const SHORTEST_DRAG: f64 = 6.0;
 
@@ -104,8 +105,11 @@ pub fn LineChart(
         // The page may be gone by the time of the next frame.
         if let Some(frame) = frame.try_get_untracked().flatten() {
             let width = browser::width_of(&frame);
-            if width > 0.0 && (look.with_untracked(|look| look.width) - width).abs() > 0.5 {
-                look.update(|look| look.width = width);
+            let height = browser::full_height_of(&frame).map_or(HEIGHT, |full| full.max(HEIGHT));
+            let differs =
+                |look: &Look| (look.width - width).abs() > 0.5 || (look.height - height).abs() > 0.5;
+            if width > 0.0 && look.with_untracked(differs) {
+                look.update(|look| (look.width, look.height) = (width, height));
             }
         }
     };
@@ -126,7 +130,7 @@ pub fn LineChart(
             data-points=move || points.with(Vec::len)
             data-metric=move || metric.get().to_string()
         >
-            <Controls chart points evals file_name/>
+            <Controls chart points evals file_name frame/>
             <div class="chart-frame" node_ref=frame>
                 {move || if plot.with(Option::is_some) { view! { <Drawing chart/> }.into_any() } else { empty() }}
             </div>
@@ -167,9 +171,22 @@ fn Controls(
     points: Signal<Vec<Point>>,
     evals: Signal<Vec<Eval>>,
     file_name: String,
+    frame: NodeRef<Div>,
 ) -> AnyView {
     let w = words();
     let Chart { metric, look, .. } = chart;
+    let picture = format!("{file_name}.svg");
+    let save_picture = move |_| {
+        if let Some(frame) = frame.get_untracked() {
+            let metric = metric.with_untracked(|metric| metric.replace('/', "-"));
+            picture::save(&frame, &format!("{metric}-{picture}"));
+        }
+    };
+    let enlarge = move |_| {
+        if let Some(frame) = frame.get_untracked() {
+            browser::toggle_full_screen(&frame);
+        }
+    };
     let series = Memo::new(move |_| points.with(|points| evals.with(|evals| names(points, evals))));
     let smoothing = move || look.with(|look| look.smoothing);
     let save = move |_| {
@@ -223,6 +240,20 @@ fn Controls(
                 <button type="button" class="button quiet small" data-test="chart-csv" title=w.chart_csv on:click=save>
                     <Icon name=IconName::Download/>
                     "CSV"
+                </button>
+                <button type="button" class="button quiet small" data-test="chart-svg" title=w.chart_svg on:click=save_picture>
+                    <Icon name=IconName::Download/>
+                    "SVG"
+                </button>
+                <button
+                    type="button"
+                    class="button quiet small icon-only"
+                    data-test="chart-full"
+                    title=w.chart_full
+                    aria-label=w.chart_full
+                    on:click=enlarge
+                >
+                    <Icon name=IconName::Enlarge/>
                 </button>
             </span>
         </div>

@@ -12,6 +12,7 @@ pub enum IconName {
     Cross,
     Data,
     Download,
+    Enlarge,
     Language,
     LogOut,
     Moon,
@@ -44,6 +45,7 @@ impl IconName {
                 "M12 4c4.4 0 8 1.3 8 3s-3.6 3-8 3-8-1.3-8-3 3.6-3 8-3M4 7v10c0 1.7 3.6 3 8 3s8-1.3 8-3V7M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3"
             }
             IconName::Download => "M12 4v11m-4.6-4.4L12 15.2l4.6-4.6M4.5 19.5h15",
+            IconName::Enlarge => "M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5",
             IconName::Language => {
                 "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M3.2 12h17.6M12 3c-5 5.4-5 12.6 0 18M12 3c5 5.4 5 12.6 0 18"
             }

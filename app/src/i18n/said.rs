@@ -9,6 +9,9 @@ const SAID: &[(&str, &str)] = &[
     ("training on {}", "训练设备：{}"),
     ("the vocabulary has grown to {} rows", "词表已扩展到 {} 行"),
     ("{} are trained, too", "{} 也参与训练"),
+    ("Dataset \"{}\": 1 row.", "数据集“{}”：1 行。"),
+    ("Dataset \"{}\": 1 row, {} left out.", "数据集“{}”：1 行，略去 {} 行。"),
+    ("Dataset \"{}\": {} rows, {} left out.", "数据集“{}”：{} 行，略去 {} 行。"),
     ("Dataset \"{}\": {} rows; {}.", "数据集“{}”：{} 行；{}。"),
     ("Dataset \"{}\": {} rows.", "数据集“{}”：{} 行。"),
     ("Dataset \"{}\": encoded before, read from {}.", "数据集“{}”：先前已编码，读取自 {}。"),
@@ -24,8 +27,8 @@ const SAID: &[(&str, &str)] = &[
         "{} 个样本超过 {} 个词元，未参与打包。",
     ),
     (
-        "Encoded data are read from {}; other settings of data have no effect.",
-        "已编码数据读取自 {}；其他数据设置无效。",
+        "The tokenized dataset is read from {}; other settings of data have no effect.",
+        "已分词数据集读取自 {}；其他数据设置无效。",
     ),
     ("trainable params: {} || all params: {} || trainable%: {}", "可训练参数：{}，全部参数：{}，占比：{}%"),
     // Going on

@@ -81,6 +81,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
     let Preview { entry, first, rows, more } = preview;
     let (name, holds) = (entry.name.clone(), entry.holds);
     let is_away = entry.is_on_hub() && rows.is_empty();
+    let total = entry.rows;
     let body = if is_away {
         view! { <p class="notice" data-test="not-downloaded">{words().data_not_downloaded}</p> }.into_any()
     } else {
@@ -92,7 +93,7 @@ fn DatasetView(preview: Preview, look: Memo<Look>, asked: Asked) -> AnyView {
                     <CheckCard look asked/>
                 </aside>
                 <section class="data-main">
-                    <Pager look first count=rows.len() more/>
+                    <Pager look first count=rows.len() more total/>
                     <RowList rows look encoded=asked.encoded/>
                 </section>
             </div>

@@ -11,6 +11,7 @@ mod further;
 mod group;
 mod launch;
 mod load;
+mod memory;
 mod pickers;
 mod preview;
 mod read;

@@ -60,7 +60,7 @@ fn RunView(detail: RunDetail) -> AnyView {
         Effect::new(move |_| crate::live::connect(id.clone(), fold, connection));
     }
     let summary = fold.summary;
-    let title = Signal::derive(move || summary.with(|run| run.name.clone()));
+    let title = Signal::derive(move || summary.with(title_of));
     view! {
         <PageTitle text=title/>
         <div class="page" data-test="page-run" data-id=id.clone() data-live=move || connection.get().name()>
@@ -93,6 +93,14 @@ fn RunView(detail: RunDetail) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// What the browser's tab says of a run: how far it is, while it is under way.
+fn title_of(run: &RunSummary) -> String {
+    match (run.state.is_over(), run.total_steps) {
+        (true, _) | (_, 0) => run.name.clone(),
+        (false, total) => format!("{} % · {}", 100 * run.step.min(total) / total, run.name),
+    }
 }
 
 /// Why the run is where it is; an error where it did not end as it should.

@@ -55,7 +55,7 @@ static ROWS: &[Row] = &[
         zh: "低秩矩阵只加在线性层旁，不加在嵌入层旁",
     }),
     row(&["om_hub_token"], ANY, words! {
-        en: "models and data come from the Hugging Face hub and from ModelScope",
+        en: "models and data come from the Hugging Face Hub and from ModelScope",
         zh: "模型与数据来自 Hugging Face 与魔搭社区",
     }),
     row(&["flash_attn"], &["auto", "sdpa", "disabled", "off", "fa2", "fa3"], words! {

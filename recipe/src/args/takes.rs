@@ -5,7 +5,7 @@ use super::kind::Kind;
 use crate::text::{Lang, Sentence};
 
 impl Argument {
-    /// Kind and range as a phrase that completes "give …": `a whole number, at least 1`.
+    /// Kind and range as a phrase that completes "give …": `an integer ≥ 1`.
     pub fn takes(&self, lang: Lang) -> String {
         self.wanted().get(lang).to_owned()
     }
@@ -22,10 +22,10 @@ fn kind(kind: Kind) -> Sentence {
         Kind::Text => words! { en: "a text", zh: "文本" },
         Kind::Path => words! { en: "a path", zh: "路径" },
         Kind::Bool => words! { en: "true or false", zh: "true 或 false" },
-        Kind::Integer => words! { en: "a whole number", zh: "整数" },
+        Kind::Integer => words! { en: "an integer", zh: "整数" },
         Kind::Real => words! { en: "a number", zh: "数值" },
         Kind::Steps => {
-            words! { en: "a whole number of steps or a share below 1", zh: "步数（整数）或小于 1 的比例" }
+            words! { en: "an integer, or a ratio below 1,", zh: "整数，或小于 1 的比例，" }
         }
         Kind::List => words! { en: "names, separated by commas", zh: "以逗号分隔的名称" },
         Kind::Settings => words! { en: "settings such as {name: 1}", zh: "形如 {name: 1} 的参数" },
@@ -45,13 +45,13 @@ fn kind(kind: Kind) -> Sentence {
 fn bounds(range: &Range) -> Sentence {
     let min = match (range.min, range.min_allowed) {
         (None, _) => Sentence::default(),
-        (Some(min), true) => sentence! { en: ", at least {min}", zh: "，不小于 {min}" },
-        (Some(min), false) => sentence! { en: ", above {min}", zh: "，大于 {min}" },
+        (Some(min), true) => sentence! { en: " ≥ {min}", zh: " ≥ {min}" },
+        (Some(min), false) => sentence! { en: " > {min}", zh: " > {min}" },
     };
     let max = match (range.max, range.max_allowed) {
         (None, _) => Sentence::default(),
-        (Some(max), true) => sentence! { en: " and at most {max}", zh: "，不大于 {max}" },
-        (Some(max), false) => sentence! { en: " and below {max}", zh: "，小于 {max}" },
+        (Some(max), true) => sentence! { en: " and ≤ {max}", zh: " 且 ≤ {max}" },
+        (Some(max), false) => sentence! { en: " and < {max}", zh: " 且 < {max}" },
     };
     min + max
 }

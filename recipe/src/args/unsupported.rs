@@ -54,7 +54,7 @@ static FEATURES: &[Feature] = &[
         "init_special_tokens=noise_init", "split_special_tokens=false",
     ]),
     always("adapters in subfolders", &["adapter_folder"]),
-    switched("uploading to the hub", &[
+    switched("uploading to the Hub", &[
         "push_to_hub=false", "hub_private_repo", "hub_model_id", "hub_strategy=every_save", "hub_always_push=false",
         "hub_revision", "push_to_hub_model_id", "push_to_hub_organization",
     ]),

@@ -53,7 +53,7 @@ pub(crate) fn check_mixing(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let (given, sets) = (shares.len(), recipe.dataset.len());
     if given != sets {
         wrong(sentence! {
-            en: "`{KEY}` gives {given} shares for {sets} datasets; give one for each",
+            en: "`{KEY}` gives {given} ratios for {sets} datasets; give one for each",
             zh: "`{KEY}` 给出了 {given} 个比例，但有 {sets} 个数据集；请一一对应",
         });
     }
@@ -62,7 +62,7 @@ pub(crate) fn check_mixing(recipe: &Recipe, problems: &mut Vec<Problem>) {
     let is_mixed = recipe.mix_strategy != MixStrategy::Concat && !recipe.eval_on_each_dataset && sets > 1;
     if is_mixed && given != sets {
         wrong(sentence! {
-            en: "`{KEY}` gives {given} shares, but `eval_dataset` names {sets} datasets, which are mixed as those of \
+            en: "`{KEY}` gives {given} ratios, but `eval_dataset` names {sets} datasets, which are mixed as those of \
                  `dataset` are; give as many, or set `eval_on_each_dataset: true`",
             zh: "`{KEY}` 给出了 {given} 个比例，但 `eval_dataset` 有 {sets} 个数据集，其混合方式与 `dataset` 相同；\
                  请给出同样数量的数据集，或设置 `eval_on_each_dataset: true`",
@@ -96,7 +96,7 @@ pub(crate) fn check_streaming(recipe: &Recipe, problems: &mut Vec<Problem>) {
         problems.push(Problem::of(
             "val_size",
             words! {
-                en: "of streamed data no share can be taken; give `val_size` as a number of rows",
+                en: "of streamed data no ratio can be taken; give `val_size` as a number of rows",
                 zh: "流式数据无法按比例划分；请将 `val_size` 设为行数",
             },
         ));

@@ -8,7 +8,7 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
         problems.push(Problem::of(
             "model_name_or_path",
             words! {
-                en: "`model_name_or_path` is missing; give a model folder, a .gguf file or a model's name on a hub (owner/name)",
+                en: "`model_name_or_path` is missing; give a model folder, a .gguf file or a model's name on the Hub (owner/name)",
                 zh: "缺少 `model_name_or_path`；请给出模型文件夹、.gguf 文件或模型站点上的名称（owner/name）",
             },
         ));

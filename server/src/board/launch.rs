@@ -102,7 +102,7 @@ fn resolve_model(key: &str, named: &str, folders: &Folders) -> Result<String, Pr
         let why = explain(key, &error).message;
         let words = sentence! {
             [why]
-            en: "{why}; a model on a hub is named owner/name",
+            en: "{why}; a model on the Hub is named owner/name",
             zh: "{why}；模型站点上的模型写作 owner/name",
         };
         Problem::of(key, words)

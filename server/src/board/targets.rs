@@ -135,7 +135,7 @@ fn of_target(target: ChatTarget, weights: Weights) -> Source {
 /// A model that is named as on a hub; if a folder here has that name, it is the one.
 fn of_hub(target: &str, name: &str, folders: &Folders) -> Result<Source, String> {
     let named =
-        models::named(name, folders).map_err(|e| format!("{e}; a model on a hub is named owner/name"))?;
+        models::named(name, folders).map_err(|e| format!("{e}; a model on the Hub is named owner/name"))?;
     if let Named::Here(path) = &named
         && !models::is_model(path)
     {

@@ -44,7 +44,7 @@ fn job(recipe: &Recipe) -> String {
 
 fn model(recipe: &Recipe) -> String {
     let name = &recipe.model_name_or_path;
-    let place = if Path::new(name).exists() { "on this machine" } else { "to be fetched from a hub" };
+    let place = if Path::new(name).exists() { "on this machine" } else { "not downloaded" };
     format!("{name}, {place}")
 }
 
@@ -65,6 +65,7 @@ fn held_out(recipe: &Recipe) -> String {
     }
     match recipe.val_size {
         size if size < 1.0 => format!("{} % of the data", size * 100.0),
+        1.0 => "1 row of the data".to_owned(),
         size => format!("{size} rows of the data"),
     }
 }
@@ -87,7 +88,7 @@ mod tests {
         let text = described(&Recipe::from_yaml(yaml).unwrap());
         for line in [
             "job           train, and evaluate\n",
-            "model         nobody/model, to be fetched from a hub\n",
+            "model         nobody/model, not downloaded\n",
             "stage         Preferences (DPO) (dpo)\n",
             "data          a, b\n",
             "ends after    7 steps\n",

@@ -72,16 +72,16 @@ impl Request for Ask {
     fn subject(&self) -> String {
         let with = |name: &str, encoding: &Encoding| {
             let model = &encoding.model;
-            format!("the data set \"{name}\" with the tokenizer and template of \"{model}\"")
+            format!("the dataset \"{name}\" with the tokenizer and template of \"{model}\"")
         };
         match self {
             Ask::Preview { name, .. } | Ask::Check { name, encoding: None } => {
-                format!("the data set \"{name}\"")
+                format!("the dataset \"{name}\"")
             }
             Ask::Encode { name, encoding, .. }
             | Ask::Lengths { name, encoding }
             | Ask::Check { name, encoding: Some(encoding) } => with(name, encoding),
-            Ask::Form { name, file } => format!("the data set \"{name}{file}\""),
+            Ask::Form { name, file } => format!("the dataset \"{name}{file}\""),
             Ask::Count { file } => file.display().to_string(),
             Ask::Examine { model, .. } => format!("the model `{model}`, its tokenizer or chat template,"),
         }

@@ -80,7 +80,7 @@ pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
     match models::named(named, folders).map_err(|e| e.to_string())? {
         Named::Here(path) => Ok(path),
         Named::Hub(id) => Hubs::from_env().in_cache().model(&id, None, &mut quietly).map_err(|_| {
-            format!("{id} is not on this machine yet; it is fetched when a run or a chat with it starts")
+            format!("{id} is not downloaded yet; it is downloaded when a run or a chat with it starts")
         }),
     }
 }

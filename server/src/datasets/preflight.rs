@@ -36,7 +36,7 @@ fn unusable(source: &DataSource) -> Option<String> {
     let (seen, mut first) = (Seen::default(), None);
     let mut rows = source.rows().take(LOOKED_AT).peekable();
     if rows.peek().is_none() {
-        return Some("it has no rows".to_owned());
+        return Some("it is empty".to_owned());
     }
     for row in rows {
         let why = match row.and_then(|row| source.convert(row, &seen)) {

@@ -82,7 +82,6 @@ async fn refusals_have_a_status_and_words() {
     let board = Board::start(None).await;
     board.run_with_points("r", 1).await;
     let cases = [
-        ("GET /api/runs", "", 400, "Malformed"),
         ("GET /api/runs?search=&state=nonsense", "", 400, "Malformed"),
         ("GET /api/run", "", 400, "Malformed"),
         ("GET /api/run?id=none", "", 404, "NotFound"),

@@ -37,8 +37,7 @@ impl DatasetInfo {
         }
         if self.columns.kto_tag.is_some() && kind == Kind::Supervised {
             return Err(
-                "has a \"kto_tag\" column, so it holds judged answers, which this stage does not train on"
-                    .into(),
+                "has a \"kto_tag\" column, so it is for KTO, which this stage does not train on".into()
             );
         }
         if kind == Kind::Feedback && self.columns.kto_tag.is_none() {
@@ -76,7 +75,7 @@ impl Catalog {
 fn absent(error: &crate::hub::Error) -> String {
     match error {
         crate::hub::Error::Offline { what, .. } => {
-            format!("{what} is not on this machine yet; a run that uses it fetches it")
+            format!("{what} is not downloaded yet; a run that uses it downloads it")
         }
         other => other.to_string(),
     }
@@ -110,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(catalog.look(name).expect(name).kind, kind, "{name}");
         }
-        for (name, expected) in [("none", "\"prompt\""), ("hub", "not on this machine")] {
+        for (name, expected) in [("none", "\"prompt\""), ("hub", "not downloaded")] {
             let message = catalog.look(name).expect_err(name).to_string();
             assert!(message.contains(expected), "{message}");
         }

@@ -112,7 +112,7 @@ impl Record {
             Kind::Supervised => Some(format!("has {answers} answers, but needs one")),
             Kind::Preference | Kind::Feedback if answers >= 2 => None,
             Kind::Preference => Some("needs a chosen and a rejected answer".into()),
-            Kind::Feedback => Some("needs an answer and whether it is wanted".into()),
+            Kind::Feedback => Some("needs an answer and whether it is desirable".into()),
         }
     }
 }

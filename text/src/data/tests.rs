@@ -134,8 +134,8 @@ fn a_missing_dataset_info_is_named() {
 #[test]
 fn a_broken_file_names_the_line() {
     for (content, expected) in [
-        ("", "d.json: holds no rows"),
-        ("[]", "d.json: holds no rows"),
+        ("", "d.json: is empty"),
+        ("[]", "d.json: is empty"),
         ("[{\"instruction\": \"Q\"},\n {\"instruction\": ]", "d.json, line 2"),
         (
             "[{\"instruction\": \"Q\", \"output\": \"A\"},\n]",

@@ -126,7 +126,7 @@ impl Client {
             200 => Piece::From(0, length),
             206 | 416 => {
                 let _ = pieces.send(Ok(Piece::From(0, None)));
-                return Err(network("the rest of the file cannot be had; it starts again"));
+                return Err(network("the rest of the file cannot be downloaded; it starts again"));
             }
             status => {
                 let text = response.body_mut().read_to_string().unwrap_or_default();

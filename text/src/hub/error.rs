@@ -30,7 +30,7 @@ pub enum Error {
 
     /// No folder, and not to be had from the hub either.
     #[error(
-        "there is no folder {name}, and as a model of {hub} it cannot be had: {source}{}",
+        "there is no folder {name}, and as a model of {hub} it cannot be downloaded: {source}{}",
         way_out(source)
     )]
     Model { name: String, hub: &'static str, source: Box<Error> },

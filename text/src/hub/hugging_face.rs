@@ -20,7 +20,7 @@ use super::{
 use crate::data::HubSource;
 
 const ENDPOINT: &str = "https://huggingface.co";
-pub(super) const HUB: &str = "the Hugging Face hub";
+pub(super) const HUB: &str = "the Hugging Face Hub";
 const LOGIN: &str =
     "accept the terms on its page if it asks for that, and set HF_TOKEN to a token that may read it";
 /// Where the hub keeps data sets as Parquet, those too that only a script can load.

@@ -118,7 +118,8 @@ fn load(
     let left_out = (0..table.rows()).filter(|row| table.record(*row).is_none()).count();
     let kept = table.rows() - left_out;
     let left_out = if left_out == 0 { String::new() } else { format!(", {left_out} left out") };
-    observer.info(format!("Dataset \"{name}\": {kept} rows{left_out}."));
+    let rows = if kept == 1 { "1 row".to_owned() } else { format!("{kept} rows") };
+    observer.info(format!("Dataset \"{name}\": {rows}{left_out}."));
     Ok(Set { table, drawn: drawn.map(Arc::new), length })
 }
 

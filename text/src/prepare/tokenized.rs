@@ -53,7 +53,8 @@ pub(super) fn open(folder: &Path, observer: &mut Observer) -> Result<Prepared> {
         return Err(Error::Setting { key: "tokenized_path", message });
     }
     let place = folder.display();
-    observer.info(format!("Encoded data are read from {place}; other settings of data have no effect."));
+    observer
+        .info(format!("The tokenized dataset is read from {place}; other settings of data have no effect."));
     let mut eval = Vec::new();
     for (number, name) in stored_names(folder)?.into_iter().enumerate() {
         let file = validation(folder, number);
@@ -94,7 +95,7 @@ pub(super) fn save(prepared: &Prepared, folder: &Path, observer: &mut Observer) 
     // What is read first is written last: a folder that has it is complete.
     prepared.train.save(&train(folder))?;
     observer.info(format!(
-        "Encoded data are stored in {}; later runs with this tokenized_path read them.",
+        "The tokenized dataset is stored in {}; later runs with this tokenized_path read them.",
         folder.display()
     ));
     Ok(())

@@ -133,9 +133,9 @@ fn compressed() -> Vec<Input> {
             Refuses(&["is compressed with gzip, but its name does not end in .gz"]),
         ),
         alpaca("d.json.gz", GOOD, Refuses(&["is not compressed with gzip, though its name ends in .gz"])),
-        alpaca("d.json.gz", "", Refuses(&["holds no rows"])),
-        alpaca("d.json.gz", gz(b""), Refuses(&["holds no rows"])),
-        alpaca("d.json.gz", gz(b"[]"), Refuses(&["holds no rows"])),
+        alpaca("d.json.gz", "", Refuses(&["is empty"])),
+        alpaca("d.json.gz", gz(b""), Refuses(&["is empty"])),
+        alpaca("d.json.gz", gz(b"[]"), Refuses(&["is empty"])),
         alpaca("d.jsonl.gz", cut(&gz(lines)), Refuses(&["row", "broken or cut off"])),
         alpaca("d.csv.gz", cut(&gz(b"instruction,output\nQ,A\n")), Refuses(&["broken or cut off"])),
         alpaca("d.csv.gz", gz(GOOD.as_bytes()), Refuses(&["no row", "d.csv.gz"])),
@@ -191,7 +191,7 @@ fn columnar() -> Vec<Input> {
             Refuses(&["row 1, key \"output\": should be a text, not a number: 1"]),
         ),
         alpaca("d.parquet", parquet(&nulls), LeavesOut(1, &["row 2, key \"output\""])),
-        alpaca("d.parquet", parquet(&alpaca_batch().slice(0, 0)), Refuses(&["holds no rows"])),
+        alpaca("d.parquet", parquet(&alpaca_batch().slice(0, 0)), Refuses(&["is empty"])),
         alpaca(
             "d.parquet",
             parquet(&batch(vec![

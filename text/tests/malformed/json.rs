@@ -18,10 +18,10 @@ pub fn inputs() -> Vec<Input> {
 fn lists() -> Vec<Input> {
     let json = |content: String, expect| alpaca("d.json", content, expect);
     vec![
-        json(String::new(), Refuses(&["holds no rows"])),
-        json(" \n\t ".into(), Refuses(&["holds no rows"])),
-        json("[]".into(), Refuses(&["holds no rows"])),
-        json(" [ \n ] ".into(), Refuses(&["holds no rows"])),
+        json(String::new(), Refuses(&["is empty"])),
+        json(" \n\t ".into(), Refuses(&["is empty"])),
+        json("[]".into(), Refuses(&["is empty"])),
+        json(" [ \n ] ".into(), Refuses(&["is empty"])),
         json(format!("[{A}]"), Loads(1)),
         json(format!("[{A},{A}]"), Loads(2)),
         json(format!("  [\n{A} ,\n\n {A}\n]\n\n"), Loads(2)),
@@ -84,8 +84,8 @@ fn lists() -> Vec<Input> {
 fn lines() -> Vec<Input> {
     let jsonl = |content: String, expect| alpaca("d.jsonl", content, expect);
     vec![
-        jsonl(String::new(), Refuses(&["holds no rows"])),
-        jsonl("\n\n\r\n".into(), Refuses(&["holds no rows"])),
+        jsonl(String::new(), Refuses(&["is empty"])),
+        jsonl("\n\n\r\n".into(), Refuses(&["is empty"])),
         jsonl(A.into(), Loads(1)),
         jsonl(format!("{A}\n{A}\n"), Loads(2)),
         jsonl(format!("{A}\r\n{A}\r\n"), Loads(2)),
@@ -140,8 +140,8 @@ fn encodings() -> Vec<Input> {
             r#"[{"instruction": "\ude00\ud83d", "output": "A"}]"#,
             Refuses(&["row 1 is not valid JSON", "half of a surrogate pair"]),
         ),
-        alpaca("d.json", "\u{feff}", Refuses(&["holds no rows"])),
-        alpaca("d.json", "\u{feff}[]", Refuses(&["holds no rows"])),
+        alpaca("d.json", "\u{feff}", Refuses(&["is empty"])),
+        alpaca("d.json", "\u{feff}[]", Refuses(&["is empty"])),
         alpaca("d.jsonl", format!("\u{feff}{A}\r\n\r\n{A}\r\n"), Loads(2)),
         alpaca("d.jsonl", format!("{A}\n\u{feff}{A}"), Refuses(&["line 2", "row 2"])),
         alpaca("d.json", utf16, Refuses(&["UTF-16", "save it as UTF-8"])),

@@ -95,7 +95,7 @@ fn compare(folder: &Path, kind: Kind, expect: &Expect) -> Result<(), String> {
             let said = error.to_string();
             let one_sentence = !said.contains('\n') && said.len() < 600;
             let placed =
-                said.contains("/d") || said.contains("data set \"d\"") || said.contains("dataset_info.json");
+                said.contains("/d") || said.contains("dataset \"d\"") || said.contains("dataset_info.json");
             if one_sentence && placed && parts.iter().all(|part| said.contains(part)) {
                 Ok(())
             } else {

@@ -18,8 +18,8 @@ fn csv(content: &str, expect: Expect) -> Input {
 
 fn rows_and_cells() -> Vec<Input> {
     vec![
-        csv("", Refuses(&["holds no rows"])),
-        csv("instruction,output\n", Refuses(&["holds no rows"])),
+        csv("", Refuses(&["is empty"])),
+        csv("instruction,output\n", Refuses(&["is empty"])),
         csv("instruction,output\nQ,A\n", Loads(1)),
         csv("instruction,output\r\nQ,A\r\n", Loads(1)),
         csv("\u{feff}instruction,output\nQ,A", Loads(1)),
@@ -102,7 +102,7 @@ fn quotes_and_columns() -> Vec<Input> {
 fn plain_text() -> Vec<Input> {
     let txt = |content: &[u8], expect| with(TEXT, "d.txt", content, expect);
     vec![
-        txt(b"", Refuses(&["holds no rows"])),
+        txt(b"", Refuses(&["is empty"])),
         txt(b"one", Loads(1)),
         txt(b"one\r\n\r\ntwo\r\n", Loads(3)),
         txt("\u{feff}one\n".as_bytes(), Loads(1)),

@@ -1,5 +1,7 @@
 //! Rows as conversations or as they stand in their files, a page at a time.
 
+use leptos::ev::SubmitEvent;
+use leptos::html::Input;
 use leptos::prelude::*;
 use wire::{PreviewRow, PreviewTurn};
 
@@ -9,6 +11,7 @@ use super::speaker::{speaker_key, speaker_name};
 use super::tokens::TokenPanel;
 use crate::components::failure::Failure;
 use crate::components::link::A;
+use crate::components::navigate::navigate;
 use crate::format;
 use crate::i18n::{fill, words};
 
@@ -17,7 +20,7 @@ const PAGE: u64 = 20;
 
 /// Which rows are shown, how to come to others, and how they are shown.
 #[component]
-pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool) -> AnyView {
+pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool, total: Option<u64>) -> AnyView {
     let w = words();
     let at = move |first: u64| Look { first, row: None, ..look.get() }.address();
     let view_link = move |raw: bool, name: &'static str, test: &'static str| {
@@ -34,9 +37,13 @@ pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool) -> AnyView 
         }
     };
     let last = first + count as u64 - u64::from(count > 0);
-    let range = match count {
-        0 => w.data_no_rows.to_owned(),
-        _ => fill(w.data_range, &[("first", &format::count(first)), ("last", &format::count(last))]),
+    let range = match (count, total) {
+        (0, _) => w.data_no_rows.to_owned(),
+        (_, total) => {
+            let [first, last, total_text] = [first, last, total.unwrap_or_default()].map(format::count);
+            let form = if total.is_some() { w.data_range_of } else { w.data_range };
+            fill(form, &[("first", &first), ("last", &last), ("total", &total_text)])
+        }
     };
     view! {
         <div class="data-bar">
@@ -56,8 +63,45 @@ pub fn Pager(look: Memo<Look>, first: u64, count: usize, more: bool) -> AnyView 
                         {w.data_after}
                     </A>
                 })}
+                {(first > 1 || more).then(|| view! { <Jump look total/> })}
             </nav>
         </div>
+    }
+    .into_any()
+}
+
+/// Leads to a row by its number; a plain form, so it works without script.
+#[component]
+fn Jump(look: Memo<Look>, total: Option<u64>) -> AnyView {
+    let w = words();
+    let navigate = navigate();
+    let rest = move || {
+        let kept = look.get().parts().into_iter().filter(|(key, _)| !["first", "row"].contains(key));
+        kept.map(|(key, value)| view! { <input type="hidden" name=key value=value/> }).collect_view()
+    };
+    let input = NodeRef::<Input>::new();
+    let go = move |event: SubmitEvent| {
+        event.prevent_default();
+        let typed = input.get_untracked().and_then(|input| input.value().trim().parse::<u64>().ok());
+        if let Some(first) = typed.filter(|first| *first > 0) {
+            navigate.to(&Look { first, row: None, ..look.get_untracked() }.address());
+        }
+    };
+    view! {
+        <form class="jump" method="get" on:submit=go>
+            {rest}
+            <input
+                node_ref=input
+                type="number"
+                name="first"
+                min="1"
+                max=total
+                placeholder=w.data_jump
+                aria-label=w.data_jump
+                data-test="jump"
+            />
+            <button type="submit" class="button small" data-test="jump-go">{w.data_go}</button>
+        </form>
     }
     .into_any()
 }

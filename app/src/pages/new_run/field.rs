@@ -57,7 +57,7 @@ fn Help(argument: &'static Argument) -> impl IntoView {
     }
 }
 
-/// The default and what the field takes: `Default: 8 · a whole number, at least 1`.
+/// The default and what the field takes: `If empty: 8 · an integer ≥ 1`.
 fn meta_text(argument: &Argument, words: &Words) -> String {
     let default = argument.default_text();
     let default = match argument.placeholder {

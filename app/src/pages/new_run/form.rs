@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 use recipe::args::Stage;
-use recipe::{Argument, HubTokens, Notice, Problem, Recipe};
+use recipe::{Argument, HubTokens, Notice, Problem, Recipe, Steps, Strategy};
 use wire::{FieldProblem, FormChoices, Memory, ModelChoice};
 
 use super::asked::asked;
@@ -44,6 +44,16 @@ pub struct Form {
     read: Memo<(Recipe, Vec<Problem>)>,
     /// Everything wrong: what the browser sees at once, and what the server has added.
     pub problems: Memo<Vec<FieldProblem>>,
+}
+
+/// Whether another field leaves this one nothing to decide: how often is evaluated where nothing is, and a share of
+/// warm-up steps where their number is given.
+fn is_overruled(key: &str, recipe: &Recipe) -> bool {
+    match key {
+        "eval_steps" => recipe.eval_strategy != Strategy::Steps,
+        "warmup_ratio" => recipe.warmup_steps != Steps::Count(0),
+        _ => false,
+    }
 }
 
 /// What the browser sees to be wrong, and what the server has added to it.
@@ -219,9 +229,14 @@ impl Form {
         self.read.with(|(recipe, _)| recipe.stage)
     }
 
-    /// Whether an argument means something for the chosen stage and method.
+    /// Whether an argument means something for the chosen stage and method, and beside the other fields.
     pub fn applies(&self, argument: &Argument) -> bool {
-        self.read.with(|(recipe, _)| argument.applies_to(recipe.stage, recipe.finetuning_type))
+        self.read.with(|(recipe, problems)| {
+            let is_wrong = problems.iter().any(|problem| problem.key.as_deref() == Some(argument.key));
+            // A field with a problem stays in sight, whatever the others say.
+            argument.applies_to(recipe.stage, recipe.finetuning_type)
+                && (is_wrong || !is_overruled(argument.key, recipe))
+        })
     }
 
     /// What is wrong as far as the browser sees: a key for each problem, empty for one of the whole recipe.

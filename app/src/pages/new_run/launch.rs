@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{BoardError, FieldProblem, Findings, Memory};
+use wire::{BoardError, FieldProblem, Findings};
 
 use super::asked::{asked, field_id};
 use super::draft::Keeper;
 use super::form::Form;
+use super::memory::MemoryBar;
 use crate::browser;
 use crate::calls;
 use crate::calls::CallError;
 use crate::components::failure::{self, Failure};
 use crate::components::icon::{Icon, IconName};
 use crate::components::navigate::navigate;
-use crate::format;
 use crate::i18n::{fill, lang, words};
 
 /// The server is asked about the recipe when nothing was changed for so long.
@@ -73,7 +73,7 @@ pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
                 {move || form.warnings.get().into_iter().map(|problem| view! { <ProblemItem problem/> }).collect_view()}
             </ul>
             {move || unchecked.get().map(|text| view! { <Failure text retry=check_again/> })}
-            {move || form.memory.get().map(|memory| view! { <MemoryLine memory/> })}
+            {move || form.memory.get().map(|memory| view! { <MemoryBar memory/> })}
             {move || error.get().map(|text| view! { <Failure text/> })}
             <div class="launch-bar">
             <p class="launch-state" role="status" data-test="form-state" data-problems=move || problems.with(Vec::len)>
@@ -93,20 +93,6 @@ pub fn Launch(form: Form, keeper: Keeper) -> AnyView {
         </section>
     }
     .into_any()
-}
-
-/// What the run takes at its peak, beside what there is.
-#[component]
-fn MemoryLine(memory: Memory) -> impl IntoView {
-    let w = words();
-    let is_short = memory.needed > memory.free;
-    let sentence = if is_short { w.new_memory_short } else { w.new_memory };
-    let (needed, free) = (format::bytes(memory.needed), format::bytes(memory.free));
-    view! {
-        <p class=if is_short { "field-problem" } else { "field-help" } data-test="memory">
-            {fill(sentence, &[("needed", &needed), ("free", &free)])}
-        </p>
-    }
 }
 
 /// A problem that leads to its field.

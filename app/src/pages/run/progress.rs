@@ -1,11 +1,12 @@
 //! How far the run is, how fast it goes, and what it is busy with.
 
 use leptos::prelude::*;
-use recipe::{Phase, RunState};
+use recipe::metrics::{EVAL_LOSS, LOSS};
+use recipe::{Eval, Phase, RunState};
 
 use crate::components::clock::Elapsed;
 use crate::format;
-use crate::i18n::{Words, words};
+use crate::i18n::{Words, fill, words};
 use crate::live::Fold;
 
 #[component]
@@ -30,6 +31,12 @@ pub fn Progress(fold: Fold) -> AnyView {
     };
     let epoch = move || last.get().map_or_else(|| "–".into(), |point| format!("{:.2}", point.epoch));
     let loss = move || summary.with(|run| run.last_loss).map_or_else(|| "–".into(), format::metric);
+    let average = move || {
+        let mean =
+            fold.points.with(|points| mean(points.iter().filter_map(|point| point.metrics.get(LOSS))))?;
+        Some(fill(w.run_loss_average, &[("value", &format::metric(mean))]))
+    };
+    let evals = Memo::new(move |_| fold.evals.with(|evals| Evals::of(evals)));
     view! {
         <section class="card progress-card" aria-label=w.run_progress>
             <div class="progress-line">
@@ -52,7 +59,13 @@ pub fn Progress(fold: Fold) -> AnyView {
                 }
             }}
             <dl class="stats">
-                <Stat label=w.run_loss value=loss/>
+                <Stat label=w.run_loss value=move || view! { {loss} " " <small class="muted" data-test="average-loss">{average}</small> }/>
+                {move || evals.get().map(|evals| view! {
+                    <div data-test="eval-loss">
+                        <dt>{w.run_eval_loss}</dt>
+                        <dd class="number">{format::metric(evals.last)}" "<small class="muted">{evals.best_text(w)}</small></dd>
+                    </div>
+                })}
                 <Stat label=w.run_epoch value=epoch/>
                 <Stat label=w.run_elapsed value=elapsed/>
                 <Stat label=w.run_remaining value=remaining/>
@@ -61,6 +74,34 @@ pub fn Progress(fold: Fold) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// What evaluations measured of the loss: the newest value, and the lowest one with its step.
+#[derive(Clone, Copy, PartialEq)]
+struct Evals {
+    last: f64,
+    best: (u64, f64),
+}
+
+impl Evals {
+    fn of(evals: &[Eval]) -> Option<Evals> {
+        let mut losses = evals.iter().filter_map(|eval| Some((eval.step, eval.metrics.get(EVAL_LOSS)?)));
+        let best = losses.clone().filter(|(_, loss)| loss.is_finite());
+        Some(Evals { last: losses.next_back()?.1, best: best.min_by(|a, b| a.1.total_cmp(&b.1))? })
+    }
+
+    fn best_text(&self, words: &Words) -> String {
+        let (step, loss) = self.best;
+        fill(words.run_eval_best, &[("value", &format::metric(loss)), ("step", &format::count(step))])
+    }
+}
+
+/// The mean of the values that are numbers.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values
+        .filter(|value| value.is_finite())
+        .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
 #[component]
@@ -97,5 +138,22 @@ fn activity(fold: Fold, words: &'static Words) -> String {
     match phase {
         Some((_, Some(detail))) if state.is_live() => format!("{text} · {detail}"),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recipe::Metrics;
+
+    #[test]
+    fn the_best_evaluation_is_the_lowest_and_diverged_ones_do_not_count() {
+        let eval =
+            |(step, loss)| Eval { step, metrics: Metrics::from([(EVAL_LOSS, loss)]), ..Eval::default() };
+        let evals = [(10, 2.0), (20, 1.5), (30, f64::NAN), (40, 1.75)].map(eval);
+        let found = Evals::of(&evals).map(|evals| (evals.last, evals.best));
+        assert_eq!(found, Some((1.75, (20, 1.5))));
+        assert!(Evals::of(&[]).is_none());
+        assert_eq!((mean([1.0, f64::NAN, 2.0].into_iter()), mean(std::iter::empty())), (Some(1.5), None));
     }
 }

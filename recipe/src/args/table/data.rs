@@ -59,13 +59,13 @@ macro_rules! data {
             }
             /// Folder for the encoded data: read if it holds some, else written.
             tokenized_path: Option<String> = None => {
-                label { en: "Tokenized dataset path", zh: "已编码数据" }
+                label { en: "Tokenized dataset path", zh: "已分词数据集路径" }
                 help { zh: "存放已编码数据的文件夹：其中已有则读取，否则写入。" }
                 path() advanced() placeholder(words! { en: "none", zh: "无" })
             }
             /// Encodes data again that an earlier run has encoded.
             overwrite_cache: bool = false => {
-                label { en: "Overwrite cache", zh: "重新编码" }
+                label { en: "Overwrite cache", zh: "覆盖缓存" }
                 help { zh: "重新编码先前已编码过的数据。" }
                 advanced()
             }

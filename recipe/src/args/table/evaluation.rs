@@ -77,13 +77,13 @@ macro_rules! evaluation {
             }
             /// Ends with the weights of the best checkpoint instead of the last ones.
             load_best_model_at_end: bool = false => {
-                label { en: "Load best model at end", zh: "保留最佳" }
+                label { en: "Load best model at end", zh: "结束时加载最佳模型" }
                 help { zh: "以评估最好的检查点的权重作为结果，而不是最后的权重。" }
                 advanced()
             }
             /// What tells the best checkpoint: loss, accuracy, or that of one dataset, as NAME_loss.
             metric_for_best_model: Option<String> = None => {
-                label { en: "Metric for best model", zh: "最佳指标" }
+                label { en: "Metric for best model", zh: "最佳模型指标" }
                 help { zh: "以何指标判断最佳检查点：loss、accuracy，或某一数据集的指标，如 NAME_loss。" }
                 advanced() placeholder(words! { en: "loss", zh: "loss" })
             }

@@ -23,13 +23,13 @@ macro_rules! lora {
             }
             /// Linear layers that get low-rank matrices, by the end of their name; all = every one but the output head.
             lora_target: Vec<String> = vec!["all".to_owned()] => {
-                label { en: "Target modules", zh: "LoRA 作用模块" }
+                label { en: "Target modules", zh: "目标模块" }
                 help { zh: "加上低秩矩阵的线性层（按名称结尾匹配）；all 表示除输出层外全部。" }
                 methods(LORA) placeholder(words! { en: "all", zh: "all" })
             }
             /// Layers that are trained in full and saved with the adapter, such as embed_tokens or lm_head.
             additional_target: Vec<String> = Vec::new() => {
-                label { en: "Modules to save", zh: "附加模块" }
+                label { en: "Modules to save", zh: "额外保存的模块" }
                 help { zh: "全参数训练并随适配器保存的层，如 embed_tokens、lm_head。" }
                 advanced() methods(ADAPTERS) placeholder(words! { en: "none", zh: "无" })
             }

@@ -47,7 +47,7 @@ macro_rules! output {
             }
             /// Keeps the newest so many checkpoints and deletes older ones.
             save_total_limit: Option<usize> = None => {
-                label { en: "Save total limit", zh: "保留检查点数" }
+                label { en: "Save total limit", zh: "检查点数量上限" }
                 help { zh: "只保留最新的若干个检查点，删除更早的。" }
                 from(1.0, 1e6) advanced() placeholder(words! { en: "all", zh: "全部" })
             }

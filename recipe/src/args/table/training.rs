@@ -35,14 +35,14 @@ macro_rules! training {
             }
             /// How the learning rate goes over the steps.
             lr_scheduler_type: LrScheduler = LrScheduler::Linear => {
-                label { en: "LR scheduler", zh: "学习率调度" }
+                label { en: "LR scheduler", zh: "学习率调度器" }
                 help { zh: "学习率随步数的变化方式。" }
             }
             /// Settings of the schedule, such as {num_cycles: 3} for cosine_with_restarts.
             lr_scheduler_kwargs: Settings = Settings::default() => {
-                label { en: "Scheduler kwargs", zh: "调度参数" }
+                label { en: "Scheduler kwargs", zh: "调度器参数" }
                 help { zh: "学习率调度的参数，例如 cosine_with_restarts 的 {num_cycles: 3}。" }
-                advanced() placeholder(words! { en: "scheduler default", zh: "调度默认" })
+                advanced() placeholder(words! { en: "scheduler default", zh: "调度器默认" })
             }
             /// Steps over which the learning rate rises from 0; below 1, a share of all steps.
             warmup_steps: Steps = Steps::Count(0) => {

@@ -19,7 +19,8 @@ pub fn of(recipe: &Recipe) -> Option<Memory> {
     }
     let shape = shape(Path::new(&recipe.model_name_or_path))?;
     let free = engine::memory::available() as u64;
-    Some(Memory { needed: estimate(recipe, &shape, free).total(), free })
+    let parts = estimate(recipe, &shape, free);
+    Some(Memory { needed: parts.total(), parts, free })
 }
 
 fn shape(folder: &Path) -> Option<ModelShape> {

@@ -151,7 +151,7 @@ impl Rows {
                     return Some(Err(at_row(error, file.read)));
                 }
                 None if file.read == 0 => {
-                    let error = broken(&file.path, 0, "holds no rows");
+                    let error = broken(&file.path, 0, "is empty");
                     self.open = None;
                     return Some(Err(error));
                 }
@@ -198,7 +198,7 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     files.sort();
-    let Some(first) = files.first() else { return Err(broken(path, 0, "the folder holds no files")) };
+    let Some(first) = files.first() else { return Err(broken(path, 0, "the folder is empty")) };
     let kind = kind_of(first)?;
     for other in &files[1..] {
         if kind_of(other)?.0 != kind.0 {

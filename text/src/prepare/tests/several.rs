@@ -196,12 +196,12 @@ fn encoded_data_are_stored_and_read_again() {
         };
         let all = |examples: &Examples| examples.iter().collect::<Result<Vec<_>>>().expect("examples");
         let (first, lines) = run(&recipe).expect("data");
-        assert!(lines.iter().any(|line| line.contains("Encoded data are stored")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("tokenized dataset is stored")), "{lines:?}");
         // The files are no longer needed.
         std::fs::rename(folder.path().join("a.jsonl"), folder.path().join("away")).expect("a rename");
         let (second, lines) = run(&recipe).expect("data");
         std::fs::rename(folder.path().join("away"), folder.path().join("a.jsonl")).expect("a rename");
-        assert!(lines.iter().any(|line| line.contains("are read from")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("is read from")), "{lines:?}");
         assert_eq!(all(&first.train), all(&second.train));
         assert_eq!(all(&first.eval[0].examples), all(&second.eval[0].examples));
     }
@@ -216,7 +216,7 @@ fn encoded_data_are_stored_and_read_again() {
     for word in ["stored", "read"] {
         let lines = run(&recipe).expect("data").1;
         assert!(
-            lines.iter().any(|line| line.contains("Encoded data are") && line.contains(word)),
+            lines.iter().any(|line| line.contains("tokenized dataset is") && line.contains(word)),
             "{lines:?}"
         );
     }
