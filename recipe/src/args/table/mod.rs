@@ -57,8 +57,8 @@ const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft]
 const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
-/// Stages that compare the model with a reference.
-const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Ppo, Stage::Grpo];
+/// Stages that compare the model with a reference, where their loss does.
+const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Sft, Stage::Ppo, Stage::Grpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 /// Stages that learn from pairs of answers.
 const PAIRS: &[Stage] = &[Stage::Dpo, Stage::Orpo];
