@@ -6,6 +6,22 @@ use crate::args::{
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
+/// Services that transformers reports to, and Chandler does not.
+pub(crate) const SERVICES: [&str; 13] = [
+    "all",
+    "azure_ml",
+    "clearml",
+    "codecarbon",
+    "comet_ml",
+    "dagshub",
+    "dvclive",
+    "flyte",
+    "mlflow",
+    "neptune",
+    "swanlab",
+    "trackio",
+    "wandb",
+];
 
 /// Where a run starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +39,16 @@ impl Recipe {
     /// Whether the model is compared with one that does not change.
     pub fn has_reference(&self) -> bool {
         match self.stage {
+            Stage::Sft => self.use_asft_loss && self.do_train,
             Stage::Dpo => !matches!(self.pref_loss, PrefLoss::Orpo | PrefLoss::Simpo),
             Stage::Grpo => self.grpo_beta > 0.0,
             stage => stage.has_reference(),
         }
+    }
+
+    /// Whether the model gets rows for tokens that it has none for.
+    pub fn resizes_vocab(&self) -> bool {
+        self.resize_vocab || !self.add_tokens.is_empty() || !self.add_special_tokens.is_empty()
     }
 
     /// Whether examples are joined into sequences of the cutoff length.
@@ -74,7 +96,7 @@ impl Recipe {
 
     /// Whether frozen weights and products are in bfloat16: `bf16`, and what runs as it does.
     pub fn uses_bf16(&self) -> bool {
-        self.bf16 || self.pure_bf16 || self.fp16
+        self.bf16 || self.pure_bf16 || self.fp16 || self.fp8
     }
 
     /// Whether what trains is an adapter beside frozen weights.
@@ -147,7 +169,12 @@ impl Recipe {
 
     /// Whether event files for TensorBoard are written.
     pub fn reports_to_tensorboard(&self) -> bool {
-        self.report_to.iter().any(|tool| tool == TENSORBOARD)
+        self.report_to.iter().any(|tool| tool == TENSORBOARD || tool == "all")
+    }
+
+    /// Whether `report_to` names a service that gets nothing.
+    pub(crate) fn reports_elsewhere(&self) -> bool {
+        self.report_to.iter().any(|tool| SERVICES.contains(&tool.as_str()))
     }
 
     /// Where the run starts, by `resume_from_checkpoint`: a path, or a truth value.

@@ -74,6 +74,33 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &["fp8"],
+        is_idle: |_| true,
+        reason: words! {
+            en: "it runs as `bf16: true`: there is no arithmetic of eight bits here",
+            zh: "按 `bf16: true` 运行：此处没有 8 位浮点计算",
+        },
+    },
+    Rule {
+        keys: &["eaft_alpha"],
+        is_idle: |recipe| !recipe.use_eaft_loss,
+        reason: words! { en: "it matters for `use_eaft_loss` alone", zh: "仅用于 `use_eaft_loss`" },
+    },
+    Rule {
+        keys: &["asft_alpha"],
+        is_idle: |recipe| !recipe.use_asft_loss,
+        reason: words! { en: "it matters for `use_asft_loss` alone", zh: "仅用于 `use_asft_loss`" },
+    },
+    Rule {
+        keys: &["report_to"],
+        is_idle: Recipe::reports_elsewhere,
+        reason: words! {
+            en: "the run's folder and the board hold its log, and TensorBoard's files where it is named; other services get \
+                 nothing",
+            zh: "日志在运行文件夹与面板中，指定 tensorboard 时也写其文件；不会发送给其他服务",
+        },
+    },
+    Rule {
         keys: &["pure_bf16"],
         is_idle: |_| true,
         reason: words! {
@@ -94,8 +121,8 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["ref_model", "ref_model_adapters"],
-        is_idle: |recipe| recipe.stage == Stage::Dpo && !recipe.has_reference(),
-        reason: words! { en: "this `pref_loss` compares with no reference", zh: "该 `pref_loss` 不与参考模型比较" },
+        is_idle: |recipe| !recipe.has_reference(),
+        reason: words! { en: "this loss compares with no reference", zh: "该损失不与参考模型比较" },
     },
     Rule {
         keys: &["max_grad_norm"],

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{problems, with};
+use recipe::Recipe;
 
 #[test]
 fn arguments_that_cannot_matter_are_noticed() {
@@ -20,6 +21,9 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("pure_bf16: true\n"), [pair("pure_bf16", "true")]);
     assert_eq!(noticed("fp16: true\n"), [pair("fp16", "true")]);
     assert_eq!(noticed("fp16: false\n"), []);
+    assert_eq!(noticed("fp8: true\n"), [pair("fp8", "true")]);
+    assert_eq!(noticed("report_to: wandb\n"), [pair("report_to", "wandb")]);
+    assert_eq!(noticed("eaft_alpha: 2\n"), [pair("eaft_alpha", "2.0")]);
     assert_eq!(noticed("logging_dir: logs\nreport_to: none\n"), [pair("logging_dir", "logs")]);
     assert_eq!(noticed("logging_dir: logs\nreport_to: tensorboard\n"), []);
     assert_eq!(noticed("greater_is_better: true\n"), [pair("greater_is_better", "true")]);
@@ -94,6 +98,11 @@ fn arguments_that_contradict_each_other_are_refused() {
              metric_for_best_model: accuracy\n",
             "metric_for_best_model",
         ),
+        ("report_to: [tensorboard, wandbb]\n", "report_to"),
+        ("use_dft_loss: true\nuse_eaft_loss: true\n", "use_eaft_loss"),
+        ("use_asft_loss: true\nuse_dft_loss: true\n", "use_asft_loss"),
+        ("do_predict: true\npredict_with_generate: true\n", "do_predict"),
+        ("predict_with_generate: true\n", "predict_with_generate"),
         ("lr_scheduler_type: greedy\n", "lr_scheduler_type"),
         (
             "lr_scheduler_type: reduce_lr_on_plateau\nlr_scheduler_kwargs: {patience: 1}\nval_size: 1\n\
@@ -117,7 +126,6 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("finetuning_type: full\nuse_badam: true\nbadam_mode: ratio\noptim: sgd\n", "optim"),
         ("use_adam_mini: true\nloraplus_lr_ratio: 4\n", "loraplus_lr_ratio"),
         ("use_muon: true\noptim: lion_32bit\n", "optim"),
-        ("report_to: [tensorboard, wandb]\n", "report_to"),
         ("streaming: true\nmax_steps: -1\n", "max_steps"),
         ("streaming: true\nmax_steps: 5\nmax_samples: 9\n", "max_samples"),
         ("streaming: true\nmax_steps: 5\ndo_eval: true\nval_size: 0.1\n", "val_size"),
@@ -135,6 +143,36 @@ fn arguments_that_contradict_each_other_are_refused() {
         assert_eq!(found.len(), 1, "{lines}: {found:?}");
         assert_eq!(found[0].key.as_deref(), Some(key), "{lines}");
         assert!(found[0].line.is_some(), "{lines}");
+    }
+}
+
+/// A prediction is a run of its own; what answers are drawn by matters in it.
+#[test]
+fn a_prediction_has_its_rules() {
+    let predicting = |lines: &str| {
+        let text = common::SMALLEST.replace("do_train: true", "do_predict: true");
+        Recipe::from_yaml(&format!("{text}{lines}"))
+    };
+    const GENERATE: &str = "predict_with_generate: true\n";
+    let recipe = predicting(&format!("{GENERATE}temperature: 0.5\nrepetition_penalty: 1.1\n")).unwrap();
+    assert_eq!(recipe.notices(), []);
+    assert!(predicting("stage: rm\n").is_ok());
+    for (lines, key) in [
+        ("", "do_predict"),
+        ("stage: dpo\n", "do_predict"),
+        ("stage: rm\npredict_with_generate: true\n", "predict_with_generate"),
+        ("predict_with_generate: true\npacking: true\n", "packing"),
+        ("predict_with_generate: true\ntokenized_path: saved\n", "tokenized_path"),
+        ("predict_with_generate: true\nstreaming: true\nmax_steps: 5\n", "streaming"),
+        ("stage: rm\nstreaming: true\nmax_steps: 5\n", "streaming"),
+        ("predict_with_generate: true\ncompute_accuracy: true\n", "compute_accuracy"),
+        ("predict_with_generate: true\nnum_beams: 2\n", "num_beams"),
+        ("predict_with_generate: true\ntop_p: 1.5\n", "top_p"),
+        ("predict_with_generate: true\nmax_new_tokens: 0\n", "max_new_tokens"),
+    ] {
+        let problems = predicting(lines).unwrap_err();
+        let keys: Vec<_> = problems.iter().filter_map(|problem| problem.key.as_deref()).collect();
+        assert_eq!(keys, [key], "{lines}: {problems:?}");
     }
 }
 

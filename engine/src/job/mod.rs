@@ -6,7 +6,10 @@ mod evaluate;
 mod fetch;
 mod predict;
 mod setup;
+mod spread;
 mod train;
+
+pub use spread::check as check_files;
 
 use std::path::Path;
 
@@ -79,6 +82,7 @@ pub fn run_in(world: &dyn World, recipe: &Recipe, observer: &mut Observer) -> Re
     for notice in recipe.notices() {
         observer.warn(notice.to_string());
     }
+    spread::check(recipe)?;
     match job.run(recipe, world, observer) {
         Err(Error::Stopped) => Ok(Summary::before_training(Path::new(&recipe.output_dir))),
         ended => ended,

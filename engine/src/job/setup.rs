@@ -95,7 +95,7 @@ fn load(
 ) -> Result<Loaded> {
     let stage = stage::of(recipe)?;
     let mut has_grown = false;
-    if recipe.resize_vocab
+    if recipe.resizes_vocab()
         && let Some(rows) = base.files.grow_vocabulary(base.tokenizer.vocab_size(), recipe.seed)?
     {
         observer.info(format!("the vocabulary has grown to {rows} rows"));
@@ -104,6 +104,9 @@ fn load(
     if recipe.neftune_noise_alpha.is_some() && base.files.spec.embedding.scale != 1.0 {
         let message = "is not supported for models that scale their embeddings; remove it";
         return Err(Error::recipe("neftune_noise_alpha", message));
+    }
+    if recipe.shift_attn {
+        check_heads(&base)?;
     }
     let mut loaded =
         method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
@@ -116,6 +119,21 @@ fn load(
     }
     loaded.scorer = scorer(recipe, folders, &loaded)?;
     Ok(loaded)
+}
+
+/// Halves of the heads attend in groups of their own, so that there must be halves; as in LLaMA-Factory of llamas alone.
+fn check_heads(base: &Base) -> Result<()> {
+    let family = base.files.config.text("model_type")?;
+    let (heads, kv_heads, ..) = base.files.spec.head_sizes();
+    let has_halves = heads.is_multiple_of(2) && (kv_heads == 1 || kv_heads.is_multiple_of(2));
+    if family != "llama" || !has_halves {
+        let message = format!(
+            "needs a model of type llama with even numbers of heads; this one is of type {family} with {heads} and \
+             {kv_heads}; remove it"
+        );
+        return Err(Error::recipe("shift_attn", message));
+    }
+    Ok(())
 }
 
 /// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or
@@ -135,7 +153,7 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
         return Ok(without);
     }
     let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;
-    if recipe.resize_vocab {
+    if recipe.resizes_vocab() {
         base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), recipe.seed)?;
     }
     base.files.merged(&tuning, &open_all(recipe.merged_adapters())?)

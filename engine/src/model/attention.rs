@@ -6,6 +6,7 @@ use candle_core::Tensor;
 
 use super::batch::Context;
 use super::cache::LayerCache;
+use super::shifted::shifted_attention;
 use crate::Result;
 use crate::autograd::{Param, Tape, Var};
 use crate::ops::attention::{attention, extend};
@@ -152,7 +153,11 @@ impl Attention {
     /// Mixed values [rows, heads · value dim] of whole sequences.
     pub fn forward(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
         let qkv = self.input.forward(tape, x, context, None)?;
-        attention(tape, &self.spec, qkv, &context.rotations[self.rotation], &context.spans)
+        let rotation = &context.rotations[self.rotation];
+        match &context.groups {
+            Some(groups) => shifted_attention(tape, &self.spec, &qkv, rotation, groups),
+            None => attention(tape, &self.spec, qkv, rotation, &context.spans),
+        }
     }
 
     /// The same of new rows of several sequences.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::feed_forward::RouterLogits;
+use super::shifted::ShiftedSpans;
 use crate::kernel::attention::Span;
 use crate::ops::head::Label;
 use crate::ops::{Balance, Mode, Rotation};
@@ -125,6 +126,8 @@ pub struct Context {
     /// Of each of the model's rotations; the last one rotates nothing.
     pub rotations: Vec<Rotation>,
     pub spans: Arc<Vec<Span>>,
+    /// Groups within the spans, where attention is sparse.
+    pub groups: Option<ShiftedSpans>,
     pub mode: Mode,
     pub balance: Option<Arc<Balance>>,
     pub router_logits: Option<Arc<RouterLogits>>,

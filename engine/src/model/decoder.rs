@@ -11,6 +11,7 @@ use super::block::{Block, BlockInPass};
 use super::cache::{Cache, NewRows, SequenceId};
 use super::feed_forward::RouterLogits;
 use super::noise::Noise;
+use super::shifted::ShiftedSpans;
 use crate::Result;
 use crate::autograd::{Active, Param, Tape, Var, checkpoint};
 use crate::families::DecoderSpec;
@@ -43,6 +44,8 @@ pub struct Pass {
     pub dropout: Dropout,
     /// Some models stretch positions in evaluation only.
     pub training: bool,
+    /// Heads see groups of a sequence alone (LongLoRA).
+    pub shifts: bool,
     /// The routers' auxiliary loss, if it is wanted.
     pub balance: Option<Arc<Balance>>,
     /// Noise on the embeddings.
@@ -69,6 +72,7 @@ impl Decoder {
         let context = Arc::new(Context {
             rotations: self.rotations(&batch.positions, &lengths),
             spans: batch.spans.clone(),
+            groups: pass.shifts.then(|| ShiftedSpans::of(&batch.spans)),
             mode: self.mode(pass.dropout),
             balance: pass.balance,
             router_logits: pass.router_logits,

@@ -31,6 +31,12 @@ pub enum Objective<'a> {
     Sum(f32),
     /// Whatever is made of them, for a part of the batch at a time. The logits are computed twice.
     Of(&'a (dyn Fn(&Batch, &[RowLoss]) -> Seeds + Sync)),
+    /// The same, and of the entropy that each label's likeliest tokens have among themselves.
+    OfEntropy {
+        /// So many of them.
+        tokens: usize,
+        make: &'a (dyn Fn(&[RowLoss], &[f32]) -> Seeds + Sync),
+    },
     /// The same, of the losses and of the values that a head gives the rows which predict the labels.
     Valued(&'a ValueHead, &'a (dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync)),
 }
@@ -136,6 +142,15 @@ impl Decoder {
             Objective::Of(make) => {
                 let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
                 let Seeds { loss, weights, measured, .. } = make(batch, &rows);
+                if let Some(seed) = seed(RowWeights::Each(&weights))?.d_hidden {
+                    tape.backward(&hidden, seed, grads, None)?;
+                }
+                Ok(Measured { loss, metrics: measured })
+            }
+            Objective::OfEntropy { tokens, make } => {
+                let rows = self.head.loss(&hidden.tensor, &batch.labels, &mode)?.rows;
+                let entropies = self.head.entropies(&hidden.tensor, &batch.labels, tokens, &mode)?;
+                let Seeds { loss, weights, measured, .. } = make(&rows, &entropies);
                 if let Some(seed) = seed(RowWeights::Each(&weights))?.d_hidden {
                     tape.backward(&hidden, seed, grads, None)?;
                 }

@@ -11,6 +11,7 @@ mod gradients;
 mod lora;
 mod noise;
 mod principal;
+mod shifted;
 mod value_head;
 
 pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};

@@ -3,6 +3,8 @@
 //! Logits are computed where a label needs them and for a block of rows at a time; a block's gradient is
 //! taken while its logits are there, so neither logits nor their gradients of a whole batch ever exist.
 
+mod divergence;
+
 use std::slice;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient}
 use crate::kernel::lanes::{dot, tanh};
 use crate::kernel::{rows_per_task, simd, uninit};
 use crate::tensor::{from_vec, view};
+
+pub use divergence::Reference;
 
 /// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
 /// The estimate of memory counts on as many.
@@ -124,44 +128,87 @@ impl Head {
         if !has_kernels(hidden) {
             return self.plain_loss_and_gradient(hidden, labels, weights, grads, mode);
         }
-        let (dim, vocab) = (self.hidden_dim(), self.vocab());
         let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = vec![0.0; hidden.elem_count()];
         for block in self.blocks(labels) {
             let mut block_rows = self.run(&map, hidden, block, factors.as_deref(), mode)?;
-            let kept = (self.cap.is_some() || self.unit_rows).then(|| block_rows.logits.clone());
+            let kept = self.kept(&block_rows);
             let weights = weights.part(rows.len()..rows.len() + block.len());
-            rows.extend(loss_and_gradient(&mut block_rows.logits, vocab, &tokens(block), weights));
-            let d_logits = &mut block_rows.logits;
-            self.shape_gradient(d_logits, kept.as_deref(), factors.as_deref());
+            rows.extend(loss_and_gradient(&mut block_rows.logits, self.vocab(), &tokens(block), weights));
+            self.shape_gradient(&mut block_rows.logits, kept.as_deref(), factors.as_deref());
             if let (Some(logits), Some(factors)) = (&kept, &factors) {
-                self.unit_gradient(d_logits, logits, factors, grads)?;
+                self.unit_gradient(&block_rows.logits, logits, factors, grads)?;
             }
-            let mut d_normed = uninit(block.len() * dim);
-            map.backward(
-                &block_rows.normed,
-                (d_logits, 0, vocab),
-                (&block_rows.adapter, 0, map.rank()),
-                Some((&mut d_normed, false)),
-                grads,
-                self.stretch(block.len(), mode),
-            )?;
-            let dx = match &self.norm {
-                Some(norm) => {
-                    norm.parameter_gradients(&d_normed, &block_rows.x, dim, grads)?;
-                    let mut dx = vec![0.0; block_rows.x.len()];
-                    norm.backward(&d_normed, &block_rows.x, &mut dx, dim)?;
-                    dx
-                }
-                None => d_normed,
-            };
-            for (dx, label) in dx.chunks_exact(dim).zip(block) {
-                let out = &mut d_hidden[label.row as usize * dim..][..dim];
-                out.iter_mut().zip(dx).for_each(|(out, dx)| *out += dx);
-            }
+            self.backward(&map, block, &mut block_rows, &mut d_hidden, grads, mode)?;
         }
         Ok(HeadOutput { rows, d_hidden: Some(from_vec(d_hidden, hidden.shape())?) })
+    }
+
+    /// The entropy, in nats, that the `count` likeliest tokens of each label's position have among themselves.
+    pub fn entropies(
+        &self,
+        hidden: &Tensor,
+        labels: &[Label],
+        count: usize,
+        mode: &Mode,
+    ) -> Result<Vec<f32>> {
+        let count = count.clamp(1, self.vocab());
+        if !has_kernels(hidden) {
+            return self.plain_entropies(hidden, labels, count, mode);
+        }
+        let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
+        let mut entropies = Vec::with_capacity(labels.len());
+        for block in self.blocks(labels) {
+            let mut logits = self.run(&map, hidden, block, factors.as_deref(), mode)?.logits;
+            let rows = logits.par_chunks_exact_mut(self.vocab()).map(|row| {
+                row.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+                entropy(&row[..count])
+            });
+            entropies.extend(rows.collect::<Vec<f32>>());
+        }
+        Ok(entropies)
+    }
+
+    /// The logits of a block where their gradient wants them.
+    fn kept(&self, rows: &Rows) -> Option<Vec<f32>> {
+        (self.cap.is_some() || self.unit_rows).then(|| rows.logits.clone())
+    }
+
+    /// Takes the gradient by a block's raw products, which is in their place, back to what trains and to the hidden states.
+    fn backward(
+        &self,
+        map: &Adapted,
+        block: &[Label],
+        rows: &mut Rows,
+        d_hidden: &mut [f32],
+        grads: &mut ParamGradients,
+        mode: &Mode,
+    ) -> Result<()> {
+        let (dim, vocab) = (self.hidden_dim(), self.vocab());
+        let mut d_normed = uninit(block.len() * dim);
+        map.backward(
+            &rows.normed,
+            (&mut rows.logits, 0, vocab),
+            (&rows.adapter, 0, map.rank()),
+            Some((&mut d_normed, false)),
+            grads,
+            self.stretch(block.len(), mode),
+        )?;
+        let dx = match &self.norm {
+            Some(norm) => {
+                norm.parameter_gradients(&d_normed, &rows.x, dim, grads)?;
+                let mut dx = vec![0.0; rows.x.len()];
+                norm.backward(&d_normed, &rows.x, &mut dx, dim)?;
+                dx
+            }
+            None => d_normed,
+        };
+        for (dx, label) in dx.chunks_exact(dim).zip(block) {
+            let out = &mut d_hidden[label.row as usize * dim..][..dim];
+            out.iter_mut().zip(dx).for_each(|(out, dx)| *out += dx);
+        }
+        Ok(())
     }
 
     /// Logits [rows, vocab] of the given rows of the hidden states.
@@ -312,6 +359,18 @@ impl Head {
             );
         })
     }
+}
+
+/// −Σ p·ln p of p = softmax(logits), which is ln Σ eˣ − Σ p·x.
+fn entropy(logits: &[f32]) -> f32 {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (mut total, mut mean) = (0.0, 0.0);
+    for x in logits {
+        let weight = (x - top).exp();
+        total += weight;
+        mean += weight * (x - top);
+    }
+    total.ln() - mean / total
 }
 
 /// Multiplies each column of rows by its factor.

@@ -1,9 +1,11 @@
 //! Pre-training and supervised fine-tuning: the cross entropy of the next token, wherever a label says that it counts.
 //!
-//! With `use_dft_loss` each label's −ln p is multiplied by p, which is not differentiated (Wu et al. 2025, equation 9).
+//! With `use_dft_loss` each label's −ln p is multiplied by p, which is not differentiated (Wu et al. 2025, equation 9); with
+//! `use_eaft_loss` by the entropy of the model's own guess at it, which is not either (EAFT, Diao et al. 2026).
 
 use recipe::Recipe;
 
+use super::asft::Anchored;
 use super::{ACCURACY, LOSS, Means, Stage, Unit};
 use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
@@ -15,12 +17,41 @@ use crate::text::Example;
 struct Causal {
     /// Evaluations say which share of labels has the largest logit.
     accuracy: bool,
-    /// Losses are weighed by their labels' probabilities.
-    weighs: bool,
+    weighing: Weighing,
 }
 
+/// What the loss of a label is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Weighing {
+    Alike,
+    /// Its probability.
+    Probability,
+    /// The entropy of its place to this power.
+    Entropy(f64),
+}
+
+/// The likeliest tokens whose entropy counts.
+const LIKELIEST: usize = 20;
+/// About the entropy, in nats, of so many tokens that are alike: their weight is then one.
+const UNDECIDED: f64 = 3.0;
+
 pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
-    Ok(Box::new(Causal { accuracy: recipe.compute_accuracy, weighs: recipe.use_dft_loss }))
+    let weighing = match (recipe.use_dft_loss, recipe.use_eaft_loss) {
+        (true, _) => Weighing::Probability,
+        (false, true) => Weighing::Entropy(recipe.eaft_alpha),
+        (false, false) => Weighing::Alike,
+    };
+    let causal = Box::new(Causal { accuracy: recipe.compute_accuracy, weighing });
+    if recipe.use_asft_loss {
+        return Ok(Box::new(Anchored { alpha: recipe.asft_alpha, causal }));
+    }
+    Ok(causal)
+}
+
+/// The sum of the labels' losses, each with its weight.
+fn weighed(rows: &[RowLoss], weights: Vec<f32>) -> Seeds {
+    let loss = rows.iter().zip(&weights).map(|(row, weight)| f64::from(row.loss * weight)).sum();
+    Seeds { loss, weights, ..Seeds::default() }
 }
 
 impl Stage for Causal {
@@ -36,15 +67,23 @@ impl Stage for Causal {
         scale: f64,
         grads: &mut ParamGradients,
     ) -> Result<Measured> {
-        if !self.weighs {
-            return model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads);
-        }
-        let objective = |_: &Batch, rows: &[RowLoss]| {
-            let weights: Vec<f32> = rows.iter().map(|row| scale as f32 * (-row.loss).exp()).collect();
-            let loss = rows.iter().zip(&weights).map(|(row, weight)| f64::from(row.loss * weight)).sum();
-            Seeds { loss, weights, ..Seeds::default() }
+        let likely = |_: &Batch, rows: &[RowLoss]| {
+            weighed(rows, rows.iter().map(|row| scale as f32 * (-row.loss).exp()).collect())
         };
-        model.decoder.accumulate(batch, &pass, Objective::Of(&objective), grads)
+        let undecided = |alpha: f64, rows: &[RowLoss], entropies: &[f32]| {
+            let weight =
+                |entropy: &f32| (scale * (f64::from(entropy.max(0.0)) / UNDECIDED).powf(alpha)) as f32;
+            weighed(rows, entropies.iter().map(weight).collect())
+        };
+        match self.weighing {
+            Weighing::Alike => model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads),
+            Weighing::Probability => model.decoder.accumulate(batch, &pass, Objective::Of(&likely), grads),
+            Weighing::Entropy(alpha) => {
+                let make = |rows: &[RowLoss], entropies: &[f32]| undecided(alpha, rows, entropies);
+                let objective = Objective::OfEntropy { tokens: LIKELIEST, make: &make };
+                model.decoder.accumulate(batch, &pass, objective, grads)
+            }
+        }
     }
 
     /// As in transformers each example counts with the mean loss of its batch. The accuracy is the share of labels that

@@ -2,6 +2,7 @@
 //!
 //! A stage is a file here and an entry in [`STAGES`]; one that trains on answers of its own is in [`drawn`].
 
+mod asft;
 mod causal;
 pub mod drawn;
 mod kto;

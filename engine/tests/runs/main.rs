@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
 mod drawn;
+mod kinds;
 mod matrix;
 mod models;
 mod output;

@@ -88,3 +88,23 @@ fn a_token_without_a_row_is_in_the_way_once_it_is_needed() {
     assert!(message.contains("`[NEW]`") && message.contains("`resize_vocab: true`"), "{message}");
     try_with("eos_token", "resize_vocab: true\n").unwrap();
 }
+
+/// Tokens that a recipe names are one id each, of which special ones are left out of text, and bring their rows along.
+#[test]
+fn tokens_that_are_asked_for_get_rows() {
+    let [base, output] = [(); 2].map(|()| TempDir::new().unwrap());
+    small_vocabulary(base.path());
+    let before = engine::text::Tokenizer::from_folder(base.path()).unwrap().vocab_size();
+    let extra = "finetuning_type: full\nadd_tokens: basketmost, zebrine\nadd_special_tokens: [<call>]\n";
+    let mut recipe = recipe(output.path(), extra);
+    (recipe.model_name_or_path, recipe.max_steps) = (base.path().display().to_string(), 1);
+    run(&recipe, None).unwrap();
+    let tokenizer = engine::text::Tokenizer::from_folder(output.path()).unwrap();
+    assert_eq!(tokenizer.vocab_size(), before + 3);
+    let ids = tokenizer.encode("zebrine<call>basketmost", false).unwrap();
+    assert_eq!(ids.iter().filter(|id| **id as usize >= before).count(), 3, "{ids:?}");
+    assert_eq!(tokenizer.decode(&ids, true).unwrap().replace(' ', ""), "zebrinebasketmost");
+    let config = fs::read_to_string(output.path().join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["vocab_size"].as_u64(), Some((before as u64 + 3).next_multiple_of(64)));
+}

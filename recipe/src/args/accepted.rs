@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::values;
 use crate::problem::Problem;
 use crate::raw::Raw;
 use crate::suggest::offer;
@@ -109,6 +110,21 @@ static ROWS: &[Row] = &[
         en: "a run is one process, so nothing is spread over devices; the arithmetic is the same",
         zh: "一次运行只有一个进程，不在设备间拆分；计算结果相同",
     }),
+    row(&[
+        "use_ray", "ray_scope", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers",
+        "resources_per_worker", "placement_strategy", "ray_init_kwargs",
+    ], ANY, words! {
+        en: "a run is one process on this machine; Ray would spread it over others",
+        zh: "一次运行是本机上的一个进程；Ray 会将其分布到其他机器",
+    }),
+    row(&["fp8_backend", "fp8_enable_fsdp_float8_all_gather"], ANY, words! {
+        en: "`fp8` runs in bfloat16",
+        zh: "`fp8` 以 bfloat16 运行",
+    }),
+    row(&["upcast_layernorm", "upcast_lmhead_output"], ANY, words! {
+        en: "norms and logits are always computed in float32",
+        zh: "归一化与 logits 始终以 float32 计算",
+    }),
     row(&["fp16_opt_level", "fp16_backend", "half_precision_backend"], ANY, words! {
         en: "there is one way to compute in bfloat16, which needs no loss scaling",
         zh: "bfloat16 计算只有一种方式，无需损失缩放",
@@ -209,7 +225,7 @@ impl Accepted {
             || *value == Raw::Null
             || self.only.iter().any(|only| given.eq_ignore_ascii_case(only));
         if taken {
-            return Ok(());
+            return values::check(self.key, value);
         }
         let key = self.key;
         let reason = Sentence::from(self.reason) + offer(&given, self.only.iter().copied());

@@ -22,6 +22,7 @@ mod table;
 mod takes;
 pub mod tokens;
 pub mod unsupported;
+mod values;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{

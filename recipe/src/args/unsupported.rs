@@ -21,6 +21,8 @@ pub struct Unsupported {
     pub feature: &'static str,
     /// The key that turns that on; none if this one does so itself.
     pub switch: Option<&'static str>,
+    /// Whether one refusal is enough for all keys of the feature.
+    pub is_whole: bool,
 }
 
 /// Keys that belong together.
@@ -28,29 +30,35 @@ struct Feature {
     name: &'static str,
     /// The key without which the others ask for nothing; none if each asks for itself.
     switch: Option<&'static str>,
+    is_whole: bool,
     keys: &'static [&'static str],
 }
 
 /// Each key asks for itself.
 const fn always(name: &'static str, keys: &'static [&'static str]) -> Feature {
-    Feature { name, switch: None, keys }
+    Feature { name, switch: None, is_whole: false, keys }
+}
+
+/// Each key asks for the whole of it.
+const fn whole(name: &'static str, keys: &'static [&'static str]) -> Feature {
+    Feature { name, switch: None, is_whole: true, keys }
 }
 
 /// The first key turns the feature on.
 const fn switched(name: &'static str, keys: &'static [&'static str]) -> Feature {
-    Feature { name, switch: Some(keys[0]), keys }
+    Feature { name, switch: Some(keys[0]), is_whole: true, keys }
 }
 
 /// An argument turns the feature on, by a value that is not supported either.
 const fn of(argument: &'static str, name: &'static str, keys: &'static [&'static str]) -> Feature {
-    Feature { name, switch: Some(argument), keys }
+    Feature { name, switch: Some(argument), is_whole: true, keys }
 }
 
 /// Features and their keys, each `key` or `key=default`.
 #[rustfmt::skip]
 static FEATURES: &[Feature] = &[
     always("adding tokens", &[
-        "add_tokens", "add_special_tokens", "new_special_tokens", "new_special_tokens_config",
+        "new_special_tokens", "new_special_tokens_config",
         "init_special_tokens=noise_init", "split_special_tokens=false",
     ]),
     always("adapters in subfolders", &["adapter_folder"]),
@@ -62,16 +70,14 @@ static FEATURES: &[Feature] = &[
         "quantization_bit", "quantization_method=bnb", "quantization_type=nf4", "double_quantization=true",
         "quantization_device_map",
     ]),
-    switched("fp8", &["fp8=false", "fp8_backend=auto", "fp8_enable_fsdp_float8_all_gather=false"]),
-    always("precision by parts", &["upcast_layernorm=false", "upcast_lmhead_output=false", "infer_dtype=auto"]),
+    always("precision by parts", &["infer_dtype=auto"]),
     switched("export", &[
         "export_dir", "export_size=5", "export_device=cpu", "export_quantization_bit", "export_quantization_dataset",
         "export_quantization_nsamples=128", "export_quantization_maxlen=1024", "export_legacy_format=false",
         "export_hub_model_id",
     ]),
-    always("LongLoRA", &["shift_attn=false"]),
     always("mixture of depths", &["mixture_of_depths"]),
-    always("images, video and audio", &[
+    whole("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",
         "crop_to_patches=false", "video_max_pixels=65536", "video_min_pixels=256", "video_resolution", "video_fps=2.0",
         "video_maxlen=128", "use_audio_in_video=false", "audio_sampling_rate=16000", "media_dir", "visual_inputs=false",
@@ -93,8 +99,6 @@ static FEATURES: &[Feature] = &[
     ]),
     always("Megatron", &["use_mca=false"]),
     switched("HyperParallel", &["use_hyper_parallel=false", "hyper_parallel_args"]),
-    switched("ASFT loss", &["use_asft_loss=false", "asft_alpha=0.1"]),
-    switched("EAFT loss", &["use_eaft_loss=false", "eaft_alpha=1.0"]),
     always("label smoothing", &["label_smoothing_factor=0.0"]),
     always("optimizer settings", &["adafactor=false"]),
     always("evaluation settings", &[
@@ -106,10 +110,6 @@ static FEATURES: &[Feature] = &[
     ]),
     always("prediction", &[
         "generation_max_length", "generation_config",
-    ]),
-    switched("Ray", &[
-        "use_ray=false", "ray_scope=last", "ray_run_name", "ray_storage_path", "ray_storage_filesystem", "ray_num_workers=1",
-        "resources_per_worker", "placement_strategy", "ray_init_kwargs",
     ]),
     switched("PyTorch's profiler", &[
         "enable_torch_profiler=false", "profiler_output_dir", "profiler_wait_steps=1", "profiler_warmup_steps=1",
@@ -125,7 +125,7 @@ pub fn all() -> impl Iterator<Item = Unsupported> {
         let switch = feature.switch.map(|switch| parted(switch).0);
         feature.keys.iter().map(move |entry| {
             let (key, default) = parted(entry);
-            Unsupported { key, default, feature: feature.name, switch }
+            Unsupported { key, default, feature: feature.name, switch, is_whole: feature.is_whole }
         })
     })
 }

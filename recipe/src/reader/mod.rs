@@ -163,6 +163,18 @@ impl Reading {
         known.switch.is_some_and(|switch| switch != known.key && !self.asked.iter().any(|key| key == switch))
     }
 
+    /// Whether another key of its feature is refused already, which says it all.
+    fn is_blamed(&self, known: &Unsupported) -> bool {
+        let asked = |key: &str| self.asked.iter().any(|asked| asked == key);
+        let is_of =
+            |key: &&String| unsupported::find(key).is_some_and(|other| other.feature == known.feature);
+        let first = match known.switch.filter(|switch| asked(switch)) {
+            Some(switch) => Some(switch),
+            None => self.asked.iter().find(is_of).map(String::as_str),
+        };
+        known.is_whole && first.is_some_and(|first| first != known.key)
+    }
+
     fn without_effect(&mut self, key: &str, value: &Raw) {
         // What is for other services is nobody's here.
         let is_secret = ["token", "api_key", "secret", "webhook_url"].iter().any(|end| key.ends_with(end));
@@ -217,12 +229,13 @@ impl Reading {
         } else if self.recipe.tokens.take(key, value) {
             Ok(())
         } else if let Some(known) = unsupported::find(key) {
-            let checked = known.check(value);
-            if checked.is_err() && self.is_off(&known) {
-                self.without_effect(key, value);
-                Ok(())
-            } else {
-                checked
+            match known.check(value) {
+                Err(_) if self.is_off(&known) => {
+                    self.without_effect(key, value);
+                    Ok(())
+                }
+                Err(_) if self.is_blamed(&known) => Ok(()),
+                checked => checked,
             }
         } else {
             return self.note(line, || unknown(key, ""));

@@ -1,14 +1,14 @@
 //! What a run writes, and for whom.
 
 use crate::args::Recipe;
-use crate::derived::TENSORBOARD;
+use crate::derived::{SERVICES, TENSORBOARD};
 use crate::problem::Problem;
 use crate::suggest::offer;
 
 pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     const KEY: &str = "report_to";
     let known = [TENSORBOARD, "none"];
-    let unknown = |tool: &&String| !known.contains(&tool.as_str());
+    let unknown = |tool: &&String| !known.contains(&tool.as_str()) && !SERVICES.contains(&tool.as_str());
     if let Some(tool) = recipe.report_to.iter().find(unknown) {
         let meant = offer(tool, known);
         problems.push(Problem::of(

@@ -12,6 +12,24 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     if recipe.predict_with_generate {
         check_generation(recipe, &mut wrong);
     }
+    let key = if recipe.do_predict { "do_predict" } else { "predict_with_generate" };
+    if recipe.do_predict || recipe.predict_with_generate {
+        check_data(recipe, key, &mut wrong);
+    }
+}
+
+/// Examples are predicted one by one, as they come from their files.
+fn check_data(recipe: &Recipe, key: &str, wrong: &mut dyn FnMut(&'static str, Sentence)) {
+    let others = [("streaming", recipe.streaming), ("tokenized_path", recipe.tokenized_path.is_some())];
+    for (other, _) in others.into_iter().filter(|(_, on)| *on) {
+        wrong(
+            other,
+            sentence! {
+                en: "`{other}` does not go with `{key}`, which encodes its data by itself; remove `{other}`",
+                zh: "`{other}` 不能与 `{key}` 同时使用，后者自行编码数据；请删除 `{other}`",
+            },
+        );
+    }
 }
 
 fn check_kind(recipe: &Recipe, wrong: &mut dyn FnMut(&'static str, Sentence)) {
@@ -83,8 +101,6 @@ fn check_generation(recipe: &Recipe, wrong: &mut dyn FnMut(&'static str, Sentenc
         ("compute_accuracy", recipe.compute_accuracy),
         ("packing", recipe.packing == Some(true)),
         ("neat_packing", recipe.neat_packing),
-        ("streaming", recipe.streaming),
-        ("tokenized_path", recipe.tokenized_path.is_some()),
     ];
     for (other, _) in others.into_iter().filter(|(_, on)| *on) {
         wrong(

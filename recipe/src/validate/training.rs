@@ -19,12 +19,43 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
             ));
         }
     }
+    check_losses(recipe, problems);
+    if recipe.shift_attn && recipe.trains_on_answers() {
+        let stage = recipe.stage.name();
+        problems.push(Problem::of(
+            "shift_attn",
+            sentence! {
+                en: "`shift_attn` is for texts that are given; answers are drawn with all of attention, so that `stage: {stage}` \
+                     would not learn from its own; remove it",
+                zh: "`shift_attn` 用于给定的文本；回答以完整注意力生成，`stage: {stage}` 因而无法从自身的回答中学习；请删除",
+            },
+        ));
+    }
     if recipe.max_steps == 0 {
         problems.push(Problem::of(
             "max_steps",
             words! {
                 en: "`max_steps` is 0; give a number of steps, or -1 to train by `num_train_epochs`",
                 zh: "`max_steps` 为 0；请给出步数，或用 -1 表示按 `num_train_epochs` 训练",
+            },
+        ));
+    }
+}
+
+/// One loss can be had at a time.
+fn check_losses(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let losses = [
+        ("use_dft_loss", recipe.use_dft_loss),
+        ("use_eaft_loss", recipe.use_eaft_loss),
+        ("use_asft_loss", recipe.use_asft_loss),
+    ];
+    let mut given = losses.into_iter().filter(|(_, on)| *on).map(|(key, _)| key);
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        problems.push(Problem::of(
+            second,
+            sentence! {
+                en: "`{first}` and `{second}` both weigh the loss of a token; keep one of them",
+                zh: "`{first}` 与 `{second}` 都为词元的损失加权；请保留其中一个",
             },
         ));
     }

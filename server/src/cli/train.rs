@@ -86,6 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     let words = Words::read(&words)?;
     let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
     if args.check || !flags.is_empty() {
+        engine::job::check_files(&recipe).map_err(|error| error.to_string())?;
         print!("{}", check::described(&recipe));
         return Ok(ExitCode::SUCCESS);
     }

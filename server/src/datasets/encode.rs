@@ -131,6 +131,8 @@ fn decisive(recipe: &Recipe) -> Recipe {
         enable_thinking: recipe.enable_thinking,
         preserve_thinking: recipe.preserve_thinking,
         resize_vocab: recipe.resize_vocab,
+        add_tokens: recipe.add_tokens.clone(),
+        add_special_tokens: recipe.add_special_tokens.clone(),
         ..Recipe::default()
     }
 }

@@ -67,6 +67,8 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 /// If the template does not exist or does not go with the recipe.
 pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer) -> Result<(Template, Vec<Remark>)> {
     let mut remarks = Vec::new();
+    tokenizer.add_tokens(&recipe.add_tokens, false)?;
+    tokenizer.add_tokens(&recipe.add_special_tokens, true)?;
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
         None if recipe.stage == Stage::Pt => Template::named("empty")?,
@@ -111,7 +113,7 @@ pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer) -> Result<(
         remarks.push(Remark::Disagreement { template: template.name.to_string(), ours, own });
     }
     let added = template.fit_tokenizer(tokenizer)?;
-    if !added.is_empty() && !recipe.resize_vocab {
+    if !added.is_empty() && !recipe.resizes_vocab() {
         remarks.push(Remark::NewTokens(added));
     }
     Ok((template, remarks))

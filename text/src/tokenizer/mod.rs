@@ -166,14 +166,26 @@ impl Tokenizer {
     /// # Errors
     /// If the tokenizer cannot take them in.
     pub fn add_special_tokens(&mut self, tokens: &[String]) -> Result<Vec<String>> {
+        self.add_tokens(tokens, true)
+    }
+
+    /// Adds those of `tokens` that the vocabulary lacks, and answers with them. A text is cut at its tokens first; special ones
+    /// are left out when ids become text.
+    ///
+    /// # Errors
+    /// If the tokenizer cannot take them in.
+    pub fn add_tokens(&mut self, tokens: &[String], special: bool) -> Result<Vec<String>> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
         let missing = tokens.iter().filter(|token| self.token_to_id(token).is_none()).cloned().collect();
         let named = tokens.iter().filter(|token| !token.is_empty());
-        let special = named.map(|token| AddedToken::from(token.as_str(), true));
+        let added = named.map(|token| AddedToken::from(token.as_str(), special));
         // What was one word may now hold a token.
         self.words = OnceLock::new();
         self.inner
-            .add_tokens(special.collect::<Vec<_>>())
-            .map_err(|e| self.error(format!("cannot take in {tokens:?} as special tokens: {e}")))?;
+            .add_tokens(added.collect::<Vec<_>>())
+            .map_err(|e| self.error(format!("cannot take in the tokens {tokens:?}: {e}")))?;
         Ok(missing)
     }
 

@@ -23,7 +23,7 @@ impl Head {
     }
 
     /// Factors and the cap on raw products.
-    fn plain_shape(&self, raw: &Tensor, weights: &Weights) -> Result<Tensor> {
+    pub(in crate::ops) fn plain_shape(&self, raw: &Tensor, weights: &Weights) -> Result<Tensor> {
         let mut logits = raw.clone();
         if self.unit_rows {
             let weight = self.linear.weight.tensor(weights)?;
@@ -37,10 +37,6 @@ impl Head {
         })
     }
 
-    fn plain_blocks<'l>(&self, labels: &'l [Label]) -> impl Iterator<Item = &'l [Label]> {
-        labels.chunks((BLOCK_FLOATS / self.vocab()).max(16))
-    }
-
     pub(in crate::ops) fn plain_loss(
         &self,
         hidden: &Tensor,
@@ -48,7 +44,7 @@ impl Head {
         mode: &Mode,
     ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
-        for block in self.plain_blocks(labels) {
+        for block in blocks(labels, self.vocab()) {
             let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), mode)?;
             rows.extend(row_losses(&losses(&logits, block)?, &logits, block)?);
         }
@@ -65,31 +61,76 @@ impl Head {
     ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = hidden.zeros_like()?;
-        for block in self.plain_blocks(labels) {
-            let fixed = Weights::fixed();
-            let x = rows_of(hidden, block)?;
-            let normed = self.plain_normed(&x, &fixed)?;
-            let raw = mode.plain(&self.linear, &normed, &fixed, self.bf16)?;
+        for block in blocks(labels, self.vocab()) {
             let mut block_rows = Vec::new();
             let weights = weights.part(rows.len()..rows.len() + block.len());
-            let seed = Tensor::new(weights.to_vec(block.len()), x.device())?;
-            let d_raw = one(gradients(&[(&raw, true)], &[seed], grads, |inputs, weights| {
-                let logits = self.plain_shape(&inputs[0], weights)?;
-                let losses = losses(&logits, block)?;
-                block_rows = row_losses(&losses, &logits, block)?;
-                Ok(vec![losses])
-            })?)?;
+            let seed = Tensor::new(weights.to_vec(block.len()), hidden.device())?;
+            let by_products = |raw: &Tensor, grads: &mut ParamGradients| {
+                gradients(&[(raw, true)], &[seed], grads, |inputs, weights| {
+                    let logits = self.plain_shape(&inputs[0], weights)?;
+                    let losses = losses(&logits, block)?;
+                    block_rows = row_losses(&losses, &logits, block)?;
+                    Ok(vec![losses])
+                })
+            };
+            d_hidden = self.plain_block(hidden, block, (&d_hidden, grads), mode, by_products)?;
             rows.append(&mut block_rows);
-            let d_normed = mode.plain_backward(&self.linear, &normed, &d_raw, true, grads, self.bf16)?;
-            let d_normed = one(vec![d_normed])?;
-            let dx = one(gradients(&[(&x, true)], &[d_normed], grads, |inputs, weights| {
-                Ok(vec![self.plain_normed(&inputs[0], weights)?])
-            })?)?;
-            let index: Vec<u32> = block.iter().map(|label| label.row).collect();
-            d_hidden = d_hidden.index_add(&Tensor::new(index, x.device())?, &dx, 0)?;
         }
         Ok(HeadOutput { rows, d_hidden: Some(d_hidden) })
     }
+
+    pub(in crate::ops) fn plain_entropies(
+        &self,
+        hidden: &Tensor,
+        labels: &[Label],
+        count: usize,
+        mode: &Mode,
+    ) -> Result<Vec<f32>> {
+        let mut entropies = Vec::with_capacity(labels.len());
+        for block in blocks(labels, self.vocab()) {
+            let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), mode)?;
+            let (sorted, _) = logits.contiguous()?.sort_last_dim(false)?;
+            let logs = log_softmax(&sorted.narrow(1, 0, count)?)?;
+            entropies.extend((logs.exp()? * logs)?.sum(D::Minus1)?.neg()?.to_vec1::<f32>()?);
+        }
+        Ok(entropies)
+    }
+
+    /// Adds a block's gradient to that by the hidden states, and to those of the parameters; `by_products` gives the
+    /// gradient by its raw products.
+    pub(in crate::ops) fn plain_block(
+        &self,
+        hidden: &Tensor,
+        block: &[Label],
+        (d_hidden, grads): (&Tensor, &mut ParamGradients),
+        mode: &Mode,
+        by_products: impl FnOnce(&Tensor, &mut ParamGradients) -> Result<Vec<Option<Tensor>>>,
+    ) -> Result<Tensor> {
+        let fixed = Weights::fixed();
+        let x = rows_of(hidden, block)?;
+        let normed = self.plain_normed(&x, &fixed)?;
+        let raw = mode.plain(&self.linear, &normed, &fixed, self.bf16)?;
+        let d_raw = one(by_products(&raw, grads)?)?;
+        let d_normed = mode.plain_backward(&self.linear, &normed, &d_raw, true, grads, self.bf16)?;
+        let d_normed = one(vec![d_normed])?;
+        let dx = one(gradients(&[(&x, true)], &[d_normed], grads, |inputs, weights| {
+            Ok(vec![self.plain_normed(&inputs[0], weights)?])
+        })?)?;
+        let index: Vec<u32> = block.iter().map(|label| label.row).collect();
+        Ok(d_hidden.index_add(&Tensor::new(index, x.device())?, &dx, 0)?)
+    }
+}
+
+/// The labels in blocks of bounded logits.
+pub(in crate::ops) fn blocks(labels: &[Label], vocab: usize) -> impl Iterator<Item = &[Label]> {
+    labels.chunks((BLOCK_FLOATS / vocab).max(16))
+}
+
+/// ln softmax of each row [rows, tokens].
+pub(in crate::ops) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    Ok(shifted.broadcast_sub(&normaliser)?)
 }
 
 /// The one gradient that was asked for.
@@ -98,7 +139,7 @@ fn one(gradients: Vec<Option<Tensor>>) -> Result<Tensor> {
     Ok(gradients.into_iter().next().flatten().ok_or_else(missing)?)
 }
 
-fn rows_of(hidden: &Tensor, labels: &[Label]) -> Result<Tensor> {
+pub(in crate::ops) fn rows_of(hidden: &Tensor, labels: &[Label]) -> Result<Tensor> {
     select(hidden, labels.iter().map(|label| label.row).collect(), 0)
 }
 

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod attention;
+mod divergence;
 mod elementwise;
 mod embedding;
 mod experts;

@@ -1,16 +1,15 @@
-//! `training_loss.png`, `training_loss.svg` and their like: curves of what training is for, raw and smoothed as
-//! LLaMA-Factory smooths them.
+//! `training_loss.png`, `training_loss.svg` and their like: curves of what was measured, raw and smoothed as LLaMA-Factory
+//! smooths them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use plotters::style::register_font;
-use recipe::metrics::{EVAL_ACCURACY, EVAL_LOSS, LOSS};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Evaluation;
 use crate::weights::write_atomic;
 use crate::{Error, Result};
 
@@ -22,28 +21,26 @@ const FONT: &str = "sans-serif";
 /// the pages' copy, `public/fonts/inter-LICENSE.txt`.
 static INTER: &[u8] = include_bytes!("inter.ttf");
 
-/// What LLaMA-Factory draws in one stage or another.
-const OF_TRAINING: [&str; 5] = [LOSS, "reward", "rewards/accuracies", "rewards/chosen", "sft_loss"];
-const OF_EVALUATION: [&str; 2] = [EVAL_LOSS, EVAL_ACCURACY];
-
-/// Draws the curves for which the history has points: of training, and of each kind of evaluation.
+/// Draws a curve of each metric of which the history has several points, of training and of evaluations: LLaMA-Factory's, and
+/// all else that was measured but how fast it went.
 ///
 /// # Errors
 /// With the file that cannot be written or drawn.
-pub fn write(output: &Path, history: &[Value], evaluations: &[Evaluation]) -> Result<()> {
+pub fn write(output: &Path, history: &[Value]) -> Result<()> {
     // A font that cannot be read is missed by what is written in it, which says so.
     let _ = register_font(FONT, FontStyle::Normal, INTER);
-    let of_eval =
-        |evaluation: &Evaluation| OF_EVALUATION.map(|metric| evaluation.name_of(metric)).into_iter();
-    for key in OF_TRAINING.map(str::to_owned).into_iter().chain(evaluations.iter().flat_map(of_eval)) {
+    let is_speed = |key: &str| key.ends_with("_runtime") || key.ends_with("_per_second");
+    let keys = history.iter().filter_map(Value::as_object).flat_map(Map::keys);
+    let measured = keys.filter(|key| !["step", "epoch"].contains(&key.as_str()) && !is_speed(key));
+    for key in measured.collect::<BTreeSet<_>>() {
         let number = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_f64);
-        let points = history.iter().filter_map(|entry| Some((number(entry, "step")?, number(entry, &key)?)));
+        let points = history.iter().filter_map(|entry| Some((number(entry, "step")?, number(entry, key)?)));
         // What is beyond a float's range has no place between others.
         let points: Vec<(f64, f64)> = points.filter(|(_, y)| y.abs() <= f64::from(f32::MAX)).collect();
         if points.len() > 1 {
             // A data set's name may hold what a file's cannot.
             let path = output.join(format!("training_{}.png", key.replace(['/', '\\'], "_")));
-            let (png, svg) = pictures(&key, &points).map_err(|error| Error::io(&path, error))?;
+            let (png, svg) = pictures(key, &points).map_err(|error| Error::io(&path, error))?;
             write_atomic(&path, &png)?;
             write_atomic(&path.with_extension("svg"), svg.as_bytes())?;
         }
@@ -153,21 +150,15 @@ mod tests {
     fn each_curve_has_a_file_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let history: Vec<Value> = (1..4)
-            .map(|step| json!({"step": step, "loss": 0.5, "rewards/accuracies": 0.25, "logps/chosen": -1.5, "eval_poems_accuracy": 0.5}))
+            .map(|step| json!({"step": step, "loss": 0.5, "rewards/accuracies": 0.25, "logps/chosen": -1.5, "eval_poems_accuracy": 0.5, "eval_runtime": 0.1}))
             .collect();
-        let evaluation = Evaluation {
-            dataset: Some("poems".into()),
-            metrics: recipe::Metrics::default(),
-            examples: 1,
-            batches: 1,
-        };
-        write(folder.path(), &history, &[evaluation]).unwrap();
+        write(folder.path(), &history).unwrap();
         let mut files: Vec<String> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
             .collect();
         files.sort();
-        let names = ["eval_poems_accuracy", "loss", "rewards_accuracies"];
+        let names = ["eval_poems_accuracy", "logps_chosen", "loss", "rewards_accuracies"];
         let expected = names.map(|name| ["png", "svg"].map(|kind| format!("training_{name}.{kind}")));
         assert_eq!(files, expected.concat());
     }
@@ -195,8 +186,8 @@ mod tests {
     fn flat_and_far_curves_are_drawn() {
         let _ = register_font(FONT, FontStyle::Normal, INTER);
         for y in [0.0, 1e-30, -3.5, 1e15, f64::from(f32::MAX)] {
-            pictures(LOSS, &[(1.0, y), (2.0, y)]).unwrap();
-            pictures(LOSS, &[(1.0, y), (2.0, -y), (1e9, y)]).unwrap();
+            pictures("loss", &[(1.0, y), (2.0, y)]).unwrap();
+            pictures("loss", &[(1.0, y), (2.0, -y), (1e9, y)]).unwrap();
         }
     }
 }

@@ -273,7 +273,7 @@ impl Trainer<'_> {
             write_results(&self.output, "eval", &metrics)?;
         }
         if self.recipe.plot_loss {
-            plot::write(&self.output, &self.state.history, evaluations)?;
+            plot::write(&self.output, &self.state.history)?;
         }
         Ok(())
     }
@@ -287,6 +287,7 @@ impl Trainer<'_> {
         metrics.insert("total_flos".into(), json!(0.0));
         metrics.insert("train_loss".into(), json!(self.mean_loss()));
         metrics.insert("train_runtime".into(), json!(point.elapsed_s));
+        metrics.insert("train_tokens_per_second".into(), json!(self.state.tokens as f64 / seconds));
         metrics.insert("train_samples_per_second".into(), json!(examples / seconds));
         metrics.insert("train_steps_per_second".into(), json!(self.plan.total_steps as f64 / seconds));
         metrics

@@ -136,6 +136,7 @@ impl Trainer<'_> {
         Pass {
             checkpointing: self.checkpoints(batch),
             training: true,
+            shifts: self.recipe.shift_attn,
             balance: self.balance(batch),
             active: self.optimizer.active(),
             ..Pass::default()

@@ -58,8 +58,8 @@ const ADAPTERS: &[FinetuningType] = &[FinetuningType::Lora, FinetuningType::Oft]
 const WHOLE: &[FinetuningType] = &[FinetuningType::Full, FinetuningType::Freeze];
 const FREEZE: &[FinetuningType] = &[FinetuningType::Freeze];
 const FULL: &[FinetuningType] = &[FinetuningType::Full];
-/// Stages that compare the model with a reference.
-const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Kto, Stage::Ppo, Stage::Grpo];
+/// Stages that compare the model with a reference, where their loss does.
+const COMPARED: &[Stage] = &[Stage::Dpo, Stage::Kto, Stage::Sft, Stage::Ppo, Stage::Grpo];
 const DPO: &[Stage] = &[Stage::Dpo];
 const KTO: &[Stage] = &[Stage::Kto];
 /// Stages that learn from pairs of answers.

@@ -27,11 +27,29 @@ macro_rules! model {
                 help { zh: "拉伸旋转位置编码，使训练文本可以超过模型原有的上下文长度。" }
                 advanced() placeholder(words! { en: "off", zh: "关闭" })
             }
+            /// Each head sees a quarter of a text while training (LongLoRA), half of the heads shifted by half of one: long texts get cheaper. Of llamas alone.
+            shift_attn: bool = false => {
+                label { en: "Shifted sparse attention", zh: "移位稀疏注意力" }
+                help { zh: "训练时每个注意力头只看文本的四分之一（LongLoRA），其中一半的头错开半组：降低长文本的开销。仅用于 llama 类模型。" }
+                advanced()
+            }
             /// Grows the embeddings to the size of the tokenizer, rounded up to a multiple of 64.
             resize_vocab: bool = false => {
                 label { en: "Resize vocabulary", zh: "扩展词表" }
                 help { zh: "将嵌入层扩展到分词器的大小（向上取整到 64 的倍数）。" }
                 advanced()
+            }
+            /// Tokens that the vocabulary gets, and the model rows for; words like any other.
+            add_tokens: Vec<String> = Vec::new() => {
+                label { en: "New tokens", zh: "新增词元" }
+                help { zh: "加入词表的词元，模型为其增加词向量；与普通词语无异。" }
+                advanced() placeholder(words! { en: "none", zh: "无" })
+            }
+            /// The same for marks, which stand for themselves wherever they are and are left out of answers.
+            add_special_tokens: Vec<String> = Vec::new() => {
+                label { en: "New special tokens", zh: "新增特殊词元" }
+                help { zh: "同上，用于标记：无论在何处都作为整体，且不出现在回答中。" }
+                advanced() placeholder(words! { en: "none", zh: "无" })
             }
             /// Starts from random weights; of the model, only config.json and the tokenizer are read.
             train_from_scratch: bool = false => {

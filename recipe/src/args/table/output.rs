@@ -57,16 +57,16 @@ macro_rules! output {
                 help { zh: "检查点不含优化器状态：更小，但不能从中继续训练。" }
                 advanced()
             }
-            /// Draws the loss curve into the output folder, as PNG and as SVG.
+            /// Draws the curve of each metric into the output folder, as PNG and as SVG.
             plot_loss: bool = false => {
                 label { en: "Plot loss", zh: "绘制损失曲线" }
-                help { zh: "在输出文件夹中绘制损失曲线（PNG 与 SVG）。" }
+                help { zh: "在输出文件夹中绘制各项指标的曲线（PNG 与 SVG）。" }
                 advanced()
             }
-            /// Tools that get the curves beside the run's own logs: none, or tensorboard.
+            /// Tools that get the curves beside the run's own logs: none, or tensorboard. Services on the net get nothing.
             report_to: Vec<String> = vec!["none".to_owned()] => {
                 label { en: "Report to", zh: "同时记录到" }
-                help { zh: "除运行自身的日志外，还将曲线写给哪些工具：none 或 tensorboard。" }
+                help { zh: "除运行自身的日志外，还将曲线写给哪些工具：none 或 tensorboard。不会发送给网络服务。" }
                 advanced() placeholder(words! { en: "none", zh: "无" })
             }
             /// Folder for TensorBoard's files. Unset: `runs` in the output folder.

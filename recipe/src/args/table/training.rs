@@ -74,6 +74,30 @@ macro_rules! training {
                 help { zh: "每个词元的损失按其概率加权（DFT），模型不相信的内容影响更小。" }
                 advanced() stages(SFT)
             }
+            /// Weighs each token's loss by how undecided the model is (EAFT), so that what contradicts a firm belief moves it less.
+            use_eaft_loss: bool = false => {
+                label { en: "EAFT loss", zh: "EAFT 损失" }
+                help { zh: "每个词元的损失按模型的不确定程度加权（EAFT），与其确信内容相悖者影响更小。" }
+                advanced() stages(SFT)
+            }
+            /// Power to which EAFT raises that weight; 0 = none.
+            eaft_alpha: f64 = 1.0 => {
+                label { en: "EAFT alpha", zh: "EAFT α" }
+                help { zh: "EAFT 权重的幂次；0 为不加权。" }
+                from(0.0, 100.0) step(0.1) advanced() stages(SFT)
+            }
+            /// Weighs each token's loss by its probability and holds the model to what it was before (ASFT); ref_model may be another.
+            use_asft_loss: bool = false => {
+                label { en: "ASFT loss", zh: "ASFT 损失" }
+                help { zh: "每个词元的损失按其概率加权，并使模型不远离训练前的自己（ASFT）；也可用 ref_model 指定另一模型。" }
+                advanced() stages(SFT)
+            }
+            /// Pull of ASFT towards that model.
+            asft_alpha: f64 = 0.1 => {
+                label { en: "ASFT alpha", zh: "ASFT α" }
+                help { zh: "ASFT 向该模型牵引的力度。" }
+                from(0.0, 1e3) step(0.01) advanced() stages(SFT)
+            }
             /// Noise on the embeddings while training (NEFTune), which makes answers less literal; 5 is common.
             neftune_noise_alpha: Option<f64> = None => {
                 label { en: "NEFTune noise", zh: "NEFTune 噪声" }
@@ -125,6 +149,12 @@ macro_rules! training {
             fp16: bool = false => {
                 label { en: "float16", zh: "float16" }
                 help { zh: "按 bf16 运行：bfloat16 的数值范围与 float32 相同，不会溢出，也无需缩放损失。" }
+                advanced()
+            }
+            /// Runs as bf16 does: there is no arithmetic of eight bits here.
+            fp8: bool = false => {
+                label { en: "float8", zh: "float8" }
+                help { zh: "按 bf16 运行：此处没有 8 位浮点计算。" }
                 advanced()
             }
             /// The same as bf16: what is trained, and the optimizer's state, stay in float32.
