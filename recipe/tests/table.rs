@@ -48,7 +48,7 @@ fn a_refused_value_leaves_the_argument_as_it_was() {
     assert!(recipe.set("lora_rank", "0").is_err());
     assert!(recipe.set("lora_dropout", "1").is_err());
     assert!(recipe.set("max_samples", "0").is_err());
-    assert!(recipe.set("stage", "kto").is_err());
+    assert!(recipe.set("optim", "stable_adamw").is_err());
     assert!(recipe.set("no_such_key", "1").is_err());
     assert_eq!(recipe, Recipe::default());
 }
@@ -172,6 +172,6 @@ fn phrases_say_kind_and_range() {
     let takes = |key: &str, lang| find(key).unwrap().takes(lang);
     assert_eq!(takes("lora_dropout", Lang::En), "a number ≥ 0 and < 1");
     assert_eq!(takes("lora_dropout", Lang::Zh), "数值 ≥ 0 且 < 1");
-    assert_eq!(takes("stage", Lang::En), "one of pt, sft, rm, dpo, orpo, ppo, grpo");
+    assert_eq!(takes("stage", Lang::En), "one of pt, sft, rm, dpo, orpo, kto, ppo, grpo");
     assert_eq!(takes("save_strategy", Lang::Zh), "no、steps、epoch");
 }
