@@ -1,5 +1,6 @@
 //! Recipes of every kind that LLaMA-Factory's examples are of: each is taken as it stands, and says in few lines what of it
 //! does nothing here.
+#![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
 use std::path::{Path, PathBuf};
 

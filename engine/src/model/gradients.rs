@@ -24,6 +24,9 @@ const TOKENS_OF_SMALL: usize = 64;
 /// Weights of such a block, at most.
 const SMALL: usize = 256 * 1024;
 
+/// What is made of the losses of a part's labels and of the values of their rows.
+pub type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
+
 /// What the losses of a batch's labels, each the negative log-probability of its token, come to.
 #[derive(Clone, Copy)]
 pub enum Objective<'a> {
@@ -38,7 +41,7 @@ pub enum Objective<'a> {
         make: &'a (dyn Fn(&[RowLoss], &[f32]) -> Seeds + Sync),
     },
     /// The same, of the losses and of the values that a head gives the rows which predict the labels.
-    Valued(&'a ValueHead, &'a (dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync)),
+    Valued(&'a ValueHead, &'a OfValues<'a>),
 }
 
 /// The loss that an [`Objective`] makes of a part of a batch.

@@ -66,6 +66,9 @@ pub struct State {
     /// Where early stopping stands.
     #[serde(default)]
     pub patience: Patience,
+    /// The evaluation after this step was broken off.
+    #[serde(default)]
+    pub owes_evaluation: bool,
     /// Where a learning rate stands that follows evaluations.
     #[serde(default)]
     pub watched: Watched,

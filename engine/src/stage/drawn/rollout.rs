@@ -64,11 +64,11 @@ fn waiting(example: &Example, number: u64) -> Sample {
 }
 
 /// Draws all answers; what ends one is its last token.
-fn draw<'s>(
+fn draw(
     model: &Loaded,
     settings: &Settings,
     seed: u64,
-    waiting: &mut dyn Iterator<Item = &'s mut Sample>,
+    waiting: &mut dyn Iterator<Item = &mut Sample>,
 ) -> Result<()> {
     let mut generation = Generation::new(&model.decoder);
     let mut running: BTreeMap<SequenceId, &mut Sample> = BTreeMap::new();

@@ -10,6 +10,7 @@ use recipe::{EventBody, Outcome, Phase, Recipe, Strategy, memory};
 
 use super::Summary;
 use super::checkpoint::State;
+use super::evaluate::Evaluation;
 use super::pace::Stopwatch;
 use super::plan::{Plan, Step};
 use super::records::TrainerLog;
@@ -131,7 +132,11 @@ impl<'a> Trainer<'a> {
         let mut last_eval = None;
         let starts = self.recipe.eval_on_start && self.state.step == 0;
         let mut at_start = if starts { self.measure(observer)? } else { None };
-        while self.state.step < total {
+        let mut is_stuck = self.evaluate_what_was_broken_off(observer)?;
+        if self.state.owes_evaluation {
+            return Ok(self.summary(Outcome::Stopped, Vec::new()));
+        }
+        while self.state.step < total && !is_stuck {
             let work = self.work()?;
             if let verbosity @ 1.. = self.recipe.badam_verbose
                 && let Some(message) = self.optimizer.announcement(verbosity > 1)
@@ -158,15 +163,10 @@ impl<'a> Trainer<'a> {
             }
             let ends_epoch = work.ends_epoch || done == total;
             let saves = due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch);
-            let mut is_stuck = false;
             if due(done, self.recipe.eval_strategy, self.recipe.eval_interval(total), ends_epoch)
                 && !self.recipe.delays_evaluation(done, work.epoch)
-                && let Some(evaluations) = self.evaluate(work.epoch, observer)?
+                && let Some(evaluations) = self.evaluate_and_follow(work.epoch, saves, observer)?
             {
-                if saves {
-                    self.compare(&evaluations);
-                }
-                self.follow(&evaluations, observer)?;
                 is_stuck = self.is_stuck(&evaluations);
                 last_eval = Some((done, evaluations));
             }
@@ -178,15 +178,13 @@ impl<'a> Trainer<'a> {
             if stopping {
                 return Ok(self.summary(Outcome::Stopped, Vec::new()));
             }
-            if is_stuck && done < total {
-                let count = self.state.patience.since;
-                observer.info(format!(
-                    "Training ends after step {done}: {count} evaluations without a better one."
-                ));
-                break;
-            }
         }
         let done = self.state.step;
+        if is_stuck && done < total {
+            let count = self.state.patience.since;
+            observer
+                .info(format!("Training ends after step {done}: {count} evaluations without a better one."));
+        }
         // transformers writes a last checkpoint whenever checkpoints are written at all.
         if self.recipe.save_strategy != Strategy::No
             && last_save != Some(done)
@@ -198,6 +196,38 @@ impl<'a> Trainer<'a> {
             last_eval = None;
         }
         self.finish(last_eval, observer)
+    }
+
+    /// Evaluates, and lets what depends on it follow: the best checkpoint, if one is about to be written, and the
+    /// learning rate. One that the observer breaks off is owed.
+    fn evaluate_and_follow(
+        &mut self,
+        epoch: f64,
+        saves: bool,
+        observer: &mut Observer,
+    ) -> Result<Option<Vec<Evaluation>>> {
+        let found = self.evaluate(epoch, observer)?;
+        self.state.owes_evaluation = found.is_none() && !self.data.eval.is_empty();
+        if let Some(evaluations) = &found {
+            if saves {
+                self.compare(evaluations);
+            }
+            self.follow(evaluations, observer)?;
+        }
+        Ok(found)
+    }
+
+    /// Evaluates after the step that a run goes on from, where the attempt before was stopped in the middle of that, as if
+    /// it had never been; answers whether training ends there.
+    fn evaluate_what_was_broken_off(&mut self, observer: &mut Observer) -> Result<bool> {
+        if !self.state.owes_evaluation {
+            return Ok(false);
+        }
+        let (done, total) = (self.state.step, self.plan.total_steps);
+        let Step { epoch, ends_epoch, .. } = self.plan.step(done.saturating_sub(1));
+        let saves = due(done, self.recipe.save_strategy, self.recipe.save_interval(total), ends_epoch);
+        let found = self.evaluate_and_follow(epoch, saves, observer)?;
+        Ok(found.is_some_and(|evaluations| self.is_stuck(&evaluations)))
     }
 
     /// Takes a step that was made into account.
