@@ -135,7 +135,6 @@ words! {
     run_remaining,
     run_speed,
     run_waiting,
-    run_place,
     run_starting,
     run_stopping,
     phase_downloading,

@@ -104,7 +104,6 @@ pub const EN: Words = Words {
     run_remaining: "Remaining",
     run_speed: "Tokens per second",
     run_waiting: "Waiting for a free slot",
-    run_place: "{text} · {n} of {total} in the queue",
     run_starting: "Starting",
     run_stopping: "Stopping after the current step",
     phase_downloading: "Downloading",

@@ -104,7 +104,6 @@ pub const ZH: Words = Words {
     run_remaining: "剩余时间",
     run_speed: "每秒词元数",
     run_waiting: "等待空闲槽位",
-    run_place: "{text} · 队列中第 {n} 位，共 {total} 个",
     run_starting: "正在启动",
     run_stopping: "当前步完成后停止",
     phase_downloading: "下载中",
