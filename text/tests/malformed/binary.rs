@@ -138,7 +138,7 @@ fn compressed() -> Vec<Input> {
         alpaca("d.json.gz", gz(b"[]"), Refuses(&["is empty"])),
         alpaca("d.jsonl.gz", cut(&gz(lines)), Refuses(&["row", "broken or cut off"])),
         alpaca("d.csv.gz", cut(&gz(b"instruction,output\nQ,A\n")), Refuses(&["broken or cut off"])),
-        alpaca("d.csv.gz", gz(GOOD.as_bytes()), Refuses(&["no row", "d.csv.gz"])),
+        alpaca("d.csv.gz", gz(GOOD.as_bytes()), Refuses(&["is empty", "d.csv.gz"])),
         alpaca("d.json.gz", gz(&GOOD.as_bytes()[..20]), Refuses(&["cut off"])),
         alpaca("d.json.gz", gz(format!("\u{feff}{GOOD}").as_bytes()), Loads(1)),
         alpaca(

@@ -358,7 +358,7 @@ fn judgements() -> Vec<Input> {
         ),
         judged(r#"{"q": "Q", "a": "A", "k": 2}"#, Refuses(&["row 2, key \"k\": should be true or false"])),
         judged(r#"{"q": "Q", "a": "A", "k": []}"#, Refuses(&["row 2, key \"k\": should be true or false"])),
-        judged(r#"{"q": "Q", "a": "A"}"#, LeavesOut(1, &["needs an answer and whether it is wanted"])),
+        judged(r#"{"q": "Q", "a": "A"}"#, LeavesOut(1, &["needs an answer and whether it is desirable"])),
         judged(r#"{"q": "Q", "a": 1, "k": true}"#, Refuses(&["row 2, key \"a\": should be a text"])),
         with(
             JUDGED,

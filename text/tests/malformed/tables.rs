@@ -44,7 +44,7 @@ fn rows_and_cells() -> Vec<Input> {
         csv("\n\ninstruction,output\nQ,A\n", Loads(1)),
         csv("\"instruction\",\"output\"\n\"Q\",\"A\"", Loads(1)),
         csv("instruction,output\nQ\0,A\n", Loads(1)),
-        csv(GOOD_JSON, Refuses(&["no row", "d.csv"])),
+        csv(GOOD_JSON, Refuses(&["is empty", "d.csv"])),
         alpaca(
             "d.csv",
             format!("instruction,output\nQ,{}\nR,B\n", "x".repeat(70 << 20)),
