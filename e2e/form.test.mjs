@@ -105,7 +105,7 @@ test('the form of a new run', async t => {
     await part(page, 'launch').click();
     await page.waitForURL(/\/runs\/[^/]+$/);
     await until('the end', async () => await part(page, 'state').first().getAttribute('data-state') === 'failed', 60);
-    assert.match(await page.innerText('main'), /owner\/model-chat.*the Hugging Face hub/s);
+    assert.match(await page.innerText('main'), /owner\/model-chat.*the Hugging Face Hub/s);
     noComplaints(page);
   });
 
@@ -117,7 +117,7 @@ test('the form of a new run', async t => {
     await part(page, 'chat-hub').fill('owner/model');
     await part(page, 'load').click();
     await part(page, 'chat-status').and(page.locator('[data-state="failed"]')).waitFor();
-    assert.match(await part(page, 'chat-status').innerText(), /owner\/model.*the Hugging Face hub/s);
+    assert.match(await part(page, 'chat-status').innerText(), /owner\/model.*the Hugging Face Hub/s);
     noComplaints(page);
   });
 });

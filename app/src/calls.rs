@@ -13,7 +13,7 @@ use leptos::server_fn::codec::GetUrl;
 use recipe::{Lang, RunState};
 #[cfg(feature = "ssr")]
 use wire::BoardError;
-use wire::{ChatStatus, ChatTarget, Findings, FormChoices, RunDetail, RunId, RunSummary, Theme};
+use wire::{ChatStatus, ChatTarget, Findings, FormChoices, RunDetail, RunId, RunRecipe, RunSummary, Theme};
 
 #[cfg(feature = "ssr")]
 fn board() -> Result<std::sync::Arc<dyn wire::BoardApi>, BoardError> {
@@ -40,13 +40,23 @@ pub async fn count_runs(
 
 #[server(endpoint = "run", input = GetUrl, output = TextJson)]
 pub async fn run(id: RunId) -> Result<RunDetail, CallError> {
-    let found = board()?.run(&id).await;
+    Ok(or_not_found(board()?.run(&id).await)?)
+}
+
+/// Sets the status of a page whose run there is not.
+#[cfg(feature = "ssr")]
+fn or_not_found<T>(found: Result<T, BoardError>) -> Result<T, BoardError> {
     if let (Err(BoardError::NotFound(_)), Some(response)) =
         (&found, use_context::<leptos_axum::ResponseOptions>())
     {
         response.set_status(http::StatusCode::NOT_FOUND);
     }
-    Ok(found?)
+    found
+}
+
+#[server(endpoint = "recipe", input = GetUrl, output = TextJson)]
+pub async fn recipe_of(id: RunId) -> Result<RunRecipe, CallError> {
+    Ok(or_not_found(board()?.recipe(&id).await)?)
 }
 
 #[server(endpoint = "launch", output = TextJson)]

@@ -4,7 +4,7 @@ use recipe::Lang;
 
 use crate::{
     BoardError, ChatStatus, ChatTarget, Check, DatasetList, EncodedRow, Encoding, EntryDraft, EntryForm,
-    Findings, FormChoices, LengthHistogram, Preview, RunDetail, RunFilter, RunId, RunSummary,
+    Findings, FormChoices, LengthHistogram, Preview, RunDetail, RunFilter, RunId, RunRecipe, RunSummary,
 };
 
 /// The server's side of the pages.
@@ -25,6 +25,8 @@ pub trait BoardApi: Send + Sync {
     async fn count_runs(&self, filter: RunFilter) -> Result<u64, BoardError>;
     /// All that the page of a run shows.
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError>;
+    /// The recipe of a run, for another one to start from.
+    async fn recipe(&self, id: &str) -> Result<RunRecipe, BoardError>;
     /// Validates and queues a recipe given as YAML; answers with the run's id.
     async fn launch(&self, name: String, yaml: String, lang: Lang) -> Result<RunId, BoardError>;
     /// What is wrong with a recipe, and what to know of it, without launching it.

@@ -21,4 +21,4 @@ pub use error::BoardError;
 pub use form::{FieldProblem, Findings, FormChoices, Memory, ModelChoice, ModelFacts};
 pub use preferences::{LANG_COOKIE, Preferences, THEME_COOKIE, Theme, cookies, lang_from_tag, lang_tag};
 pub use recipe::{ChatMessage, Sampling};
-pub use runs::{Checkpoint, Frame, RunDetail, RunFilter, RunId, RunSummary};
+pub use runs::{Checkpoint, Frame, RunDetail, RunFilter, RunId, RunRecipe, RunSummary};

@@ -85,6 +85,17 @@ pub struct RunDetail {
     pub last_seq: u64,
 }
 
+/// What a new run can start from: the recipe of an earlier one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecipe {
+    /// The earlier run.
+    pub id: RunId,
+    /// Its name.
+    pub name: String,
+    /// YAML, as it was launched.
+    pub recipe: String,
+}
+
 /// A checkpoint on the disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {

@@ -145,6 +145,13 @@ impl BoardApi for Memory {
         Ok(self.matching(&filter).len() as u64)
     }
 
+    async fn recipe(&self, id: &str) -> Result<RunRecipe, BoardError> {
+        let runs = self.runs();
+        let run = runs.iter().find(|run| run.summary.id == id);
+        let run = run.ok_or_else(|| BoardError::NotFound(format!("run {id}")))?;
+        Ok(RunRecipe { id: id.to_owned(), name: run.summary.name.clone(), recipe: run.yaml.clone() })
+    }
+
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
         let runs = self.runs();
         let run = runs

@@ -19,7 +19,7 @@ mod start;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use wire::{FormChoices, RunDetail};
+use wire::{FormChoices, RunRecipe};
 
 use crate::calls;
 use crate::calls::CallError;
@@ -38,12 +38,12 @@ use preview::Preview;
 struct Start {
     choices: FormChoices,
     /// The run to start from.
-    original: Option<RunDetail>,
+    original: Option<RunRecipe>,
 }
 
 async fn start(clone: Option<String>) -> Result<Start, CallError> {
     let original = match clone {
-        Some(id) => Some(calls::run(id).await?),
+        Some(id) => Some(calls::recipe_of(id).await?),
         None => None,
     };
     Ok(Start { choices: calls::choices().await?, original })
@@ -79,12 +79,12 @@ fn RunForm(start: Start) -> AnyView {
     let intro = match &original {
         Some(original) => {
             form.fill_from(&original.recipe);
-            form.name.set(fill(w.new_clone_name, &[("name", &original.summary.name)]));
-            fill(w.new_clone_of, &[("name", &original.summary.name)])
+            form.name.set(fill(w.new_clone_name, &[("name", &original.name)]));
+            fill(w.new_clone_of, &[("name", &original.name)])
         }
         None => w.new_intro.to_owned(),
     };
-    let keeper = Keeper::new(form, original.as_ref().map(|original| original.summary.id.as_str()));
+    let keeper = Keeper::new(form, original.as_ref().map(|original| original.id.as_str()));
     Effect::new(move |_| form.suit_evaluation());
     let wanted = use_query_map().with_untracked(|query| query.get("dataset"));
     Effect::new(move |_| {

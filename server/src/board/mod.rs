@@ -10,7 +10,7 @@ use std::sync::Arc;
 use recipe::{Lang, Problem, Recipe};
 use wire::{
     BoardApi, BoardError, ChatStatus, ChatTarget, FieldProblem, Findings, FormChoices, RunDetail, RunFilter,
-    RunId, RunSummary,
+    RunId, RunRecipe, RunSummary,
 };
 
 use crate::{
@@ -127,6 +127,11 @@ impl BoardApi for ServerBoard {
 
     async fn run(&self, id: &str) -> Result<RunDetail, BoardError> {
         self.detail(id).await
+    }
+
+    async fn recipe(&self, id: &str) -> Result<RunRecipe, BoardError> {
+        let run = self.pool.store().run(id).await?;
+        Ok(RunRecipe { id: run.id, name: run.name, recipe: run.recipe })
     }
 
     async fn launch(&self, name: String, yaml: String, lang: Lang) -> Result<RunId, BoardError> {
