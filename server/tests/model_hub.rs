@@ -185,7 +185,7 @@ async fn without_a_network_the_way_out_is_said() {
         let run = board.run("").await;
         let reason = run.reason.unwrap_or_default();
         assert_eq!(run.state, RunState::Failed, "{reason}");
-        for part in [ID, "the Hugging Face hub", "models/"] {
+        for part in [ID, "the Hugging Face Hub", "models/"] {
             assert!(reason.contains(part), "{reason}");
         }
         let ChatStatus::Failed { reason, .. } = board.load(&format!("hub:{ID}")).await else {

@@ -6,7 +6,7 @@ use engine::text::{
     Template,
     data::{Catalog, Place},
 };
-use recipe::{Kind, Problem, Recipe, Sentence, sentence};
+use recipe::{Kind, Problem, Recipe, RewardModelType, Sentence, sentence};
 
 use crate::{
     config::Folders,
@@ -178,6 +178,17 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
             Some(Err(problem)) => problems.push(problem),
             found => recipe.ref_model = found.and_then(Result::ok),
         },
+        "reward_model" => match recipe.reward_model().map(|(kind, named)| (kind, named.to_owned())) {
+            // A server's address.
+            None | Some((RewardModelType::Api, _)) => {}
+            Some((RewardModelType::Lora, named)) => {
+                recipe.reward_model = Some(within(&named, &[runs, models]))
+            }
+            Some((RewardModelType::Full, named)) => match resolve_model(key, &named, folders) {
+                Ok(path) => recipe.reward_model = Some(path),
+                Err(problem) => problems.push(problem),
+            },
+        },
         "adapter_name_or_path" | "ref_model_adapters" => {
             let adapters = match key {
                 "ref_model_adapters" => &mut recipe.ref_model_adapters,
@@ -292,6 +303,8 @@ mod tests {
     fn nothing_outside_the_folders_can_be_named() {
         let place = place();
         let secret = place.root().join("secret").display().to_string();
+        let scored =
+            |more: &str| yaml("wick", &format!("dataset: demo\n{more}")).replace("stage: sft", "stage: ppo");
         let cases = [
             ("model_name_or_path", yaml("../secret", "dataset: demo\n")),
             ("model_name_or_path", yaml(&secret, "dataset: demo\n")),
@@ -306,6 +319,8 @@ mod tests {
             ("adapter_name_or_path", yaml("wick", "dataset: demo\nadapter_name_or_path: /etc\n")),
             ("ref_model", yaml("wick", "dataset: demo\nref_model: /etc\n")),
             ("ref_model_adapters", yaml("wick", "dataset: demo\nref_model_adapters: /etc\n")),
+            ("reward_model", scored("reward_model: /etc\n")),
+            ("reward_model", scored("reward_model_type: full\nreward_model: /etc\n")),
             ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: ../x\n")),
