@@ -16,6 +16,7 @@ mod job;
 pub mod memory;
 pub mod metrics;
 mod modules;
+mod named;
 mod notices;
 mod optimizer;
 mod problem;

@@ -1,6 +1,7 @@
 //! What the optimizer is made of: settings from `optim_args`, and projections of gradients by GaLore and APOLLO.
 
 use crate::args::{ApolloProjection, ApolloScale, ApolloSide, Optim, Projection, Recipe};
+use crate::named;
 use crate::problem::Problem;
 use crate::scalar::real_number;
 
@@ -241,7 +242,7 @@ impl Recipe {
         let taken = self.optim.settings();
         if let Some((unknown, _)) = self.optim_args.0.iter().find(|(name, _)| !taken.contains(&name.as_str()))
         {
-            return Err(unknown_setting(unknown, self.optim));
+            return Err(named::unknown(KEY, unknown, self.optim.name(), taken));
         }
         Ok(self.optim_args.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()))
     }
@@ -276,21 +277,6 @@ fn all_linear(name: &str) -> String {
     if matches!(name, "all-linear" | "all_linear") { "all".to_owned() } else { name.to_owned() }
 }
 
-fn unknown_setting(name: &str, optim: Optim) -> Problem {
-    let (optim, taken) = (optim.name(), optim.settings().join(", "));
-    let words = match taken.as_str() {
-        "" => sentence! {
-            en: "`{KEY}` has `{name}`, but `{optim}` takes no settings; remove it",
-            zh: "`{KEY}` 中有 `{name}`，但 `{optim}` 没有参数；请删除",
-        },
-        taken => sentence! {
-            en: "`{KEY}` has `{name}`, which `{optim}` does not take; it takes {taken}",
-            zh: "`{KEY}` 中有 `{name}`，但 `{optim}` 没有该参数；可用参数：{taken}",
-        },
-    };
-    Problem::of(KEY, words)
-}
-
 fn refused(name: &str, typed: &str, is_apollo: bool) -> Problem {
     let wanted = match name {
         "momentum" | "dampening" | "beta1" | "beta2" | "beta3" => {
@@ -310,12 +296,7 @@ fn refused(name: &str, typed: &str, is_apollo: bool) -> Problem {
         }
         _ => words! { en: "a number from 0 on", zh: "不小于 0 的数值" },
     };
-    let words = sentence! {
-        [wanted]
-        en: "`{KEY}` sets `{name}` to {typed}; give {wanted}",
-        zh: "`{KEY}` 将 `{name}` 设为 {typed}；请给出{wanted}",
-    };
-    Problem::of(KEY, words)
+    named::refused(KEY, name, typed, wanted)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod measured;
 
 use crate::args::{LrScheduler, Recipe};
+use crate::named;
 use crate::problem::Problem;
 use crate::scalar::{real_number, show_real};
 
@@ -120,7 +121,7 @@ impl Recipe {
         let kind = self.lr_scheduler_type;
         for (name, _) in &self.lr_scheduler_kwargs.0 {
             if !kind.settings().contains(&name.as_str()) {
-                return Err(unknown(name, kind));
+                return Err(named::unknown(KEY, name, kind.name(), kind.settings()));
             }
         }
         let cycles = self.setting("num_cycles", |cycles| cycles > 0.0)?;
@@ -210,21 +211,6 @@ fn is_count(number: f64) -> bool {
     number >= 0.0 && number.fract() == 0.0
 }
 
-fn unknown(name: &str, kind: LrScheduler) -> Problem {
-    let (kind, taken) = (kind.name(), kind.settings().join(", "));
-    let words = match taken.as_str() {
-        "" => sentence! {
-            en: "`{KEY}` has `{name}`, but `{kind}` takes no settings; remove it",
-            zh: "`{KEY}` 中有 `{name}`，但 `{kind}` 没有参数；请删除",
-        },
-        taken => sentence! {
-            en: "`{KEY}` has `{name}`, which `{kind}` does not take; it takes {taken}",
-            zh: "`{KEY}` 中有 `{name}`，但 `{kind}` 没有该参数；可用参数：{taken}",
-        },
-    };
-    Problem::of(KEY, words)
-}
-
 fn refused(name: &str, typed: &str) -> Problem {
     let wanted = match name {
         "mode" => words! { en: "min or max", zh: "min 或 max" },
@@ -249,12 +235,7 @@ fn refused(name: &str, typed: &str) -> Problem {
         }
         _ => words! { en: "a share from 0 to 1", zh: "0 到 1 之间的比例" },
     };
-    let words = sentence! {
-        [wanted]
-        en: "`{KEY}` sets `{name}` to {typed}; give {wanted}",
-        zh: "`{KEY}` 将 `{name}` 设为 {typed}；请给出{wanted}",
-    };
-    Problem::of(KEY, words)
+    named::refused(KEY, name, typed, wanted)
 }
 
 #[cfg(test)]

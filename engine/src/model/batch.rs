@@ -115,6 +115,11 @@ impl Batch {
         self.spans.iter().map(move |span| before(span.start)..before(span.start + span.len))
     }
 
+    /// What the labels of each sequence come to, given a number for each.
+    pub fn sums(&self, of_label: impl Fn(usize) -> f64) -> Vec<f64> {
+        self.labels_by_sequence().map(|labels| labels.map(&of_label).sum()).collect()
+    }
+
     pub fn tokens(&self) -> usize {
         self.ids.len()
     }

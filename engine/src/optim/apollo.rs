@@ -24,9 +24,8 @@ pub struct Apollo {
     pub by_tensor: bool,
     /// The scale comes before the limit.
     pub scale_front: bool,
+    /// What tells the scale, and moves everything else.
     pub adam: AdamW,
-    /// For everything else.
-    pub rest: Box<dyn Rule>,
 }
 
 impl Apollo {
@@ -48,7 +47,7 @@ impl Apollo {
 impl Rule for Apollo {
     fn start(&self, param: &Param) -> Result<Memory> {
         if !self.targets.contains_key(&param.id) {
-            return self.rest.start(param);
+            return self.adam.start(param);
         }
         let (rows, columns) = param.tensor.dims2()?;
         let device = param.tensor.device();
@@ -60,7 +59,7 @@ impl Rule for Apollo {
 
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
         let Some(stream) = self.targets.get(&param.id) else {
-            return self.rest.update(param, gradient, memory, step);
+            return self.adam.update(param, gradient, memory, step);
         };
         let [basis @ .., (_, first), (_, second), (_, size)] = &mut memory[..] else { return Ok(()) };
         let (rows, columns) = param.tensor.dims2()?;
@@ -107,7 +106,6 @@ mod tests {
                 by_tensor,
                 scale_front,
                 adam,
-                rest: Box::new(adam),
             };
             let (rows, columns) = shape;
             let is_right = rows >= columns;

@@ -64,12 +64,8 @@ fn projected(recipe: &Recipe, low_rank: &LowRank, decoder: &Decoder) -> Result<B
             } else {
                 Inner::AdamW(adam)
             };
-            let rest: Box<dyn Rule> = match inner {
-                Inner::Adafactor(adafactor) => Box::new(adafactor),
-                Inner::AdamW(adam) => Box::new(adam),
-            };
             let projector = projector(Source::Singular);
-            Box::new(GaLore { targets, projector, scale: low_rank.scale, inner, rest })
+            Box::new(GaLore { targets, projector, scale: low_rank.scale, inner })
         }
         LowRankKind::Apollo { singular, by_tensor, scale_front } => {
             let seed = recipe.seed ^ PROJECTIONS;
@@ -81,7 +77,6 @@ fn projected(recipe: &Recipe, low_rank: &LowRank, decoder: &Decoder) -> Result<B
                 by_tensor,
                 scale_front,
                 adam,
-                rest: Box::new(adam),
             })
         }
     })

@@ -15,12 +15,11 @@ pub struct GaLore {
     pub targets: BTreeMap<ParamId, u64>,
     pub projector: Projector,
     pub scale: f64,
+    /// What moves the projected gradients, and everything else.
     pub inner: Inner,
-    /// For everything else.
-    pub rest: Box<dyn Rule>,
 }
 
-/// What moves a projected gradient.
+/// An optimiser that gradients can be projected for.
 #[derive(Clone, Copy, Debug)]
 pub enum Inner {
     AdamW(AdamW),
@@ -28,6 +27,13 @@ pub enum Inner {
 }
 
 impl Inner {
+    fn rule(&self) -> &dyn Rule {
+        match self {
+            Inner::AdamW(adam) => adam,
+            Inner::Adafactor(adafactor) => adafactor,
+        }
+    }
+
     fn direction(
         &self,
         gradient: &Tensor,
@@ -47,7 +53,7 @@ impl Inner {
 impl Rule for GaLore {
     fn start(&self, param: &Param) -> Result<Memory> {
         if !self.targets.contains_key(&param.id) {
-            return self.rest.start(param);
+            return self.inner.rule().start(param);
         }
         let (rows, columns) = param.tensor.dims2()?;
         let device = param.tensor.device();
@@ -62,7 +68,7 @@ impl Rule for GaLore {
 
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
         let Some(stream) = self.targets.get(&param.id) else {
-            return self.rest.update(param, gradient, memory, step);
+            return self.inner.rule().update(param, gradient, memory, step);
         };
         let (rows, columns) = param.tensor.dims2()?;
         let gradient = (gradient * step.clip)?;
@@ -92,7 +98,6 @@ mod tests {
             projector,
             scale: 0.5,
             inner: Inner::AdamW(adam),
-            rest: Box::new(adam),
         };
         // All three columns are kept, so that bases are rotations: the step is that of AdamW in their coordinates.
         let (mut m, mut v, mut basis) = ([[0.0f64; 3]; 5], [[0.0f64; 3]; 5], Vec::new());

@@ -2,7 +2,7 @@
 
 use recipe::{GrpoLoss, ImportanceSampling, ScaleRewards};
 
-use super::Rows;
+use super::{Rows, larger};
 
 /// What advantages tell besides.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,23 +98,14 @@ pub struct Loss {
     pub clipped_above: f64,
 }
 
-/// The smaller of two functions of a variable, and its slope; where they are equal, the mean of both slopes.
-fn smaller(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
-    match a.0.total_cmp(&b.0) {
-        std::cmp::Ordering::Less => a,
-        std::cmp::Ordering::Greater => b,
-        std::cmp::Ordering::Equal => (a.0, 0.5 * (a.1 + b.1)),
-    }
-}
-
-/// min(min(ρ, δ)·A, clip(ρ)·A), its slope by ln ρ, and whether ρ is beyond the lower or the upper bound.
+/// max(−min(ρ, δ)·A, −clip(ρ)·A), its slope by ln ρ, and whether ρ is beyond the lower or the upper bound.
 fn surrogate(log_ratio: f64, advantage: f64, settings: &Settings) -> ((f64, f64), [bool; 2]) {
     let ratio = log_ratio.exp();
     let (low, high) = (1.0 - settings.below, 1.0 + settings.above);
     let bounded = settings.delta.map_or(ratio, |delta| ratio.min(delta));
-    let slope = |value: f64| if value == ratio { ratio * advantage } else { 0.0 };
     let clipped = ratio.max(low).min(high);
-    let term = smaller((bounded * advantage, slope(bounded)), (clipped * advantage, slope(clipped)));
+    let term = |value: f64| (-value * advantage, if value == ratio { -ratio * advantage } else { 0.0 });
+    let term = larger(term(bounded), term(clipped));
     (term, [bounded < low && advantage < 0.0, bounded > high && advantage > 0.0])
 }
 
@@ -147,13 +138,13 @@ pub fn loss(log_probs: &[Vec<f64>], known: Known, settings: &Settings, totals: T
         let mut of_all = 0.0;
         for place in 0..row.len() {
             let log_ratio = if by_sequence { of_sequence } else { log_ratio(place) };
-            let ((gain, slope), [below, above]) = surrogate(log_ratio, advantage, settings);
-            all.loss -= scale * gain;
+            let ((term, slope), [below, above]) = surrogate(log_ratio, advantage, settings);
+            all.loss += scale * term;
             // A sequence's ratio moves with each of its tokens alike.
             if by_sequence {
-                of_all -= scale * slope / length
+                of_all += scale * slope / length
             } else {
-                slopes[place] -= scale * slope
+                slopes[place] += scale * slope
             }
             all.clipped_below += f64::from(u8::from(below)) * counted;
             all.clipped_above += f64::from(u8::from(above)) * counted;

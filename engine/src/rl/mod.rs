@@ -11,3 +11,12 @@ pub mod statistics;
 
 /// A number for each token of each sequence's answer.
 pub type Rows = Vec<Vec<f64>>;
+
+/// The larger of two functions of a variable, and its slope; where they are equal, the mean of both slopes.
+fn larger(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    match a.0.total_cmp(&b.0) {
+        std::cmp::Ordering::Greater => a,
+        std::cmp::Ordering::Less => b,
+        std::cmp::Ordering::Equal => (a.0, 0.5 * (a.1 + b.1)),
+    }
+}

@@ -1,8 +1,8 @@
 //! The losses of PPO (Schulman et al. 2017): a policy that may not leave the old one by more than a share in one go, and
 //! the values that foresee its rewards.
 
-use super::Rows;
 use super::statistics::{count, mean, variance};
+use super::{Rows, larger};
 
 /// Limits of an update, and how much values weigh in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,15 +38,6 @@ pub struct Loss {
     pub by_values: Rows,
     /// By the names that TRL gives them.
     pub measured: Vec<(&'static str, f64)>,
-}
-
-/// The larger of two functions of a variable, and its slope; where they are equal, the mean of both slopes.
-fn larger(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
-    match a.0.total_cmp(&b.0) {
-        std::cmp::Ordering::Greater => a,
-        std::cmp::Ordering::Less => b,
-        std::cmp::Ordering::Equal => (a.0, 0.5 * (a.1 + b.1)),
-    }
 }
 
 /// max(−A·ρ, −A·clip(ρ)) with ρ = exp(log-probability − old one), and its slope by the log-probability.

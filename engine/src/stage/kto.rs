@@ -8,7 +8,6 @@
 
 use recipe::Recipe;
 
-use super::preference::log_probs;
 use super::{LOSS, Means, Stage, Unit, losses, sigmoid};
 use crate::Result;
 use crate::autograd::ParamGradients;
@@ -42,10 +41,14 @@ struct Judged {
     baseline: f64,
 }
 
-/// ln π of each sequence, by a model that does not train on it.
+/// ln π of each sequence.
+fn log_probs(batch: &Batch, rows: &[RowLoss]) -> Vec<f64> {
+    batch.sums(|place| -f64::from(rows[place].loss))
+}
+
+/// The same by a model that does not train on it.
 fn of_sequences(decoder: &Decoder, batch: &Batch) -> Result<Vec<f64>> {
-    let rows = losses(decoder, batch)?;
-    Ok(log_probs(batch, &rows, &vec![1.0; rows.len()]))
+    Ok(log_probs(batch, &losses(decoder, batch)?))
 }
 
 impl Judged {
@@ -72,7 +75,7 @@ impl Kto {
 
     /// Loss and weights of a part of the answers.
     fn seeds(&self, judged: &Judged, part: &Batch, rows: &[RowLoss], scale: f64) -> Seeds {
-        let policy = log_probs(part, rows, &vec![1.0; rows.len()]);
+        let policy = log_probs(part, rows);
         let mut seeds = Seeds { weights: vec![0.0; rows.len()], ..Seeds::default() };
         let mut measure = |name: String, value: f64| {
             *seeds.measured.entry(name).or_default() += scale * value;

@@ -79,9 +79,8 @@ pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
 }
 
 /// The log-probability of each sequence of a batch, each label's counted by its share.
-pub(super) fn log_probs(batch: &Batch, rows: &[RowLoss], shares: &[f64]) -> Vec<f64> {
-    let of = |place: usize| -shares[place] * f64::from(rows[place].loss);
-    batch.labels_by_sequence().map(|labels| labels.map(of).sum()).collect()
+fn log_probs(batch: &Batch, rows: &[RowLoss], shares: &[f64]) -> Vec<f64> {
+    batch.sums(|place| -shares[place] * f64::from(rows[place].loss))
 }
 
 impl Preference {
