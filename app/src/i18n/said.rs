@@ -21,6 +21,7 @@ const SAID: &[(&str, &str)] = &[
     ),
     ("Dataset \"{}\": {}.", "数据集“{}”：{}。"),
     ("First example:\n{}", "第一个样本：\n{}"),
+    ("The answer that the data give:\n{}", "数据给出的回答：\n{}"),
     ("What counts in its loss:\n{}", "其中计入损失的部分：\n{}"),
     (
         "{} examples are longer than {} tokens and were left out of packing.",
@@ -42,6 +43,14 @@ const SAID: &[(&str, &str)] = &[
         "Starting afresh, as overwrite_output_dir is true: the checkpoints in {} go with the first step; \
          resume_from_checkpoint=true goes on from {} instead.",
         "因 overwrite_output_dir 为 true 而重新开始：{} 中的检查点将在第一步后删除；设 resume_from_checkpoint=true 可从 {} 继续。",
+    ),
+    // On the way
+    ("An answer that scored {}: {}", "得分 {} 的回答：{}"),
+    ("After step {} the learning rate is {}.", "第 {} 步之后，学习率为 {}。"),
+    ("From step {} on BAdam trains {}.", "自第 {} 步起，BAdam 训练 {}。"),
+    (
+        "Training ends after step {}: {} evaluations without a better one.",
+        "训练在第 {} 步后结束：{} 次评估没有更好的结果。",
     ),
     // The end
     ("The best weights are those of {} ({} {}).", "最佳权重来自 {}（{} {}）。"),

@@ -23,6 +23,7 @@ use super::numpy::LegacyRng;
 use super::store::Examples;
 use super::template::{Reasoning, Template};
 use super::tokenizer::Tokenizer;
+use crate::data::Kind;
 use crate::hub::{Hubs, Watch};
 use crate::observer::Observer;
 use crate::rng::Rng;
@@ -166,7 +167,7 @@ pub fn prepare(
         tokenized::save(&prepared, folder, observer)?;
     }
     if !prepared.train.is_empty() {
-        show(tokenizer, &prepared.train.get(0)?, observer)?;
+        show(tokenizer, &prepared.train.get(0)?, encoder.kind(), observer)?;
     }
     Ok(prepared)
 }
@@ -226,7 +227,7 @@ fn evaluation(
 }
 
 /// Logs the first example as the model sees it.
-fn show(tokenizer: &Tokenizer, example: &Example, observer: &mut Observer) -> Result<()> {
+fn show(tokenizer: &Tokenizer, example: &Example, kind: Kind, observer: &mut Observer) -> Result<()> {
     let learnt: Vec<u32> = example
         .ids
         .iter()
@@ -235,6 +236,11 @@ fn show(tokenizer: &Tokenizer, example: &Example, observer: &mut Observer) -> Re
         .map(|(id, _)| *id)
         .collect();
     observer.info(format!("First example:\n{}", tokenizer.decode(&example.ids, false)?));
-    observer.info(format!("What counts in its loss:\n{}", tokenizer.decode(&learnt, false)?));
+    let learnt = tokenizer.decode(&learnt, false)?;
+    observer.info(match kind {
+        // The model is to write an answer of its own.
+        Kind::Prompt => format!("The answer that the data give:\n{learnt}"),
+        _ => format!("What counts in its loss:\n{learnt}"),
+    });
     Ok(())
 }

@@ -158,17 +158,21 @@ fn measured(samples: &[Sample]) -> Sums {
     means.iter().map(|(name, mean)| (name.to_owned(), mean)).collect()
 }
 
-/// Answers that are shown of a step.
-const SHOWN: usize = 2;
 /// Characters of an answer that are shown.
 const CHARACTERS: usize = 300;
 
+/// The answers of the highest and of the lowest score; one, where all have the same.
 fn said(samples: &[Sample]) -> Vec<String> {
     let one = |sample: &Sample| {
         let text: String = sample.text.trim().chars().take(CHARACTERS).collect();
         format!("An answer that scored {:.4}: {text}", sample.score)
     };
-    samples.iter().take(SHOWN).map(one).collect()
+    // Of equal ones the first.
+    let best = samples.iter().reduce(|best, sample| if sample.score > best.score { sample } else { best });
+    let worst =
+        samples.iter().reduce(|worst, sample| if sample.score < worst.score { sample } else { worst });
+    let differs = |worst: &&Sample| best.is_some_and(|best| best.score != worst.score);
+    best.into_iter().chain(worst.filter(differs)).map(one).collect()
 }
 
 /// Makes the stage that a recipe describes.
@@ -183,4 +187,25 @@ const STAGES: &[(Name, Open)] = &[(Name::Ppo, ppo::open), (Name::Grpo, grpo::ope
 pub fn of(recipe: &Recipe) -> Result<Option<Arc<dyn Drawn>>> {
     let found = STAGES.iter().find(|(name, _)| *name == recipe.stage);
     found.map(|(_, open)| open(recipe)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_and_the_worst_answer_are_shown() {
+        let shown = |scores: &[f64]| {
+            let sample = |(number, score): (usize, &f64)| Sample {
+                text: number.to_string(),
+                score: *score,
+                ..Sample::default()
+            };
+            said(&scores.iter().enumerate().map(sample).collect::<Vec<_>>())
+        };
+        let one = |score: f64, text: &str| format!("An answer that scored {score:.4}: {text}");
+        assert_eq!(shown(&[0.5, 1.0, 0.2, 1.0, 0.2]), [one(1.0, "1"), one(0.2, "2")]);
+        assert_eq!(shown(&[0.5, 0.5]), [one(0.5, "0")]);
+        assert!(shown(&[]).is_empty());
+    }
 }

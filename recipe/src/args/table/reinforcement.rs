@@ -7,7 +7,7 @@ macro_rules! reinforcement {
             reward_model: Option<String> = None => {
                 label { en: "Reward model", zh: "奖励模型" }
                 help { zh: "为回答打分者：奖励模型适配器或完整模型的文件夹，或服务器地址。" }
-                path() stages(SCORED)
+                path() stages(SCORED) placeholder(words! { en: "none", zh: "无" })
             }
             /// What the reward model is.
             reward_model_type: RewardModelType = RewardModelType::Lora => {
@@ -32,7 +32,7 @@ macro_rules! reinforcement {
             reward_rules: Rules = Rules::default() => {
                 label { en: "Reward rules", zh: "奖励规则" }
                 help { zh: "为回答打分的规则，可代替奖励模型或与其并用：regex（pattern）、exact_match（与数据中的回答比较；pattern）、length（min、max，以词元计）、format（tags）；各有 weight。" }
-                stages(SCORED) placeholder(words! { en: "[{type: length, max: 20}]", zh: "[{type: length, max: 20}]" })
+                stages(SCORED) placeholder(words! { en: "none", zh: "无" })
             }
             /// Batches of prompts that are answered before anything is learnt from them; so many updates make an epoch of
             /// PPO.
