@@ -6,6 +6,7 @@ use std::path::Path;
 use recipe::Recipe;
 use serde_json::Value;
 
+use crate::text::files;
 use crate::{Error, Result};
 
 /// Reads the files that are here; one that is not would change nothing.
@@ -18,9 +19,9 @@ pub fn check(recipe: &Recipe) -> Result<()> {
         let Some(path) = given.map(|(_, value)| Path::new(value)).filter(|path| path.is_file()) else {
             continue;
         };
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
-        let config: Value =
-            serde_json::from_str(&text).map_err(|error| Error::file(path, format!("is no JSON: {error}")))?;
+        let bytes = files::read(path, files::SETTINGS).map_err(|error| Error::io(path, error))?;
+        let config: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::file(path, format!("is no JSON: {error}")))?;
         if !config.is_object() {
             return Err(Error::file(path, "must hold a JSON object"));
         }
