@@ -69,9 +69,28 @@ test('the form of a new run', async t => {
     noComplaints(page);
   });
 
+  await t.test('shows what applies with its default, folded fields too, and keeps what was typed', async () => {
+    const page = await fresh();
+    assert.equal(await part(page, 'field-num_generations').count(), 0, 'what does not apply is not drawn');
+    const folded = part(page, 'field-adam_beta1');
+    await folded.waitFor({ state: 'attached' });
+    assert.equal(await folded.inputValue(), '0.9');
+    assert.equal(await part(page, 'field-save_strategy').inputValue(), 'steps');
+    await part(page, 'field-stage').selectOption('grpo');
+    const answers = part(page, 'field-num_generations');
+    await answers.fill('4');
+    await part(page, 'field-stage').selectOption('sft');
+    assert.ok(!await answers.isVisible());
+    await part(page, 'field-stage').selectOption('grpo');
+    assert.equal(await answers.inputValue(), '4');
+    assert.match(await part(page, 'yaml').innerText(), /num_generations: 4\n/);
+    noComplaints(page);
+  });
+
   await t.test('asks only what is not decided elsewhere', async () => {
     const page = await fresh();
-    const shows = key => part(page, `field-${key}`).evaluate(field => !field.closest('.field').hidden);
+    // A field that was never asked for is not drawn.
+    const shows = key => part(page, `field-${key}`).evaluateAll(found => found.some(field => !field.closest('.field').hidden));
     assert.equal(await shows('eval_steps'), false, 'nothing is evaluated');
     await part(page, 'field-eval_strategy').selectOption('steps');
     await until('how often to evaluate', () => shows('eval_steps'), 20);

@@ -56,6 +56,9 @@ pub fn write(module: &Path, profile: Profile) -> anyhow::Result<()> {
         .generate(&package)
         .map_err(|error| anyhow!("wasm-bindgen on {}: {error:#}", module.display()))?;
     fs::rename(package.join(format!("{BUNDLE}_bg.wasm")), &wasm)?;
+    if release {
+        fs::write(&script, minified(&fs::read_to_string(&script)?)?)?;
+    }
     fs::write(stamp_file, stamp)?;
     Ok(())
 }
@@ -91,6 +94,18 @@ fn compiled_ahead(loader: &str) -> anyhow::Result<String> {
         ensure!(loader.contains(theirs), "the splitter's script does not say `{theirs}` any more");
         Ok(loader.replace(theirs, ours))
     })
+}
+
+/// wasm-bindgen's script without its comments and spaces.
+fn minified(script: &str) -> anyhow::Result<String> {
+    // Its imports end with their lines, which the minifier joins.
+    let ended = |line: &str| format!("{line}{}\n", if line.starts_with("import ") { ";" } else { "" });
+    let script: String = script.lines().map(ended).collect();
+    let mut small = Vec::new();
+    minifier::js::minify(&script)
+        .map_err(|error| anyhow!("the script cannot be made small: {error}"))?
+        .write(&mut small)?;
+    Ok(String::from_utf8(small)?)
 }
 
 /// Tells one build of the module from another.

@@ -18,6 +18,12 @@ const STYLE_ORDER: &str = "style/order.txt";
 pub fn write(profile: Profile) -> anyhow::Result<()> {
     let package = site().join("pkg");
     let styles = styles()?;
+    let styles = match profile {
+        Profile::Release => minifier::css::minify(&styles)
+            .map_err(|error| anyhow::anyhow!("the style sheets cannot be made small: {error}"))?
+            .to_string(),
+        Profile::Dev => styles,
+    };
     replace(&package.join(format!("{BUNDLE}.css")), styles.as_bytes())?;
     copy_folder(Path::new("public"), site()).context("cannot copy public/")?;
     for entry in fs::read_dir(&package)? {

@@ -151,7 +151,8 @@ fn early(form: Form) -> Vec<(&'static str, String)> {
         form.rename(name);
     }
     let mut changed = Vec::new();
-    for argument in asked() {
+    // A field that is not drawn yet holds nothing.
+    for argument in asked().filter(|argument| browser::form_has(FORM, argument.key)) {
         let given = values_of(argument.key);
         let text = match argument.kind {
             Kind::Bool if !argument.optional => (!given.is_empty()).to_string(),

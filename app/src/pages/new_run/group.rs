@@ -57,6 +57,17 @@ fn pick(argument: &'static Argument, form: Form, choices: StoredValue<FormChoice
     }
 }
 
+/// The same once the argument applies: what does not need not be sent. Drawn once it stays, with what was typed into it.
+fn pick_if_applies(argument: &'static Argument, form: Form, choices: StoredValue<FormChoices>) -> AnyView {
+    let is_drawn =
+        Memo::new(move |drawn: Option<&bool>| drawn.is_some_and(|drawn| *drawn) || form.applies(argument));
+    let field = move || match is_drawn.get() {
+        true => pick(argument, form, choices),
+        false => ().into_any(),
+    };
+    field.into_any()
+}
+
 /// Everything else, a card for each group.
 #[component]
 pub fn Groups(form: Form, choices: StoredValue<FormChoices>) -> impl IntoView {
@@ -74,7 +85,7 @@ fn GroupCard(group: Group, form: Form, choices: StoredValue<FormChoices>) -> imp
     }
     let all: Vec<_> = common.iter().chain(&advanced).copied().collect();
     let applies = move || all.iter().any(|argument| form.applies(argument));
-    let fields = common.into_iter().map(|argument| pick(argument, form, choices)).collect_view();
+    let fields = common.into_iter().map(|argument| pick_if_applies(argument, form, choices)).collect_view();
     view! {
         <section class="card group" data-test=format!("group-{}", group.name()) hidden=move || !applies()>
             <h2>{group.label().get(lang())}</h2>
@@ -103,7 +114,9 @@ fn Advanced(arguments: Vec<&'static Argument>, form: Form, choices: StoredValue<
     });
     let fields = move || {
         let arguments = is_drawn.get().then(|| arguments.iter());
-        arguments.map(|arguments| arguments.map(|argument| pick(argument, form, choices)).collect_view())
+        arguments.map(|arguments| {
+            arguments.map(|argument| pick_if_applies(argument, form, choices)).collect_view()
+        })
     };
     view! {
         <details class="advanced" hidden=move || !applies() on:toggle=move |_| is_drawn.set(true)>
