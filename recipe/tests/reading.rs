@@ -148,7 +148,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
 #[test]
 fn unsupported_keys_at_their_default_ask_for_nothing() {
     let recipe =
-        with("use_swanlab: false\nswanlab_mode: cloud\nquantization_bit: null\nlabel_smoothing_factor: 0\n")
+        with("use_swanlab: false\nswanlab_mode: cloud\nquantization_bit: null\npref_bco_weight: 0\n")
             .unwrap();
     assert_eq!(recipe, with("").unwrap());
 }
@@ -164,7 +164,7 @@ fn keys_of_a_feature_that_is_off_are_without_effect() {
         ("swanlab_mode: local\nuse_swanlab: true\n", 1),
         ("image_max_pixels: 1\nvideo_max_pixels: 1\n", 1),
         // Each of these asks for itself.
-        ("label_smoothing_factor: 0.1\nmixture_of_depths: convert\n", 2),
+        ("split: test\nadapter_folder: x\n", 2),
     ] {
         assert_eq!(problems(lines).len(), refused, "{lines}: {:?}", problems(lines));
     }

@@ -99,7 +99,6 @@ static FEATURES: &[Feature] = &[
     ]),
     always("Megatron", &["use_mca=false"]),
     switched("HyperParallel", &["use_hyper_parallel=false", "hyper_parallel_args"]),
-    always("label smoothing", &["label_smoothing_factor=0.0"]),
     always("optimizer settings", &["adafactor=false"]),
     always("evaluation settings", &[
         "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",

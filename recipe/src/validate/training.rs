@@ -48,14 +48,15 @@ fn check_losses(recipe: &Recipe, problems: &mut Vec<Problem>) {
         ("use_dft_loss", recipe.use_dft_loss),
         ("use_eaft_loss", recipe.use_eaft_loss),
         ("use_asft_loss", recipe.use_asft_loss),
+        ("label_smoothing_factor", recipe.label_smoothing_factor > 0.0),
     ];
     let mut given = losses.into_iter().filter(|(_, on)| *on).map(|(key, _)| key);
     if let (Some(first), Some(second)) = (given.next(), given.next()) {
         problems.push(Problem::of(
             second,
             sentence! {
-                en: "`{first}` and `{second}` both weigh the loss of a token; keep one of them",
-                zh: "`{first}` 与 `{second}` 都为词元的损失加权；请保留其中一个",
+                en: "`{first}` and `{second}` both change the loss of a token; keep one of them",
+                zh: "`{first}` 与 `{second}` 都改变词元的损失；请保留其中一个",
             },
         ));
     }

@@ -68,6 +68,12 @@ macro_rules! training {
                 help { zh: "使混合专家模型各专家负载均衡的辅助损失的系数。" }
                 from(0.0, 1e3) step(0.001) advanced() placeholder(words! { en: "off", zh: "关闭" })
             }
+            /// Share of each label's probability that is spread over all tokens, so that the model is less sure of itself; 0 = none.
+            label_smoothing_factor: f64 = 0.0 => {
+                label { en: "Label smoothing", zh: "标签平滑" }
+                help { zh: "每个标签的概率中均分给全部词元的比例，使模型不过于自信；0 为不平滑。" }
+                half_open(0.0, 1.0) step(0.05) advanced() stages(PACKED)
+            }
             /// Weighs each token's loss by its probability (DFT), so that what the model does not believe moves it less.
             use_dft_loss: bool = false => {
                 label { en: "DFT loss", zh: "DFT 损失" }
