@@ -34,9 +34,9 @@ mod write;
 pub use args::tokens::HubTokens;
 pub use args::{
     ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
-    FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler, MixStrategy, Optim,
-    PrefLoss, Projection, Range, Recipe, Records, RewardModelType, RopeScaling, Rules, ScaleRewards,
-    Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    DataOrder, FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler,
+    MixStrategy, NonFinite, Optim, PrefLoss, Projection, Range, Recipe, Records, RewardModelType,
+    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

@@ -47,6 +47,8 @@ const SAID: &[(&str, &str)] = &[
     // On the way
     ("An answer that scored {}: {}", "得分 {} 的回答：{}"),
     ("After step {} the learning rate is {}.", "第 {} 步之后，学习率为 {}。"),
+    ("The loss of step {} is {}: the step is skipped.", "第 {} 步的损失为 {}：已跳过该步。"),
+    ("The gradient norm of step {} is {}: the step is skipped.", "第 {} 步的梯度范数为 {}：已跳过该步。"),
     ("From step {} on BAdam trains {}.", "自第 {} 步起，BAdam 训练 {}。"),
     (
         "Training ends after step {}: {} evaluations without a better one.",
@@ -58,6 +60,10 @@ const SAID: &[(&str, &str)] = &[
     (
         "the loss of step {} is {}: training has diverged; try a lower learning_rate",
         "第 {} 步的损失为 {}：训练已发散；请降低 learning_rate",
+    ),
+    (
+        "the gradient norm of step {} is {}: training has diverged; try a lower learning_rate",
+        "第 {} 步的梯度范数为 {}：训练已发散；请降低 learning_rate",
     ),
     ("the engine broke: {}", "引擎出错：{}"),
     ("asked to stop after the current step", "已请求在当前步后停止"),

@@ -33,6 +33,24 @@ choices! {
         Epoch = "epoch" { en: "Every epoch", zh: "按轮次" }
     }
 
+    /// In which order examples are trained on.
+    DataOrder unsupported ["batch"] {
+        /// Mixed anew each epoch.
+        Random = "random" { en: "Random", zh: "随机" }
+        /// As in the files.
+        Sequential = "sequential" { en: "In file order", zh: "按文件顺序" }
+        /// Those of about a length together, mixed anew each epoch.
+        GroupByLength = "group_by_length" { en: "Of like length together", zh: "长度相近者分组" }
+    }
+
+    /// What becomes of a step whose loss is no number, or infinite.
+    NonFinite {
+        /// The run ends.
+        Stop = "stop" { en: "Stop", zh: "停止" }
+        /// Nothing moves in this step.
+        Skip = "skip" { en: "Skip the step", zh: "跳过该步" }
+    }
+
     /// The optimizer.
     Optim unsupported [
         "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision", "stable_adamw", "grokadamw",

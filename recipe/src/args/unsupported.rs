@@ -105,7 +105,7 @@ static FEATURES: &[Feature] = &[
     ]),
     always("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
     always("loading options", &[
-        "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
+        "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
         "generation_max_length", "generation_config",

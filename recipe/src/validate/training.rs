@@ -1,6 +1,6 @@
 //! Steps, learning rate and precision.
 
-use crate::args::Recipe;
+use crate::args::{DataOrder, Recipe};
 use crate::problem::Problem;
 
 /// From this learning rate on hardly anything is learned any more.
@@ -20,6 +20,7 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
         }
     }
     check_losses(recipe, problems);
+    check_order(recipe, problems);
     if recipe.shift_attn && recipe.trains_on_answers() {
         let stage = recipe.stage.name();
         problems.push(Problem::of(
@@ -39,6 +40,29 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
                 zh: "`max_steps` 为 0；请给出步数，或用 -1 表示按 `num_train_epochs` 训练",
             },
         ));
+    }
+}
+
+/// Examples have one order, and a stream has that of its files.
+fn check_order(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let by_length = if recipe.group_by_length { "group_by_length" } else { "train_sampling_strategy" };
+    let groups = recipe.data_order() == DataOrder::GroupByLength;
+    let is_sequential = recipe.train_sampling_strategy == DataOrder::Sequential;
+    for (key, other, clashes) in [
+        (by_length, "disable_shuffling", groups && recipe.disable_shuffling),
+        (by_length, "train_sampling_strategy: sequential", recipe.group_by_length && is_sequential),
+        (by_length, "streaming", groups && recipe.streaming),
+        ("dataloader_drop_last", "streaming", recipe.dataloader_drop_last && recipe.streaming),
+    ] {
+        if clashes {
+            problems.push(Problem::of(
+                key,
+                sentence! {
+                    en: "`{key}` and `{other}` exclude each other; keep one of them",
+                    zh: "`{key}` 与 `{other}` 互斥；请保留其中一个",
+                },
+            ));
+        }
     }
 }
 

@@ -181,6 +181,30 @@ macro_rules! training {
                 help { zh: "按文件顺序遍历数据。" }
                 advanced()
             }
+            /// The order of examples. Those of like length together make a step's batches alike in time and memory.
+            train_sampling_strategy: DataOrder = DataOrder::Random => {
+                label { en: "Sampling", zh: "采样方式" }
+                help { zh: "样本的顺序。长度相近者分在一组，可使各批的耗时与内存相近。" }
+                advanced()
+            }
+            /// The same as train_sampling_strategy: group_by_length.
+            group_by_length: bool = false => {
+                label { en: "Group by length", zh: "按长度分组" }
+                help { zh: "等同于 train_sampling_strategy: group_by_length。" }
+                advanced()
+            }
+            /// Leaves out an epoch's last batch where it is not full.
+            dataloader_drop_last: bool = false => {
+                label { en: "Drop last batch", zh: "丢弃末尾批次" }
+                help { zh: "每轮最后一批不满时将其舍去。" }
+                advanced()
+            }
+            /// What a loss does that is infinite or no number: stop ends the run, skip leaves out the step.
+            nonfinite_loss: NonFinite = NonFinite::Stop => {
+                label { en: "On NaN loss", zh: "损失为 NaN 时" }
+                help { zh: "损失为无穷或 NaN 时：stop 结束运行，skip 跳过该步。" }
+                advanced()
+            }
             /// Seed of everything random: the same seed gives the same run.
             seed: u64 = 42 => {
                 label { en: "Seed", zh: "随机种子" }
