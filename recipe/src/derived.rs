@@ -49,7 +49,10 @@ impl Recipe {
 
     /// Whether the model gets rows for tokens that it has none for.
     pub fn resizes_vocab(&self) -> bool {
-        self.resize_vocab || !self.add_tokens.is_empty() || !self.add_special_tokens.is_empty()
+        self.resize_vocab
+            || !self.add_tokens.is_empty()
+            || !self.add_special_tokens.is_empty()
+            || self.new_special_tokens_config.is_some()
     }
 
     /// Whether examples are joined into sequences of the cutoff length.

@@ -164,10 +164,26 @@ fn keys_of_a_feature_that_is_off_are_without_effect() {
         ("swanlab_mode: local\nuse_swanlab: true\n", 1),
         ("image_max_pixels: 1\nvideo_max_pixels: 1\n", 1),
         // Each of these asks for itself.
-        ("split: test\nadapter_folder: x\n", 2),
+        ("reserved_label_len: 2\nadapter_folder: x\n", 2),
     ] {
         assert_eq!(problems(lines).len(), refused, "{lines}: {:?}", problems(lines));
     }
+}
+
+#[test]
+fn orders_and_new_tokens_do_not_contradict_each_other() {
+    let orders = "group_by_length: true\ndisable_shuffling: true\n";
+    assert!(problems(orders)[0].contains("`group_by_length` and `disable_shuffling` exclude each other"));
+    assert_eq!(problems("train_sampling_strategy: group_by_length\n"), Vec::<String>::new());
+    assert!(problems("train_sampling_strategy: batch\n")[0].contains("not supported"));
+    assert!(
+        problems("use_dft_loss: true\nlabel_smoothing_factor: 0.1\n")[0].contains("both change the loss")
+    );
+    assert!(problems("init_special_tokens: desc_init\n")[0].contains("needs the descriptions"));
+    assert_eq!(with("new_special_tokens: <a>,<b>\n").unwrap().add_special_tokens, ["<a>", "<b>"]);
+    let described = recipe::descriptions("<a>: one\n'<b>': \"two words\"\n").unwrap();
+    assert_eq!(described[1], ("<b>".to_owned(), "two words".to_owned()));
+    assert!(recipe::descriptions("<a>: {x: 1}\n").unwrap_err().to_string().contains("line 1: `<a>`"));
 }
 
 #[test]

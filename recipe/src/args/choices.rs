@@ -33,6 +33,15 @@ choices! {
         Epoch = "epoch" { en: "Every epoch", zh: "按轮次" }
     }
 
+    /// What the rows of new tokens start from.
+    TokenInit {
+        /// The mean of all rows, and noise.
+        NoiseInit = "noise_init" { en: "Mean and noise", zh: "均值加噪声" }
+        /// The mean of the rows of their description.
+        DescInit = "desc_init" { en: "Description", zh: "说明文字" }
+        DescInitWithNoise = "desc_init_w_noise" { en: "Description and noise", zh: "说明文字加噪声" }
+    }
+
     /// In which order examples are trained on.
     DataOrder unsupported ["batch"] {
         /// Mixed anew each epoch.

@@ -28,7 +28,7 @@ pub use argument::{Argument, Range, Tier};
 pub use choices::{
     ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
     ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
-    RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

@@ -1,6 +1,6 @@
 //! Steps, learning rate and precision.
 
-use crate::args::{DataOrder, Recipe};
+use crate::args::{DataOrder, Recipe, TokenInit};
 use crate::problem::Problem;
 
 /// From this learning rate on hardly anything is learned any more.
@@ -21,6 +21,17 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
     }
     check_losses(recipe, problems);
     check_order(recipe, problems);
+    if recipe.init_special_tokens != TokenInit::NoiseInit && recipe.new_special_tokens_config.is_none() {
+        let given = recipe.init_special_tokens.name();
+        problems.push(Problem::of(
+            "init_special_tokens",
+            sentence! {
+                en: "`init_special_tokens: {given}` needs the descriptions of `new_special_tokens_config`; give that, or \
+                     keep noise_init",
+                zh: "`init_special_tokens: {given}` 需要 `new_special_tokens_config` 中的说明；请给出该文件，或保留 noise_init",
+            },
+        ));
+    }
     if recipe.shift_attn && recipe.trains_on_answers() {
         let stage = recipe.stage.name();
         problems.push(Problem::of(

@@ -39,7 +39,7 @@ use super::argument::Argument;
 use super::choices::{
     ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
     ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
-    RewardModelType, RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 use super::entry::Entry;
 use super::field::{Field, Steps};
