@@ -36,6 +36,10 @@ const SAID: &[(&str, &str)] = &[
     ("Going on from {} after step {}.", "从 {} 继续，自第 {} 步之后。"),
     ("Passing over a checkpoint that cannot be gone on from: {}", "跳过一个无法继续的检查点：{}"),
     (
+        "Starting from step 0: an earlier run in {} ended before its first checkpoint.",
+        "从第 0 步开始：{} 中先前的运行在首个检查点之前就已结束。",
+    ),
+    (
         "Starting from step 0: no checkpoint in {} can be gone on from.",
         "从第 0 步开始：{} 中没有可继续的检查点。",
     ),
