@@ -110,11 +110,10 @@ static RULES: &[Rule] = &[
     },
     Rule {
         keys: &["pure_bf16"],
-        is_idle: |_| true,
+        is_idle: |recipe| recipe.trains_adapter(),
         reason: words! {
-            en: "it does what `bf16` does: what is trained and the optimizer's state stay in float32, which is more \
-                 exact and takes more memory",
-            zh: "与 `bf16` 相同：被训练的权重与优化器状态仍为 float32，更精确，也更占内存",
+            en: "it does what `bf16` does: adapters are small, and stay in float32",
+            zh: "与 `bf16` 相同：适配器很小，仍为 float32",
         },
     },
     Rule {

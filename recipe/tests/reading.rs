@@ -187,6 +187,23 @@ fn orders_and_new_tokens_do_not_contradict_each_other() {
 }
 
 #[test]
+fn a_reference_without_the_adapter_that_is_gone_on_with_is_worth_a_word() {
+    let doubts = |lines: &str| -> Vec<String> {
+        let lines = format!("stage: dpo\nadapter_name_or_path: saves/sft\n{lines}");
+        let recipe = with(&lines).unwrap();
+        recipe.doubts().iter().map(ToString::to_string).collect()
+    };
+    let said = doubts("");
+    assert!(
+        said[0].contains("saves/sft is gone on with") && said[0].contains("create_new_adapter: true"),
+        "{said:?}"
+    );
+    for lines in ["create_new_adapter: true\n", "ref_model: m\n", "pref_loss: orpo\n"] {
+        assert_eq!(doubts(lines), Vec::<String>::new(), "{lines}");
+    }
+}
+
+#[test]
 fn tokens_are_used_and_never_shown() {
     let recipe = with("hub_token: hf_secret\nms_hub_token: 'ms secret'\nom_hub_token: x\n").unwrap();
     assert_eq!(recipe.tokens.hugging_face.as_deref(), Some("hf_secret"));

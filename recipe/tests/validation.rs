@@ -19,6 +19,7 @@ fn arguments_that_cannot_matter_are_noticed() {
     assert_eq!(noticed("lr_scheduler_type: constant\nwarmup_steps: 5\n"), [pair("warmup_steps", "5")]);
     assert_eq!(noticed("warmup_steps: 5\nwarmup_ratio: 0.1\n"), [pair("warmup_ratio", "0.1")]);
     assert_eq!(noticed("pure_bf16: true\n"), [pair("pure_bf16", "true")]);
+    assert_eq!(noticed("pure_bf16: true\nfinetuning_type: full\n"), []);
     assert_eq!(noticed("fp16: true\n"), [pair("fp16", "true")]);
     assert_eq!(noticed("fp16: false\n"), []);
     assert_eq!(noticed("fp8: true\n"), [pair("fp8", "true")]);

@@ -44,7 +44,7 @@ impl Weights {
         if let Some((_, variable)) = variables.get(&param.id) {
             return Ok(variable.as_tensor().clone());
         }
-        let variable = Variable::from_tensor(&param.tensor.detach())?;
+        let variable = Variable::from_tensor(&param.tensor.detach().to_dtype(DType::F32)?)?;
         let tensor = variable.as_tensor().clone();
         variables.insert(param.id, (param.clone(), variable));
         Ok(tensor)

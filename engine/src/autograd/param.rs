@@ -12,8 +12,8 @@ pub struct ParamId(usize);
 
 /// A weight of a model or of an adapter.
 ///
-/// A trainable one is f32 and is changed in place by the optimiser; a frozen one keeps the type it is
-/// stored in.
+/// A trainable one is f32, or bf16 where that is asked for, and is changed in place by the optimiser; a frozen one keeps
+/// the type it is stored in.
 #[derive(Debug)]
 pub struct Param {
     pub id: ParamId,
@@ -27,10 +27,22 @@ impl Param {
     /// # Errors
     /// If a trainable tensor cannot be converted to f32.
     pub fn new(name: impl Into<String>, tensor: Tensor, trainable: bool) -> Result<Self> {
+        let tensor = if trainable { tensor.to_dtype(DType::F32)? } else { tensor };
+        Self::of(name.into(), tensor, trainable)
+    }
+
+    /// A trainable one in bf16.
+    ///
+    /// # Errors
+    /// If the tensor cannot be converted to bf16.
+    pub fn narrow(name: impl Into<String>, tensor: Tensor) -> Result<Self> {
+        Self::of(name.into(), tensor.to_dtype(DType::BF16)?, true)
+    }
+
+    fn of(name: String, tensor: Tensor, trainable: bool) -> Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let tensor =
-            if trainable { tensor.to_dtype(DType::F32)?.contiguous()? } else { tensor.contiguous()? };
-        Ok(Param { id: ParamId(NEXT.fetch_add(1, Ordering::Relaxed)), name: name.into(), tensor, trainable })
+        let id = ParamId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Ok(Param { id, name, tensor: tensor.contiguous()?, trainable })
     }
 
     pub fn len(&self) -> usize {

@@ -24,6 +24,7 @@ use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
+pub use conversion::INITIAL;
 pub use product::Product;
 
 /// A way to tune a model.
@@ -74,7 +75,7 @@ pub struct Setup<'a> {
 
 impl Setup<'_> {
     /// Where weights are kept and in which arithmetic, with nothing to train yet. `pure_bf16` and `bf16` both mean: frozen
-    /// weights in bf16, products in bf16, sums and what is trained in f32. A GGUF file's weights are dequantised once: each
+    /// weights in bf16, products in bf16, sums and what is trained in f32; what trains whole is in bf16 by `pure_bf16`. A GGUF file's weights are dequantised once: each
     /// part of a batch would do that again, forwards and backwards, for a hundred rows or some more. A folder's stay
     /// packed, for they have to fit.
     fn tuning(&self) -> Tuning {

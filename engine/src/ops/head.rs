@@ -379,12 +379,14 @@ impl Head {
             }
         }
         let values = view(&weight.tensor)?;
-        let values = values.f32()?;
+        let values = values.elements()?;
         grads.accumulate(weight, |dw| {
-            dw.par_chunks_exact_mut(dim).zip(values.par_chunks_exact(dim)).enumerate().for_each(
-                |(j, (dw, w))| {
+            dw.par_chunks_exact_mut(dim).enumerate().for_each_init(
+                || uninit(dim),
+                |w, (j, dw)| {
+                    values.copy_to(j * dim, w);
                     let factor = along[j] * factors[j] * factors[j];
-                    dw.iter_mut().zip(w).for_each(|(dw, w)| *dw -= factor * w);
+                    dw.iter_mut().zip(w).for_each(|(dw, w)| *dw -= factor * *w);
                 },
             );
         })

@@ -15,6 +15,7 @@ mod eight_bit;
 mod galore;
 mod lion;
 mod muon;
+mod narrow;
 mod optimizer;
 mod projector;
 mod ratio;

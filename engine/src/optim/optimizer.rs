@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use recipe::Recipe;
 
 use super::blocks::{Blocks, Turn};
-use super::{Memory, Rule, Step};
+use super::{Memory, Rule, Step, narrow};
 use crate::autograd::{Active, Param, ParamGradients, ParamId};
 use crate::model::Decoder;
 use crate::weights::save_tensors;
@@ -37,11 +37,13 @@ pub struct Optimizer {
     /// Steps taken so far.
     steps: u64,
     memory: BTreeMap<ParamId, Memory>,
+    /// Decides how values in bf16 are rounded.
+    seed: u64,
 }
 
 impl Optimizer {
     pub fn new(rule: Box<dyn Rule>) -> Optimizer {
-        Optimizer { rule, blocks: None, layerwise: false, steps: 0, memory: BTreeMap::new() }
+        Optimizer { rule, blocks: None, layerwise: false, steps: 0, memory: BTreeMap::new(), seed: 0 }
     }
 
     /// The one that a recipe asks for, for a model's parameters.
@@ -52,6 +54,7 @@ impl Optimizer {
         Ok(Optimizer {
             blocks: Blocks::of(recipe, params)?,
             layerwise: recipe.is_layerwise(),
+            seed: recipe.seed,
             ..Optimizer::new(super::choice::rule(recipe, decoder)?)
         })
     }
@@ -118,7 +121,7 @@ impl Optimizer {
         if turn.first == self.steps {
             self.memory.clear();
         }
-        let number = self.steps - turn.first + 1;
+        let (number, rule) = (self.steps - turn.first + 1, self.rule.as_ref());
         for group in groups {
             let rate = rate * group.rate_scale;
             let step = Step { number, turn: turn.number, rate, decay: group.decay, clip };
@@ -127,9 +130,9 @@ impl Optimizer {
                 let Some(gradient) = taken.as_ref().or_else(|| grads.get(param.id)) else { continue };
                 let mut memory = match self.memory.remove(&param.id) {
                     Some(memory) => memory,
-                    None => self.rule.start(param)?,
+                    None => narrow::start(rule, param)?,
                 };
-                self.rule.update(param, gradient, &mut memory, &step)?;
+                narrow::update(rule, param, gradient, &mut memory, &step, self.seed ^ (self.steps << 20))?;
                 self.memory.insert(param.id, memory);
             }
         }
@@ -157,7 +160,7 @@ impl Optimizer {
             .map_err(|error| Error::file(path, format!("is not a readable safetensors file: {error}")))?;
         let mut is_empty = true;
         for param in params {
-            let mut memory = self.rule.start(param)?;
+            let mut memory = narrow::start(self.rule.as_ref(), param)?;
             is_empty &= memory.is_empty();
             let is_saved = |(name, _): &(&str, Tensor)| saved.contains_key(&state_name(param, name));
             if !memory.iter().any(is_saved) {

@@ -23,6 +23,9 @@ const LOGGED: [(&str, &str); 6] = [
     (LEARNING_RATE, "lr"),
 ];
 
+/// The name of the log.
+pub const TRAINER_LOG: &str = "trainer_log.jsonl";
+
 /// `trainer_log.jsonl`, one JSON object a log line.
 pub struct TrainerLog {
     path: PathBuf,
@@ -31,7 +34,7 @@ pub struct TrainerLog {
 impl TrainerLog {
     /// Opens the log of an output folder; lines of steps after `done` belong to an attempt that is void.
     pub fn open(output: &Path, done: u64) -> Result<TrainerLog> {
-        let path = output.join("trainer_log.jsonl");
+        let path = output.join(TRAINER_LOG);
         if done == 0 {
             return Ok(TrainerLog { path });
         }

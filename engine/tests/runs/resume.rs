@@ -28,6 +28,7 @@ fn a_resumed_run_is_bit_equal() {
         (LORA, &[("use_dora", "true")]),
         (LORA, &[("pissa_init", "true"), ("pissa_convert", "true"), ("lora_rank", "4")]),
         (FULL, &[]),
+        (FULL, &[("pure_bf16", "true")]),
         ("finetuning_type: oft\noft_block_size: 16\nmodule_dropout: 0.3\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\nuse_llama_pro: true\n", &[]),
         ("finetuning_type: freeze\nfreeze_trainable_layers: 1\n", &[]),

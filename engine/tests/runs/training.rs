@@ -19,6 +19,7 @@ fn plain_operations_train_alike() {
         ("finetuning_type: lora\nlora_dropout: 0.3\n", 1e-4),
         ("finetuning_type: lora\nbf16: true\n", 5e-3),
         ("finetuning_type: full\nbf16: true\n", 5e-3),
+        ("finetuning_type: full\npure_bf16: true\n", 5e-3),
     ] {
         let losses = || -> Vec<f64> {
             let output = TempDir::new().unwrap();
@@ -30,6 +31,25 @@ fn plain_operations_train_alike() {
         for (kernels, plain) in kernels.iter().zip(&plain) {
             assert!((kernels - plain).abs() <= tolerance * kernels, "{extra}: {kernels}, plain {plain}");
         }
+    }
+}
+
+/// Weights and the optimiser's state take half, and what is learnt is about the same.
+#[test]
+fn pure_bf16_learns_in_half_the_memory() {
+    let train = |key: &str| {
+        let output = TempDir::new().unwrap();
+        let lines = format!("finetuning_type: full\n{key}: true\nsave_steps: 8\n");
+        let (_, points) = run(&recipe(output.path(), &lines), None).unwrap();
+        let path = output.path().join("checkpoint-8/optimizer.safetensors");
+        let size = fs::metadata(path).unwrap().len();
+        (points.iter().map(loss).collect::<Vec<_>>(), size)
+    };
+    let (wide, narrow) = (train("bf16"), train("pure_bf16"));
+    assert!((narrow.1 as f64) < 0.52 * wide.1 as f64, "{} and {} bytes", narrow.1, wide.1);
+    assert!(narrow.0[7] < narrow.0[0]);
+    for (narrow, wide) in narrow.0.iter().zip(&wide.0) {
+        assert!((narrow - wide).abs() < 0.02 * wide, "{narrow}, {wide}");
     }
 }
 

@@ -108,4 +108,22 @@ pub(crate) fn doubt(recipe: &Recipe, doubts: &mut Vec<Problem>) {
             },
         ));
     }
+    doubts.extend(implicit_reference(recipe));
+}
+
+/// An adapter that is gone on with is no part of the reference, which is the model without it: after SFT, the one before.
+fn implicit_reference(recipe: &Recipe) -> Option<Problem> {
+    let goes_on = recipe.trains_adapter() && !recipe.begins_adapter();
+    let adapter = recipe.adapter_name_or_path.last().filter(|_| goes_on)?;
+    (recipe.has_reference() && recipe.ref_model.is_none()).then(|| {
+        Problem::of(
+            "adapter_name_or_path",
+            sentence! {
+                en: "{adapter} is gone on with, so that the reference is the model without it; to be held to what it has \
+                     learnt, set `create_new_adapter: true`, or name it in `ref_model_adapters` beside `ref_model`",
+                zh: "将继续训练 {adapter}，参考模型因而是不含它的模型；若应以其所学为参考，请设 `create_new_adapter: true`，或在 \
+                     `ref_model` 之外以 `ref_model_adapters` 指定它",
+            },
+        )
+    })
 }

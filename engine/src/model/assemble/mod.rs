@@ -69,6 +69,8 @@ pub struct Tuning {
     pub selection: Selection,
     /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
     pub bf16: bool,
+    /// Matrices that train are kept in bf16, too.
+    pub pure_bf16: bool,
     /// Where weights are kept and computed with.
     pub device: Device,
     /// Frozen weights that are stored quantised are dequantised as they are loaded.
@@ -78,7 +80,13 @@ pub struct Tuning {
 impl Default for Tuning {
     /// Nothing is trained; on the CPU, in the types that weights are stored in, quantised ones too.
     fn default() -> Self {
-        Tuning { selection: Selection::Nothing, bf16: false, device: Device::Cpu, dequantised: false }
+        Tuning {
+            selection: Selection::Nothing,
+            bf16: false,
+            pure_bf16: false,
+            device: Device::Cpu,
+            dequantised: false,
+        }
     }
 }
 
@@ -119,11 +127,18 @@ impl Builder<'_> {
             return Ok(param.clone());
         }
         let mut tensor = load(&name)?;
-        if self.tuning.bf16 && !trainable && tensor.rank() == 2 {
+        let is_matrix = tensor.rank() == 2;
+        if self.tuning.bf16 && !trainable && is_matrix {
             tensor = tensor.to_dtype(DType::BF16)?;
         }
         let tensor = tensor.to_device(&self.tuning.device)?;
-        let param = Arc::new(Param::new(name.clone(), tensor, trainable)?);
+        let is_narrow = self.tuning.pure_bf16 && trainable && is_matrix;
+        let param = if is_narrow {
+            Param::narrow(name.clone(), tensor)
+        } else {
+            Param::new(name.clone(), tensor, trainable)
+        };
+        let param = Arc::new(param?);
         self.loaded.borrow_mut().insert(name, param.clone());
         Ok(param)
     }

@@ -31,7 +31,8 @@ impl Backward for EmbeddingNode {
             if !table.trainable {
                 return Ok(());
             }
-            grads.params.add(table, table.tensor.zeros_like()?.index_add(index, dx, 0)?)
+            let zeros = Tensor::zeros(table.tensor.shape(), DType::F32, dx.device())?;
+            grads.params.add(table, zeros.index_add(index, dx, 0)?)
         };
         if let Some(tokens) = tokens.trained() {
             scatter(tokens, &self.ids, &(&dx * f64::from(*scale))?)?;
