@@ -9,19 +9,23 @@ use super::{rows_per_task, simd};
 /// An elementwise function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
+    /// x · σ(x), also called swish.
     Silu,
     /// x · Φ(x) through the error function.
     Gelu,
     /// The tanh approximation of GELU.
     GeluTanh,
+    /// max(x, 0).
     Relu,
 }
 
 /// How gate and up lie side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GateOrder {
+    /// The first half of a row is the gate.
     #[default]
     GateUp,
+    /// The second half is the gate.
     UpGate,
 }
 
@@ -55,6 +59,7 @@ macro_rules! as_constant {
 }
 
 impl Activation {
+    /// The function of one number.
     #[inline(always)]
     pub fn value(self, x: f32) -> f32 {
         match self {
@@ -65,6 +70,7 @@ impl Activation {
         }
     }
 
+    /// The slope of the function at `x`.
     #[inline(always)]
     pub fn derivative(self, x: f32) -> f32 {
         match self {

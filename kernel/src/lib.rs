@@ -3,6 +3,8 @@
 //! [`gemm`] is the one place with processor-specific code. Everything else is written so that the
 //! compiler vectorises it and is compiled for each instruction set by [`pulp`]. [`level`] says which is used.
 
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+
 pub mod activation;
 pub mod attention;
 pub mod cross_entropy;

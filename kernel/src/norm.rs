@@ -11,12 +11,15 @@ use super::{column_sums, rows_per_task, simd, uninit};
 /// Which normalisation, over rows of `weight.len()` (or any length without a weight).
 #[derive(Clone, Copy)]
 pub struct NormKernel<'a> {
+    /// Factor on each column; none is one.
     pub weight: Option<&'a [f32]>,
+    /// Added to each column at the end.
     pub bias: Option<&'a [f32]>,
     /// The weight is stored as its difference from one (Gemma).
     pub one_plus: bool,
     /// Subtract the mean (LayerNorm).
     pub center: bool,
+    /// Added to the variance, so that a row of zeros has a deviation.
     pub eps: f32,
 }
 

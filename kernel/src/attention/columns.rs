@@ -8,9 +8,13 @@ use crate::gemm::{Elements, MatMut, MatRef};
 /// values; or head by head; or group by group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
+    /// First column of the first head.
     pub start: usize,
+    /// Heads that are neighbours.
     pub group: usize,
+    /// Columns from the start of one group to that of the next.
     pub step: usize,
+    /// Columns from one head to its neighbour.
     pub dim: usize,
 }
 
@@ -29,8 +33,11 @@ impl Columns {
 /// A buffer whose rows hold heads.
 #[derive(Clone, Copy)]
 pub struct Heads<'a> {
+    /// All rows, end to end.
     pub data: &'a [f32],
+    /// Floats from one row to the next.
     pub stride: usize,
+    /// Where in a row the heads lie.
     pub columns: Columns,
 }
 

@@ -34,6 +34,7 @@ const MIN_PACKED: usize = 15;
 /// Head counts and sizes, and what becomes of the scores.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionShape {
+    /// Heads of queries.
     pub heads: usize,
     /// Heads of keys and values; a divisor of `heads`.
     pub kv_heads: usize,
@@ -101,14 +102,18 @@ impl AttentionShape {
 /// Rows `start..start + len` of a ragged batch, a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
+    /// First row.
     pub start: usize,
+    /// Rows, padding included.
     pub len: usize,
-    /// Leading and trailing rows that are padding: real rows do not see them.
+    /// Leading rows that are padding: real rows do not see them.
     pub padding: usize,
+    /// The same behind the real rows.
     pub trailing: usize,
 }
 
 impl Span {
+    /// Rows without padding.
     pub fn new(start: usize, len: usize) -> Self {
         Span { start, len, padding: 0, trailing: 0 }
     }

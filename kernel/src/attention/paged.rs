@@ -25,7 +25,9 @@ const MIN_SHARED: usize = 512 * 1024;
 
 /// New tokens of a sequence, and the pages with all its tokens so far, the new ones included.
 pub struct PagedSegment<'a> {
+    /// Rows of the queries, and how many keys there are.
     pub segment: Segment,
+    /// Pages [`AttentionShape::page_len`] with the sequence's tokens, in order.
     pub pages: Vec<&'a [f32]>,
 }
 

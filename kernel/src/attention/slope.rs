@@ -5,12 +5,14 @@ use half::bf16;
 /// A head's bias by position (ALiBi, Press et al. 2021): slope · (j − i) for query i and key j.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slope {
+    /// What a step of one position adds to the score.
     pub slope: f32,
     /// Where it is slope · j, rounded to bf16, times this factor: Falcon computes it so.
     pub rounded: Option<f32>,
 }
 
 impl Slope {
+    /// Biases in f32.
     pub fn new(slope: f32) -> Slope {
         Slope { slope, rounded: None }
     }

@@ -6,12 +6,12 @@ use crate::simd;
 
 /// Length of a row of scores of `seen` keys: whole vectors, so that no row ends in scalar work, and an odd number of
 /// them, so that a column's cache lines spread over all sets of the cache.
-pub fn row_length(seen: usize) -> usize {
+pub(super) fn row_length(seen: usize) -> usize {
     (seen.div_ceil(LANES) | 1) * LANES
 }
 
 /// Which columns the rows of a block see. Column c is the key at position `low + c`.
-pub struct Visible {
+pub(super) struct Visible {
     /// Position of the first column.
     pub low: usize,
     /// Leading positions that are padding.
@@ -37,7 +37,7 @@ impl Visible {
 
 /// What becomes of a raw score before the softmax: scale, cap, and a bias that falls with the distance.
 #[derive(Clone, Copy)]
-pub struct ScoreRule {
+pub(super) struct ScoreRule {
     pub scale: f32,
     pub cap: Option<f32>,
     pub slope: Option<Slope>,
@@ -79,7 +79,7 @@ fn vectors(row: &mut [f32], (first, end): (usize, usize), hidden: f32) -> &mut [
 }
 
 /// Rows of raw scores, each of [`row_length`], become probabilities.
-pub fn softmax(scores: &mut [f32], seen: usize, visible: &Visible, rule: ScoreRule, logs: &mut [f32]) {
+pub(super) fn softmax(scores: &mut [f32], seen: usize, visible: &Visible, rule: ScoreRule, logs: &mut [f32]) {
     simd(
         #[inline(always)]
         || {
@@ -99,7 +99,7 @@ pub fn softmax(scores: &mut [f32], seen: usize, visible: &Visible, rule: ScoreRu
 }
 
 /// `p`: raw scores → probabilities, in rows of [`row_length`]; `ds`: dP → p · (dP − delta) · d score / d raw score.
-pub fn softmax_gradient(
+pub(super) fn softmax_gradient(
     p: &mut [f32],
     ds: &mut [f32],
     seen: usize,

@@ -25,8 +25,11 @@ pub use vector::FEW_ROWS;
 /// Stored elements of a matrix.
 #[derive(Clone, Copy)]
 pub enum Elements<'a> {
+    /// Single precision.
     F32(&'a [f32]),
+    /// The upper half of single precision.
     Bf16(&'a [bf16]),
+    /// IEEE half precision.
     F16(&'a [f16]),
 }
 
@@ -124,10 +127,12 @@ impl<'a> MatRef<'a> {
         MatRef { offset: self.offset + start * self.col_stride, cols, ..self }
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Number of columns.
     pub fn cols(&self) -> usize {
         self.cols
     }
@@ -197,6 +202,7 @@ impl<'a> MatMut<'a> {
         MatMut { data, rows, cols, stride, lifetime: std::marker::PhantomData }
     }
 
+    /// Number of columns.
     pub fn cols(&self) -> usize {
         self.cols
     }

@@ -6,7 +6,7 @@ use crate::with_scratch;
 /// Columns of B that are widened to f32 at a time.
 const BLOCK: usize = 256;
 
-pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+pub(super) fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     product(&c, a, b, options.accumulate);
     if let Some((a2, b2)) = options.extra {
         product(&c, a2, b2, true);

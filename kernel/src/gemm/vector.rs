@@ -11,7 +11,7 @@ use crate::{simd, with_scratch};
 pub const FEW_ROWS: usize = 8;
 
 /// Whether the product is one of few rows by the transpose of a row-major weight, on contiguous rows.
-pub fn fits(c: &MatMut, a: &MatRef, b: &MatRef, options: &Options) -> bool {
+pub(super) fn fits(c: &MatMut, a: &MatRef, b: &MatRef, options: &Options) -> bool {
     let rows_of = |a: &MatRef| a.col_stride == 1;
     let weight = |b: &MatRef| b.row_stride == 1;
     (1..=FEW_ROWS).contains(&c.rows)
@@ -21,7 +21,7 @@ pub fn fits(c: &MatMut, a: &MatRef, b: &MatRef, options: &Options) -> bool {
 }
 
 /// C ← [C +] A·B [+ A₂·B₂], a block of C's columns (rows of the weight) at a time.
-pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+pub(super) fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     const BLOCK: usize = 32;
     struct Out(*mut f32);
     // SAFETY: tasks write disjoint columns.

@@ -259,12 +259,12 @@ pub(super) unsafe fn store_sums<const TALL: bool, const WIDE: bool>(out: *mut f3
     }
 }
 
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     level::has(Level::Amx)
 }
 
 /// Whether the processor has AMX with bf16, and the operating system lets this process use it.
-pub fn detected() -> bool {
+pub(crate) fn detected() -> bool {
     let vectors = pulp::x86::V4::try_new().is_some() && is_x86_feature_detected!("avx512bf16");
     vectors && has_tiles() && permitted()
 }

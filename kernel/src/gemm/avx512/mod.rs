@@ -10,7 +10,7 @@
 //! same kernel shape multiplies twice as much per instruction; on tile registers ([`amx`]) sixteen times. So
 //! much that f32, too, is multiplied there, in parts ([`split`]).
 
-pub mod amx;
+pub(crate) mod amx;
 mod load;
 mod pack;
 mod panels;
@@ -24,9 +24,9 @@ use super::{Elements, MatMut, MatRef, Options};
 use crate::level::{self, Level};
 use crate::with_scratch;
 
-pub use pack::narrow;
+pub(crate) use pack::narrow;
 use pack::pack_panel;
-pub use panels::Panels;
+pub(crate) use panels::Panels;
 use tile::{Pairs, Panel, Single, Strip, Tile};
 
 /// Columns of the register tile: two vectors.
@@ -37,17 +37,17 @@ const MR: usize = 14;
 /// Inner length of a block.
 const KC: usize = 1024;
 /// Largest inner length of the extra product.
-pub const MAX_EXTRA: usize = 512;
+pub(crate) const MAX_EXTRA: usize = 512;
 /// Distance of the rows of a packed strip; not a multiple of a page, to spread over cache sets.
 const STRIP: usize = KC + MAX_EXTRA + 16;
 /// Bytes of a packed block of B: most of a 1 MiB L2 cache.
 const BLOCK_BYTES: usize = 640 * 1024;
 
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     level::has(Level::Avx512)
 }
 
-pub fn bf16_available() -> bool {
+pub(crate) fn bf16_available() -> bool {
     available() && is_x86_feature_detected!("avx512bf16")
 }
 
@@ -86,7 +86,7 @@ const MIN_SPLIT: (usize, usize, usize) = (96, 160, 160);
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug)]
-pub enum Arithmetic {
+pub(crate) enum Arithmetic {
     /// f32 vectors.
     Single,
     /// f32 vectors along k.
@@ -115,14 +115,14 @@ impl Arithmetic {
     }
 }
 
-pub fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
+pub(crate) fn run(c: MatMut, a: MatRef, b: MatRef, options: Options) {
     let arithmetic = Arithmetic::of(&c, &a, &options);
     // SAFETY: the processor has it.
     unsafe { run_with(arithmetic, c, a, b, options) }
 }
 
 /// The same on all threads of the pool, if this product is one that divides itself among them.
-pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
+pub(crate) fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
     let divides = matches!(Arithmetic::of(c, &a, &options), Arithmetic::SplitTiles);
     if divides {
         // SAFETY: the processor has AMX; views were bounds-checked when they were made.
@@ -133,7 +133,7 @@ pub fn run_on_pool(c: &MatMut, a: MatRef, b: MatRef, options: Options) -> bool {
 
 /// # Safety
 /// The processor must have the arithmetic's instructions, and a thin product fit.
-pub unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, options: Options) {
+pub(crate) unsafe fn run_with(arithmetic: Arithmetic, c: MatMut, a: MatRef, b: MatRef, options: Options) {
     // SAFETY: by the caller's word; views were bounds-checked when they were made.
     unsafe {
         match arithmetic {

@@ -13,7 +13,7 @@ use super::{Kernel, MR, NR, STRIP, bf16_available};
 ///
 /// # Panics
 /// If `out` is no whole number of rows, or longer than A.
-pub fn narrow(a: MatRef, first: usize, out: &mut [bf16]) {
+pub(crate) fn narrow(a: MatRef, first: usize, out: &mut [bf16]) {
     let rows = out.len() / a.cols.max(1);
     assert!(rows * a.cols == out.len() && first + rows <= a.rows && bf16_available());
     if let (Elements::F32(data), 1) = (a.data, a.col_stride) {
@@ -202,7 +202,7 @@ fn lines(stride: usize, kc: usize) -> usize {
 
 impl Strip {
     /// Rows `row..row + rows` of A at `k0..k0 + kc`: where they lie, or packed into `buffer`.
-    pub unsafe fn of<K: Kernel>(
+    pub(super) unsafe fn of<K: Kernel>(
         a: MatRef,
         row: usize,
         rows: usize,

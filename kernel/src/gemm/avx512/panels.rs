@@ -14,7 +14,7 @@ const _: () = assert!(UNIT.is_multiple_of(2 * amx::EDGE) && UNIT.is_multiple_of(
 
 /// B, packed.
 #[derive(Clone, Copy)]
-pub struct Panels<'a> {
+pub(crate) struct Panels<'a> {
     /// The first panel begins at a cache line.
     data: &'a [f32],
     rows: usize,
@@ -30,7 +30,7 @@ fn panel_len(rows: usize, pairs: bool) -> usize {
 
 impl<'a> Panels<'a> {
     /// Floats that the panels of such a matrix take.
-    pub fn len(rows: usize, cols: usize) -> usize {
+    pub(crate) fn len(rows: usize, cols: usize) -> usize {
         // 16 more for alignment to a cache line.
         cols.div_ceil(NR) * panel_len(rows.next_multiple_of(UNIT), false) + 16
     }
@@ -39,7 +39,7 @@ impl<'a> Panels<'a> {
     ///
     /// # Safety
     /// The processor must have AVX-512, and the instructions on pairs if they are asked for.
-    pub unsafe fn pack(b: MatRef, pairs: bool, area: &'a mut [f32]) -> Self {
+    pub(crate) unsafe fn pack(b: MatRef, pairs: bool, area: &'a mut [f32]) -> Self {
         assert!(area.len() >= Self::len(b.rows, b.cols));
         let start = area.as_ptr().align_offset(64).min(16);
         let len = panel_len(b.rows, pairs);
@@ -62,7 +62,7 @@ impl<'a> Panels<'a> {
     ///
     /// # Panics
     /// If there is no such part.
-    pub fn multiply(&self, c: MatMut, a: MatRef, (row, col): (usize, usize), accumulate: bool) {
+    pub(crate) fn multiply(&self, c: MatMut, a: MatRef, (row, col): (usize, usize), accumulate: bool) {
         assert!(row + a.cols <= self.rows && col + c.cols <= self.cols && a.rows == c.rows);
         assert!(col.is_multiple_of(NR) && (!self.pairs || row.is_multiple_of(UNIT)));
         // SAFETY: the processor has what the panels were packed for; views were bounds-checked when they were made.

@@ -16,7 +16,7 @@ pub(super) struct Strip {
 }
 
 impl Strip {
-    pub const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, step: 1, depth: 0 };
+    pub(super) const NONE: Strip = Strip { start: std::ptr::null(), stride: 0, step: 1, depth: 0 };
 }
 
 /// 32 columns of B: those of lane row l are at `start[l * stride..]`.
