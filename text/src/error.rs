@@ -7,35 +7,87 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    Io {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 
     /// A file is not what its name promises.
     #[error("{}{}: {message}", path.display(), place(*line, *column))]
-    Parse { path: PathBuf, line: usize, column: usize, message: String },
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; 0 where it is not known.
+        line: usize,
+        /// The column, from 1; 0 where it is not known.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
 
     /// An entry of dataset_info.json is missing or wrong.
     #[error("{}, dataset \"{entry}\": {message}", path.display())]
-    Dataset { path: PathBuf, entry: String, message: String },
+    Dataset {
+        /// The dataset_info.json.
+        path: PathBuf,
+        /// The key of the entry.
+        entry: String,
+        /// What is wrong with it.
+        message: String,
+    },
 
     /// One record is wrong. Rows count from 1.
     #[error("{}, row {row}, key \"{key}\": {message}", path.display())]
-    Row { path: PathBuf, row: usize, key: String, message: String },
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The row in it.
+        row: usize,
+        /// The column of the row.
+        key: String,
+        /// What is wrong there.
+        message: String,
+    },
 
     /// A tokenizer cannot be built, or lacks something.
     #[error("tokenizer {origin}: {message}")]
-    Tokenizer { origin: String, message: String },
+    Tokenizer {
+        /// The folder or file that it came from.
+        origin: String,
+        /// What cannot be done.
+        message: String,
+    },
 
     /// A template is unknown or cannot express a conversation.
     #[error("template \"{name}\": {message}")]
-    Template { name: String, message: String },
+    Template {
+        /// The template.
+        name: String,
+        /// What cannot be done.
+        message: String,
+    },
 
     /// A tool description (`tools`) or tool call (`function_call`) is not valid.
     #[error("{what}: {message}")]
-    Tool { what: &'static str, message: String },
+    Tool {
+        /// The column: `tools` or `function_call`.
+        what: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
 
     /// A recipe's argument does not fit the data or the tokenizer.
     #[error("{key}: {message}")]
-    Setting { key: &'static str, message: String },
+    Setting {
+        /// The argument.
+        key: &'static str,
+        /// What was given and what is allowed.
+        message: String,
+    },
 
     /// The user wants no more of it.
     #[error("stopped")]

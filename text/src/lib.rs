@@ -7,6 +7,8 @@
 //! [`prepare`] goes the whole way for one recipe; a chat uses [`Template`] (or the model's own [`ChatTemplate`]) and
 //! [`Tokenizer`] alone.
 
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+
 pub mod data;
 pub mod encode;
 mod error;

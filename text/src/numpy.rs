@@ -15,7 +15,7 @@ pub(crate) struct DefaultRng {
 }
 
 impl DefaultRng {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         const WORDS: usize = 8;
         let words: [u32; WORDS] = seed_words(seed);
         let wide = |at: usize| u128::from(words[at]) | u128::from(words[at + 1]) << 32;
@@ -53,7 +53,7 @@ impl DefaultRng {
     }
 
     /// Uniform in `0..bound`; 0 if `bound` is 0 or 1.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         if bound <= 1 {
             return 0;
         }
@@ -70,7 +70,7 @@ impl DefaultRng {
     }
 
     /// `generator.shuffle`.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             // Here NumPy draws by masks and rejection.
             let mask = u32::MAX >> (last as u32).leading_zeros();
@@ -85,20 +85,20 @@ impl DefaultRng {
     }
 
     /// `generator.permutation(n)`.
-    pub fn permutation(&mut self, n: usize) -> Vec<usize> {
+    pub(crate) fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         self.shuffle(&mut order);
         order
     }
 
     /// One entry of `generator.choice(len(shares), p=shares)`; `cumulative` comes from [`cumulative`].
-    pub fn choice(&mut self, cumulative: &[f64]) -> usize {
+    pub(crate) fn choice(&mut self, cumulative: &[f64]) -> usize {
         let drawn = self.uniform();
         cumulative.partition_point(|share| *share <= drawn).min(cumulative.len().saturating_sub(1))
     }
 
     /// The generator of a later epoch, as `datasets` derives it for streams.
-    pub fn for_epoch(&self, epoch: u64) -> Self {
+    pub(crate) fn for_epoch(&self, epoch: u64) -> Self {
         if epoch == 0 {
             return self.clone();
         }
@@ -160,7 +160,7 @@ pub(crate) struct LegacyRng {
 impl LegacyRng {
     const SIZE: usize = 624;
 
-    pub fn new(seed: u32) -> Self {
+    pub(crate) fn new(seed: u32) -> Self {
         let mut state = [seed; Self::SIZE];
         for place in 1..Self::SIZE {
             let before = state[place - 1];
@@ -204,7 +204,7 @@ impl LegacyRng {
     }
 
     /// `numpy.random.permutation(n)`.
-    pub fn permutation(&mut self, n: usize) -> Vec<usize> {
+    pub(crate) fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for last in (1..n).rev() {
             order.swap(last, self.up_to(last as u32) as usize);
@@ -213,7 +213,7 @@ impl LegacyRng {
     }
 
     /// `numpy.random.choice(n, count)`.
-    pub fn choices(&mut self, n: usize, count: usize) -> Vec<usize> {
+    pub(crate) fn choices(&mut self, n: usize, count: usize) -> Vec<usize> {
         let most = n.saturating_sub(1) as u32;
         (0..count).map(|_| if most == 0 { 0 } else { self.up_to(most) as usize }).collect()
     }

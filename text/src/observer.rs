@@ -23,6 +23,7 @@ impl<'a> Observer<'a> {
         Observer::new(|_| {}, Arc::default())
     }
 
+    /// Tells of an event.
     pub fn event(&mut self, event: EventBody) {
         (self.take)(event);
     }
@@ -54,13 +55,13 @@ impl<'a> Observer<'a> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;
 
     /// What a job logs while `work` runs, a line each, and what comes of it.
-    pub fn logged<T>(work: impl FnOnce(&mut Observer) -> T) -> (Vec<String>, T) {
+    pub(crate) fn logged<T>(work: impl FnOnce(&mut Observer) -> T) -> (Vec<String>, T) {
         let lines = Mutex::new(Vec::new());
         let take = |event| {
             if let EventBody::Log { message, .. } = event {

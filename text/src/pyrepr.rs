@@ -6,12 +6,12 @@ use super::jinja::is_printable;
 use super::pyjson;
 
 /// `str(value)`: a text as it is, anything else as `repr` writes it.
-pub fn display(value: &Value) -> String {
+pub(crate) fn display(value: &Value) -> String {
     value.as_str().map_or_else(|| repr(value), str::to_owned)
 }
 
 /// Whether Python's `if` takes the value for true.
-pub fn is_true(value: &Value) -> bool {
+pub(crate) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(truth) => *truth,

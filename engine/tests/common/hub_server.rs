@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the server says to a path (with its query).
 #[derive(Clone, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -19,17 +19,17 @@ pub struct Answer {
     pub silent: bool,
 }
 
-pub fn ok(body: impl Into<Vec<u8>>) -> Answer {
+pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Answer {
     Answer { status: 200, body: body.into(), ..Answer::default() }
 }
 
-pub fn with_etag(mut answer: Answer, etag: &str) -> Answer {
+pub(crate) fn with_etag(mut answer: Answer, etag: &str) -> Answer {
     answer.headers.push(("ETag".into(), format!("\"{etag}\"")));
     answer
 }
 
 /// What the Hugging Face hub says about a repository and its files. `prefix` is empty for a model, else `datasets/`.
-pub fn repository(prefix: &str, id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
+pub(crate) fn repository(prefix: &str, id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
     const COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
     let names: Vec<String> = files.iter().map(|(name, _)| format!(r#"{{"rfilename": "{name}"}}"#)).collect();
     let list = format!(r#"{{"sha": "{COMMIT}", "siblings": [{}]}}"#, names.join(","));
@@ -43,7 +43,7 @@ pub fn repository(prefix: &str, id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(Str
 }
 
 /// What ModelScope says about a model and its files.
-pub fn model_scope(id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
+pub(crate) fn model_scope(id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)> {
     let listed = files.iter().map(|(name, contents)| {
         format!(r#"{{"Name": "{name}", "Path": "{name}", "Size": {}, "Type": "blob"}}"#, contents.len())
     });
@@ -59,13 +59,13 @@ pub fn model_scope(id: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, Answer)>
 type Requests = Arc<Mutex<Vec<String>>>;
 
 /// A server on this machine for as long as the test runs.
-pub struct Server {
+pub(crate) struct Server {
     pub endpoint: String,
     requests: Requests,
 }
 
 impl Server {
-    pub fn start(answers: Vec<(impl Into<String>, Answer)>) -> Self {
+    pub(crate) fn start(answers: Vec<(impl Into<String>, Answer)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let answers: HashMap<String, Answer> =
@@ -83,12 +83,12 @@ impl Server {
     }
 
     /// Requests so far, each with its headers.
-    pub fn requests(&self) -> MutexGuard<'_, Vec<String>> {
+    pub(crate) fn requests(&self) -> MutexGuard<'_, Vec<String>> {
         lock(&self.requests)
     }
 
     /// Requests so far whose first line or headers hold `part`.
-    pub fn asked(&self, part: &str) -> usize {
+    pub(crate) fn asked(&self, part: &str) -> usize {
         self.requests().iter().filter(|request| request.contains(part)).count()
     }
 }

@@ -25,6 +25,7 @@ pub enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// The place that `dataset_dir` names.
     pub fn of(dataset_dir: &'a str) -> Self {
         match dataset_dir.strip_prefix("REMOTE:") {
             Some(id) => Place::Remote(id.trim()),

@@ -27,7 +27,7 @@ impl Entries {
     ///
     /// # Errors
     /// If it is missing, is not JSON, or is not an object.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = files::read(path, files::SETTINGS).map_err(|e| Error::read(path, e))?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let json = |e: serde_json::Error| Error::json(path, &e, 0);

@@ -23,46 +23,71 @@ pub enum Format {
 /// Which column holds what; `None`: nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
+    /// The first part of what the user says.
     pub prompt: Option<String>,
+    /// Its second part, put on a line of its own.
     pub query: Option<String>,
+    /// The answer.
     pub response: Option<String>,
+    /// Earlier turns, pairs of a question and an answer.
     pub history: Option<String>,
+    /// The list of messages, in sharegpt's layouts.
     pub messages: Option<String>,
+    /// The system text.
     pub system: Option<String>,
+    /// Descriptions of tools, as JSON.
     pub tools: Option<String>,
+    /// Files of images, which this crate refuses.
     pub images: Option<String>,
+    /// Files of videos, which this crate refuses.
     pub videos: Option<String>,
+    /// Files of sound, which this crate refuses.
     pub audios: Option<String>,
+    /// The better of two answers.
     pub chosen: Option<String>,
+    /// The worse of two answers.
     pub rejected: Option<String>,
+    /// Whether the answer was found good.
     pub kto_tag: Option<String>,
 }
 
 /// What the fields and roles of messages are called; `None`: there is no such role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tags {
+    /// The field with who speaks.
     pub role: Option<String>,
+    /// The field with what is said.
     pub content: Option<String>,
+    /// The role of the user.
     pub user: Option<String>,
+    /// The role of the model.
     pub assistant: Option<String>,
+    /// The role of a tool that answers.
     pub observation: Option<String>,
+    /// The role of the model when it calls a tool.
     pub function: Option<String>,
+    /// The role of the system text.
     pub system: Option<String>,
 }
 
 /// A data set's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetInfo {
+    /// The key of the entry, by which recipes name the data set.
     pub name: String,
+    /// Where the rows are.
     pub source: Source,
     /// Part of the data: the split of a hub's data set, and which of its rows.
     pub split: Split,
     /// SHA-1 that the file should have.
     pub sha1: Option<String>,
+    /// How the rows are laid out.
     pub format: Format,
     /// The rows are pairs of a chosen and a rejected answer.
     pub ranking: bool,
+    /// Which column holds what.
     pub columns: Columns,
+    /// What fields and roles of messages are called.
     pub tags: Tags,
     /// Draws so many rows at random.
     pub num_samples: Option<usize>,
@@ -82,7 +107,9 @@ pub enum Source {
 /// A data set's names on the hubs, one of which is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HubSource {
+    /// `owner/name` on the Hugging Face hub.
     pub hugging_face: Option<String>,
+    /// `owner/name` on ModelScope.
     pub model_scope: Option<String>,
     /// One of the data sets that a repository holds.
     pub subset: Option<String>,
@@ -93,6 +120,7 @@ pub struct HubSource {
 /// `train`, or `train[10:500]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
+    /// The split's name, `train` where nothing is said.
     pub name: String,
     /// The first row, counted from 0, and the one behind the last.
     pub rows: std::ops::Range<usize>,

@@ -18,10 +18,13 @@ use crate::numpy::LegacyRng;
 /// A row that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
+    /// The file.
     pub path: PathBuf,
     /// Counted from 1.
     pub row: usize,
+    /// The column that is wrong.
     pub key: String,
+    /// What is wrong with it.
     pub reason: String,
 }
 
@@ -41,23 +44,31 @@ impl std::fmt::Display for Skipped {
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// It is trained on.
     Record(Record),
+    /// It is left out.
     Skipped(Skipped),
 }
 
 /// A data set in memory.
 #[derive(Clone, Debug)]
 pub struct Dataset {
+    /// Its entry.
     pub info: DatasetInfo,
+    /// The rows, in the order of the files.
     pub records: Vec<Record>,
+    /// Rows that were left out.
     pub skipped: Vec<Skipped>,
 }
 
 /// A data set that is ready to be read: its entry is sound and its files are on this machine.
 #[derive(Clone, Debug)]
 pub struct DataSource {
+    /// Its entry.
     pub info: DatasetInfo,
+    /// The files with its rows, in the order in which they are read.
     pub files: Vec<PathBuf>,
+    /// What its rows become.
     pub kind: Kind,
     /// What the user should know.
     pub notes: Vec<String>,

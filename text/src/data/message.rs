@@ -36,7 +36,7 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// # Errors
     /// If `message` is no object.
-    pub fn new(
+    pub(super) fn new(
         info: &'a DatasetInfo,
         row: &'a Row<'a>,
         column: &'a str,
@@ -60,7 +60,7 @@ impl<'a> Entry<'a> {
 
     /// # Errors
     /// If the role is missing or no text.
-    pub fn speaker(&self) -> Result<Speaker<'a>> {
+    pub(super) fn speaker(&self) -> Result<Speaker<'a>> {
         let key = self.info.tags.role.as_deref().unwrap_or_default();
         let name = self.fields.get(key).ok_or_else(|| self.error(format!("\"{key}\" is missing")))?;
         let name = name.as_str().ok_or_else(|| self.error(format!("\"{key}\" {}", wrong("a text", name))))?;
@@ -91,7 +91,7 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// If a field is not what it should be.
-    pub fn read(&self, role: Role) -> Result<Message> {
+    pub(super) fn read(&self, role: Role) -> Result<Message> {
         if !matches!(role, Role::Assistant | Role::Function) {
             return Ok(Message::new(role, self.content(false)?.0));
         }

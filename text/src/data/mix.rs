@@ -13,7 +13,12 @@ pub enum Mix {
     /// One after the other.
     Concat,
     /// In turns, or at random with the given shares.
-    Interleave { stop: Stop, shares: Option<Vec<f64>> },
+    Interleave {
+        /// When that ends.
+        stop: Stop,
+        /// The share of each data set among those that are drawn; none: in turns.
+        shares: Option<Vec<f64>>,
+    },
 }
 
 /// When interleaving ends.

@@ -39,7 +39,9 @@ use super::template::Message;
 /// | plain text | one | none |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// What the answer follows, by the table above.
     pub prompt: Vec<Message>,
+    /// The answers, by the table above.
     pub response: Vec<Message>,
     /// Empty: none given.
     pub system: String,
@@ -52,6 +54,7 @@ pub struct Record {
 /// File and row of a record, for messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
+    /// The file.
     pub path: Arc<PathBuf>,
     /// Counted from 1.
     pub row: usize,

@@ -9,22 +9,29 @@ use crate::template::{Dialogue, Message, Role, Template};
 /// A prompt with two answers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
+    /// The prompt with the better answer.
     pub chosen: Example,
+    /// The prompt with the worse one.
     pub rejected: Example,
 }
 
 /// A prompt with a judged answer, and with an answer to some other prompt: KTO estimates the KL divergence on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feedback {
+    /// The prompt with its own answer.
     pub example: Example,
+    /// The prompt with another prompt's answer.
     pub mismatched: Example,
+    /// Whether the own answer was found good.
     pub wanted: bool,
 }
 
 /// A prompt to answer, with the answer that the data give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompted {
+    /// Token ids of the prompt.
     pub prompt: Vec<u32>,
+    /// Token ids of the data's answer.
     pub answer: Vec<u32>,
 }
 

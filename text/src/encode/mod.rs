@@ -25,6 +25,7 @@ pub const IGNORE_INDEX: i64 = -100;
 /// One training sequence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Example {
+    /// Token ids.
     pub ids: Vec<u32>,
     /// One per id, not shifted: the label of a token is the token itself or [`IGNORE_INDEX`].
     pub labels: Vec<i64>,

@@ -12,9 +12,13 @@ use crate::template::Template;
 /// How records are written and cut.
 #[derive(Clone, Copy)]
 pub struct RecordEncoder<'a> {
+    /// Writes the conversations.
     pub template: &'a Template,
+    /// Makes token ids of them.
     pub tokenizer: &'a Tokenizer,
+    /// Which turns count in the loss.
     pub masking: Masking,
+    /// How plain text is written.
     pub plain: &'a PlainText,
     /// Longest sequence.
     pub cutoff_len: usize,

@@ -85,6 +85,9 @@ fn verify(wanted: &Wanted<'_>, path: &Path) -> Result<()> {
 }
 
 /// The hash of all that is left of `file`, in hexadecimal digits.
+///
+/// # Errors
+/// If the file cannot be read.
 pub fn hash(file: File, mut hash: impl Digest) -> std::io::Result<String> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut buffer = vec![0; 1 << 16];

@@ -30,7 +30,7 @@ type Pieces = SyncSender<Result<Piece>>;
 
 impl Client {
     /// Downloads to `part`, going on behind what is already there, until all is there or nothing more comes.
-    pub fn download(&self, wanted: &Wanted<'_>, part: &Path, watch: Watch) -> Result<()> {
+    pub(super) fn download(&self, wanted: &Wanted<'_>, part: &Path, watch: Watch) -> Result<()> {
         let io = |e| Error::io(part, e);
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(part).map_err(io)?;
         let mut attempt = 0;

@@ -40,7 +40,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Client {
-    pub fn new(hub: &'static str, login: &'static str, headers: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn new(hub: &'static str, login: &'static str, headers: Vec<(&'static str, String)>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
@@ -52,11 +52,11 @@ impl Client {
     }
 
     /// Whether anything is said of who asks.
-    pub fn has_headers(&self) -> bool {
+    pub(super) fn has_headers(&self) -> bool {
         !self.headers.is_empty()
     }
 
-    pub fn get(&self, url: &str, range_from: u64) -> Result<Response<Body>> {
+    pub(super) fn get(&self, url: &str, range_from: u64) -> Result<Response<Body>> {
         let mut request = self.agent.get(url);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// Headers of `url`, of the hub's own answer where that is a redirect to another host.
-    pub fn head(&self, url: &str, what: &str) -> Result<HeaderMap> {
+    pub(super) fn head(&self, url: &str, what: &str) -> Result<HeaderMap> {
         let mut request = self.agent.head(url);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -85,7 +85,7 @@ impl Client {
     }
 
     /// The JSON at `url`, tried again where it may help.
-    pub fn json(&self, url: &str, what: &str) -> Result<Value> {
+    pub(super) fn json(&self, url: &str, what: &str) -> Result<Value> {
         let mut attempt = 1;
         loop {
             match self.json_once(url, what) {
@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// What a status other than success means.
-    pub fn refusal(&self, url: &str, what: &str, status: u16, body: String) -> Error {
+    pub(super) fn refusal(&self, url: &str, what: &str, status: u16, body: String) -> Error {
         let said = serde_json::from_str::<Value>(&body).ok();
         let said =
             said.and_then(|body| Some(body.get("error").or(body.get("Message"))?.as_str()?.to_owned()));

@@ -73,6 +73,7 @@ impl Hub for HuggingFace {
 }
 
 impl HuggingFace {
+    /// As the environment says, with the token that is there.
     pub fn from_env() -> Self {
         let home = variable("HF_HOME").map_or_else(|| cache_home().join("huggingface"), PathBuf::from);
         let cache = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE"));
@@ -111,10 +112,12 @@ impl HuggingFace {
         &self.endpoint
     }
 
+    /// The folder of what was fetched.
     pub fn cache(&self) -> &Path {
         &self.cache
     }
 
+    /// Whether requests say who asks.
     pub fn has_token(&self) -> bool {
         self.client.has_headers()
     }

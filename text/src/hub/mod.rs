@@ -46,7 +46,9 @@ const CACHE_ALONE: &str = "reading nothing but the cache";
 /// What kind of repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepoKind {
+    /// Weights and tokenizer of a model.
     Model,
+    /// Files of data.
     Dataset,
 }
 
@@ -74,6 +76,7 @@ pub struct Progress<'a> {
     pub file: &'a str,
     /// Bytes.
     pub done: u64,
+    /// Bytes of the whole file, where the hub tells.
     pub total: Option<u64>,
 }
 
@@ -118,13 +121,16 @@ struct RemoteFile {
 /// The hubs, as the environment sets them up and a recipe's tokens ask them.
 #[derive(Clone, Debug)]
 pub struct Hubs {
+    /// The Hugging Face hub, or its mirror.
     pub hugging_face: HuggingFace,
+    /// ModelScope.
     pub model_scope: ModelScope,
     /// ModelScope is asked for what both have.
     pub prefer_model_scope: bool,
 }
 
 impl Hubs {
+    /// As the environment says, without a recipe's tokens.
     pub fn from_env() -> Self {
         Self {
             hugging_face: HuggingFace::from_env(),

@@ -88,6 +88,7 @@ impl Hub for ModelScope {
 }
 
 impl ModelScope {
+    /// As the environment says, with the token that is there.
     pub fn from_env() -> Self {
         let domain = variable("MODELSCOPE_DOMAIN").unwrap_or_else(|| DOMAIN.to_owned());
         let endpoint = if domain.contains("://") { domain } else { format!("https://{domain}") };
@@ -122,10 +123,12 @@ impl ModelScope {
         &self.endpoint
     }
 
+    /// The folder of what was fetched.
     pub fn cache(&self) -> &Path {
         &self.cache
     }
 
+    /// Whether requests say who asks.
     pub fn has_token(&self) -> bool {
         self.client.has_headers()
     }

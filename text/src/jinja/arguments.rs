@@ -17,7 +17,11 @@ impl Given {
     ///
     /// # Errors
     /// If there are more values, or one of another name.
-    pub fn bind<const N: usize>(self, function: &str, parameters: [&str; N]) -> Result<[Option<Value>; N]> {
+    pub(super) fn bind<const N: usize>(
+        self,
+        function: &str,
+        parameters: [&str; N],
+    ) -> Result<[Option<Value>; N]> {
         let mut bound = [const { None }; N];
         let count = self.positional.len();
         if count > N {
@@ -38,7 +42,7 @@ impl Given {
 
     /// # Errors
     /// If there is an argument.
-    pub fn none(self, function: &str) -> Result<()> {
+    pub(super) fn none(self, function: &str) -> Result<()> {
         self.bind(function, []).map(|_| ())
     }
 }

@@ -129,7 +129,7 @@ pub(super) enum Binary {
 }
 
 impl Binary {
-    pub fn sign(self) -> &'static str {
+    pub(super) fn sign(self) -> &'static str {
         match self {
             Self::Add => "+",
             Self::Subtract => "-",

@@ -50,7 +50,7 @@ pub(super) struct Items {
 }
 
 impl Items {
-    pub fn take(&mut self) -> Result<Option<Value>> {
+    pub(super) fn take(&mut self) -> Result<Option<Value>> {
         match (self.values.pop_front(), self.error.take_if(|_| true)) {
             (Some(value), error) => {
                 self.error = error;
@@ -63,12 +63,12 @@ impl Items {
 }
 
 impl Sequence {
-    pub fn of(items: Vec<Value>) -> Rc<Self> {
+    pub(super) fn of(items: Vec<Value>) -> Rc<Self> {
         let depth = 1 + deepest(&items);
         Rc::new(Self { items, depth })
     }
 
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.depth
     }
 }
@@ -87,14 +87,14 @@ pub(super) fn deepest<'a>(values: impl IntoIterator<Item = &'a Value>) -> usize 
 }
 
 impl Dict {
-    pub fn of(entries: Vec<(Value, Value)>) -> Self {
+    pub(super) fn of(entries: Vec<(Value, Value)>) -> Self {
         let depth = 1 + deepest(entries.iter().flat_map(|(key, value)| [key, value]));
         Self { entries, depth }
     }
 
     /// # Errors
     /// If `key` cannot be one.
-    pub fn insert(&mut self, key: Value, value: Value) -> Result<()> {
+    pub(super) fn insert(&mut self, key: Value, value: Value) -> Result<()> {
         key.check_hashable()?;
         let depth = key.depth().max(value.depth());
         self.put(key, value, depth);
@@ -102,7 +102,7 @@ impl Dict {
     }
 
     /// Puts in a key and a value of which the deeper one is so deep.
-    pub fn put(&mut self, key: Value, value: Value, depth: usize) {
+    pub(super) fn put(&mut self, key: Value, value: Value, depth: usize) {
         self.depth = self.depth.max(1 + depth);
         match self.entries.iter_mut().find(|(known, _)| equal(known, &key)) {
             Some(entry) => entry.1 = value,
@@ -110,24 +110,24 @@ impl Dict {
         }
     }
 
-    pub fn get(&self, key: &Value) -> Option<&Value> {
+    pub(super) fn get(&self, key: &Value) -> Option<&Value> {
         self.entries.iter().find(|(known, _)| equal(known, key)).map(|(_, value)| value)
     }
 
-    pub fn get_text(&self, key: &str) -> Option<&Value> {
+    pub(super) fn get_text(&self, key: &str) -> Option<&Value> {
         budget::step(self.entries.len() / 4);
         self.entries.iter().find(|(known, _)| known.as_text() == Some(key)).map(|(_, value)| value)
     }
 
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    pub fn entries(&self) -> &[(Value, Value)] {
+    pub(super) fn entries(&self) -> &[(Value, Value)] {
         &self.entries
     }
 
-    pub fn view(&self, kind: ViewKind) -> Value {
+    pub(super) fn view(&self, kind: ViewKind) -> Value {
         let one = |(key, value): &(Value, Value)| match kind {
             ViewKind::Keys => key.clone(),
             ViewKind::Values => value.clone(),
@@ -138,13 +138,13 @@ impl Dict {
 }
 
 impl Range {
-    pub fn len(self) -> i128 {
+    pub(super) fn len(self) -> i128 {
         let (start, stop, step) = (self.start, self.stop, self.step);
         let span = if step > 0 { stop - start } else { start - stop };
         if span <= 0 { 0 } else { (span - 1) / step.abs() + 1 }
     }
 
-    pub fn get(self, index: i128) -> Value {
+    pub(super) fn get(self, index: i128) -> Value {
         Value::Integer(self.start + index * self.step)
     }
 }

@@ -3,7 +3,7 @@
 /// A message in the words of Jinja2 and Python, or of the template itself, and the line it comes from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
-pub struct JinjaError {
+pub(crate) struct JinjaError {
     pub message: String,
     pub line: Option<usize>,
 }

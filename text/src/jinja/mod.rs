@@ -33,7 +33,7 @@ mod strings;
 mod value;
 
 pub(super) use date::now_as;
-pub use error::JinjaError;
+pub(crate) use error::JinjaError;
 pub(super) use strings::is_printable;
 pub(super) use value::is_space;
 
@@ -49,7 +49,7 @@ use self::parser::{Parsed, parse};
 const LONGEST: usize = 1 << 20;
 
 /// A template, ready to be rendered.
-pub struct Jinja {
+pub(crate) struct Jinja {
     parsed: Parsed,
 }
 
@@ -64,7 +64,7 @@ pub struct Rendered {
 impl Jinja {
     /// # Errors
     /// If `source` is not valid Jinja, or has no end.
-    pub fn new(source: &str) -> Result<Self, JinjaError> {
+    pub(crate) fn new(source: &str) -> Result<Self, JinjaError> {
         if source.len() > LONGEST {
             return Err(JinjaError::new(format!(
                 "it has {} bytes; at most {LONGEST} are read",
@@ -75,13 +75,13 @@ impl Jinja {
     }
 
     /// Whether the template says what of a conversation is generated.
-    pub fn marks_generation(&self) -> bool {
+    pub(crate) fn marks_generation(&self) -> bool {
         self.parsed.marks_generation
     }
 
     /// # Errors
     /// Jinja2's and Python's, what the template itself raises, or that it takes too much of time or memory.
-    pub fn render(&self, variables: &[(&str, &Json)]) -> Result<Rendered, JinjaError> {
+    pub(crate) fn render(&self, variables: &[(&str, &Json)]) -> Result<Rendered, JinjaError> {
         let (values, bytes) = variables.iter().map(|(_, value)| weigh(value)).fold((0, 0), both);
         budget::begin(values, bytes);
         let render = || {

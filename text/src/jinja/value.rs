@@ -52,7 +52,7 @@ pub(super) enum Missing {
 }
 
 impl Missing {
-    pub fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self {
             Self::Variable(name) => format!("'{name}' is undefined"),
             Self::Attribute(object, name) => format!("'{object}' has no attribute '{name}'"),
@@ -95,37 +95,37 @@ pub(crate) fn is_space(c: char) -> bool {
 }
 
 impl Value {
-    pub fn text(text: impl AsRef<str>) -> Self {
+    pub(super) fn text(text: impl AsRef<str>) -> Self {
         Self::Text(text.as_ref().into())
     }
 
-    pub fn list(items: Vec<Value>) -> Self {
+    pub(super) fn list(items: Vec<Value>) -> Self {
         Self::List(Sequence::of(items))
     }
 
-    pub fn tuple(items: Vec<Value>) -> Self {
+    pub(super) fn tuple(items: Vec<Value>) -> Self {
         Self::Tuple(Sequence::of(items))
     }
 
-    pub fn undefined(message: impl Into<String>) -> Self {
+    pub(super) fn undefined(message: impl Into<String>) -> Self {
         Self::Undefined(Rc::new(Missing::Other(message.into())))
     }
 
-    pub fn iterator(values: impl IntoIterator<Item = Value>) -> Self {
+    pub(super) fn iterator(values: impl IntoIterator<Item = Value>) -> Self {
         let items = Items { values: values.into_iter().collect(), error: None };
         Self::Iterator(Rc::new(RefCell::new(items)))
     }
 
-    pub fn callable(callable: Callable) -> Self {
+    pub(super) fn callable(callable: Callable) -> Self {
         Self::Callable(Rc::new(callable))
     }
 
-    pub fn function(name: &'static str) -> Self {
+    pub(super) fn function(name: &'static str) -> Self {
         Self::callable(Callable::Function(name))
     }
 
     /// The text, if the value is one.
-    pub fn as_text(&self) -> Option<&str> {
+    pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Markup(text) => Some(text),
             _ => None,
@@ -133,7 +133,7 @@ impl Value {
     }
 
     /// The items, if the value is a list or a tuple.
-    pub fn as_slice(&self) -> Option<&[Value]> {
+    pub(super) fn as_slice(&self) -> Option<&[Value]> {
         match self {
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => Some(items),
             _ => None,
@@ -141,7 +141,7 @@ impl Value {
     }
 
     /// The whole number; `True` and `False` are 1 and 0.
-    pub fn as_integer(&self) -> Option<i128> {
+    pub(super) fn as_integer(&self) -> Option<i128> {
         match self {
             Self::Integer(integer) => Some(*integer),
             Self::Bool(truth) => Some(i128::from(*truth)),
@@ -149,20 +149,20 @@ impl Value {
         }
     }
 
-    pub fn as_number(&self) -> Option<f64> {
+    pub(super) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Float(float) => Some(*float),
             other => other.as_integer().map(|integer| integer as f64),
         }
     }
 
-    pub fn is_undefined(&self) -> bool {
+    pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined(_))
     }
 
     /// # Errors
     /// If the value is undefined.
-    pub fn check_defined(&self) -> Result<()> {
+    pub(super) fn check_defined(&self) -> Result<()> {
         match self {
             Self::Undefined(missing) => fail(missing.message()),
             _ => Ok(()),
@@ -171,7 +171,7 @@ impl Value {
 
     /// # Errors
     /// If the value cannot be a dictionary's key.
-    pub fn check_hashable(&self) -> Result<()> {
+    pub(super) fn check_hashable(&self) -> Result<()> {
         match self {
             Self::View(view) if view.kind == ViewKind::Values => Ok(()),
             Self::List(_) | Self::Dict(_) | Self::View(_) => {
@@ -183,7 +183,7 @@ impl Value {
     }
 
     /// What Python's `type(value).__name__` gives.
-    pub fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Undefined(_) => "Undefined",
             Self::None => "NoneType",
@@ -217,7 +217,7 @@ impl Value {
     }
 
     /// As Jinja2's messages about what is undefined name an object.
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         match self {
             Self::None => "None".into(),
             Self::Namespace(_) => "jinja2.utils.Namespace object".into(),
@@ -231,7 +231,7 @@ impl Value {
     }
 
     /// Levels of lists, dictionaries and the like inside of each other.
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         match self {
             Self::List(items) | Self::Tuple(items) | Self::Group(items) => items.depth(),
             Self::Dict(dict) => dict.depth(),
@@ -248,7 +248,7 @@ impl Value {
     }
 
     /// Whether Python's `if` takes the value for true.
-    pub fn is_true(&self) -> bool {
+    pub(super) fn is_true(&self) -> bool {
         match self {
             Self::Undefined(_) | Self::None => false,
             Self::Bool(truth) => *truth,
@@ -264,7 +264,7 @@ impl Value {
     }
 
     /// What `len` gives; nothing for what has no length.
-    pub fn length(&self) -> Option<usize> {
+    pub(super) fn length(&self) -> Option<usize> {
         Some(match self {
             Self::Undefined(_) => 0,
             Self::Text(text) | Self::Markup(text) => text.chars().count(),
@@ -280,7 +280,7 @@ impl Value {
     ///
     /// # Errors
     /// If there is nothing to go through.
-    pub fn items(&self) -> Result<Rc<RefCell<Items>>> {
+    pub(super) fn items(&self) -> Result<Rc<RefCell<Items>>> {
         if !matches!(self, Self::Iterator(_)) {
             budget::spend(self.length().unwrap_or_default())?;
         }
@@ -302,7 +302,7 @@ impl Value {
     ///
     /// # Errors
     /// As [`Value::items`], or the iterator's own.
-    pub fn to_vec(&self) -> Result<Vec<Value>> {
+    pub(super) fn to_vec(&self) -> Result<Vec<Value>> {
         if let Some(items) = self.as_slice() {
             budget::spend(items.len())?;
             return Ok(items.to_vec());
@@ -316,7 +316,7 @@ impl Value {
         }
     }
 
-    pub fn is_iterable(&self) -> bool {
+    pub(super) fn is_iterable(&self) -> bool {
         self.length().is_some() || matches!(self, Self::Iterator(_) | Self::Loop(_))
     }
 }

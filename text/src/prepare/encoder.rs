@@ -34,7 +34,12 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(recipe: &Recipe, tokenizer: &Tokenizer, template: &Template, stop: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        recipe: &Recipe,
+        tokenizer: &Tokenizer,
+        template: &Template,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         // Asking for packing costs one token of each sequence, which stays padding; packing by default does not.
         let asked = recipe.neat_packing || recipe.packing == Some(true);
         let cutoff_len = recipe.cutoff_len - usize::from(asked && recipe.cutoff_len > 1);
@@ -55,17 +60,17 @@ impl Encoder {
 
     /// # Errors
     /// If the user wants no more of it.
-    pub fn go_on(&self) -> Result<()> {
+    pub(super) fn go_on(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// What records must be.
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.kind
     }
 
     /// Everything that decides what a record is encoded to, as bytes.
-    pub fn identity(&self) -> Result<Vec<u8>> {
+    pub(super) fn identity(&self) -> Result<Vec<u8>> {
         let Self { tokenizer, template, stage, kind, masking, plain, cutoff_len, .. } = self;
         let lending = self.lending();
         let settings =
@@ -74,7 +79,7 @@ impl Encoder {
     }
 
     /// Parses, converts and encodes rows on all cores, in their order.
-    pub fn encode(
+    pub(super) fn encode(
         &self,
         source: &DataSource,
         rows: Vec<RawRow>,
@@ -93,7 +98,7 @@ impl Encoder {
     }
 
     /// Rows that lend each other their answers, where records do that.
-    pub fn lending(&self) -> Option<usize> {
+    pub(super) fn lending(&self) -> Option<usize> {
         (self.kind() == Kind::Feedback).then_some(self.batch.max(1))
     }
 
@@ -135,7 +140,7 @@ impl Encoder {
     }
 
     /// The sequences that `order` makes.
-    pub fn sequences(
+    pub(super) fn sequences(
         &self,
         sets: &Sets,
         order: &[Row],
@@ -160,7 +165,7 @@ impl Encoder {
     }
 
     /// Lays rows out as sequences; answers besides with what the user should know of it.
-    pub fn view(&self, sets: &Sets, rows: &[Option<Place>]) -> (View, Option<String>) {
+    pub(super) fn view(&self, sets: &Sets, rows: &[Option<Place>]) -> (View, Option<String>) {
         let tables = sets.tables();
         if !self.packs {
             return (View::single(tables, rows.iter().flatten().copied().collect()), None);

@@ -44,6 +44,7 @@ pub struct Prepared {
 pub struct EvalSet {
     /// The data set, where each is evaluated by itself (`eval_on_each_dataset`).
     pub name: Option<String>,
+    /// Its encoded rows.
     pub examples: Examples,
 }
 

@@ -12,9 +12,19 @@ pub enum Remark {
     /// Neither was a template named nor does the model have a chat template.
     NoTemplate,
     /// The template is for models that think before they answer.
-    Thinking { template: String },
+    Thinking {
+        /// Its name.
+        template: String,
+    },
     /// A conversation, as the template and as the model's own chat template write it.
-    Disagreement { template: String, ours: String, own: String },
+    Disagreement {
+        /// The template's name.
+        template: String,
+        /// As the template writes it.
+        ours: String,
+        /// As the model's own writes it.
+        own: String,
+    },
     /// Tokens of the template that the vocabulary did not have, and the model has no rows for.
     NewTokens(Vec<String>),
 }

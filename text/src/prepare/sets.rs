@@ -34,7 +34,7 @@ struct Set {
 
 impl Sets {
     /// Loads and encodes the data sets called `names`; `rng` draws the rows of those that take only some.
-    pub fn load(
+    pub(super) fn load(
         recipe: &Recipe,
         encoder: &Encoder,
         catalog: &Catalog,
@@ -52,28 +52,28 @@ impl Sets {
     }
 
     /// One data set in memory, all of whose rows are taken.
-    pub fn of(table: Table) -> Self {
+    pub(super) fn of(table: Table) -> Self {
         let length = table.rows();
         Self(vec![Set { table: Arc::new(table), drawn: None, length }])
     }
 
     /// Each data set by itself.
-    pub fn each(self) -> impl Iterator<Item = Self> {
+    pub(super) fn each(self) -> impl Iterator<Item = Self> {
         self.0.into_iter().map(|set| Self(vec![set]))
     }
 
-    pub fn tables(&self) -> Vec<Arc<Table>> {
+    pub(super) fn tables(&self) -> Vec<Arc<Table>> {
         self.0.iter().map(|set| Arc::clone(&set.table)).collect()
     }
 
     /// Where the record of a row is; `None` if the row was left out.
-    pub fn place(&self, (set, row): Row) -> Option<Place> {
+    pub(super) fn place(&self, (set, row): Row) -> Option<Place> {
         let record = self.0.get(set)?.table.record(row)?;
         Some((set as u32, record))
     }
 
     /// All rows in the order of the recipe's mixing.
-    pub fn order(&self, recipe: &Recipe) -> Vec<Row> {
+    pub(super) fn order(&self, recipe: &Recipe) -> Vec<Row> {
         let lengths: Vec<usize> = self.0.iter().map(|set| set.length).collect();
         let order = mix(recipe, lengths.len()).order(&lengths, recipe.seed);
         let row = |(set, place): (usize, usize)| match &self.0[set].drawn {

@@ -7,7 +7,7 @@ const ORDERS: usize = 4;
 
 /// BLEU-4 from 0 to 1: the geometric mean of how many n-grams of the answer are in the reference, times a penalty where
 /// the answer is shorter. The k-th order of which none is counts as 1 / 2^k n-grams (Chen and Cherry 2014, smoothing 3).
-pub fn bleu_4(answer: &str, reference: &str) -> f64 {
+pub(super) fn bleu_4(answer: &str, reference: &str) -> f64 {
     let (answer, reference): (Vec<char>, Vec<char>) = (answer.chars().collect(), reference.chars().collect());
     let found: Vec<(usize, usize)> = (1..=ORDERS).map(|order| found(&answer, &reference, order)).collect();
     if found[0].0 == 0 {

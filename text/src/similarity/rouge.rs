@@ -9,7 +9,7 @@ use crate::jinja::is_space;
 
 /// F-scores from 0 to 1: of words, of pairs of words, and of the longest common subsequence; zeros where one of them has
 /// no word.
-pub fn f_scores(answer: &str, reference: &str) -> [f64; 3] {
+pub(super) fn f_scores(answer: &str, reference: &str) -> [f64; 3] {
     let is_blank = |text: &str| text.chars().all(is_space);
     if is_blank(answer) || is_blank(reference) {
         return [0.0; 3];

@@ -66,6 +66,7 @@ impl Examples {
         }
     }
 
+    /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -11,7 +11,7 @@ type Produce = Box<dyn FnMut(&mut Vec<String>) -> Result<Made> + Send>;
 
 /// Sequences of one pass over the data.
 #[derive(Debug, Default)]
-pub struct Made {
+pub(crate) struct Made {
     /// Number of the pass, from 0.
     pub epoch: u64,
     pub examples: Vec<Example>,
@@ -19,7 +19,7 @@ pub struct Made {
 
 /// How many sequences a step takes.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Sequences of a batch.
     pub batch: usize,
     /// Batches of a step.
@@ -32,8 +32,9 @@ pub struct StreamStep {
     /// The batches of a pass over the data that ended before they made a step, and those that do. The loss of each
     /// portion is averaged by itself.
     pub portions: Vec<Vec<Vec<Example>>>,
-    /// Number of the pass, from 0, and how many of its batches have gone by with this step.
+    /// Number of the pass, from 0.
     pub epoch: u64,
+    /// Batches of the pass that have gone by with this step.
     pub batches: usize,
     /// Whether what is left of the pass makes no further step.
     pub ends_epoch: bool,
@@ -44,7 +45,7 @@ pub struct StreamStep {
 /// Steps are cut out of it as transformers' Trainer cuts them out of an `IterableDataset`: the last batch of a pass may
 /// be short, no batch holds sequences of two passes, and the gradients of batches that make no step any more are kept
 /// and go into the first step of the next pass, beside that step's own.
-pub struct Stream {
+pub(crate) struct Stream {
     produce: Produce,
     pace: Pace,
     window: VecDeque<(u64, Example)>,
@@ -60,7 +61,7 @@ pub struct Stream {
 
 impl Stream {
     /// Sequences from `produce`, of which the first are made at once.
-    pub fn new(produce: Produce, pace: Pace) -> Result<Self> {
+    pub(crate) fn new(produce: Produce, pace: Pace) -> Result<Self> {
         let mut stream = Self {
             produce,
             pace,
@@ -87,7 +88,7 @@ impl Stream {
     }
 
     /// Sequence number `place`. What comes before it is let go of.
-    pub fn get(&mut self, place: usize) -> Result<Example> {
+    pub(crate) fn get(&mut self, place: usize) -> Result<Example> {
         if place < self.first {
             let message = format!("sequence {place} of the stream has gone by; it stands at {}", self.first);
             return Err(wrong("streaming", message));
@@ -99,7 +100,7 @@ impl Stream {
     }
 
     /// Step number `step`, from 0. What comes before it is let go of.
-    pub fn step(&mut self, step: u64) -> Result<StreamStep> {
+    pub(crate) fn step(&mut self, step: u64) -> Result<StreamStep> {
         if step < self.next_step {
             let message = format!("step {step} of the stream has gone by; it stands at {}", self.next_step);
             return Err(wrong("streaming", message));
@@ -178,11 +179,11 @@ impl Stream {
     }
 
     /// What has been said since this was asked last.
-    pub fn remarks(&mut self) -> Vec<String> {
+    pub(crate) fn remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
 
-    pub fn largest_id(&self) -> Option<u32> {
+    pub(crate) fn largest_id(&self) -> Option<u32> {
         self.largest
     }
 }

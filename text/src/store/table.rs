@@ -23,7 +23,7 @@ const UNWANTED: u32 = 1 << 30;
 const PARTIAL: &str = ".partial";
 
 /// Encoded rows.
-pub struct Table {
+pub(crate) struct Table {
     contents: Contents,
     /// Where each record ends.
     ends: Vec<u64>,
@@ -50,7 +50,7 @@ struct Footer {
 
 impl Table {
     /// A table in memory, a record per example.
-    pub fn of(examples: &[Example]) -> Self {
+    pub(crate) fn of(examples: &[Example]) -> Self {
         let mut writer = TableWriter::memory();
         for example in examples {
             writer.note(Some(example));
@@ -63,21 +63,21 @@ impl Table {
     }
 
     /// Number of rows, those that were left out among them.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows.len()
     }
 
     /// The record of a row; `None` if it was left out.
-    pub fn record(&self, row: usize) -> Option<u32> {
+    pub(crate) fn record(&self, row: usize) -> Option<u32> {
         self.rows.get(row).copied().filter(|record| *record != LEFT_OUT)
     }
 
-    pub fn largest_id(&self) -> Option<u32> {
+    pub(crate) fn largest_id(&self) -> Option<u32> {
         self.largest
     }
 
     /// Reads a record.
-    pub fn get(&self, record: u32) -> Result<Example> {
+    pub(crate) fn get(&self, record: u32) -> Result<Example> {
         let record = record as usize;
         let start = if record == 0 { 0 } else { self.ends[record - 1] };
         let end = self.ends[record];
@@ -92,7 +92,7 @@ impl Table {
     }
 
     /// Number of ids of a record.
-    pub fn length(&self, record: u32) -> usize {
+    pub(crate) fn length(&self, record: u32) -> usize {
         let record = record as usize;
         let start = if record == 0 { 0 } else { self.ends[record - 1] };
         // Records of data sets hold no packed lengths: eight bytes, then eight an id.
@@ -100,7 +100,7 @@ impl Table {
     }
 
     /// Opens a file.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let broken = || Error::Parse {
             path: path.to_owned(),
             line: 0,
@@ -140,7 +140,7 @@ impl Table {
 }
 
 /// Builds a [`Table`].
-pub struct TableWriter {
+pub(crate) struct TableWriter {
     sink: Sink,
     ends: Vec<u64>,
     rows: Vec<u32>,
@@ -159,12 +159,12 @@ enum Sink {
 }
 
 impl TableWriter {
-    pub fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         Self { sink: Sink::Memory(Vec::new()), ends: Vec::new(), rows: Vec::new(), largest: None }
     }
 
     /// A table in the file `path`, which appears when it is complete.
-    pub fn file(path: &Path) -> Result<Self> {
+    pub(crate) fn file(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
         }
@@ -172,7 +172,7 @@ impl TableWriter {
     }
 
     /// A table in a file without a name, gone with the table.
-    pub fn temporary() -> Result<Self> {
+    pub(crate) fn temporary() -> Result<Self> {
         Self::at(&std::env::temp_dir().join("chandler.tokens"), false)
     }
 
@@ -190,12 +190,12 @@ impl TableWriter {
     }
 
     /// Whether a file of this name is one that is, or was, being written.
-    pub fn is_partial(name: &str) -> bool {
+    pub(crate) fn is_partial(name: &str) -> bool {
         name.starts_with('.') && name.ends_with(PARTIAL)
     }
 
     /// Adds a row; `None` was left out.
-    pub fn push(&mut self, example: Option<&Example>) -> Result<()> {
+    pub(crate) fn push(&mut self, example: Option<&Example>) -> Result<()> {
         self.note(example);
         let Some(example) = example else { return Ok(()) };
         match &mut self.sink {
@@ -220,7 +220,7 @@ impl TableWriter {
     }
 
     /// Completes the table.
-    pub fn finish(mut self, remarks: Vec<String>) -> Result<Table> {
+    pub(crate) fn finish(mut self, remarks: Vec<String>) -> Result<Table> {
         let Sink::File { path, partial, file, .. } = &mut self.sink else {
             return Ok(self.into_memory(remarks));
         };

@@ -7,11 +7,11 @@ use crate::encode::{Example, IGNORE_INDEX, Packing, join};
 use crate::error::Result;
 
 /// A record: number of its table, and its number there.
-pub type Place = (u32, u32);
+pub(crate) type Place = (u32, u32);
 
 /// Sequences over tables.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     tables: Vec<Arc<Table>>,
     /// Records in the order of training.
     records: Vec<Place>,
@@ -30,7 +30,7 @@ enum Layout {
 
 /// How plain text is cut into blocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Blocks {
+pub(crate) struct Blocks {
     pub length: usize,
     /// So many texts are put end to end at a time.
     pub batch: usize,
@@ -42,19 +42,19 @@ pub struct Blocks {
 
 impl View {
     /// Every record of a table, one a sequence.
-    pub fn whole(table: Table) -> Self {
+    pub(crate) fn whole(table: Table) -> Self {
         let records = (0..table.rows()).filter_map(|row| Some((0, table.record(row)?))).collect();
         Self::single(vec![Arc::new(table)], records)
     }
 
     /// One record a sequence.
-    pub fn single(tables: Vec<Arc<Table>>, records: Vec<Place>) -> Self {
+    pub(crate) fn single(tables: Vec<Arc<Table>>, records: Vec<Place>) -> Self {
         Self { tables, records, layout: Layout::Single }
     }
 
     /// Packs `rows`, `batch` of them at a time, those that were left out (`None`) counted; also returns how many
     /// examples were too long.
-    pub fn packed(
+    pub(crate) fn packed(
         tables: Vec<Arc<Table>>,
         rows: &[Option<Place>],
         packing: Packing,
@@ -75,7 +75,7 @@ impl View {
     }
 
     /// Puts `rows` end to end and cuts blocks; what is left of a batch is dropped.
-    pub fn blocks(tables: Vec<Arc<Table>>, rows: &[Option<Place>], blocks: Blocks) -> Self {
+    pub(crate) fn blocks(tables: Vec<Arc<Table>>, rows: &[Option<Place>], blocks: Blocks) -> Self {
         let (mut records, mut starts) = (Vec::new(), Vec::new());
         let size = blocks.length.max(1);
         for rows in rows.chunks(blocks.batch.max(1)) {
@@ -103,7 +103,7 @@ impl View {
     }
 
     /// Number of sequences.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &self.layout {
             Layout::Single => self.records.len(),
             Layout::Packed { ends, .. } => ends.len(),
@@ -111,7 +111,7 @@ impl View {
         }
     }
 
-    pub fn largest_id(&self) -> Option<u32> {
+    pub(crate) fn largest_id(&self) -> Option<u32> {
         let bos = match &self.layout {
             Layout::Blocks { blocks, .. } => blocks.bos,
             _ => None,
@@ -124,7 +124,7 @@ impl View {
     }
 
     /// Puts sequence number `place` together.
-    pub fn get(&self, place: usize) -> Result<Example> {
+    pub(crate) fn get(&self, place: usize) -> Result<Example> {
         match &self.layout {
             Layout::Single => self.record(place),
             Layout::Packed { ends, packing } => {

@@ -10,7 +10,9 @@ use crate::jinja::{Jinja, Rendered};
 /// A message as Jinja templates see it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ChatTurn {
+    /// Who speaks: `system`, `user`, `assistant` or `tool`.
     pub role: String,
+    /// What is said.
     pub content: String,
     /// Calls in OpenAI's form, if the assistant makes any.
     #[serde(skip_serializing_if = "Option::is_none")]

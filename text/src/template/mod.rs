@@ -29,6 +29,7 @@ use super::{Tokenizer, pyjson};
 /// A part of a prompt. Text is tokenized piece by piece, never across a border.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
+    /// Text as it is, with `{{content}}` where what is said comes.
     Text(String),
     /// The tokenizer's BOS token, nothing if it has none.
     Bos,
@@ -41,7 +42,9 @@ pub enum Piece {
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
+    /// Who asks.
     User,
+    /// The model.
     Assistant,
     /// The assistant calls a tool; the content is the call as JSON.
     Function,
@@ -52,6 +55,7 @@ pub enum Role {
 /// One turn's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Who speaks.
     pub role: Role,
     /// What is said; in a function message without `calls` they stand in it (see [`tools`]).
     pub content: String,
@@ -64,6 +68,7 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message of text alone, which counts in the loss.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), thought: String::new(), calls: Vec::new(), masked: false }
     }
@@ -88,6 +93,7 @@ impl Message {
 /// A conversation to encode: user and assistant in turn, the last message being the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialogue {
+    /// The turns, in order.
     pub messages: Vec<Message>,
     /// Empty: the template's default.
     pub system: String,
@@ -136,19 +142,27 @@ pub enum Reasoning {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
+    /// What recipes call it (`template`).
     pub name: String,
     /// Once, before everything else.
     pub prefix: Vec<Piece>,
+    /// Around the system text.
     pub system: Vec<Piece>,
+    /// Around a question, up to where the answer begins.
     pub user: Vec<Piece>,
+    /// Around an answer.
     pub assistant: Vec<Piece>,
+    /// Around calls of tools.
     pub function: Vec<Piece>,
+    /// Around a tool's answer, up to where the model's begins.
     pub observation: Vec<Piece>,
     /// Before every question but the first.
     pub separator: Vec<Piece>,
+    /// How tools and their calls are written.
     pub tool_format: ToolFormat,
     /// Put around the tools' JSON as it is, instead of the tool format's own description.
     pub raw_tools: Option<String>,
+    /// The system text where the conversation has none.
     pub default_system: String,
     /// Tokens that end an answer, besides EOS.
     pub stop_words: Vec<String>,
@@ -162,7 +176,9 @@ pub struct Template {
     pub replace_eos: bool,
     /// The model's own Jinja template is replaced when the tokenizer is saved.
     pub replace_jinja_template: bool,
+    /// Where the system text goes.
     pub system_place: SystemPlace,
+    /// What becomes of thoughts.
     pub reasoning: Reasoning,
     /// `None`: the model may decide; only reasoning templates look at it.
     pub enable_thinking: Option<bool>,

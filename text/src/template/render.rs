@@ -11,7 +11,7 @@ const CONTENT: &str = "{{content}}";
 const ROUND: &str = "{{idx}}";
 
 /// Prompt and answer of one exchange.
-pub type Turn<T> = (Vec<T>, Vec<T>);
+pub(super) type Turn<T> = (Vec<T>, Vec<T>);
 
 impl Template {
     /// One list of pieces per message; prefix, system text and tools belong to the first.

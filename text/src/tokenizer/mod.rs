@@ -37,9 +37,13 @@ use words::Words;
 /// The tokens with a role of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialTokens {
+    /// Begins a text.
     pub bos: Option<String>,
+    /// Ends a text or an answer.
     pub eos: Option<String>,
+    /// Fills up a batch.
     pub pad: Option<String>,
+    /// Stands for what the vocabulary cannot write.
     pub unk: Option<String>,
 }
 
@@ -107,6 +111,7 @@ impl Tokenizer {
         StreamDecoder::new(self, skip_special_tokens)
     }
 
+    /// The id of a token that is written as in the vocabulary.
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
@@ -121,22 +126,27 @@ impl Tokenizer {
         self.inner.vocab_size()
     }
 
+    /// The tokens with a role of their own.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.special
     }
 
+    /// The id of what begins a text.
     pub fn bos_id(&self) -> Option<u32> {
         self.id_of(&self.special.bos)
     }
 
+    /// The id of what ends a text or an answer.
     pub fn eos_id(&self) -> Option<u32> {
         self.id_of(&self.special.eos)
     }
 
+    /// The id of what fills up a batch.
     pub fn pad_id(&self) -> Option<u32> {
         self.id_of(&self.special.pad)
     }
 
+    /// The id of what stands for unknown text.
     pub fn unk_id(&self) -> Option<u32> {
         self.id_of(&self.special.unk)
     }
@@ -199,10 +209,12 @@ impl Tokenizer {
         Ok(!added.is_empty())
     }
 
+    /// Has a token of the vocabulary fill up batches.
     pub fn set_pad(&mut self, token: &str) {
         self.special.pad = Some(token.to_owned());
     }
 
+    /// Puts a Jinja chat template in place of the one it came with.
     pub fn set_chat_template(&mut self, template: &str) {
         self.chat_template = Some(template.to_owned());
     }

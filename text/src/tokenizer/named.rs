@@ -74,7 +74,7 @@ impl Named {
     ///
     /// # Errors
     /// Says which entry of which file is no token.
-    pub fn read(
+    pub(super) fn read(
         config: &mut Map<String, Value>,
         map: Map<String, Value>,
         added: &Map<String, Value>,
@@ -141,25 +141,25 @@ impl Named {
     }
 
     /// The tokens' names by id.
-    pub fn names(&self) -> HashMap<u32, String> {
+    pub(super) fn names(&self) -> HashMap<u32, String> {
         let small =
             |(id, token): (&u64, &Token)| Some((u32::try_from(*id).ok()?, token.token.content.clone()));
         self.by_id.iter().filter_map(small).collect()
     }
 
     /// Gives the roles that are not in the files to the tokens that the class or the model has for them.
-    pub fn fill_roles(&mut self, default: impl Fn(&'static str) -> Option<String>) {
+    pub(super) fn fill_roles(&mut self, default: impl Fn(&'static str) -> Option<String>) {
         for role in ROLES {
             self.roles.entry(role).or_insert_with(|| default(role).map(|token| Token::special(&token)));
         }
     }
 
     /// The token with the role of a key of [`ROLES`].
-    pub fn role(&self, role: &str) -> Option<&str> {
+    pub(super) fn role(&self, role: &str) -> Option<&str> {
         Some(self.roles.get(role)?.as_ref()?.token.content.as_str())
     }
 
-    pub fn special_tokens(&self) -> SpecialTokens {
+    pub(super) fn special_tokens(&self) -> SpecialTokens {
         let text = |role: &str| self.role(role).map(str::to_owned);
         SpecialTokens {
             bos: text("bos_token"),
@@ -171,7 +171,7 @@ impl Named {
 
     /// What is to be added to a vocabulary with these added tokens, which are given with the ids that they are written
     /// with, in order; they come again where their flags may change. With `insist`, whatever has a role or is listed is special, and has no other flag.
-    pub fn tokens(&self, known: &BTreeMap<u64, AddedToken>, insist: bool) -> Vec<AddedToken> {
+    pub(super) fn tokens(&self, known: &BTreeMap<u64, AddedToken>, insist: bool) -> Vec<AddedToken> {
         let mut by_id = self.by_id.clone();
         if !self.decided {
             by_id.extend(known.iter().map(|(id, token)| {

@@ -31,7 +31,7 @@ macro_rules! either {
 
 impl Pipeline {
     /// Ids of a text; with `add_special_tokens` with what a `tokenizer.json` puts around it.
-    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Outcome<Vec<u32>> {
+    pub(super) fn encode(&self, text: &str, add_special_tokens: bool) -> Outcome<Vec<u32>> {
         let encode = || either!(self, inner => inner.encode_fast(text, add_special_tokens));
         // The library breaks off with a panic where a pattern needs more steps than Oniguruma takes, where one that
         // matches nothing is replaced, and where a map of characters leads nowhere.
@@ -42,13 +42,13 @@ impl Pipeline {
     }
 
     /// Ids of a text with nothing put around it, and the characters that each stands for.
-    pub fn encode_whole(&self, text: &str) -> Outcome<Encoding> {
+    pub(super) fn encode_whole(&self, text: &str) -> Outcome<Encoding> {
         either!(self, inner => inner.encode_char_offsets(text, false))
     }
 
     /// Text of ids. An added token is written as it was added, whatever a normalizer makes of it: so do the versions of
     /// the library that transformers uses (0.22), unlike later ones.
-    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Outcome<String> {
+    pub(super) fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Outcome<String> {
         either!(self, inner => {
             let added = inner.get_added_vocabulary();
             let shown = |token: &String| !skip_special_tokens || !added.is_special_token(token);
@@ -62,11 +62,11 @@ impl Pipeline {
         })
     }
 
-    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+    pub(super) fn token_to_id(&self, token: &str) -> Option<u32> {
         either!(self, inner => inner.token_to_id(token))
     }
 
-    pub fn id_to_token(&self, id: u32) -> Option<String> {
+    pub(super) fn id_to_token(&self, id: u32) -> Option<String> {
         either!(self, inner => match inner.get_added_vocabulary().get_added_tokens_decoder().get(&id) {
             Some(token) => Some(token.content.clone()),
             None => inner.get_model().id_to_token(id),
@@ -74,16 +74,16 @@ impl Pipeline {
     }
 
     /// Number of ids, added tokens included.
-    pub fn vocab_size(&self) -> usize {
+    pub(super) fn vocab_size(&self) -> usize {
         either!(self, inner => inner.get_vocab_size(true))
     }
 
     /// Every added token, by id.
-    pub fn added_tokens(&self) -> BTreeMap<u32, AddedToken> {
+    pub(super) fn added_tokens(&self) -> BTreeMap<u32, AddedToken> {
         either!(self, inner => inner.get_added_tokens_decoder()).into_iter().collect()
     }
 
-    pub fn with_post_processor(&mut self, processor: Option<PostProcessorWrapper>) {
+    pub(super) fn with_post_processor(&mut self, processor: Option<PostProcessorWrapper>) {
         match self {
             Pipeline::Parts(inner) => _ = inner.with_post_processor(processor),
             Pipeline::SentencePiece(model) => _ = model.pipeline.with_post_processor(processor),
@@ -91,7 +91,7 @@ impl Pipeline {
     }
 
     /// Adds tokens, each special or not as it says; those that the vocabulary has keep their ids.
-    pub fn add_tokens(&mut self, tokens: impl IntoIterator<Item = AddedToken>) -> Outcome<usize> {
+    pub(super) fn add_tokens(&mut self, tokens: impl IntoIterator<Item = AddedToken>) -> Outcome<usize> {
         match self {
             Pipeline::Parts(inner) => inner.add_tokens(tokens),
             Pipeline::SentencePiece(model) => model.pipeline.add_tokens(tokens),

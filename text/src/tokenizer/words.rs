@@ -24,7 +24,7 @@ pub(super) struct Words {
 
 impl Words {
     /// A memory for `tokenizer`; `None` if it cannot be shown to split between words.
-    pub fn of(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
+    pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
         if !leaves_words_alone(tokenizer) || !splits_words(tokenizer.get_pre_tokenizer()?) {
             return None;
         }
@@ -51,7 +51,11 @@ impl Words {
     }
 
     /// Ids of `text`; `encode` is asked for stretches that are new.
-    pub fn encode<E>(&self, text: &str, encode: impl Fn(&str) -> Result<Vec<u32>, E>) -> Result<Vec<u32>, E> {
+    pub(super) fn encode<E>(
+        &self,
+        text: &str,
+        encode: impl Fn(&str) -> Result<Vec<u32>, E>,
+    ) -> Result<Vec<u32>, E> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut new: Vec<(&str, Vec<u32>)> = Vec::new();
         {

@@ -37,6 +37,7 @@ pub const LARGEST_ROW: usize = 64 << 20;
 /// A row as it stands in its file. Reading it is cheap; [`RawRow::values`] does the work, on whichever thread.
 #[derive(Clone, Debug)]
 pub struct RawRow {
+    /// The file.
     pub path: Arc<PathBuf>,
     /// Counted from 1 in its file.
     pub number: usize,

@@ -53,7 +53,7 @@ impl Drop for Scope {
 }
 
 impl Scope {
-    pub fn of(variables: Variables, parent: Option<Rc<Scope>>) -> Rc<Self> {
+    pub(super) fn of(variables: Variables, parent: Option<Rc<Scope>>) -> Rc<Self> {
         Rc::new(Self { variables: RefCell::new(variables), parent })
     }
 
@@ -128,7 +128,7 @@ impl Drop for Interpreter<'_> {
 
 impl<'a> Interpreter<'a> {
     /// With `context` as the variables that the caller gives.
-    pub fn new(blocks: &'a HashMap<Arc<str>, Body>, context: Variables) -> Self {
+    pub(super) fn new(blocks: &'a HashMap<Arc<str>, Body>, context: Variables) -> Self {
         let root = Scope::inside(&Scope::of(context, None));
         Self {
             blocks,
@@ -147,7 +147,7 @@ impl<'a> Interpreter<'a> {
     ///
     /// # Errors
     /// Jinja2's, Python's or the template's own.
-    pub fn render(mut self, body: &[Statement]) -> Result<(String, Vec<std::ops::Range<usize>>)> {
+    pub(super) fn render(mut self, body: &[Statement]) -> Result<(String, Vec<std::ops::Range<usize>>)> {
         let root = self.root.clone();
         self.run(body, &root)?;
         Ok((self.out.pop().unwrap_or_default(), std::mem::take(&mut self.generated)))

@@ -15,27 +15,42 @@ use crate::pyjson;
 /// A family of models' way to write tools and calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolFormat {
+    /// Lines of `Action: NAME` and `Action Input: JSON`.
     Default,
     /// ChatGLM3 as LLaMA-Factory 0.7.0 had it: tools described as in `Default`, calls written as in `Glm4`.
     ChatGlm3,
+    /// `call:NAME{key:value}` within the tokens of Gemma 4.
     Gemma4,
+    /// A line with the name, one with the arguments as JSON; a call at a time.
     Glm4,
+    /// Tags around the call, and around each argument's key and value (GLM-4.5).
     Glm4Moe,
+    /// A list of calls as Python writes them, within the tokens of LFM2.
     Lfm2,
+    /// As `Qwen`; tools are described in another way.
     Ling,
+    /// JSON with `name` and `parameters`; a list of it for several calls (Llama 3.1).
     Llama3,
+    /// A line of JSON a call, within `tool_calls` tags.
     Minimax1,
+    /// `invoke` tags, with one for each argument.
     Minimax2,
+    /// A JSON list of calls.
     Mistral,
+    /// JSON within `tool_call` tags, each call by itself (Qwen 2.5 and 3).
     Qwen,
+    /// Tags for the function and for each argument (Qwen 3.5).
     Qwen35,
+    /// The same with the tags of Seed-OSS, on fewer lines.
     SeedOss,
 }
 
 /// The model asks for a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolCall {
+    /// The tool's name.
     pub name: String,
+    /// An object of arguments, or its text as the data have it.
     pub arguments: Value,
 }
 

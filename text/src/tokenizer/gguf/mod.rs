@@ -24,6 +24,7 @@ pub struct GgufTokenizer<'a> {
     pub model: &'a str,
     /// `tokenizer.ggml.pre`, used with `gpt2`.
     pub pre: Option<&'a str>,
+    /// The vocabulary, by id.
     pub tokens: Vec<&'a str>,
     /// Log probabilities of the tokens, with `llama`.
     pub scores: Vec<f32>,

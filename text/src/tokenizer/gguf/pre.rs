@@ -7,7 +7,7 @@ use crate::tokenizer::byte_level::{LLAMA3_SPLIT as LLAMA3, QWEN_SPLIT as QWEN};
 
 /// What `tokenizer.ggml.pre` says of a byte-level BPE.
 #[derive(Debug)]
-pub struct PreTokenizer {
+pub(super) struct PreTokenizer {
     names: &'static [&'static str],
     /// Patterns, each of which divides what the ones before it have left.
     pub splits: &'static [&'static str],
@@ -168,7 +168,7 @@ const PRE_TOKENIZERS: &[PreTokenizer] = &[
 ///
 /// # Errors
 /// The names that can be used.
-pub fn pre_tokenizer(name: Option<&str>) -> Result<&'static PreTokenizer, String> {
+pub(super) fn pre_tokenizer(name: Option<&str>) -> Result<&'static PreTokenizer, String> {
     let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
     PRE_TOKENIZERS.iter().find(|pre| pre.names.contains(&name)).ok_or_else(|| {
         let known: Vec<&str> = PRE_TOKENIZERS.iter().flat_map(|pre| pre.names).copied().collect();

@@ -47,7 +47,7 @@ impl SentencePiece {
     ///
     /// # Errors
     /// With the file and the place in it, if it is broken or of a kind that language models do not use.
-    pub fn read(
+    pub(super) fn read(
         path: &Path,
         bytes: Vec<u8>,
         prefix: Prefix,

@@ -42,7 +42,7 @@ impl ModelProto {
     ///
     /// # Errors
     /// With the byte at which they are no such file any more, or the piece that is none.
-    pub fn parse(bytes: &[u8]) -> Result<ModelProto> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<ModelProto> {
         let (mut file, mut rest) = (schema::ModelProto::default(), bytes);
         let read = file.merge(&mut rest);
         read.map_err(|error| format!("byte {}: {error}; is the file whole?", bytes.len() - rest.len()))?;
@@ -67,7 +67,7 @@ impl ModelProto {
     }
 
     /// Refuses what is not supported or does not fit together.
-    pub fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if self.pieces.is_empty() {
             return Err("it has no pieces".to_owned());
         }

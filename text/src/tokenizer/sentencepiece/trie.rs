@@ -18,7 +18,7 @@ struct Node {
 
 impl Trie {
     /// Of equal words the first counts.
-    pub fn new<'a>(words: impl IntoIterator<Item = (&'a str, u32)>) -> Trie {
+    pub(super) fn new<'a>(words: impl IntoIterator<Item = (&'a str, u32)>) -> Trie {
         let mut words: Vec<(&[u8], u32)> =
             words.into_iter().map(|(word, value)| (word.as_bytes(), value)).collect();
         words.sort_by_key(|(word, _)| *word);
@@ -53,7 +53,7 @@ impl Trie {
     }
 
     /// Lengths and values of all entries that `text` starts with, shortest first.
-    pub fn prefixes<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, u32)> + 'a {
+    pub(super) fn prefixes<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, u32)> + 'a {
         let mut node = self.nodes.first().copied();
         let steps = text.iter().enumerate().map_while(move |(i, byte)| {
             let Node { children, count, .. } = node?;
@@ -66,7 +66,7 @@ impl Trie {
     }
 
     /// The longest entry that `text` starts with.
-    pub fn longest(&self, text: &[u8]) -> Option<usize> {
+    pub(super) fn longest(&self, text: &[u8]) -> Option<usize> {
         self.prefixes(text).last().map(|(length, _)| length)
     }
 }

@@ -28,7 +28,7 @@ struct Best {
 }
 
 impl Unigram {
-    pub fn new(pieces: &[Piece], text_ids: &HashMap<String, u32>) -> Unigram {
+    pub(super) fn new(pieces: &[Piece], text_ids: &HashMap<String, u32>) -> Unigram {
         let normal = || pieces.iter().filter(|piece| piece.kind == Kind::Normal).map(|piece| piece.score);
         Unigram {
             trie: Trie::new(text_ids.iter().map(|(text, id)| (text.as_str(), *id))),
@@ -38,7 +38,7 @@ impl Unigram {
     }
 
     /// Ends and ids of the pieces.
-    pub fn cut(&self, model: &Model, text: &str) -> Vec<(usize, u32)> {
+    pub(super) fn cut(&self, model: &Model, text: &str) -> Vec<(usize, u32)> {
         let mut best: Vec<Option<Best>> = vec![None; text.len() + 1];
         let better = |slot: &mut Option<Best>, score: f32, start, id| {
             if slot.is_none_or(|best| score > best.score) {

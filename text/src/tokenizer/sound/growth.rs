@@ -8,11 +8,11 @@ use tokenizers::utils::SysRegex;
 use crate::tokenizer::sentencepiece::check_charsmap;
 
 /// How many times as long as a text what becomes of it may be.
-pub const GROWTH: f64 = 1024.0;
+pub(super) const GROWTH: f64 = 1024.0;
 
 /// How much longer the steps of a normalizer or decoder make a text, at most.
 #[derive(Default)]
-pub struct Growth {
+pub(super) struct Growth {
     /// What replacements wrote so far, and how many times as long as what was there.
     written: Vec<(String, f64)>,
     /// Steps that change characters in other ways: what they make of a replacement is not known.
@@ -23,7 +23,7 @@ pub struct Growth {
 impl Growth {
     /// # Errors
     /// If a map of characters cannot be read.
-    pub fn of(part: &Value) -> Result<f64, String> {
+    pub(super) fn of(part: &Value) -> Result<f64, String> {
         let mut growth = Growth { others: 1.0, most: 1.0, ..Growth::default() };
         growth.take(part)?;
         Ok(growth.most)

@@ -12,7 +12,7 @@ const LONGEST_PIECE: usize = 1024;
 
 /// What is wrong with the vocabulary, if it is known how it is written.
 #[derive(Default)]
-pub struct Vocabulary<'a> {
+pub(super) struct Vocabulary<'a> {
     is_known: bool,
     count: usize,
     /// A token whose id is too high.
@@ -23,7 +23,7 @@ pub struct Vocabulary<'a> {
 impl Vocabulary<'_> {
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self) -> Result<(), String> {
+    pub(super) fn check(self) -> Result<(), String> {
         if self.is_known && self.count == 0 {
             return Err("its vocabulary is empty".into());
         }
