@@ -8,6 +8,7 @@ mod cache;
 mod decoder;
 mod feed_forward;
 mod gradients;
+mod loftq;
 mod lora;
 mod noise;
 mod principal;

@@ -7,6 +7,7 @@ mod gguf;
 mod grown;
 mod initial;
 mod load;
+mod loftq;
 mod names;
 mod save;
 mod stop;
@@ -20,6 +21,7 @@ pub use grown::Growth;
 pub use initial::InitialSource;
 pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};
+pub use loftq::{ADAPTERS, LoftQ, loftq};
 pub use save::{save_model, save_tensors, write_json};
 
 use std::path::Path;
