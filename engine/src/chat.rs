@@ -35,6 +35,9 @@ pub struct ChatSource {
     pub use_cpu: bool,
     /// Who asks the hub.
     pub tokens: HubTokens,
+    /// Bytes for keys and values of all answers that are written at the same time; none: half of the memory that is left
+    /// when the model is loaded.
+    pub cache: Option<usize>,
 }
 
 /// How an answer went.
@@ -56,6 +59,8 @@ pub struct ChatModel {
     tokenizer: Tokenizer,
     prompting: Prompting,
     stop_ids: Vec<u32>,
+    /// Bytes for keys and values.
+    cache: usize,
 }
 
 impl ChatModel {
@@ -81,7 +86,8 @@ impl ChatModel {
         let mut tokenizer = files.tokenizer()?;
         let (prompting, mut stop_ids) = prompting(source, &mut tokenizer)?;
         stop_ids.extend(files.generation_ends());
-        Ok(ChatModel { decoder, tokenizer, prompting, stop_ids })
+        let cache = source.cache.unwrap_or_else(|| device::available_memory(decoder.device()) / 2);
+        Ok(ChatModel { decoder, tokenizer, prompting, stop_ids, cache })
     }
 
     /// Tokens of a prompt and an answer together, at most.
@@ -91,7 +97,8 @@ impl ChatModel {
 
     /// A place for conversations that are answered together.
     pub fn answers(&self) -> Answers<'_> {
-        Answers { model: self, generation: Generation::new(&self.decoder), talks: BTreeMap::new() }
+        let generation = Generation::within(&self.decoder, self.cache);
+        Answers { model: self, generation, talks: BTreeMap::new() }
     }
 
     /// Token ids that ask for the next answer.
@@ -152,7 +159,8 @@ impl Answers<'_> {
     /// Begins the answer to a conversation.
     ///
     /// # Errors
-    /// If the conversation does not fit the template or the model's context.
+    /// If the conversation does not fit the template or the model's context, or, with all that may be answered, the memory
+    /// for keys and values.
     pub fn begin(&mut self, messages: &[ChatMessage], sampling: &Sampling) -> Result<SequenceId> {
         let prompt = self.model.prompt(messages)?;
         let id = self.generation.add(&prompt, sampling, &self.model.stop_ids)?;

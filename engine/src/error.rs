@@ -28,6 +28,14 @@ pub enum Error {
          start a new one"
     )]
     Context { tokens: usize, context: usize },
+    /// A sequence, at the longest that it may become, does not fit into the memory for keys and values, in bytes; `room`
+    /// are the tokens that do.
+    #[error(
+        "the prompt's {prompt} tokens and an answer of up to {answer} need {} of memory for keys and values, and there are \
+         {}, enough for {room} tokens together; ask for a shorter answer (max_new_tokens), or drop the oldest messages",
+        mebibytes(*needed), mebibytes(*there)
+    )]
+    Memory { prompt: usize, answer: usize, needed: usize, there: usize, room: usize },
     /// The user wants no more of it.
     #[error("stopped")]
     Stopped,
@@ -37,6 +45,10 @@ pub enum Error {
     Hub(crate::hub::Error),
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

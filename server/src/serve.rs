@@ -46,6 +46,8 @@ pub struct ServeConfig {
     pub resume_interrupted: bool,
     /// The largest file, in bytes, that is taken into the data folder.
     pub largest_upload: u64,
+    /// MiB for keys and values of answers in the chat; none: half of the memory that is left when the model is loaded.
+    pub chat_cache: Option<u64>,
 }
 
 /// Why the dashboard cannot be served.
@@ -86,7 +88,8 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     };
     let pool = Pool::start(store, pool_config).await?;
     chat::tidy_up(&folders.runs_dir);
-    let chat = Chat::in_folders(worker, vec![folders.runs_dir.clone(), std::env::temp_dir()]);
+    let sockets = vec![folders.runs_dir.clone(), std::env::temp_dir()];
+    let chat = Chat::in_folders(worker, sockets, config.chat_cache);
     let password = password(&config.host, config.password.as_deref())?;
     let mut gate = Gate::new(Hosts::new(&config.host, &config.allow_host), password.as_deref());
     if let Some(public) = config.public_url.clone() {

@@ -107,6 +107,9 @@ fn model_process() {
         std::process::exit(1);
     }
     fs::write(folder.join("pid"), std::process::id().to_string()).unwrap();
+    if let Some(cache) = value("--cache") {
+        fs::write(folder.join("cache"), cache.as_os_str().as_encoded_bytes()).unwrap();
+    }
     if folder.join("slow").exists() {
         std::thread::sleep(10 * PATIENCE);
     }
@@ -186,6 +189,17 @@ async fn word(deltas: &mut (impl Stream<Item = ChatDelta> + Unpin)) -> String {
     match deltas.next().await {
         Some(ChatDelta::Text { text }) => text,
         other => panic!("{other:?} is no text"),
+    }
+}
+
+#[tokio::test]
+async fn the_process_is_told_how_much_memory_its_cache_may_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = || fs::read_to_string(dir.path().join("cache")).ok();
+    for (cache, wanted) in [(None, None), (Some(7), Some("7"))] {
+        let chat = Chat::in_folders(this_test("model_process"), vec![std::env::temp_dir()], cache);
+        ready(&chat, dir.path()).await;
+        assert_eq!(told().as_deref(), wanted);
     }
 }
 

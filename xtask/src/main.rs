@@ -71,6 +71,8 @@ enum Bench {
     End(bench::end::Options),
     /// Encoding of a data set: rows per second beside LLaMA-Factory's, in one process
     Encode(bench::encode::Options),
+    /// Sequences that are continued together: tokens per second, and bytes of their keys and values
+    Generate(bench::generate::Options),
     /// The dashboard's server: start-up, memory, weight of the first page
     Server(bench::server::Options),
 }
@@ -105,6 +107,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(Bench::Scaling(options)) => bench::scaling::compare(&options),
         Task::Bench(Bench::End(options)) => bench::end::compare(&options),
         Task::Bench(Bench::Encode(options)) => bench::encode::compare(&options),
+        Task::Bench(Bench::Generate(options)) => bench::generate::measure(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),
     }

@@ -5,13 +5,13 @@
 //! `gemm_gflops`, the rate of matrix products on this machine.
 
 mod arithmetic;
+mod shape;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use engine::autograd::ParamGradients;
-use engine::families::{self, Config};
+use engine::families;
 use engine::model::{Batch, Decoder, LoraSettings, Objective, Pass, Selection, Tuning};
 use engine::optim::Optimizer;
 use engine::rng::Rng;
@@ -75,32 +75,8 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(arguments)
 }
 
-fn config(shape: &str, layers: Option<usize>) -> Result<Value, String> {
-    let sizes = match shape {
-        "135m" => json!({
-            "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-            "num_attention_heads": 9, "num_key_value_heads": 3,
-        }),
-        "tiny" => json!({
-            "vocab_size": 512, "hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 4,
-            "num_attention_heads": 4, "num_key_value_heads": 2,
-        }),
-        other => return Err(format!("unknown shape {other}: give 135m or tiny")),
-    };
-    let common = json!({
-        "model_type": "llama", "max_position_embeddings": 4096, "tie_word_embeddings": true, "rms_norm_eps": 1e-5,
-    });
-    let (Value::Object(mut all), Value::Object(common)) = (sizes, common) else { return Err(String::new()) };
-    all.extend(common);
-    all.extend(layers.map(|layers| ("num_hidden_layers".to_owned(), json!(layers))));
-    Ok(Value::Object(all))
-}
-
 fn build(arguments: &Arguments) -> Result<Decoder, Box<dyn Error>> {
-    let Value::Object(values) = config(&arguments.shape, arguments.layers)? else {
-        return Err("no configuration".into());
-    };
-    let spec = families::read(&Config { path: PathBuf::from(&arguments.shape), values })?;
+    let spec = families::read(&shape::config(&arguments.shape, arguments.layers)?)?;
     let selection = if arguments.full { Selection::All } else { Selection::Nothing };
     let tuning = Tuning { selection, bf16: arguments.bf16, ..Tuning::default() };
     let mut decoder = Decoder::build(spec, &InitialSource::new(0, 0.02), &tuning)?;
@@ -151,7 +127,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let peak_mb = engine::memory::peak().map(|bytes| bytes as f64 / (1 << 20) as f64);
-    let config = config(&arguments.shape, arguments.layers)?;
+    let config = shape::config(&arguments.shape, arguments.layers)?;
     let work = Work {
         batch: arguments.batch,
         seq: arguments.seq,
@@ -161,7 +137,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
         "{}",
         json!({
             "step_ms": times, "peak_mb": peak_mb, "losses": losses,
-            "step_gflop": arithmetic::step_gflop(&config, &work),
+            "step_gflop": arithmetic::step_gflop(&Value::Object(config.values), &work),
             "gemm_gflops": arithmetic::gemm_peak_gflops(arguments.bf16),
         })
     );

@@ -3,6 +3,8 @@
 
 mod sampling;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 
 pub use recipe::Sampling;
 pub use sampling::Sampler;

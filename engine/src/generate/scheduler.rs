@@ -1,7 +1,8 @@
 //! Several generations at once: whose tokens are computed when.
 
+use crate::kernel::attention::PAGE;
 use crate::model::{Cache, Decoder, SequenceId};
-use crate::{Error, Result};
+use crate::{Error, Result, device};
 
 use super::{Finish, Sampler, Sampling};
 
@@ -18,6 +19,8 @@ const ROWS: usize = 256;
 pub struct Generation<'a> {
     decoder: &'a Decoder,
     cache: Cache,
+    /// Pages that the cache may have.
+    pages: usize,
     /// In the order in which they came.
     running: Vec<Running>,
 }
@@ -28,6 +31,8 @@ struct Running {
     stop_ids: Vec<u32>,
     /// Tokens that may still be drawn.
     left: usize,
+    /// Pages that it has at the longest that it may become.
+    pages: usize,
 }
 
 /// What a step brought of a sequence.
@@ -39,14 +44,24 @@ pub enum Event {
 }
 
 impl<'a> Generation<'a> {
+    /// With a cache that may take all memory that the device has left.
     pub fn new(decoder: &'a Decoder) -> Generation<'a> {
-        Generation { decoder, cache: decoder.cache(), running: Vec::new() }
+        Generation::within(decoder, device::available_memory(decoder.device()))
     }
 
-    /// Takes in a sequence, whose first token comes when its prompt is computed.
+    /// With a cache whose keys and values take so many bytes at most.
+    pub fn within(decoder: &'a Decoder, bytes: usize) -> Generation<'a> {
+        let cache = decoder.cache();
+        let pages = bytes / cache.page_bytes().max(1);
+        Generation { decoder, cache, pages, running: Vec::new() }
+    }
+
+    /// Takes in a sequence, whose first token comes when its prompt is computed: after those before it have left so much
+    /// of the cache that it fits at the longest that it may become.
     ///
     /// # Errors
-    /// The prompt is empty, or leaves no room in the model's context.
+    /// The prompt is empty, or leaves no room in the model's context; or it and all tokens that may follow do not fit
+    /// into the cache, even alone.
     pub fn add(&mut self, prompt: &[u32], sampling: &Sampling, stop_ids: &[u32]) -> Result<SequenceId> {
         let context = self.context();
         if prompt.len() >= context {
@@ -55,10 +70,22 @@ impl<'a> Generation<'a> {
         if prompt.is_empty() {
             return Err(Error::Generation("there is nothing to continue: the prompt is empty".to_owned()));
         }
+        let left = sampling.max_new_tokens.min(context - prompt.len());
+        // Nothing follows the last token: it is not computed.
+        let pages = (prompt.len() + left.saturating_sub(1)).div_ceil(PAGE);
+        if pages > self.pages {
+            let [needed, there] = [pages, self.pages].map(|pages| pages * self.cache.page_bytes());
+            return Err(Error::Memory {
+                prompt: prompt.len(),
+                answer: left,
+                needed,
+                there,
+                room: self.pages * PAGE,
+            });
+        }
         let id = self.cache.join(prompt);
         let sampler = Sampler::new(sampling, prompt);
-        let left = sampling.max_new_tokens.min(context - prompt.len());
-        self.running.push(Running { id, sampler, stop_ids: stop_ids.to_vec(), left });
+        self.running.push(Running { id, sampler, stop_ids: stop_ids.to_vec(), left, pages });
         Ok(id)
     }
 
@@ -78,6 +105,24 @@ impl<'a> Generation<'a> {
         self.decoder.spec.max_positions
     }
 
+    /// What is kept of the sequences.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// How many of the sequences are continued; those after them wait.
+    ///
+    /// They are the first ones that fit together at the longest that each may become, so that none of them ever has to
+    /// give up pages that it has. Nobody overtakes: a short sequence behind a long one waits as long as that does. Who is
+    /// among them stays, for only those before it can go.
+    fn admitted(&self) -> usize {
+        let sums = self.running.iter().scan(0, |sum, running| {
+            *sum += running.pages;
+            Some(*sum)
+        });
+        sums.take_while(|sum| *sum <= self.pages).count()
+    }
+
     /// Computes the next tokens, and says what came of it: nothing, while prompts are being computed.
     ///
     /// # Errors
@@ -85,7 +130,7 @@ impl<'a> Generation<'a> {
     pub fn step(&mut self) -> Result<Vec<(SequenceId, Event)>> {
         let waiting = |running: &Running| (running.id, self.cache.waiting(running.id));
         let (newest, prompts): (Vec<_>, Vec<_>) =
-            self.running.iter().map(waiting).partition(|(_, count)| *count <= 1);
+            self.running[..self.admitted()].iter().map(waiting).partition(|(_, count)| *count <= 1);
         let part = prompts.first().map(|(id, count)| (*id, ROWS.min(*count)));
         let mut events = Vec::new();
         for parts in [&newest[..], part.as_slice()] {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::families::RopeSpec;
-use crate::kernel::attention::PAGE;
+use crate::kernel::attention::{AttentionShape, PAGE};
 use crate::ops::{Extension, Pages, Slots};
 use crate::{Error, Result};
 
@@ -20,6 +20,8 @@ pub struct SequenceId(pub u64);
 pub struct Cache {
     pub(super) layers: Vec<LayerCache>,
     ropes: Vec<RopeSpec>,
+    /// Bytes of a page in all layers together.
+    page_bytes: usize,
     sequences: BTreeMap<SequenceId, Sequence>,
     pages: Numbers,
     slots: Numbers,
@@ -73,11 +75,12 @@ pub(super) struct NewRows {
 }
 
 impl Cache {
-    /// For a model of so many layers with these rotations.
-    pub(super) fn new(layers: usize, ropes: Vec<RopeSpec>) -> Cache {
+    /// For a model with layers of these shapes, and with these rotations.
+    pub(super) fn new(layers: &[AttentionShape], ropes: Vec<RopeSpec>) -> Cache {
         Cache {
-            layers: (0..layers).map(|_| LayerCache::default()).collect(),
+            layers: layers.iter().map(|_| LayerCache::default()).collect(),
             ropes,
+            page_bytes: layers.iter().map(|shape| shape.page_len() * size_of::<f32>()).sum(),
             sequences: BTreeMap::new(),
             pages: Numbers::default(),
             slots: Numbers::default(),
@@ -131,6 +134,11 @@ impl Cache {
     /// Pages that sequences have, and pages that there are.
     pub fn pages(&self) -> (usize, usize) {
         (self.pages.count - self.pages.free.len(), self.pages.count)
+    }
+
+    /// Bytes of a page in all layers together, its numbers being f32; on an accelerator that holds bf16, half of them.
+    pub fn page_bytes(&self) -> usize {
+        self.page_bytes
     }
 
     /// The next rows of these sequences, so many of each; their pages are there then.

@@ -131,7 +131,8 @@ impl Decoder {
 
     /// An empty cache for sequences of this model.
     pub fn cache(&self) -> Cache {
-        Cache::new(self.blocks.len(), self.spec.ropes.clone())
+        let shapes: Vec<_> = self.blocks.iter().map(|block| block.attention.spec.shape).collect();
+        Cache::new(&shapes, self.spec.ropes.clone())
     }
 
     /// Computes the next tokens of several sequences in one pass, and answers with the hidden state of the last one of
@@ -325,4 +326,4 @@ fn longest(batch: &Batch) -> usize {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

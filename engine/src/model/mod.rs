@@ -18,6 +18,8 @@ mod value_head;
 pub use assemble::{BlockSelection, Selection, Tuning, WeightSource};
 pub use batch::{Batch, Context};
 pub use cache::{Cache, SequenceId};
+#[cfg(test)]
+pub(crate) use decoder::tests::decoder as tiny_decoder;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums, at_labels};

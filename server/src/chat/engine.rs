@@ -65,7 +65,7 @@ impl Answers for Engine<'_> {
 
 impl From<engine::Error> for Unanswered {
     fn from(error: engine::Error) -> Unanswered {
-        let is_full = matches!(error, engine::Error::Context { .. });
+        let is_full = matches!(error, engine::Error::Context { .. } | engine::Error::Memory { .. });
         Unanswered { message: error.to_string(), is_full }
     }
 }

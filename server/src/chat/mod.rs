@@ -79,6 +79,8 @@ pub struct Chat {
     command: WorkerCommand,
     /// Where the socket may be, the best place first.
     folders: Vec<PathBuf>,
+    /// MiB for keys and values of the loaded model; none: what its process finds fit.
+    cache: Option<u64>,
     state: Mutex<State>,
 }
 
@@ -98,12 +100,13 @@ struct State {
 impl Chat {
     /// A chat whose socket is where temporary files are.
     pub fn new(command: WorkerCommand) -> Arc<Chat> {
-        Chat::in_folders(command, vec![std::env::temp_dir()])
+        Chat::in_folders(command, vec![std::env::temp_dir()], None)
     }
 
-    /// A chat whose socket is in the first of these folders that can hold it.
-    pub fn in_folders(command: WorkerCommand, folders: Vec<PathBuf>) -> Arc<Chat> {
-        Arc::new(Chat { command, folders, state: Mutex::default() })
+    /// A chat whose socket is in the first of these folders that can hold it, and whose models have so many MiB for keys and
+    /// values.
+    pub fn in_folders(command: WorkerCommand, folders: Vec<PathBuf>, cache: Option<u64>) -> Arc<Chat> {
+        Arc::new(Chat { command, folders, cache, state: Mutex::default() })
     }
 
     /// How processes of this program are started.
@@ -169,6 +172,9 @@ impl Chat {
         }
         if let Some(template) = template {
             command.arg("--template").arg(template);
+        }
+        if let Some(cache) = self.cache {
+            command.arg("--cache").arg(cache.to_string());
         }
         // Everyone on this machine sees the words of a command, and its user alone the environment.
         command.envs(tokens.hugging_face.as_ref().map(|token| ("HF_TOKEN", token)));

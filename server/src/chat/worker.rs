@@ -56,7 +56,7 @@ pub struct Answer {
 #[error("{message}")]
 pub struct Unanswered {
     pub message: String,
-    /// The conversation does not fit into the context window.
+    /// The conversation does not fit into the context window, or into memory.
     pub is_full: bool,
 }
 

@@ -86,6 +86,7 @@ fn source(line: &CommandLine, recipe: &Recipe) -> ChatSource {
         enable_thinking: recipe.enable_thinking.filter(|_| said("enable_thinking")),
         use_cpu: recipe.use_cpu,
         tokens: recipe.tokens.clone(),
+        cache: None,
     }
 }
 

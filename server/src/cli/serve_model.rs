@@ -19,12 +19,16 @@ pub struct Args {
     adapters: Vec<PathBuf>,
     #[arg(long)]
     template: Option<String>,
+    /// MiB for keys and values.
+    #[arg(long)]
+    cache: Option<usize>,
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
     chat::end_with_parent(&args.socket)?;
-    let Args { socket, model, revision, adapters, template } = args;
-    let source = ChatSource { model, revision, adapters, template, ..ChatSource::default() };
+    let Args { socket, model, revision, adapters, template, cache } = args;
+    let cache = cache.map(|mib| mib.saturating_mul(1 << 20));
+    let source = ChatSource { model, revision, adapters, template, cache, ..ChatSource::default() };
     let model = chat::load(&source)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(chat::serve(model, &socket))?;

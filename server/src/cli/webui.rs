@@ -42,6 +42,10 @@ pub struct Args {
     /// Largest file that is uploaded into the data folder, in MiB
     #[arg(long, env = "CHANDLER_LARGEST_UPLOAD", default_value_t = upload::LARGEST >> 20, value_name = "MIB")]
     largest_upload: u64,
+    /// Memory for keys and values of the chat's answers, all together, in MiB; who does not fit waits [default: half of
+    /// what is left when a model is loaded]
+    #[arg(long, env = "CHANDLER_CHAT_CACHE", value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    chat_cache: Option<u64>,
     #[command(flatten)]
     folders: Folders,
 }
@@ -78,6 +82,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         stop_runs_on_exit: args.stop_runs_on_exit,
         resume_interrupted: args.resume_interrupted,
         largest_upload: args.largest_upload.saturating_mul(1 << 20),
+        chat_cache: args.chat_cache,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config))?;
