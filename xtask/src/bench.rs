@@ -2,6 +2,7 @@
 
 pub mod encode;
 pub mod end;
+pub mod memory;
 pub mod scaling;
 pub mod server;
 mod side;

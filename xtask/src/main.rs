@@ -71,6 +71,8 @@ enum Bench {
     End(bench::end::Options),
     /// Encoding of a data set: rows per second beside LLaMA-Factory's, in one process
     Encode(bench::encode::Options),
+    /// The estimate of memory beside what runs take, by stage, method, precision and optimiser
+    Memory(bench::memory::Options),
     /// The dashboard's server: start-up, memory, weight of the first page
     Server(bench::server::Options),
 }
@@ -105,6 +107,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(Bench::Scaling(options)) => bench::scaling::compare(&options),
         Task::Bench(Bench::End(options)) => bench::end::compare(&options),
         Task::Bench(Bench::Encode(options)) => bench::encode::compare(&options),
+        Task::Bench(Bench::Memory(options)) => bench::memory::compare(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),
     }

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use recipe::Recipe;
 
 use super::blocks::{Blocks, Turn};
-use super::{Memory, Rule, Step};
+use super::{Memory, Rule, Step, pieces};
 use crate::autograd::{Active, Param, ParamGradients, ParamId};
 use crate::model::Decoder;
 use crate::weights::save_tensors;
@@ -129,7 +129,7 @@ impl Optimizer {
                     Some(memory) => memory,
                     None => self.rule.start(param)?,
                 };
-                self.rule.update(param, gradient, &mut memory, &step)?;
+                pieces::update(&*self.rule, param, gradient, &mut memory, &step)?;
                 self.memory.insert(param.id, memory);
             }
         }

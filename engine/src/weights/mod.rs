@@ -7,6 +7,7 @@ mod gguf;
 mod grown;
 mod initial;
 mod load;
+mod mapped;
 mod names;
 mod save;
 mod stop;
