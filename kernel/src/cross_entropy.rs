@@ -10,7 +10,7 @@ use super::simd;
 /// What one row of logits says of its target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowLoss {
-    /// −log softmax(logits)[target]
+    /// −Σ t·log softmax(logits): t is one at the target, or, smoothed, 1 − ε there and ε spread evenly over all.
     pub loss: f32,
     /// Whether the target has the largest logit.
     pub correct: bool,
@@ -48,11 +48,13 @@ impl<'a> RowWeights<'a> {
     }
 }
 
-/// For each row of `vocab` logits: its loss; the row becomes (softmax − one-hot) · its weight.
+/// For each row of `vocab` logits: its loss, smoothed by `smoothing` (Szegedy et al. 2016, section 7); the row becomes
+/// (softmax − t) · its weight.
 pub fn loss_and_gradient(
     logits: &mut [f32],
     vocab: usize,
     targets: &[u32],
+    smoothing: f32,
     weights: RowWeights,
 ) -> Vec<RowLoss> {
     logits
@@ -64,12 +66,13 @@ pub fn loss_and_gradient(
             simd(
                 #[inline(always)]
                 || {
-                    let (result, top, total) = row_loss(row, *target);
+                    let (result, top, total) = row_loss(row, *target, smoothing);
                     let factor = scale / total;
+                    let everywhere = scale * smoothing / vocab as f32;
                     for x in row.iter_mut() {
-                        *x = exp(*x - top) * factor;
+                        *x = exp(*x - top) * factor - everywhere;
                     }
-                    row[*target as usize] -= scale;
+                    row[*target as usize] -= scale * (1.0 - smoothing);
                     result
                 },
             )
@@ -78,14 +81,14 @@ pub fn loss_and_gradient(
 }
 
 /// The losses alone; the logits stay.
-pub fn loss(logits: &[f32], vocab: usize, targets: &[u32]) -> Vec<RowLoss> {
+pub fn loss(logits: &[f32], vocab: usize, targets: &[u32], smoothing: f32) -> Vec<RowLoss> {
     logits
         .par_chunks(vocab)
         .zip(targets.par_iter())
         .map(|(row, target)| {
             simd(
                 #[inline(always)]
-                || row_loss(row, *target).0,
+                || row_loss(row, *target, smoothing).0,
             )
         })
         .collect()
@@ -93,10 +96,15 @@ pub fn loss(logits: &[f32], vocab: usize, targets: &[u32]) -> Vec<RowLoss> {
 
 /// (loss, largest logit, Σ e^(x − largest))
 #[inline(always)]
-fn row_loss(row: &[f32], target: u32) -> (RowLoss, f32, f32) {
+fn row_loss(row: &[f32], target: u32, smoothing: f32) -> (RowLoss, f32, f32) {
     let top = max(row);
     let total = super::lanes::sum(row, |x| exp(x - top));
     let own = row[target as usize];
     // torch's argmax takes one of equal maxima; ties between distinct tokens do not occur in practice.
-    (RowLoss { loss: top + total.ln() - own, correct: own >= top }, top, total)
+    let mut loss = top + total.ln() - own;
+    if smoothing > 0.0 {
+        let mean = top + super::lanes::sum(row, |x| x - top) / row.len() as f32;
+        loss += smoothing * (own - mean);
+    }
+    (RowLoss { loss, correct: own >= top }, top, total)
 }

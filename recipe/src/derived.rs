@@ -1,7 +1,8 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
 use crate::args::{
-    FinetuningType, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Steps, Strategy,
+    DataOrder, FinetuningType, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Steps,
+    Strategy,
 };
 
 /// The tool that `report_to` may name.
@@ -48,7 +49,10 @@ impl Recipe {
 
     /// Whether the model gets rows for tokens that it has none for.
     pub fn resizes_vocab(&self) -> bool {
-        self.resize_vocab || !self.add_tokens.is_empty() || !self.add_special_tokens.is_empty()
+        self.resize_vocab
+            || !self.add_tokens.is_empty()
+            || !self.add_special_tokens.is_empty()
+            || self.new_special_tokens_config.is_some()
     }
 
     /// Whether examples are joined into sequences of the cutoff length.
@@ -183,6 +187,15 @@ impl Recipe {
             None | Some("" | "false" | "False") => Resume::Auto,
             Some("true" | "True") => Resume::Newest,
             Some(path) => Resume::From(path),
+        }
+    }
+
+    /// In which order examples are trained on, save those of a stream.
+    pub fn data_order(&self) -> DataOrder {
+        match self.train_sampling_strategy {
+            _ if self.group_by_length => DataOrder::GroupByLength,
+            _ if self.disable_shuffling => DataOrder::Sequential,
+            strategy => strategy,
         }
     }
 

@@ -34,9 +34,10 @@ mod write;
 pub use args::tokens::HubTokens;
 pub use args::{
     ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
-    FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler, MixStrategy, Optim,
-    PrefLoss, Projection, Range, Recipe, Records, RewardModelType, RopeScaling, Rules, ScaleRewards,
-    Settings, Stage, Steps, Strategy, Tier, ToolFormat, arguments,
+    DataOrder, FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler,
+    MixStrategy, NonFinite, Optim, PrefLoss, Projection, Range, Recipe, Records, RewardModelType,
+    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, TokenInit, ToolFormat,
+    arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;
@@ -47,7 +48,7 @@ pub use modules::module_matches;
 pub use notices::Notice;
 pub use optimizer::{LowRank, LowRankKind};
 pub use problem::{Problem, shortened};
-pub use reader::CommandLine;
+pub use reader::{CommandLine, descriptions};
 pub use reward::{RewardRule, RuleKind};
 pub use run::RunState;
 pub use schedule::{Curve, Measured, Rise, Slope};

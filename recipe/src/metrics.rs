@@ -13,6 +13,9 @@ pub const GRAD_NORM: &str = "grad_norm";
 /// The learning rate of a step, of the group that has the recipe's own.
 pub const LEARNING_RATE: &str = "learning_rate";
 
+/// Steps that were skipped so far because their loss was no number; measured where there was one.
+pub const SKIPPED: &str = "skipped_steps";
+
 /// How the names of an evaluation's metrics begin, as in transformers: `eval_loss` belongs to `loss`.
 pub const EVAL_PREFIX: &str = "eval_";
 /// Mean loss of an evaluation's examples.

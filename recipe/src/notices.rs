@@ -82,6 +82,14 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        keys: &["add_special_tokens"],
+        is_idle: |recipe| recipe.new_special_tokens_config.is_some(),
+        reason: words! {
+            en: "`new_special_tokens_config` names the tokens",
+            zh: "由 `new_special_tokens_config` 指定词元",
+        },
+    },
+    Rule {
         keys: &["eaft_alpha"],
         is_idle: |recipe| !recipe.use_eaft_loss,
         reason: words! { en: "it matters for `use_eaft_loss` alone", zh: "仅用于 `use_eaft_loss`" },

@@ -148,7 +148,7 @@ fn unsupported_keys_and_values_are_refused_by_name() {
 #[test]
 fn unsupported_keys_at_their_default_ask_for_nothing() {
     let recipe =
-        with("use_swanlab: false\nswanlab_mode: cloud\nquantization_bit: null\nlabel_smoothing_factor: 0\n")
+        with("use_swanlab: false\nswanlab_mode: cloud\nquantization_bit: null\npref_bco_weight: 0\n")
             .unwrap();
     assert_eq!(recipe, with("").unwrap());
 }
@@ -164,9 +164,42 @@ fn keys_of_a_feature_that_is_off_are_without_effect() {
         ("swanlab_mode: local\nuse_swanlab: true\n", 1),
         ("image_max_pixels: 1\nvideo_max_pixels: 1\n", 1),
         // Each of these asks for itself.
-        ("label_smoothing_factor: 0.1\nmixture_of_depths: convert\n", 2),
+        ("reserved_label_len: 2\nadapter_folder: x\n", 2),
     ] {
         assert_eq!(problems(lines).len(), refused, "{lines}: {:?}", problems(lines));
+    }
+}
+
+#[test]
+fn orders_and_new_tokens_do_not_contradict_each_other() {
+    let orders = "group_by_length: true\ndisable_shuffling: true\n";
+    assert!(problems(orders)[0].contains("`group_by_length` and `disable_shuffling` exclude each other"));
+    assert_eq!(problems("train_sampling_strategy: group_by_length\n"), Vec::<String>::new());
+    assert!(problems("train_sampling_strategy: batch\n")[0].contains("not supported"));
+    assert!(
+        problems("use_dft_loss: true\nlabel_smoothing_factor: 0.1\n")[0].contains("both change the loss")
+    );
+    assert!(problems("init_special_tokens: desc_init\n")[0].contains("needs the descriptions"));
+    assert_eq!(with("new_special_tokens: <a>,<b>\n").unwrap().add_special_tokens, ["<a>", "<b>"]);
+    let described = recipe::descriptions("<a>: one\n'<b>': \"two words\"\n").unwrap();
+    assert_eq!(described[1], ("<b>".to_owned(), "two words".to_owned()));
+    assert!(recipe::descriptions("<a>: {x: 1}\n").unwrap_err().to_string().contains("line 1: `<a>`"));
+}
+
+#[test]
+fn a_reference_without_the_adapter_that_is_gone_on_with_is_worth_a_word() {
+    let doubts = |lines: &str| -> Vec<String> {
+        let lines = format!("stage: dpo\nadapter_name_or_path: saves/sft\n{lines}");
+        let recipe = with(&lines).unwrap();
+        recipe.doubts().iter().map(ToString::to_string).collect()
+    };
+    let said = doubts("");
+    assert!(
+        said[0].contains("saves/sft is gone on with") && said[0].contains("create_new_adapter: true"),
+        "{said:?}"
+    );
+    for lines in ["create_new_adapter: true\n", "ref_model: m\n", "pref_loss: orpo\n"] {
+        assert_eq!(doubts(lines), Vec::<String>::new(), "{lines}");
     }
 }
 

@@ -27,7 +27,9 @@ pub mod tokenizer;
 
 pub use encode::{Example, IGNORE_INDEX};
 pub use error::{Error, Result};
-pub use prepare::{EvalSet, Prepared, Remark, epoch_order, fetch, prepare, prepare_tokenizer};
+pub use prepare::{
+    EvalSet, NewRow, Prepared, Remark, epoch_order, fetch, new_rows, prepare, prepare_tokenizer,
+};
 pub use store::{Examples, StreamStep, cache_folder};
 pub use template::{ChatTemplate, Conversation, Dialogue, Message, Piece, Role, Template};
 pub use tokenizer::{GgufTokenizer, StreamDecoder, Tokenizer};

@@ -77,6 +77,7 @@ pub(super) fn Drawing(chart: Chart) -> AnyView {
                     d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.raw.clone()))/>
                 <path class="line-smooth" d=move || plot.with(|plot| plot.as_ref().map(|plot| plot.smooth.clone()))/>
                 {part(eval_marks)}
+                {part(breaks)}
                 {move || drag.get().map(|(a, b)| view! {
                     <rect class="chart-range" x=a.min(b) y=TOP width=(a - b).abs() height=look.with(|look| look.height) - TOP - BOTTOM/>
                 })}
@@ -133,6 +134,18 @@ fn eval_marks(plot: &Plot, _look: Look) -> AnyView {
         }
     });
     view! { <g>{lines.collect_view()}</g> }.into_any()
+}
+
+/// A cross above the axis wherever no number was measured.
+fn breaks(plot: &Plot, look: Look) -> AnyView {
+    let y = look.height - BOTTOM - 8.0;
+    let crosses = plot.broken.iter().map(|x| {
+        let (left, right, top, bottom) = (x - 4.0, x + 4.0, y - 4.0, y + 4.0);
+        let line =
+            format!("M{left:.1} {top:.1}L{right:.1} {bottom:.1}M{left:.1} {bottom:.1}L{right:.1} {top:.1}");
+        view! { <path class="not-a-number" d=line><title>{words().chart_no_number}</title></path> }
+    });
+    view! { <g>{crosses.collect_view()}</g> }.into_any()
 }
 
 /// What an evaluation is called: with its data set, where each is evaluated by itself.

@@ -55,6 +55,8 @@ pub struct Plot {
     pub smooth: String,
     /// In the order in which each was first seen, whatever of it is in view.
     pub evals: Vec<EvalLine>,
+    /// Where in view training measured no number.
+    pub broken: Vec<f64>,
     /// The samples in view and, beside each, its smoothed value. Where evaluations alone measure the metric, they
     /// stand at the evaluations' steps and are no numbers.
     pub samples: Vec<Sample>,
@@ -73,6 +75,8 @@ impl Plot {
         let sample = |point: &Point| Some((point.step as f64, point.metrics.get(metric)?));
         let mut all: Vec<Sample> = points.iter().filter_map(sample).collect();
         let evals: Vec<Measured> = evals.iter().filter_map(|eval| Measured::of(eval, metric)).collect();
+        let is_broken = |sample: &&Sample| !sample.1.is_finite() && (from..=to).contains(&sample.0);
+        let broken: Vec<f64> = all.iter().filter(is_broken).map(|sample| sample.0).collect();
         if all.is_empty() {
             // Somewhere for the pointer to stop.
             all = evals.iter().map(|eval| (eval.step as f64, f64::NAN)).collect();
@@ -105,6 +109,7 @@ impl Plot {
             raw: line(&samples),
             smooth: if weight > 0.0 { line(&average_line) } else { String::new() },
             evals: eval_lines(&evals, |eval| eval.mark(&x, &y).filter(|_| in_view(&eval))),
+            broken: broken.into_iter().filter_map(|step| x.pixel(step)).collect(),
             x_ticks: axes::whole_ticks(&x, (columns / 80).max(3)),
             y_ticks: axes::ticks(&y, 5),
             x,
@@ -244,6 +249,18 @@ mod tests {
         let log = Look { log: true, ..LOOK };
         let kind = |metric: &str| Plot::of(&points(), &[], metric, log).unwrap().y.kind();
         assert_eq!((kind("loss"), kind("rewards/chosen")), (Kind::Log, Kind::Linear));
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_has_a_mark() {
+        let mut points = points();
+        points[41].metrics.set("loss", f64::NAN);
+        let plot = Plot::of(&points, &[], "loss", LOOK).unwrap();
+        assert_eq!(plot.broken, [plot.x.pixel(42.0).unwrap()]);
+        let look = Look { zoom: Some((50.0, 100.0)), ..LOOK };
+        assert!(Plot::of(&points, &[], "loss", look).unwrap().broken.is_empty());
+        let evals = [eval(50, None)];
+        assert!(Plot::of(&points, &evals, "accuracy", LOOK).unwrap().broken.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use recipe::metrics::{
-    EVAL_ACCURACY, EVAL_PERPLEXITY, EVAL_PREFIX, EVAL_RUNTIME, GRAD_NORM, LEARNING_RATE, LOSS,
+    EVAL_ACCURACY, EVAL_PERPLEXITY, EVAL_PREFIX, EVAL_RUNTIME, GRAD_NORM, LEARNING_RATE, LOSS, SKIPPED,
 };
 use recipe::{Eval, Metrics, Point};
 
@@ -49,6 +49,7 @@ pub fn label<'a>(metric: &'a str, words: &'static Words) -> &'a str {
         (LOSS, words.chart_loss),
         (GRAD_NORM, words.chart_grad_norm),
         (LEARNING_RATE, words.chart_learning_rate),
+        (SKIPPED, words.chart_skipped),
         (of_training(EVAL_ACCURACY), words.chart_accuracy),
         (of_training(EVAL_PERPLEXITY), words.chart_perplexity),
         (of_training(EVAL_RUNTIME), words.chart_runtime),
@@ -58,7 +59,7 @@ pub fn label<'a>(metric: &'a str, words: &'static Words) -> &'a str {
 
 /// A schedule is exact; only measured series are noisy.
 pub fn is_noisy(metric: &str) -> bool {
-    metric != LEARNING_RATE
+    ![LEARNING_RATE, SKIPPED].contains(&metric)
 }
 
 #[cfg(test)]

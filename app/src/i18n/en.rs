@@ -145,6 +145,8 @@ pub const EN: Words = Words {
     chart_loss: "Loss",
     chart_learning_rate: "Learning rate",
     chart_grad_norm: "Gradient norm",
+    chart_skipped: "Skipped steps",
+    chart_no_number: "Not a number",
     chart_accuracy: "Accuracy",
     chart_perplexity: "Perplexity",
     chart_runtime: "Run time (s)",

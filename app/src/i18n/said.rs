@@ -36,6 +36,10 @@ const SAID: &[(&str, &str)] = &[
     ("Going on from {} after step {}.", "从 {} 继续，自第 {} 步之后。"),
     ("Passing over a checkpoint that cannot be gone on from: {}", "跳过一个无法继续的检查点：{}"),
     (
+        "Starting from step 0: an earlier run in {} ended before its first checkpoint.",
+        "从第 0 步开始：{} 中先前的运行在首个检查点之前就已结束。",
+    ),
+    (
         "Starting from step 0: no checkpoint in {} can be gone on from.",
         "从第 0 步开始：{} 中没有可继续的检查点。",
     ),
@@ -44,9 +48,19 @@ const SAID: &[(&str, &str)] = &[
          resume_from_checkpoint=true goes on from {} instead.",
         "因 overwrite_output_dir 为 true 而重新开始：{} 中的检查点将在第一步后删除；设 resume_from_checkpoint=true 可从 {} 继续。",
     ),
+    (
+        "{} is gone on with, so that the reference is the model without it; to be held to what it has learnt, set `create_new_adapter: true`, or name it in `ref_model_adapters` beside `ref_model`",
+        "将继续训练 {}，参考模型因而是不含它的模型；若应以其所学为参考，请设 `create_new_adapter: true`，或在 `ref_model` 之外以 `ref_model_adapters` 指定它",
+    ),
+    (
+        "{} is far above what models are tuned with (1e-6 to 1e-2): training will diverge",
+        "{} 远高于常用范围（1e-6 至 1e-2）：训练会发散",
+    ),
     // On the way
     ("An answer that scored {}: {}", "得分 {} 的回答：{}"),
     ("After step {} the learning rate is {}.", "第 {} 步之后，学习率为 {}。"),
+    ("The loss of step {} is {}: the step is skipped.", "第 {} 步的损失为 {}：已跳过该步。"),
+    ("The gradient norm of step {} is {}: the step is skipped.", "第 {} 步的梯度范数为 {}：已跳过该步。"),
     ("From step {} on BAdam trains {}.", "自第 {} 步起，BAdam 训练 {}。"),
     (
         "Training ends after step {}: {} evaluations without a better one.",
@@ -58,6 +72,10 @@ const SAID: &[(&str, &str)] = &[
     (
         "the loss of step {} is {}: training has diverged; try a lower learning_rate",
         "第 {} 步的损失为 {}：训练已发散；请降低 learning_rate",
+    ),
+    (
+        "the gradient norm of step {} is {}: training has diverged; try a lower learning_rate",
+        "第 {} 步的梯度范数为 {}：训练已发散；请降低 learning_rate",
     ),
     ("the engine broke: {}", "引擎出错：{}"),
     ("asked to stop after the current step", "已请求在当前步后停止"),

@@ -160,6 +160,8 @@ words! {
     chart_loss,
     chart_learning_rate,
     chart_grad_norm,
+    chart_skipped,
+    chart_no_number,
     chart_accuracy,
     chart_perplexity,
     chart_runtime,

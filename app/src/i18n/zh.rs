@@ -145,6 +145,8 @@ pub const ZH: Words = Words {
     chart_loss: "损失",
     chart_learning_rate: "学习率",
     chart_grad_norm: "梯度范数",
+    chart_skipped: "跳过的步数",
+    chart_no_number: "不是数值",
     chart_accuracy: "准确率",
     chart_perplexity: "困惑度",
     chart_runtime: "用时（秒）",

@@ -82,6 +82,9 @@ pub fn run_in(world: &dyn World, recipe: &Recipe, observer: &mut Observer) -> Re
     for notice in recipe.notices() {
         observer.warn(notice.to_string());
     }
+    for doubt in recipe.doubts() {
+        observer.warn(doubt.to_string());
+    }
     spread::check(recipe)?;
     match job.run(recipe, world, observer) {
         Err(Error::Stopped) => Ok(Summary::before_training(Path::new(&recipe.output_dir))),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recipe::{JobKind, Phase, Recipe, RewardModelType};
+use recipe::{JobKind, Phase, Recipe, RewardModelType, TokenInit};
 
 use crate::adapter::Adapter;
 use crate::device;
@@ -12,8 +12,8 @@ use crate::model::{Decoder, Tuning, VALUE_HEAD, ValueHead};
 use crate::observer::Observer;
 use crate::stage;
 use crate::stage::drawn::Scorer;
-use crate::text::{self, Prepared, Template};
-use crate::weights;
+use crate::text::{self, Prepared, Template, Tokenizer};
+use crate::weights::{self, Growth};
 use crate::world::World;
 use crate::{Error, Result};
 
@@ -96,7 +96,8 @@ fn load(
     let stage = stage::of(recipe)?;
     let mut has_grown = false;
     if recipe.resizes_vocab()
-        && let Some(rows) = base.files.grow_vocabulary(base.tokenizer.vocab_size(), recipe.seed)?
+        && let Some(rows) =
+            base.files.grow_vocabulary(base.tokenizer.vocab_size(), growth(recipe, &base.tokenizer)?)?
     {
         observer.info(format!("the vocabulary has grown to {rows} rows"));
         has_grown = true;
@@ -119,6 +120,12 @@ fn load(
     }
     loaded.scorer = scorer(recipe, folders, &loaded)?;
     Ok(loaded)
+}
+
+/// What the rows of new tokens start from.
+fn growth(recipe: &Recipe, tokenizer: &Tokenizer) -> Result<Growth> {
+    let noise = recipe.init_special_tokens != TokenInit::DescInit;
+    Ok(Growth { seed: recipe.seed, described: text::new_rows(recipe, tokenizer)?, noise })
 }
 
 /// Halves of the heads attend in groups of their own, so that there must be halves; as in LLaMA-Factory of llamas alone.
@@ -154,7 +161,7 @@ fn reference(recipe: &Recipe, folders: &Folders, loaded: &Loaded) -> Result<Deco
     }
     let mut base = base(recipe, &folders.model, &mut Observer::deaf())?;
     if recipe.resizes_vocab() {
-        base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), recipe.seed)?;
+        base.files.grow_vocabulary(loaded.tokenizer.vocab_size(), growth(recipe, &loaded.tokenizer)?)?;
     }
     base.files.merged(&tuning, &open_all(recipe.merged_adapters())?)
 }

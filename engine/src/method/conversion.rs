@@ -12,7 +12,7 @@ use crate::ops::{Lora, Update, Updates};
 use crate::{Error, Result};
 
 /// The adapter as it began.
-const INITIAL: &str = "pissa_init";
+pub const INITIAL: &str = "pissa_init";
 /// The trained one as it is, for the weights without their principal part.
 const BACKUP: &str = "pissa_backup";
 /// The trained one for the model as it was.

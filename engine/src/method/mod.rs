@@ -24,6 +24,7 @@ use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
+pub use conversion::INITIAL;
 pub use product::Product;
 
 /// A way to tune a model.

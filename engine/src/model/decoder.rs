@@ -18,9 +18,8 @@ use crate::families::DecoderSpec;
 use crate::families::spec::AttentionKind;
 use crate::kernel::attention::Span;
 use crate::ops::elementwise::normalise;
-use crate::ops::head::Label;
 use crate::ops::{
-    Balance, Dropout, Embedding, Head, HeadOutput, Mode, Norm, Rotation, Update, Updates, Weight,
+    Balance, Dropout, Embedding, Head, HeadOutput, Mode, Norm, Rotation, Targets, Update, Updates, Weight,
 };
 
 /// A model in memory. Clones share its weights.
@@ -126,8 +125,8 @@ impl Decoder {
     ///
     /// # Errors
     /// If an operation fails.
-    pub fn losses(&self, hidden: &Tensor, labels: &[Label]) -> Result<HeadOutput> {
-        self.head.loss(hidden, labels, &self.mode(None))
+    pub fn losses<'t>(&self, hidden: &Tensor, targets: impl Into<Targets<'t>>) -> Result<HeadOutput> {
+        self.head.loss(hidden, targets, &self.mode(None))
     }
 
     /// An empty cache for sequences of this model.

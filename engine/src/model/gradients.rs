@@ -17,6 +17,7 @@ use crate::Result;
 use crate::autograd::{ParamGradients, Tape};
 use crate::device::{is_plain, with_kernels};
 use crate::kernel::cross_entropy::{RowLoss, RowWeights};
+use crate::ops::Targets;
 
 /// What is made of the losses of a part's labels and of the values of their rows.
 pub type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
@@ -26,6 +27,8 @@ pub type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
 pub enum Objective<'a> {
     /// Their sum, times a factor.
     Sum(f32),
+    /// The same of labels that give a share of their probability to all tokens.
+    Smoothed { scale: f32, smoothing: f32 },
     /// Whatever is made of them, for a part of the batch at a time. The logits are computed twice.
     Of(&'a (dyn Fn(&Batch, &[RowLoss]) -> Seeds + Sync)),
     /// The same, and of the entropy that each label's likeliest tokens have among themselves.
@@ -124,11 +127,12 @@ impl Decoder {
         let tape = Tape::new();
         let mode = self.mode(pass.dropout);
         let hidden = self.hidden(&tape, batch, pass)?;
-        let mut seed = |weights: RowWeights| {
-            self.head.loss_and_gradient(&hidden.tensor, &batch.labels, weights, grads, &mode)
-        };
+        let smoothing = if let Objective::Smoothed { smoothing, .. } = objective { smoothing } else { 0.0 };
+        let targets = Targets { labels: &batch.labels, smoothing };
+        let mut seed =
+            |weights: RowWeights| self.head.loss_and_gradient(&hidden.tensor, targets, weights, grads, &mode);
         match objective {
-            Objective::Sum(scale) => {
+            Objective::Sum(scale) | Objective::Smoothed { scale, .. } => {
                 let output = seed(RowWeights::Same(scale))?;
                 let loss = output.total() * f64::from(scale);
                 if let Some(seed) = output.d_hidden {

@@ -51,6 +51,26 @@ pub struct Label {
     pub token: u32,
 }
 
+/// What the head is to predict.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a> {
+    pub labels: &'a [Label],
+    /// Share of each label's probability that is spread over all tokens.
+    pub smoothing: f32,
+}
+
+impl<'a> From<&'a [Label]> for Targets<'a> {
+    fn from(labels: &'a [Label]) -> Self {
+        Targets { labels, smoothing: 0.0 }
+    }
+}
+
+impl<'a> From<&'a Vec<Label>> for Targets<'a> {
+    fn from(labels: &'a Vec<Label>) -> Self {
+        labels.as_slice().into()
+    }
+}
+
 /// What the head says of a batch.
 #[derive(Debug)]
 pub struct HeadOutput {
@@ -96,31 +116,40 @@ impl Head {
     }
 
     /// Losses of the labels, without gradients.
-    pub fn loss(&self, hidden: &Tensor, labels: &[Label], mode: &Mode) -> Result<HeadOutput> {
+    pub fn loss<'t>(
+        &self,
+        hidden: &Tensor,
+        targets: impl Into<Targets<'t>>,
+        mode: &Mode,
+    ) -> Result<HeadOutput> {
+        let targets = targets.into();
         if !has_kernels(hidden) {
-            return self.plain_loss(hidden, labels, mode);
+            return self.plain_loss(hidden, targets, mode);
         }
+        let Targets { labels, smoothing } = targets;
         let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
         let mut rows = Vec::with_capacity(labels.len());
         for block in self.blocks(labels) {
             let block_rows = self.run(&map, hidden, block, factors.as_deref(), mode)?;
-            rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block)));
+            rows.extend(loss(&block_rows.logits, self.vocab(), &tokens(block), smoothing));
         }
         Ok(HeadOutput { rows, d_hidden: None })
     }
 
     /// Losses of the labels; gradients of Σ weight · loss go to `grads` and to the hidden states.
-    pub fn loss_and_gradient(
+    pub fn loss_and_gradient<'t>(
         &self,
         hidden: &Tensor,
-        labels: &[Label],
+        targets: impl Into<Targets<'t>>,
         weights: RowWeights,
         grads: &mut ParamGradients,
         mode: &Mode,
     ) -> Result<HeadOutput> {
+        let targets = targets.into();
         if !has_kernels(hidden) {
-            return self.plain_loss_and_gradient(hidden, labels, weights, grads, mode);
+            return self.plain_loss_and_gradient(hidden, targets, weights, grads, mode);
         }
+        let Targets { labels, smoothing } = targets;
         let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
         let mut rows = Vec::with_capacity(labels.len());
         let mut d_hidden = vec![0.0; hidden.elem_count()];
@@ -128,7 +157,8 @@ impl Head {
             let mut block_rows = self.run(&map, hidden, block, factors.as_deref(), mode)?;
             let kept = self.kept(&block_rows);
             let weights = weights.part(rows.len()..rows.len() + block.len());
-            rows.extend(loss_and_gradient(&mut block_rows.logits, self.vocab(), &tokens(block), weights));
+            let logits = &mut block_rows.logits;
+            rows.extend(loss_and_gradient(logits, self.vocab(), &tokens(block), smoothing, weights));
             self.shape_gradient(&mut block_rows.logits, kept.as_deref(), factors.as_deref());
             if let (Some(logits), Some(factors)) = (&kept, &factors) {
                 self.unit_gradient(&block_rows.logits, logits, factors, grads)?;

@@ -60,7 +60,7 @@ pub use balance::{Balance, BalanceInLayer, BalanceKind};
 pub use dora::Magnitude;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
-pub use head::{Head, HeadOutput, Label};
+pub use head::{Head, HeadOutput, Label, Targets};
 pub use head_norm::{ColumnNorm, HeadNorm};
 pub use linear::Linear;
 pub use lora::Lora;

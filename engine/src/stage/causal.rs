@@ -12,6 +12,7 @@ use crate::autograd::{ParamGradients, Tape};
 use crate::kernel::cross_entropy::RowLoss;
 use crate::method::Loaded;
 use crate::model::{Batch, Measured, Objective, Pass, Seeds};
+use crate::ops::Targets;
 use crate::text::Example;
 
 struct Causal {
@@ -24,6 +25,8 @@ struct Causal {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Weighing {
     Alike,
+    /// One; the label gives a share of its probability to all tokens (Szegedy et al. 2016, section 7).
+    Smoothed(f32),
     /// Its probability.
     Probability,
     /// The entropy of its place to this power.
@@ -36,10 +39,11 @@ const LIKELIEST: usize = 20;
 const UNDECIDED: f64 = 3.0;
 
 pub(super) fn open(recipe: &Recipe) -> Result<Box<dyn Stage>> {
-    let weighing = match (recipe.use_dft_loss, recipe.use_eaft_loss) {
-        (true, _) => Weighing::Probability,
-        (false, true) => Weighing::Entropy(recipe.eaft_alpha),
-        (false, false) => Weighing::Alike,
+    let weighing = match recipe.label_smoothing_factor {
+        _ if recipe.use_dft_loss => Weighing::Probability,
+        _ if recipe.use_eaft_loss => Weighing::Entropy(recipe.eaft_alpha),
+        0.0 => Weighing::Alike,
+        smoothing => Weighing::Smoothed(smoothing as f32),
     };
     let causal = Box::new(Causal { accuracy: recipe.compute_accuracy, weighing });
     if recipe.use_asft_loss {
@@ -77,6 +81,10 @@ impl Stage for Causal {
         };
         match self.weighing {
             Weighing::Alike => model.decoder.accumulate(batch, &pass, Objective::Sum(scale as f32), grads),
+            Weighing::Smoothed(smoothing) => {
+                let objective = Objective::Smoothed { scale: scale as f32, smoothing };
+                model.decoder.accumulate(batch, &pass, objective, grads)
+            }
             Weighing::Probability => model.decoder.accumulate(batch, &pass, Objective::Of(&likely), grads),
             Weighing::Entropy(alpha) => {
                 let make = |rows: &[RowLoss], entropies: &[f32]| undecided(alpha, rows, entropies);
@@ -90,7 +98,8 @@ impl Stage for Causal {
     /// have the largest logit, averaged over examples.
     fn evaluate(&self, model: &Loaded, batch: &Batch, examples: &[Example]) -> Result<Means> {
         let hidden = model.decoder.hidden(&Tape::off(), batch, Pass::default())?.tensor;
-        let output = model.decoder.losses(&hidden, &batch.labels)?;
+        let smoothing = if let Weighing::Smoothed(smoothing) = self.weighing { smoothing } else { 0.0 };
+        let output = model.decoder.losses(&hidden, Targets { labels: &batch.labels, smoothing })?;
         let mut means = Means::default();
         let labels = output.rows.len().max(1) as f64;
         means.add(LOSS, output.total() / labels * examples.len() as f64, examples.len() as f64);

@@ -57,6 +57,11 @@ pub struct State {
     /// Σ and number of the losses since the last log line.
     pub unlogged_loss: f64,
     pub unlogged_steps: u64,
+    /// Steps that were skipped because their loss or its gradient was no number: of all, and since the last log line.
+    #[serde(default)]
+    pub skipped: u64,
+    #[serde(default)]
+    pub unlogged_skips: u64,
     /// Σ of what else their stage measured, by name.
     #[serde(default)]
     pub unlogged_metrics: BTreeMap<String, f64>,
@@ -82,7 +87,7 @@ pub struct State {
 impl State {
     /// Moves that the optimiser has made. Earlier versions made one each step, and did not say so.
     pub fn moves(&self) -> u64 {
-        self.updates.max(self.step)
+        self.updates.max(self.step.saturating_sub(self.skipped))
     }
 
     /// # Errors

@@ -23,6 +23,9 @@ const LOGGED: [(&str, &str); 6] = [
     (LEARNING_RATE, "lr"),
 ];
 
+/// The name of the log.
+pub const TRAINER_LOG: &str = "trainer_log.jsonl";
+
 /// `trainer_log.jsonl`, one JSON object a log line.
 pub struct TrainerLog {
     path: PathBuf,
@@ -31,7 +34,7 @@ pub struct TrainerLog {
 impl TrainerLog {
     /// Opens the log of an output folder; lines of steps after `done` belong to an attempt that is void.
     pub fn open(output: &Path, done: u64) -> Result<TrainerLog> {
-        let path = output.join("trainer_log.jsonl");
+        let path = output.join(TRAINER_LOG);
         if done == 0 {
             return Ok(TrainerLog { path });
         }
@@ -79,7 +82,7 @@ impl TrainerLog {
         let mut line = Map::new();
         line.insert("current_steps".into(), json!(point.step));
         line.insert("total_steps".into(), json!(total));
-        line.extend(values.map(|(key, value)| (key, json!(value))));
+        line.extend(finite(values).map(|(key, value)| (key, json!(value))));
         let percentage = if total == 0 { 100.0 } else { point.step as f64 / total as f64 * 100.0 };
         line.insert("epoch".into(), json!(round(point.epoch, 4)));
         line.insert("percentage".into(), json!(round(percentage, 2)));
@@ -114,10 +117,16 @@ pub fn clock(seconds: f64) -> String {
 
 /// The entry of a logged step in `log_history`.
 pub fn history_point(point: &Point) -> Map<String, Value> {
-    let metrics = point.metrics.iter().map(|(name, value)| (name.to_owned(), json!(value)));
+    let metrics = finite(point.metrics.iter());
     metrics
+        .map(|(name, value)| (name.to_owned(), json!(value)))
         .chain([("epoch".to_owned(), json!(point.epoch)), ("step".to_owned(), json!(point.step))])
         .collect()
+}
+
+/// What is a number: whoever reads these files takes whatever stands there for one.
+fn finite<N>(metrics: impl Iterator<Item = (N, f64)>) -> impl Iterator<Item = (N, f64)> {
+    metrics.filter(|(_, value)| value.is_finite())
 }
 
 /// The metrics of an evaluation under their names in result files, and its speed.

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use recipe::{Recipe, Resume};
 
 use super::checkpoint::State;
+use super::records::TRAINER_LOG;
+use super::tensorboard::TensorBoard;
+use crate::method::INITIAL;
 use crate::observer::Observer;
 use crate::{Error, Result};
 
@@ -51,13 +54,20 @@ pub fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<O
         }
         Resume::Auto => {
             let start = newest(output, observer).map(|start| announced(start, observer));
-            if start.is_none() && holds_results(output) {
+            if start.is_none() && holds_results(output, recipe) {
                 let message = format!(
                     "{} already holds results but no checkpoint to go on from; \
                      choose another folder or set overwrite_output_dir: true",
                     output.display()
                 );
                 return Err(Error::recipe("output_dir", message));
+            }
+            if start.is_none() && output.join(TRAINER_LOG).exists() {
+                let place = output.display();
+                let message = format!(
+                    "Starting from step 0: an earlier run in {place} ended before its first checkpoint."
+                );
+                observer.warn(message);
             }
             Ok(start)
         }
@@ -137,9 +147,15 @@ pub fn step_of(name: &str) -> Option<u64> {
     name.strip_prefix("checkpoint-")?.parse().ok()
 }
 
-fn holds_results(output: &Path) -> bool {
+/// Whether something is there beside what a run writes before its first checkpoint.
+fn holds_results(output: &Path, recipe: &Recipe) -> bool {
     let entries = std::fs::read_dir(output).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name();
+        let is_begun = [TRAINER_LOG, INITIAL].iter().any(|begun| name == *begun);
+        let is_log = entry.path() == TensorBoard::folder(recipe, output);
+        !is_begun && !is_log && !name.to_string_lossy().starts_with('.')
+    })
 }
 
 /// Removes what an earlier run would be gone on with: its checkpoints and logs.
@@ -147,7 +163,7 @@ pub fn clear(output: &Path) -> Result<()> {
     for (_, folder) in checkpoints(output) {
         std::fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
     }
-    for name in ["trainer_log.jsonl", "trainer_state.json"] {
+    for name in [TRAINER_LOG, "trainer_state.json"] {
         let path = output.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),

@@ -24,12 +24,17 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
+    /// Where its files are.
+    pub fn folder(recipe: &Recipe, output: &Path) -> PathBuf {
+        recipe.logging_dir.as_ref().map_or_else(|| output.join("runs"), PathBuf::from)
+    }
+
     /// A new file, if the recipe wants one; points that an earlier attempt wrote after step `done` are void.
     pub fn open(recipe: &Recipe, output: &Path, done: u64) -> Result<Option<TensorBoard>> {
         if !recipe.reports_to_tensorboard() {
             return Ok(None);
         }
-        let folder = recipe.logging_dir.as_ref().map_or_else(|| output.join("runs"), PathBuf::from);
+        let folder = Self::folder(recipe, output);
         fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
         let (seconds, process) = (now().as_millis(), std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds}.chandler.{process}"));

@@ -10,7 +10,7 @@ use recipe::{HubTokens, RopeScaling};
 use serde_json::{Map, Value, json};
 
 use super::folder::refuse_pickle;
-use super::grown::GrownSource;
+use super::grown::{GrownSource, Growth};
 use super::stop::StoppableSource;
 use super::{FolderSource, GgufSource, InitialSource};
 use crate::adapter::{Adapter, WithAdapters};
@@ -230,14 +230,14 @@ impl ModelFiles {
 
     /// Gives the model rows for `tokens` tokens, rounded up to a multiple of 64, if it has fewer; answers with
     /// the new number of rows then.
-    pub fn grow_vocabulary(&mut self, tokens: usize, seed: u64) -> Result<Option<usize>> {
+    pub fn grow_vocabulary(&mut self, tokens: usize, start: Growth) -> Result<Option<usize>> {
         let old = self.spec.vocab;
         if tokens <= old {
             return Ok(None);
         }
         let new = tokens.next_multiple_of(64);
         let modules = [self.spec.embedding.table, self.spec.head.name].map(str::to_owned);
-        self.weights = Arc::new(GrownSource { base: self.weights.clone(), modules, old, new, seed });
+        self.weights = Arc::new(GrownSource { base: self.weights.clone(), modules, old, new, start });
         let key = ["padded_vocab_size", "embedding_size", "vocab_size"];
         let key = key.into_iter().find(|key| self.config.get(key).is_some()).unwrap_or("vocab_size");
         self.config.values.insert(key.to_owned(), json!(new));

@@ -17,6 +17,7 @@ pub use atomic::{clear_partial, replace_folder, write_atomic, write_beside};
 pub use expand::expand;
 pub use folder::FolderSource;
 pub use gguf::{GgufFile, GgufSource, is_later_part};
+pub use grown::Growth;
 pub use initial::InitialSource;
 pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};

@@ -1,25 +1,68 @@
 //! Recipes of every kind run, with a small model and small data in the place of theirs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::job;
 use engine::observer::Observer;
-use recipe::{EventBody, JobKind, Outcome, Recipe, Stage};
+use recipe::{EventBody, JobKind, Outcome, Recipe, RewardModelType, Stage};
 use tempfile::TempDir;
 
-use super::data;
+use super::{changed, data, run};
 
+/// A recipe of each kind, and further ones of `$CHANDLER_GOLDENS/recipes`, where `kinds.json` says which train.
 fn kinds() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipe/tests/kinds");
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
+    if let Some(goldens) = std::env::var_os("CHANDLER_GOLDENS") {
+        let folder = Path::new(&goldens).join("recipes");
+        let text = fs::read_to_string(folder.join("kinds.json")).unwrap();
+        let named: BTreeMap<String, Vec<String>> = serde_json::from_str(&text).unwrap();
+        let wanted = ["train", "predict"].into_iter().flat_map(|kind| &named[kind]);
+        found.extend(wanted.map(|name| folder.join(format!("{name}.yaml"))).filter(|path| is_trained(path)));
+    }
     found
 }
 
+/// Whether it asks for no quantised training, which is refused by that key alone.
+fn is_trained(path: &Path) -> bool {
+    match Recipe::from_yaml(&fs::read_to_string(path).unwrap()) {
+        Ok(_) => true,
+        Err(problems) => {
+            let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_deref()).collect();
+            assert_eq!(keys, [Some("quantization_bit")], "{}", path.display());
+            false
+        }
+    }
+}
+
+/// Reward models of each kind, by what their weights are called.
+struct Rewards([(RewardModelType, TempDir); 2]);
+
+impl Rewards {
+    fn train() -> Rewards {
+        let of = |kind, method| {
+            let folder = TempDir::new().unwrap();
+            let values =
+                [("stage", "rm"), ("dataset", "dpo"), ("max_steps", "1"), ("finetuning_type", method)];
+            let recipe = changed(folder.path(), "", &values);
+            run(&recipe, None).unwrap();
+            (kind, folder)
+        };
+        Rewards([of(RewardModelType::Lora, "lora"), of(RewardModelType::Full, "full")])
+    }
+
+    fn of(&self, kind: RewardModelType) -> Option<String> {
+        let found = self.0.iter().find(|(known, _)| *known == kind);
+        found.map(|(_, folder)| folder.path().display().to_string())
+    }
+}
+
 /// The recipe as it stands, but for the model, its template, the data and their size.
-fn small(path: &Path, output: &Path) -> Recipe {
+fn small(path: &Path, rewards: &Rewards, output: &Path) -> Recipe {
     let recipe = Recipe::from_yaml(&fs::read_to_string(path).unwrap()).unwrap();
     let dataset = match recipe.stage {
         Stage::Pt => "pt_jsonl",
@@ -34,6 +77,9 @@ fn small(path: &Path, output: &Path) -> Recipe {
         eval_dataset: named(&recipe.eval_dataset),
         template: Some("default".to_owned()),
         adapter_name_or_path: Vec::new(),
+        ref_model: None,
+        reward_model: recipe.reward_model.clone().and_then(|_| rewards.of(recipe.reward_model_type)),
+        reward_model_adapters: Vec::new(),
         tokenized_path: recipe.tokenized_path.as_ref().map(|_| output.join("tokens").display().to_string()),
         output_dir: output.join("out").display().to_string(),
         cutoff_len: 64,
@@ -48,10 +94,11 @@ fn small(path: &Path, output: &Path) -> Recipe {
 
 #[test]
 fn every_kind_runs() {
+    let rewards = Rewards::train();
     for path in kinds() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let folder = TempDir::new().unwrap();
-        let recipe = small(&path, folder.path());
+        let recipe = small(&path, &rewards, folder.path());
         assert_eq!(recipe.validate(), [], "{name}");
         let (mut losses, mut evaluations) = (Vec::new(), 0);
         let take = |event| match event {

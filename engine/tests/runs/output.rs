@@ -11,7 +11,7 @@ use engine::weights;
 use recipe::{EventBody, Outcome, Recipe};
 use tempfile::TempDir;
 
-use super::{data, recipe, run};
+use super::{data, numbers, recipe, run};
 
 #[test]
 fn checkpoints_are_limited_and_a_broken_one_is_passed_over() {
@@ -75,6 +75,27 @@ fn results_are_not_overwritten_unasked() {
     assert!(error.contains("output_dir") && error.contains("overwrite_output_dir"), "{error}");
     run(&recipe(output.path(), "finetuning_type: lora\noverwrite_output_dir: true\n"), None).unwrap();
     assert_eq!(fs::read_to_string(output.path().join("notes.txt")).unwrap(), "mine");
+}
+
+/// A run that was killed before it wrote a checkpoint begins again without being asked for.
+#[test]
+fn a_run_without_a_checkpoint_begins_again() {
+    let (output, whole) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let lines = "finetuning_type: lora\npissa_init: true\npissa_convert: true\nreport_to: tensorboard\n";
+    run(&recipe(output.path(), lines), None).unwrap();
+    for entry in fs::read_dir(output.path()).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        match name.as_str() {
+            "trainer_log.jsonl" | "runs" | "pissa_init" => {}
+            _ if entry.path().is_dir() => fs::remove_dir_all(entry.path()).unwrap(),
+            _ => fs::remove_file(entry.path()).unwrap(),
+        }
+    }
+    let (_, again) = run(&recipe(output.path(), lines), None).unwrap();
+    let (_, expected) = run(&recipe(whole.path(), lines), None).unwrap();
+    assert_eq!(numbers(&again), numbers(&expected));
+    let log = |folder: &TempDir| fs::read_to_string(folder.path().join("trainer_log.jsonl")).unwrap();
+    assert_eq!(log(&output).lines().count(), log(&whole).lines().count());
 }
 
 #[test]

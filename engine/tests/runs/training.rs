@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::device::with_plain_operations;
 use engine::job;
 use engine::observer::Observer;
-use recipe::{EventBody, Outcome, Phase, Recipe};
+use recipe::{EventBody, NonFinite, Outcome, Phase, Recipe};
 use tempfile::TempDir;
 
-use super::{loss, recipe, run};
+use super::{changed, loss, numbers, recipe, run};
 
 /// Kernels and plain operations draw the same masks, and round alike where products are in bf16.
 #[test]
@@ -29,6 +29,46 @@ fn plain_operations_train_alike() {
         assert_eq!((kernels.len(), plain.len()), (8, 8));
         for (kernels, plain) in kernels.iter().zip(&plain) {
             assert!((kernels - plain).abs() <= tolerance * kernels, "{extra}: {kernels}, plain {plain}");
+        }
+    }
+}
+
+/// A loss that is no number ends a run, or costs a step, as the recipe says; no file gets it as a number.
+#[test]
+fn a_loss_that_is_no_number_stops_or_skips() {
+    let text =
+        "finetuning_type: full\nmax_grad_norm: 0\nsave_strategy: steps\nsave_steps: 2\nsave_total_limit: 9\n";
+    let settings = [("learning_rate", "90"), ("optim", "sgd")];
+    let output = TempDir::new().unwrap();
+    let stopped = Recipe { learning_rate: 1e30, ..changed(output.path(), text, &settings) };
+    let mut last = None;
+    let mut sink = |event| {
+        if let EventBody::Point(point) = event {
+            last = Some(point);
+        }
+    };
+    let error = job::run(&stopped, &mut Observer::new(&mut sink, Arc::default())).unwrap_err().to_string();
+    assert!(error.contains("training has diverged"), "{error}");
+    assert!(!last.unwrap().metrics.get("loss").unwrap().is_finite());
+
+    let skipping = Recipe { nonfinite_loss: NonFinite::Skip, output_dir: String::new(), ..stopped };
+    let train = |stop_after| {
+        let output = TempDir::new().unwrap();
+        let recipe = Recipe { output_dir: output.path().display().to_string(), ..skipping.clone() };
+        let (first, mut points) = run(&recipe, stop_after).unwrap();
+        if first.outcome == Outcome::Stopped {
+            points.extend(run(&recipe, None).unwrap().1);
+        }
+        (output, numbers(&points))
+    };
+    let (output, whole) = train(None);
+    let (_, in_two) = train(Some(4));
+    assert_eq!((whole.len(), &whole), (8, &in_two));
+    assert_eq!(whole[7].1.last().unwrap(), &("skipped_steps".to_owned(), 7f64.to_bits()));
+    for file in ["trainer_log.jsonl", "trainer_state.json", "all_results.json"] {
+        let text = fs::read_to_string(output.path().join(file)).unwrap();
+        for number in ["NaN", "Infinity", "loss\": null", "loss\":null", "norm\": null"] {
+            assert!(!text.contains(number), "{file}: {text}");
         }
     }
 }

@@ -62,6 +62,41 @@ fn a_grown_vocabulary_is_trained_and_found_again() {
     engine::chat::ChatModel::load(&source, &mut engine::hub::quietly).unwrap();
 }
 
+/// New tokens start from the words that describe them; the file's mistakes are told by line.
+#[test]
+fn described_tokens_start_from_their_descriptions() {
+    let (base, output) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    small_vocabulary(base.path());
+    let file = base.path().join("tokens.yaml");
+    fs::write(&file, "\"<lamp>\": the keeper of the lamp\n<oil>: oil\n").unwrap();
+    let lines = format!(
+        "finetuning_type: full\nnew_special_tokens_config: {}\ninit_special_tokens: desc_init\n",
+        file.display()
+    );
+    let mut recipe = recipe(output.path(), &lines);
+    (recipe.model_name_or_path, recipe.max_steps) = (base.path().display().to_string(), 1);
+    recipe.learning_rate = 1e-30;
+    run(&recipe, None).unwrap();
+    let table = |folder: &Path| {
+        let tensors =
+            candle_core::safetensors::load(folder.join("model.safetensors"), &candle_core::Device::Cpu);
+        tensors.unwrap()["model.embed_tokens.weight"].to_vec2::<f32>().unwrap()
+    };
+    let (old, new) = (table(base.path()), table(output.path()));
+    let tokenizer = engine::text::Tokenizer::from_folder(output.path()).unwrap();
+    for (token, meaning) in [("<lamp>", "the keeper of the lamp"), ("<oil>", "oil")] {
+        let ids = tokenizer.encode(meaning, false).unwrap();
+        let row = &new[tokenizer.token_to_id(token).unwrap() as usize];
+        for (place, value) in row.iter().enumerate() {
+            let mean = ids.iter().map(|id| old[*id as usize][place]).sum::<f32>() / ids.len() as f32;
+            assert!((value - mean).abs() < 1e-6, "{token}, {place}: {value}, {mean}");
+        }
+    }
+    fs::write(&file, "<lamp>: the keeper\n<oil>: [a, b]\n").unwrap();
+    let error = run(&recipe, None).unwrap_err().to_string();
+    assert!(error.contains("tokens.yaml") && error.contains("line 2: `<oil>` is [a, b]"), "{error}");
+}
+
 /// A token that only the configuration names has an id behind the last row. Padding is never used, so a pad token may
 /// do without one; an EOS token may not.
 #[test]

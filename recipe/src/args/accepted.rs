@@ -137,9 +137,9 @@ static ROWS: &[Row] = &[
         en: "a checkpoint holds the place in the data and all else that training goes on from",
         zh: "检查点中保存了数据位置等继续训练所需的一切",
     }),
-    row(&["group_by_length", "length_column_name", "sortish_sampler"], ANY, words! {
-        en: "sequences are not padded, so sorting them by length would save nothing",
-        zh: "序列不做填充，按长度分组没有益处",
+    row(&["length_column_name", "sortish_sampler"], ANY, words! {
+        en: "lengths are counted, and `train_sampling_strategy` says the order",
+        zh: "长度由程序统计，顺序由 `train_sampling_strategy` 决定",
     }),
     row(&["offload_folder", "auto_find_batch_size"], ANY, words! {
         en: "memory is the machine's own; the board estimates what a run takes before it starts",

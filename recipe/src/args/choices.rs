@@ -33,6 +33,33 @@ choices! {
         Epoch = "epoch" { en: "Every epoch", zh: "按轮次" }
     }
 
+    /// What the rows of new tokens start from.
+    TokenInit {
+        /// The mean of all rows, and noise.
+        NoiseInit = "noise_init" { en: "Mean and noise", zh: "均值加噪声" }
+        /// The mean of the rows of their description.
+        DescInit = "desc_init" { en: "Description", zh: "说明文字" }
+        DescInitWithNoise = "desc_init_w_noise" { en: "Description and noise", zh: "说明文字加噪声" }
+    }
+
+    /// In which order examples are trained on.
+    DataOrder unsupported ["batch"] {
+        /// Mixed anew each epoch.
+        Random = "random" { en: "Random", zh: "随机" }
+        /// As in the files.
+        Sequential = "sequential" { en: "In file order", zh: "按文件顺序" }
+        /// Those of about a length together, mixed anew each epoch.
+        GroupByLength = "group_by_length" { en: "Of like length together", zh: "长度相近者分组" }
+    }
+
+    /// What becomes of a step whose loss is no number, or infinite.
+    NonFinite {
+        /// The run ends.
+        Stop = "stop" { en: "Stop", zh: "停止" }
+        /// Nothing moves in this step.
+        Skip = "skip" { en: "Skip the step", zh: "跳过该步" }
+    }
+
     /// The optimizer.
     Optim unsupported [
         "adamw_torch_4bit", "adamw_torch_8bit", "adamw_anyprecision", "stable_adamw", "grokadamw",

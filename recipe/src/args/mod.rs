@@ -26,9 +26,9 @@ mod values;
 
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
-    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, GrpoLoss,
-    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RewardModelType,
-    RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
+    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

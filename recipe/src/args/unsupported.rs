@@ -57,10 +57,7 @@ const fn of(argument: &'static str, name: &'static str, keys: &'static [&'static
 /// Features and their keys, each `key` or `key=default`.
 #[rustfmt::skip]
 static FEATURES: &[Feature] = &[
-    always("adding tokens", &[
-        "new_special_tokens", "new_special_tokens_config",
-        "init_special_tokens=noise_init", "split_special_tokens=false",
-    ]),
+    always("special tokens as text", &["split_special_tokens=false"]),
     always("adapters in subfolders", &["adapter_folder"]),
     switched("uploading to the Hub", &[
         "push_to_hub=false", "hub_private_repo", "hub_model_id", "hub_strategy=every_save", "hub_always_push=false",
@@ -88,7 +85,7 @@ static FEATURES: &[Feature] = &[
         "use_kt=false", "kt_weight_path", "kt_expert_checkpoint_path", "kt_use_lora_experts", "kt_lora_expert_num",
         "kt_lora_expert_intermediate_size",
     ]),
-    always("dataset splits", &["split=train", "reserved_label_len=1"]),
+    always("cutting by shares", &["reserved_label_len=1"]),
     of("stage", "preference training", &[
         "pref_bco_weight=0.0", "ref_model_quantization_bit",
     ]),
@@ -99,14 +96,13 @@ static FEATURES: &[Feature] = &[
     ]),
     always("Megatron", &["use_mca=false"]),
     switched("HyperParallel", &["use_hyper_parallel=false", "hyper_parallel_args"]),
-    always("label smoothing", &["label_smoothing_factor=0.0"]),
     always("optimizer settings", &["adafactor=false"]),
     always("evaluation settings", &[
         "include_for_metrics=[]", "include_inputs_for_metrics=false", "label_names",
     ]),
     always("batch sizes for all devices together", &["per_gpu_train_batch_size", "per_gpu_eval_batch_size"]),
     always("loading options", &[
-        "dataloader_drop_last=false", "train_sampling_strategy=random", "enable_jit_checkpoint=false",
+        "enable_jit_checkpoint=false",
     ]),
     always("prediction", &[
         "generation_max_length", "generation_config",

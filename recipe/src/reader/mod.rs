@@ -14,6 +14,24 @@ use crate::raw::Raw;
 use crate::suggest::offer;
 use crate::text::Sentence;
 pub use line::CommandLine;
+
+/// Tokens with what they mean, in the order of a YAML file such as `{<think>: thoughts before the answer}`.
+///
+/// # Errors
+/// With the line that is not YAML, or gives a token something else than a text.
+pub fn descriptions(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    let described = yaml::entries(text)?.into_iter().map(|entry| match entry.value {
+        Raw::Scalar(meaning) if !entry.key.is_empty() => Ok((entry.key, meaning)),
+        value => {
+            let (line, token) = (entry.line.unwrap_or_default(), entry.key);
+            Err(Problem::general(sentence! {
+                en: "line {line}: `{token}` is {value}; a token is described by a text",
+                zh: "第 {line} 行：`{token}` 为 {value}；词元须以文本说明",
+            }))
+        }
+    });
+    described.collect()
+}
 use unknown::unknown;
 use yaml::Entry;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::text::{
     Template,
     data::{Catalog, Place},
+    hub::Hubs,
 };
 use recipe::{Kind, Problem, Recipe, RewardModelType, Sentence, sentence};
 
@@ -135,7 +136,7 @@ fn check_datasets(recipe: &Recipe, problems: &mut Vec<Problem>) {
         return;
     }
     let dir = Path::new(&recipe.dataset_dir);
-    let catalog = match Catalog::at(&recipe.dataset_dir) {
+    let catalog = match Catalog::of_recipe(recipe, &Hubs::from_env()) {
         Ok(catalog) => catalog,
         Err(e) => return problems.push(Problem::of("dataset", Sentence::english(e.to_string()))),
     };

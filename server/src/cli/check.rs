@@ -32,6 +32,7 @@ pub fn described(recipe: &Recipe, memory: Option<Memory>) -> String {
     let widest = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut text: String = lines.iter().map(|(name, what)| format!("{name:widest$}  {what}\n")).collect();
     text.extend(recipe.notices().iter().map(|notice| format!("{}\n", said(notice))));
+    text.extend(recipe.doubts().iter().map(|doubt| format!("{doubt}\n")));
     text
 }
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use recipe::Recipe;
 use serde_json::{Map, Value};
 
 use super::entries::Entries;
@@ -41,6 +42,8 @@ pub struct Catalog {
     path: PathBuf,
     /// None if names are those of repositories.
     entries: Option<Entries>,
+    /// The split of data on a hub whose entry names none.
+    split: Option<String>,
 }
 
 impl Catalog {
@@ -52,11 +55,19 @@ impl Catalog {
         Self::at_on(dataset_dir, &Hubs::from_env())
     }
 
+    /// The catalog of a recipe, whose `split` is that of entries that name none.
+    ///
+    /// # Errors
+    /// If it cannot be had, is not JSON, or is not an object.
+    pub fn of_recipe(recipe: &Recipe, hubs: &Hubs) -> Result<Self> {
+        Ok(Self { split: Some(recipe.split.clone()), ..Self::at_on(&recipe.dataset_dir, hubs)? })
+    }
+
     /// The same, with hubs of one's own.
-    pub(crate) fn at_on(dataset_dir: &str, hubs: &Hubs) -> Result<Self> {
+    fn at_on(dataset_dir: &str, hubs: &Hubs) -> Result<Self> {
         match Place::of(dataset_dir) {
             Place::Folder(folder) => Self::open(folder),
-            Place::Online => Ok(Self { folder: None, path: dataset_dir.into(), entries: None }),
+            Place::Online => Ok(Self { folder: None, path: dataset_dir.into(), entries: None, split: None }),
             Place::Remote(id) => Self::remote(id, hubs),
         }
     }
@@ -68,7 +79,7 @@ impl Catalog {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let entries = Some(Entries::read(&path)?);
-        Ok(Self { folder: Some(folder.to_owned()), path, entries })
+        Ok(Self { folder: Some(folder.to_owned()), path, entries, split: None })
     }
 
     /// Fetches `dataset_info.json` of a repository of data on the Hugging Face hub.
@@ -80,13 +91,13 @@ impl Catalog {
         let file = hubs.hugging_face.file(RepoKind::Dataset, id, FILE, &mut hub::quietly);
         let path = file.map_err(|e| wrong(e.to_string()))?;
         let entries = Some(Entries::read(&path)?);
-        Ok(Self { folder: None, path, entries })
+        Ok(Self { folder: None, path, entries, split: None })
     }
 
     /// A catalog of these entries, as if they stood in the file of `folder`.
     pub fn of(folder: &Path, entries: Map<String, Value>) -> Self {
         let entries = Entries { all: entries, ..Entries::default() };
-        Self { folder: Some(folder.to_owned()), path: folder.join(FILE), entries: Some(entries) }
+        Self { folder: Some(folder.to_owned()), path: folder.join(FILE), entries: Some(entries), split: None }
     }
 
     /// The entries as they stand in the file.
@@ -117,10 +128,11 @@ impl Catalog {
     /// If there is none, or it is wrong.
     pub fn get(&self, name: &str) -> Result<DatasetInfo> {
         let error = |message: String| self.wrong(name, message);
+        let split = self.split.as_deref();
         let Some(entries) = &self.entries else {
             let key = if Hubs::from_env().prefer_model_scope { "ms_hub_url" } else { "hf_hub_url" };
             let entry = Map::from_iter([(key.to_owned(), Value::from(name))]);
-            return DatasetInfo::parse(Path::new(""), name, &entry).map_err(error);
+            return DatasetInfo::parse(Path::new(""), name, &entry, split).map_err(error);
         };
         if let Some(problem) = entries.ambiguous.get(name) {
             return Err(error(problem.clone()));
@@ -129,7 +141,7 @@ impl Catalog {
             entries.all.get(name).ok_or_else(|| error(format!("does not exist{}", self.known(name))))?;
         let Value::Object(entry) = entry else { return Err(error(super::wrong("an object", entry))) };
         let folder = self.folder.as_deref();
-        let info = DatasetInfo::parse(folder.unwrap_or(Path::new("")), name, entry).map_err(error)?;
+        let info = DatasetInfo::parse(folder.unwrap_or(Path::new("")), name, entry, split).map_err(error)?;
         if let (None, Source::File(path)) = (folder, &info.source) {
             let message = format!(
                 "\"file_name\" names {}, a file of a folder; where dataset_dir is a repository, an entry \

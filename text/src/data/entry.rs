@@ -138,7 +138,13 @@ pub(super) const USUAL_QUERY: &str = "input";
 type Parsed<T> = std::result::Result<T, String>;
 
 impl DatasetInfo {
-    pub(super) fn parse(folder: &Path, name: &str, entry: &Map<String, Value>) -> Parsed<Self> {
+    /// `usual_split` is that of data on a hub, where the entry names none.
+    pub(super) fn parse(
+        folder: &Path,
+        name: &str,
+        entry: &Map<String, Value>,
+        usual_split: Option<&str>,
+    ) -> Parsed<Self> {
         let source = source(folder, entry)?;
         let format = match string(entry, "formatting")? {
             None | Some("alpaca") => Format::Alpaca,
@@ -168,7 +174,8 @@ impl DatasetInfo {
             unknown.map(|key| format!("key \"{key}\" is unknown and has no effect")).collect();
         let columns = columns(format, names(entry, "columns", &COLUMNS, &mut notes)?);
         let tags = tags(format, names(entry, "tags", &TAGS, &mut notes)?);
-        let split = split(string(entry, "split")?)?;
+        let usual_split = usual_split.filter(|_| matches!(source, Source::Hub(_)));
+        let split = split(string(entry, "split")?.or(usual_split))?;
         if matches!(source, Source::File(_)) && split.name != "train" {
             return Err(format!("\"split\" is \"{}\", but a file has the split train alone", split.name));
         }

@@ -295,6 +295,25 @@ fn online_every_name_is_one_on_a_hub() {
 }
 
 #[test]
+fn the_recipe_names_the_split_of_data_on_a_hub() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let entries = r#"{"plain": {"hf_hub_url": "a/b"}, "own": {"hf_hub_url": "a/b", "split": "dev"}, "file": {"file_name": "x.json"}}"#;
+    std::fs::write(folder.path().join("dataset_info.json"), entries).expect("written");
+    let recipe = recipe::Recipe {
+        dataset_dir: folder.path().display().to_string(),
+        split: "test[:9]".to_owned(),
+        ..recipe::Recipe::default()
+    };
+    let catalog = Catalog::of_recipe(&recipe, &crate::hub::Hubs::from_env()).expect("a catalog");
+    let splits = ["plain", "own", "file"].map(|name| {
+        let split = catalog.get(name).expect("an entry").split;
+        (split.name, split.rows.end)
+    });
+    let all = usize::MAX;
+    assert_eq!(splits, [("test".to_owned(), 9), ("dev".to_owned(), all), ("train".to_owned(), all)]);
+}
+
+#[test]
 fn python_words_for_no_number_are_empty_cells() {
     let rows = r#"[{"instruction": "Who keeps the lamp?", "input": NaN, "output": "Old Tamsin.", "score": Infinity},
         {"instruction": "Where?", "input": "NaN", "output": "[NaN, -Infinity]", "score": -Infinity}]"#;

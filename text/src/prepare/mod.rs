@@ -1,6 +1,7 @@
 //! Everything between a recipe and the sequences it trains on.
 
 mod encoder;
+mod new_tokens;
 mod remark;
 mod sets;
 mod streaming;
@@ -14,6 +15,7 @@ use std::path::Path;
 use recipe::{JobKind, Recipe, Stage};
 
 use self::encoder::Encoder;
+pub use self::new_tokens::{NewRow, new_rows};
 pub use self::remark::Remark;
 use self::sets::{Sets, split};
 use super::data::Catalog;
@@ -69,7 +71,9 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 pub fn prepare_tokenizer(recipe: &Recipe, tokenizer: &mut Tokenizer) -> Result<(Template, Vec<Remark>)> {
     let mut remarks = Vec::new();
     tokenizer.add_tokens(&recipe.add_tokens, false)?;
-    tokenizer.add_tokens(&recipe.add_special_tokens, true)?;
+    let described = new_tokens::described(recipe)?.into_iter().map(|(token, _)| token).collect::<Vec<_>>();
+    let special = if described.is_empty() { &recipe.add_special_tokens } else { &described };
+    tokenizer.add_tokens(special, true)?;
     let mut template = match recipe.template.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Template::named(name)?,
         None if recipe.stage == Stage::Pt => Template::named("empty")?,
@@ -130,7 +134,7 @@ pub fn fetch(recipe: &Recipe, watch: Watch) -> Result<ControlFlow<()>> {
         return Ok(ControlFlow::Continue(()));
     }
     let hubs = Hubs::with_tokens(&recipe.tokens);
-    let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
+    let catalog = Catalog::of_recipe(recipe, &hubs)?;
     // A stream fetches the others when it reaches them.
     let most = if recipe.streaming { 1 } else { usize::MAX };
     if catalog.fetch(&recipe.dataset, most, &hubs, watch)?.is_break() {
@@ -174,7 +178,7 @@ pub fn prepare(
 
 /// Everything at once, with an order that may be gone through again and again.
 fn encode(recipe: &Recipe, encoder: &Encoder, observer: &mut Observer) -> Result<Prepared> {
-    let catalog = Catalog::at_on(&recipe.dataset_dir, &Hubs::with_tokens(&recipe.tokens))?;
+    let catalog = Catalog::of_recipe(recipe, &Hubs::with_tokens(&recipe.tokens))?;
     // One generator for all, as NumPy's global one is.
     let mut rng = LegacyRng::new(recipe.seed as u32);
     // Who only predicts learns nothing.

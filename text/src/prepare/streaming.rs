@@ -30,7 +30,7 @@ pub(super) fn prepare(
     observer: &mut Observer,
 ) -> Result<Prepared> {
     let hubs = Hubs::with_tokens(&recipe.tokens);
-    let catalog = Catalog::at_on(&recipe.dataset_dir, &hubs)?;
+    let catalog = Catalog::of_recipe(recipe, &hubs)?;
     let mut sources = Vec::with_capacity(recipe.dataset.len());
     for name in &recipe.dataset {
         let source = catalog.stream(name, encoder.kind(), &hubs)?;

@@ -1,6 +1,6 @@
 //! Which arguments have a place in the form, and what the board says of the others.
 
-use recipe::{Argument, arguments};
+use recipe::{Argument, Group, Recipe, arguments};
 
 /// Arguments that the board sets itself, and those that few runs need: a recipe that is loaded may have them.
 const NOT_ASKED: [&str; 9] = [
@@ -24,7 +24,13 @@ pub fn asked() -> impl Iterator<Item = &'static Argument> {
 }
 
 pub fn has_field(argument: &Argument) -> bool {
-    argument.group != recipe::Group::Generating && !NOT_ASKED.contains(&argument.key)
+    !NOT_ASKED.contains(&argument.key)
+}
+
+/// Whether an argument means something for a run: those of how answers are drawn do where it learns from its own.
+pub fn applies(argument: &Argument, recipe: &Recipe) -> bool {
+    let is_drawn = argument.group != Group::Generating || recipe.trains_on_answers();
+    is_drawn && argument.applies_to(recipe.stage, recipe.finetuning_type)
 }
 
 /// The identifier of a field's control, for its label and for browser tests.

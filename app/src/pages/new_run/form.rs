@@ -7,7 +7,7 @@ use recipe::args::Stage;
 use recipe::{Argument, HubTokens, Notice, Problem, Recipe, Steps, Strategy};
 use wire::{FieldProblem, FormChoices, Memory, ModelChoice};
 
-use super::asked::asked;
+use super::asked::{applies, asked};
 use super::first::first_text;
 use super::further::{self, Further};
 use super::read::{read, without};
@@ -234,8 +234,7 @@ impl Form {
         self.read.with(|(recipe, problems)| {
             let is_wrong = problems.iter().any(|problem| problem.key.as_deref() == Some(argument.key));
             // A field with a problem stays in sight, whatever the others say.
-            argument.applies_to(recipe.stage, recipe.finetuning_type)
-                && (is_wrong || !is_overruled(argument.key, recipe))
+            applies(argument, recipe) && (is_wrong || !is_overruled(argument.key, recipe))
         })
     }
 

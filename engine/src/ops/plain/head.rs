@@ -6,7 +6,7 @@ use super::select;
 use crate::Result;
 use crate::autograd::{ParamGradients, Weights, gradients};
 use crate::kernel::cross_entropy::{RowLoss, RowWeights};
-use crate::ops::{Head, HeadOutput, Label, Mode};
+use crate::ops::{Head, HeadOutput, Label, Mode, Targets};
 
 /// Floats of logits in a block; few in tests, so that they see several blocks.
 const BLOCK_FLOATS: usize = if cfg!(test) { 8 << 10 } else { 32 << 20 };
@@ -40,13 +40,13 @@ impl Head {
     pub(in crate::ops) fn plain_loss(
         &self,
         hidden: &Tensor,
-        labels: &[Label],
+        Targets { labels, smoothing }: Targets,
         mode: &Mode,
     ) -> Result<HeadOutput> {
         let mut rows = Vec::with_capacity(labels.len());
         for block in blocks(labels, self.vocab()) {
             let logits = self.plain_logits(&rows_of(hidden, block)?, &Weights::fixed(), mode)?;
-            rows.extend(row_losses(&losses(&logits, block)?, &logits, block)?);
+            rows.extend(row_losses(&losses(&logits, block, smoothing)?, &logits, block)?);
         }
         Ok(HeadOutput { rows, d_hidden: None })
     }
@@ -54,7 +54,7 @@ impl Head {
     pub(in crate::ops) fn plain_loss_and_gradient(
         &self,
         hidden: &Tensor,
-        labels: &[Label],
+        Targets { labels, smoothing }: Targets,
         weights: RowWeights,
         grads: &mut ParamGradients,
         mode: &Mode,
@@ -68,7 +68,7 @@ impl Head {
             let by_products = |raw: &Tensor, grads: &mut ParamGradients| {
                 gradients(&[(raw, true)], &[seed], grads, |inputs, weights| {
                     let logits = self.plain_shape(&inputs[0], weights)?;
-                    let losses = losses(&logits, block)?;
+                    let losses = losses(&logits, block, smoothing)?;
                     block_rows = row_losses(&losses, &logits, block)?;
                     Ok(vec![losses])
                 })
@@ -148,13 +148,15 @@ fn tokens(labels: &[Label], logits: &Tensor) -> Result<Tensor> {
     Ok(Tensor::new(tokens, logits.device())?)
 }
 
-/// −log softmax(logits)[label] of each row [labels].
-pub fn losses(logits: &Tensor, labels: &[Label]) -> Result<Tensor> {
-    let top = logits.max_keepdim(D::Minus1)?.detach();
-    let shifted = logits.broadcast_sub(&top)?;
-    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    let own = shifted.gather(&tokens(labels, logits)?.unsqueeze(1)?, 1)?;
-    Ok((normaliser - own)?.squeeze(1)?)
+/// −Σ t·log softmax(logits) of each row [labels]: t is 1 − `smoothing` at the label, and the rest spread over all tokens.
+pub fn losses(logits: &Tensor, labels: &[Label], smoothing: f32) -> Result<Tensor> {
+    let logs = log_softmax(logits)?;
+    let own = logs.gather(&tokens(labels, logits)?.unsqueeze(1)?, 1)?.squeeze(1)?;
+    if smoothing == 0.0 {
+        return Ok(own.neg()?);
+    }
+    let (own, all) = ((own * f64::from(smoothing - 1.0))?, (logs.mean(D::Minus1)? * f64::from(smoothing))?);
+    Ok((own - all)?)
 }
 
 fn row_losses(losses: &Tensor, logits: &Tensor, labels: &[Label]) -> Result<Vec<RowLoss>> {

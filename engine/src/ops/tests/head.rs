@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var as CandleVar};
 use super::{assert_close, linear, param, variable, with_both};
 use crate::autograd::{Param, ParamGradients, Weights};
 use crate::kernel::cross_entropy::RowWeights;
-use crate::ops::{Head, Label, Linear, Mode, Norm, plain};
+use crate::ops::{Head, Label, Linear, Mode, Norm, Targets, plain};
 
 fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
     let tokens = linear.out_dim();
@@ -15,12 +15,19 @@ fn plain_head(norm: Option<Norm>, linear: Linear) -> Head {
 }
 
 fn check_head(head: &Head, mode: &Mode, params: &[(Arc<Param>, CandleVar)]) {
-    check_weighted(head, mode, params, RowWeights::Same(0.25));
+    check_weighted(head, mode, params, RowWeights::Same(0.25), 0.0);
     let each: Vec<f32> = (0..60).map(|row| 0.1 * (row % 7) as f32 - 0.2).collect();
-    check_weighted(head, mode, params, RowWeights::Each(&each));
+    check_weighted(head, mode, params, RowWeights::Each(&each), 0.0);
+    check_weighted(head, mode, params, RowWeights::Each(&each), 0.3);
 }
 
-fn check_weighted(head: &Head, mode: &Mode, params: &[(Arc<Param>, CandleVar)], weights: RowWeights) {
+fn check_weighted(
+    head: &Head,
+    mode: &Mode,
+    params: &[(Arc<Param>, CandleVar)],
+    weights: RowWeights,
+    smoothing: f32,
+) {
     let (rows, vocab) = (90, head.vocab());
     let x = variable(&[rows, head.linear.in_dim()], 3);
     let labels: Vec<Label> = (0..rows as u32)
@@ -30,15 +37,16 @@ fn check_weighted(head: &Head, mode: &Mode, params: &[(Arc<Param>, CandleVar)], 
     let rows: Vec<u32> = labels.iter().map(|label| label.row).collect();
     let hidden = x.as_tensor().index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0).unwrap();
     let logits = head.plain_logits(&hidden, &Weights::fixed(), mode).unwrap();
-    let losses = plain::losses(&logits, &labels).unwrap();
+    let losses = plain::losses(&logits, &labels, smoothing).unwrap();
+    let targets = Targets { labels: &labels, smoothing };
     let factors = Tensor::new(weights.to_vec(labels.len()), &Device::Cpu).unwrap();
     let grads = (&losses * factors).unwrap().sum_all().unwrap().backward().unwrap();
     let want = f64::from(losses.sum_all().unwrap().to_scalar::<f32>().unwrap());
     with_both(|| {
         let mut param_grads = ParamGradients::default();
-        let got = head.loss_and_gradient(x.as_tensor(), &labels, weights, &mut param_grads, mode).unwrap();
+        let got = head.loss_and_gradient(x.as_tensor(), targets, weights, &mut param_grads, mode).unwrap();
         assert!((got.total() - want).abs() < 1e-4 * want);
-        assert!((head.loss(x.as_tensor(), &labels, mode).unwrap().total() - want).abs() < 1e-4 * want);
+        assert!((head.loss(x.as_tensor(), targets, mode).unwrap().total() - want).abs() < 1e-4 * want);
         assert_close("hidden", &got.d_hidden.unwrap(), grads.get(&x).unwrap());
         for (param, var) in params {
             assert_close(&param.name, param_grads.get(param.id).unwrap(), grads.get(var).unwrap());

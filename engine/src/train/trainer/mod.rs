@@ -67,6 +67,7 @@ struct Work {
 
 /// What one optimiser step did.
 struct StepResult {
+    /// No number where the step was skipped.
     loss: f64,
     /// What the stage measured beside the loss.
     measured: Sums,
@@ -83,7 +84,9 @@ impl<'a> Trainer<'a> {
         optimizer: Optimizer,
         start: Option<Start>,
     ) -> Result<Self> {
-        let plan = Plan::new(recipe, data.train.len(), world.size());
+        let plan = Plan::new(recipe, data.train.len(), world.size(), || {
+            data.train.iter().map(|example| Ok(example?.real_len())).collect()
+        })?;
         let schedule = Schedule::new(recipe, plan.total_steps)?;
         let (examples, digest) = (data.train.len(), data.train.digest()?);
         let state = match start {
@@ -234,6 +237,11 @@ impl<'a> Trainer<'a> {
     fn count(&mut self, work: &Work, result: &StepResult) {
         self.state.step += 1;
         self.epoch = Some(work.epoch);
+        if !result.loss.is_finite() {
+            self.state.skipped += 1;
+            self.state.unlogged_skips += 1;
+            return;
+        }
         self.state.loss_sum += result.loss;
         self.state.unlogged_loss += result.loss;
         for (name, value) in &result.measured {

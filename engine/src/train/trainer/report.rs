@@ -1,6 +1,6 @@
 //! What a run says of itself and leaves behind: log lines, evaluations, checkpoints, results.
 
-use recipe::metrics::{GRAD_NORM, LEARNING_RATE, LOSS};
+use recipe::metrics::{GRAD_NORM, LEARNING_RATE, LOSS, SKIPPED};
 use recipe::{EventBody, Metrics, Outcome, Pace, Phase, Point};
 use serde_json::{Map, Value, json};
 
@@ -21,12 +21,21 @@ impl Trainer<'_> {
         Point { step, epoch, metrics, tokens, tokens_per_second, elapsed_s, remaining_s }
     }
 
+    /// A point of a step that came to no number, which is where the curve ends.
+    pub(super) fn point_without_number(&self, step: u64) -> Point {
+        Point { step, ..self.point(self.epoch(), Metrics::from([(LOSS, f64::NAN)])) }
+    }
+
     pub(super) fn report(&mut self, epoch: f64, result: &StepResult, observer: &mut Observer) -> Result<()> {
-        let steps = self.state.unlogged_steps.max(1) as f64;
+        let steps = self.state.unlogged_steps as f64;
+        // No number, if all of the steps were skipped.
         let loss = self.state.unlogged_loss / steps;
         (self.state.unlogged_loss, self.state.unlogged_steps) = (0.0, 0);
         let mut metrics =
             Metrics::from([(LOSS, loss), (GRAD_NORM, result.grad_norm), (LEARNING_RATE, result.rate)]);
+        if std::mem::take(&mut self.state.unlogged_skips) > 0 {
+            metrics.set(SKIPPED, self.state.skipped as f64);
+        }
         let sums = std::mem::take(&mut self.state.unlogged_metrics);
         let means = sums.into_iter().map(|(name, sum)| (name, sum / steps)).collect();
         metrics.extend(self.stage.reported(means));
@@ -294,7 +303,7 @@ impl Trainer<'_> {
     }
 
     fn mean_loss(&self) -> f64 {
-        self.state.loss_sum / self.state.step.max(1) as f64
+        self.state.loss_sum / (self.state.step - self.state.skipped).max(1) as f64
     }
 
     pub(super) fn summary(&self, outcome: Outcome, evaluations: Vec<Evaluation>) -> Summary {

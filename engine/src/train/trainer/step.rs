@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{StepResult, Trainer, Work};
+use recipe::{EventBody, NonFinite};
+
 use crate::autograd::GradientGuard;
-use crate::model::{Batch, Measured, Noise, Pass};
+use crate::model::{Batch, Measured, Noise, Pass, Sums};
 use crate::observer::Observer;
 use crate::ops::Balance;
 use crate::stage::drawn::{Drawn, Round, Turn};
@@ -21,13 +23,18 @@ impl Trainer<'_> {
     /// One step, of one update or of as many as the stage makes of what it draws.
     pub(super) fn step(&mut self, work: &Work, observer: &mut Observer) -> Result<StepResult> {
         match self.stage.clone() {
-            Kind::Given(stage) => self.learn_given(stage.as_ref(), &work.portions),
+            Kind::Given(stage) => self.learn_given(stage.as_ref(), &work.portions, observer),
             Kind::Drawn(stage) => self.learn_drawn(stage.as_ref(), work, observer),
         }
     }
 
     /// One update by the micro-batches of the data.
-    fn learn_given(&mut self, stage: &dyn Stage, portions: &[Vec<Vec<Example>>]) -> Result<StepResult> {
+    fn learn_given(
+        &mut self,
+        stage: &dyn Stage,
+        portions: &[Vec<Vec<Example>>],
+        observer: &mut Observer,
+    ) -> Result<StepResult> {
         let unit = stage.unit();
         let micro = portions.iter().flat_map(|portion| {
             portion.iter().map(|batch| (batch, 1.0 / unit.divisor(portion, batch).max(1) as f64))
@@ -52,7 +59,7 @@ impl Trainer<'_> {
             measured.loss += self.balance_loss(balance.as_deref());
         }
         let teaches = portions.iter().flatten().any(|batch| unit.count(batch) > 0);
-        self.update(measured, teaches)
+        self.update(measured, teaches, observer)
     }
 
     /// Draws answers, and makes the updates that the stage finds in them.
@@ -81,7 +88,7 @@ impl Trainer<'_> {
                 measured.add((micro.learn)(&self.loaded, &micro.batch, pass, &mut self.grads)?);
                 measured.loss += self.balance_loss(balance.as_deref());
             }
-            let result = self.update(measured, teaches)?;
+            let result = self.update(measured, teaches, observer)?;
             all.loss += result.loss / count;
             (all.grad_norm, all.rate) = (result.grad_norm, result.rate);
             for (name, value) in result.measured {
@@ -98,15 +105,15 @@ impl Trainer<'_> {
     }
 
     /// The optimiser's move by the gradients that were gathered, and what was measured on the way.
-    fn update(&mut self, measured: Measured, teaches: bool) -> Result<StepResult> {
+    fn update(&mut self, measured: Measured, teaches: bool, observer: &mut Observer) -> Result<StepResult> {
         let Measured { loss, metrics: measured } = self.of_all(measured)?;
         let done = self.state.step;
+        let rate = match self.schedule.measured() {
+            Some(_) => self.state.watched.rate(self.schedule.peak()),
+            None => self.schedule.rate(done),
+        };
         if !loss.is_finite() {
-            let message = format!(
-                "the loss of step {} is {loss}: training has diverged; try a lower learning_rate",
-                done + 1
-            );
-            return Err(Error::Training(message));
+            return self.refuse("loss", loss, rate, observer);
         }
         if !self.has_learnt && teaches {
             self.guard()?;
@@ -114,16 +121,29 @@ impl Trainer<'_> {
         }
         self.optimizer.narrow(&self.trainable, &mut self.grads)?;
         let grad_norm = self.grads.global_norm()?;
+        if !grad_norm.is_finite() {
+            return self.refuse("gradient norm", grad_norm, rate, observer);
+        }
         let limit = self.recipe.max_grad_norm;
         let clip =
             if limit > 0.0 && self.optimizer.clips() { (limit / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
-        let rate = match self.schedule.measured() {
-            Some(_) => self.state.watched.rate(self.schedule.peak()),
-            None => self.schedule.rate(done),
-        };
         self.optimizer.step(&self.groups, &mut self.grads, rate, clip)?;
         self.state.updates += 1;
         Ok(StepResult { loss, measured, grad_norm, rate })
+    }
+
+    /// What a step comes to whose `what` is no number: nothing moves, or the run ends, as the recipe says.
+    fn refuse(&self, what: &str, value: f64, rate: f64, observer: &mut Observer) -> Result<StepResult> {
+        let step = self.state.step + 1;
+        if self.recipe.nonfinite_loss == NonFinite::Stop {
+            observer.event(EventBody::Point(self.point_without_number(step)));
+            let message = format!(
+                "the {what} of step {step} is {value}: training has diverged; try a lower learning_rate"
+            );
+            return Err(Error::Training(message));
+        }
+        observer.warn(format!("The {what} of step {step} is {value}: the step is skipped."));
+        Ok(StepResult { loss: f64::NAN, measured: Sums::new(), grad_norm: f64::NAN, rate })
     }
 
     /// The seed of a micro-batch's masks, and of what else is drawn in a step.

@@ -15,6 +15,12 @@ macro_rules! data {
                 help { zh: "存放 dataset_info.json 的文件夹；若该文件在 Hugging Face 仓库中，填 REMOTE:owner/name；填 ONLINE 时数据集按站点上的名称（owner/name）读取。" }
                 path() advanced()
             }
+            /// Split of datasets on a hub, for entries that name none; with rows, as in train[:1000].
+            split: String = "train".to_owned() => {
+                label { en: "Split", zh: "数据划分" }
+                help { zh: "站点上数据集的划分（split），用于未指明的条目；可带行范围，如 train[:1000]。" }
+                advanced()
+            }
             /// How a conversation is written as the model's prompt. Must be the one the model was trained with. Unset: the model's own chat template.
             template: Option<String> = None => {
                 label { en: "Template", zh: "对话模板" }

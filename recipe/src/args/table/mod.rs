@@ -37,9 +37,9 @@ mod generating;
 
 use super::argument::Argument;
 use super::choices::{
-    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, GrpoLoss,
-    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, Optim, PrefLoss, Projection, RewardModelType,
-    RopeScaling, ScaleRewards, Strategy, ToolFormat,
+    ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
+    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 use super::entry::Entry;
 use super::field::{Field, Steps};

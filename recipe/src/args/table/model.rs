@@ -49,7 +49,19 @@ macro_rules! model {
             add_special_tokens: Vec<String> = Vec::new() => {
                 label { en: "New special tokens", zh: "新增特殊词元" }
                 help { zh: "同上，用于标记：无论在何处都作为整体，且不出现在回答中。" }
-                advanced() placeholder(words! { en: "none", zh: "无" })
+                advanced() placeholder(words! { en: "none", zh: "无" }) synonyms(&["new_special_tokens"])
+            }
+            /// YAML file of new special tokens, each with a description of what it means: {<think>: thoughts before the answer}.
+            new_special_tokens_config: Option<String> = None => {
+                label { en: "Described tokens", zh: "带说明的新词元" }
+                help { zh: "新增特殊词元及其含义说明的 YAML 文件，例如 {<think>: 回答前的思考}。" }
+                path() advanced() placeholder(words! { en: "none", zh: "无" })
+            }
+            /// What new tokens start from: the mean of all others with noise, or the mean of the words that describe them.
+            init_special_tokens: TokenInit = TokenInit::NoiseInit => {
+                label { en: "Start of new tokens", zh: "新词元的初始化" }
+                help { zh: "新词元的初始值：全部词元的均值加噪声，或其说明文字的均值。" }
+                advanced()
             }
             /// Starts from random weights; of the model, only config.json and the tokenizer are read.
             train_from_scratch: bool = false => {

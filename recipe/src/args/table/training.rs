@@ -68,6 +68,12 @@ macro_rules! training {
                 help { zh: "使混合专家模型各专家负载均衡的辅助损失的系数。" }
                 from(0.0, 1e3) step(0.001) advanced() placeholder(words! { en: "off", zh: "关闭" })
             }
+            /// Share of each label's probability that is spread over all tokens, so that the model is less sure of itself; 0 = none.
+            label_smoothing_factor: f64 = 0.0 => {
+                label { en: "Label smoothing", zh: "标签平滑" }
+                help { zh: "每个标签的概率中均分给全部词元的比例，使模型不过于自信；0 为不平滑。" }
+                half_open(0.0, 1.0) step(0.05) advanced() stages(PACKED)
+            }
             /// Weighs each token's loss by its probability (DFT), so that what the model does not believe moves it less.
             use_dft_loss: bool = false => {
                 label { en: "DFT loss", zh: "DFT 损失" }
@@ -173,6 +179,30 @@ macro_rules! training {
             disable_shuffling: bool = false => {
                 label { en: "No shuffling", zh: "不打乱顺序" }
                 help { zh: "按文件顺序遍历数据。" }
+                advanced()
+            }
+            /// The order of examples. Those of like length together make a step's batches alike in time and memory.
+            train_sampling_strategy: DataOrder = DataOrder::Random => {
+                label { en: "Sampling", zh: "采样方式" }
+                help { zh: "样本的顺序。长度相近者分在一组，可使各批的耗时与内存相近。" }
+                advanced()
+            }
+            /// The same as train_sampling_strategy: group_by_length.
+            group_by_length: bool = false => {
+                label { en: "Group by length", zh: "按长度分组" }
+                help { zh: "等同于 train_sampling_strategy: group_by_length。" }
+                advanced()
+            }
+            /// Leaves out an epoch's last batch where it is not full.
+            dataloader_drop_last: bool = false => {
+                label { en: "Drop last batch", zh: "丢弃末尾批次" }
+                help { zh: "每轮最后一批不满时将其舍去。" }
+                advanced()
+            }
+            /// What a loss does that is infinite or no number: stop ends the run, skip leaves out the step.
+            nonfinite_loss: NonFinite = NonFinite::Stop => {
+                label { en: "On NaN loss", zh: "损失为 NaN 时" }
+                help { zh: "损失为无穷或 NaN 时：stop 结束运行，skip 跳过该步。" }
                 advanced()
             }
             /// Seed of everything random: the same seed gives the same run.
