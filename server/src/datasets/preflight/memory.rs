@@ -63,6 +63,8 @@ fn of_folder(folder: &Path) -> Option<ModelShape> {
 
 #[cfg(test)]
 mod tests {
+    use recipe::FinetuningType;
+
     use super::*;
 
     const WICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/wick");
@@ -78,6 +80,22 @@ mod tests {
         let recipe = Recipe { model_name_or_path: WICK.to_owned(), use_cpu: true, ..Recipe::default() };
         let memory = of(&recipe).unwrap();
         assert!(memory.needed > 4 * shape.parameters && memory.free > 0, "{memory:?}");
+    }
+
+    /// A file of f16, whose weights are held dense, and one whose blocks stay as they are.
+    #[test]
+    fn gguf_files_are_measured() {
+        let golden = |file: &str| {
+            format!("{}/../engine/tests/goldens/gguf/{file}.gguf", env!("CARGO_MANIFEST_DIR"))
+        };
+        let plain = shape(&golden("llama-bias/model")).unwrap();
+        assert!(plain.quantised.is_none() && plain.layers > 1 && plain.parameters > 0, "{plain:?}");
+        let packed = shape(&golden("one-layer/q4_k_m")).unwrap();
+        let file = fs::metadata(golden("one-layer/q4_k_m")).unwrap().len();
+        assert!(packed.quantised.is_some_and(|bytes| bytes <= file && bytes < 2 * packed.parameters), "{packed:?}");
+        let lora = Recipe { model_name_or_path: golden("one-layer/q4_k_m"), use_cpu: true, ..Recipe::default() };
+        let full = Recipe { finetuning_type: FinetuningType::Full, ..lora.clone() };
+        assert!(4 * of(&lora).unwrap().parts.weights < of(&full).unwrap().parts.weights);
     }
 
     #[test]
