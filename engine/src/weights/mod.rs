@@ -8,6 +8,7 @@ mod grown;
 mod initial;
 mod load;
 mod loftq;
+mod mapped;
 mod names;
 mod save;
 mod stop;

@@ -82,7 +82,7 @@ pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 /// Reads the command line and does what it says. Exit codes: 0 done, 1 failed, 2 not understood.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(message) = engine::kernel::level::check() {
+    if let Err(message) = engine::kernel::level::check().and(engine::memory::check()) {
         complain(&message);
         return ExitCode::FAILURE;
     }

@@ -61,6 +61,12 @@ impl GgufSource {
         }
         Ok(GgufSource { file, config, spec, tensors })
     }
+
+    /// Bytes of all weights as the file has them; none if no weight of it is made of blocks, which stay so in memory.
+    pub fn quantised_bytes(&self) -> Option<u64> {
+        let has_blocks = self.file.names().any(|name| self.file.block_type(name).is_some());
+        has_blocks.then(|| self.file.names().filter_map(|name| self.file.stored_bytes(name)).sum())
+    }
 }
 
 impl WeightSource for GgufSource {
