@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::{BadamMode, FinetuningType, Optim, Recipe, Records, RewardModelType};
+use crate::args::{BadamMode, FinetuningType, MixtureOfDepths, Optim, Recipe, Records, RewardModelType};
 use crate::modules::module_matches;
 use crate::optimizer::LowRank;
 
@@ -189,7 +189,12 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, free: u64) -> MemoryEstimat
         }
     };
     let tokens = (sequences * recipe.per_device_train_batch_size as u64).saturating_mul(longest as u64);
-    let whole = tokens.saturating_mul(shape.activation_floats);
+    let floats = match recipe.mixture_of_depths {
+        // Every second layer gets an eighth of the tokens.
+        Some(MixtureOfDepths::Convert) => shape.activation_floats * 9 / 16,
+        _ => shape.activation_floats,
+    };
+    let whole = tokens.saturating_mul(floats);
     let budget = activation_budget(free.saturating_sub(weights));
     let kept = if recipe.disable_gradient_checkpointing || whole.saturating_mul(4) <= budget {
         whole
@@ -314,6 +319,8 @@ mod tests {
         let mini = Recipe { use_adam_mini: true, ..full.clone() };
         let sgd = Recipe { optim: Optim::Sgd, ..full.clone() };
         let eight = Recipe { optim: Optim::Adamw8bit, ..full.clone() };
+        let depths = Recipe { mixture_of_depths: Some(MixtureOfDepths::Convert), ..full.clone() };
+        assert!(total(&depths) < total(&full));
         let galore = Recipe { use_galore: true, ..full.clone() };
         assert!(total(&eight) < total(&mini) && total(&galore) < total(&full));
         assert!(total(&badam) < total(&sgd) && total(&sgd) < total(&mini) && total(&mini) < total(&full));

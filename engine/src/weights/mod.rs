@@ -8,6 +8,7 @@ mod grown;
 mod initial;
 mod load;
 mod names;
+mod routed;
 mod save;
 mod stop;
 mod unread;
