@@ -31,14 +31,18 @@ impl DecoderSpec {
         let qkv = heads * dim + kv_heads * (dim + value);
         let attention = 2 * self.hidden + qkv + heads * (value + 1);
         let width = |part: &FeedForwardSpec| 2 * part.width;
-        let layer = |layer: &LayerSpec| match &self.experts {
+        let whole = |layer: &LayerSpec| match &self.experts {
             Some(experts) if layer.experts => {
                 let routed = experts.routing.top_k * (width(&experts.expert) + 2 * self.hidden);
                 attention + routed + experts.shared.as_ref().map_or(0, width) + self.hidden
             }
             _ => attention + width(&self.feed_forward),
         };
-        self.layers.iter().map(layer).sum()
+        let layers = self.layers.iter().enumerate().map(|(index, layer)| match self.block.routing(index) {
+            Some(depths) => (whole(layer) as f64 * depths.capacity) as usize + self.hidden,
+            None => whole(layer),
+        });
+        layers.sum()
     }
 
     /// What decides how much memory training takes. Weights are counted as if they were dense; biases of linear layers,

@@ -6,6 +6,7 @@ mod batch;
 mod block;
 mod cache;
 mod decoder;
+mod depths;
 mod feed_forward;
 mod gradients;
 mod loftq;

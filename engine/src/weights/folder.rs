@@ -15,7 +15,8 @@ use super::check_shape;
 use super::mapped::Mapped;
 use super::names::Names;
 use super::unread::first_unread;
-use crate::model::{Decoder, WeightSource};
+use crate::families::DecoderSpec;
+use crate::model::WeightSource;
 use crate::quant::{Parts, QuantizedWeight, Scheme};
 use crate::{Error, Result, files};
 
@@ -187,11 +188,11 @@ impl WeightSource for FolderSource {
         Ok(self.packed(name, dims)?.map(Arc::from))
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
         let rank = |name: &str| self.view(name).map_or(0, |tensor| tensor.shape().len());
-        let mut names = self.names();
-        names.retain(|name| !self.is_void(name));
-        let Some(name) = first_unread(decoder, |name| self.called.of(name), &names, rank) else {
+        let mut stored = self.names();
+        stored.retain(|name| !self.is_void(name));
+        let Some(name) = first_unread((spec, names), |name| self.called.of(name), &stored, rank) else {
             return Ok(());
         };
         let message = format!(

@@ -10,6 +10,7 @@ mod load;
 mod loftq;
 mod mapped;
 mod names;
+mod routed;
 mod save;
 mod stop;
 mod unread;

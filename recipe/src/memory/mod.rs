@@ -81,7 +81,7 @@ fn with_gaps(bytes: u64, share: u64) -> u64 {
 
 /// Estimates the peak memory of a run.
 ///
-/// * weights: 4 bytes a parameter that trains, of frozen ones 2 with `bf16`/`pure_bf16`, or as they are quantised; the same
+/// * weights: 4 bytes a parameter that trains, with `pure_bf16` 2, as its optimizer's state, of frozen ones 2 with `bf16`/`pure_bf16`, or as they are quantised; the same
 ///   again for a reference model of its own, and for a reward model, which is taken to be as large.
 /// * adapters, gradients and optimizer: the adapter's own weights, a gradient of each trained parameter in each part of a
 ///   batch, and what the optimizer remembers of it (of AdamW two moments), 4 bytes each.
@@ -100,6 +100,7 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, machine: Machine) -> Memory
     let program = PROGRAM + TOKENIZER * shape.tokenizer + OF_THREAD * machine.threads;
     let held = weights.saturating_add(adapters).saturating_add(program);
     let batch = Batch::of(recipe, shape, trained);
+    let state = if recipe.trains_narrow() && !recipe.optim.is_8bit() { 2 } else { 4 };
     let (gradients, remembered) = shape.optimizer_floats(recipe, trained);
     let live = batch.live(machine.threads);
     let kept = if recipe.disable_gradient_checkpointing
@@ -110,12 +111,14 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, machine: Machine) -> Memory
     } else {
         shape.layers * shape.hidden + 2 * shape.floats_of_block()
     };
+    // Every second layer gets an eighth of the tokens.
+    let kept = if recipe.mixture_of_depths.is_some() { kept * 9 / 16 } else { kept };
     let activations = with_gaps(live.saturating_mul(4 * kept), GAPS[0]);
     MemoryEstimate {
         weights: with_gaps(weights, GAPS[1]),
         adapters,
         gradients: with_gaps(4 * gradients * batch.parts, GAPS[1]),
-        optimizer: with_gaps(4 * remembered, GAPS[1]),
+        optimizer: with_gaps(state * remembered, GAPS[1]),
         activations: activations.max(batch.drawing(recipe, shape)),
         logits: batch.logits(recipe, shape, machine.threads),
         program,
@@ -126,7 +129,8 @@ pub fn estimate(recipe: &Recipe, shape: &ModelShape, machine: Machine) -> Memory
 fn weights(recipe: &Recipe, shape: &ModelShape, trained: u64) -> u64 {
     let width = if recipe.uses_bf16() { 2 } else { 4 };
     let frozen = shape.quantised.filter(|_| recipe.trains_adapter()).unwrap_or(width * shape.parameters);
-    let own = if trained > 0 { 4 * trained + width * (shape.parameters - trained) } else { frozen };
+    let narrow = if recipe.trains_narrow() { 2 } else { 4 };
+    let own = if trained > 0 { narrow * trained + width * (shape.parameters - trained) } else { frozen };
     let is_shared = recipe.trains_adapter() && recipe.ref_model.is_none() && !recipe.pissa_init;
     let has_reward_model = recipe.trains_on_answers()
         && recipe.reward_model().is_some_and(|(kind, _)| kind == RewardModelType::Full);

@@ -25,7 +25,7 @@ use self::architectures::Architecture;
 use self::metadata::Metadata;
 use self::stored::Stored;
 use crate::families::{self, Config, DecoderSpec};
-use crate::model::{Decoder, WeightSource};
+use crate::model::WeightSource;
 use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
@@ -89,7 +89,7 @@ impl WeightSource for GgufSource {
     }
 
     /// What the model does not read was refused when the file was opened.
-    fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+    fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> Result<()> {
         Ok(())
     }
 }
