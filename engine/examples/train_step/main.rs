@@ -113,7 +113,7 @@ fn steps() -> Result<(), Box<dyn Error>> {
     }
     let recipe = Recipe::default();
     let mut optimizer = Optimizer::of(&recipe, &decoder, &trainable)?;
-    let groups = optimizer.groups(&trainable, &recipe);
+    let groups = optimizer.groups(&trainable, recipe.weight_decay, None);
     let mut grads = ParamGradients::default();
     let (mut times, mut losses) = (Vec::new(), Vec::new());
     for _ in 0..arguments.steps {

@@ -11,7 +11,7 @@ use super::setup;
 use crate::observer::Observer;
 use crate::stage;
 use crate::train::Summary;
-use crate::train::evaluate::evaluate;
+use crate::train::evaluate::{Evaluating, evaluate};
 use crate::train::records::{eval_metrics, write_results};
 use crate::world::World;
 use crate::{Error, Result};
@@ -30,7 +30,8 @@ impl Job for Evaluate {
         let (mut evaluations, mut metrics) = (Vec::with_capacity(data.eval.len()), Map::new());
         for set in &data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            let evaluation = evaluate(stage.given()?, &opened.loaded, set, recipe, world, observer)?;
+            let evaluation =
+                evaluate(stage.given()?, &opened.loaded, set, Evaluating::of(recipe), world, observer)?;
             observer.event(evaluation.event(0, 0.0));
             metrics.extend(eval_metrics(&evaluation));
             evaluations.push(evaluation);

@@ -110,8 +110,8 @@ fn load(
         check_heads(&base)?;
     }
     route(recipe, &mut base.files)?;
-    let mut loaded =
-        method::of(recipe)?.load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
+    let mut loaded = method::of(recipe.finetuning_type)?
+        .load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
     loaded.stop_ids = template.stop_ids(&loaded.tokenizer);
     if stage.has_value_head() {
         loaded.value_head = Some(value_head(recipe, &folders.model, checkpoint, &loaded.decoder)?);

@@ -34,7 +34,7 @@ impl Job for Train {
                 Ok(model) => break (start, model),
                 Err(error) => match start.take() {
                     Some(tried) if error.is_within(&tried.folder) => {
-                        start = resume::before(recipe, output, tried, error, observer)?;
+                        start = resume::before(recipe.resume(), output, tried, error, observer)?;
                     }
                     _ => return Err(error),
                 },

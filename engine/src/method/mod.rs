@@ -43,12 +43,11 @@ const METHODS: &[(FinetuningType, &dyn Method)] = &[
     (FinetuningType::Oft, &oft::Oft),
 ];
 
-/// The method that a recipe asks for.
+/// The method of this name.
 ///
 /// # Errors
 /// If there is no such method.
-pub fn of(recipe: &Recipe) -> Result<&'static dyn Method> {
-    let wanted = recipe.finetuning_type;
+pub fn of(wanted: FinetuningType) -> Result<&'static dyn Method> {
     let found = METHODS.iter().find(|(kind, _)| *kind == wanted);
     found.map(|(_, method)| *method).ok_or_else(|| {
         Error::recipe("finetuning_type", format!("`{}` is not a method of this engine", wanted.name()))

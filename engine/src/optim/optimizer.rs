@@ -96,14 +96,14 @@ impl Optimizer {
         self.blocks.as_ref().map_or(Turn { number: 0, first: 1 }, |blocks| blocks.turn(step))
     }
 
-    /// The groups that a model's parameters are moved in: with and without the recipe's weight decay, and for LoRA+
-    /// (Hayou et al. 2024) those that move faster. As in LLaMA-Factory these are the matrices B, and vectors.
-    pub fn groups(&self, params: &[Arc<Param>], recipe: &Recipe) -> Vec<Group> {
+    /// The groups that a model's parameters are moved in: with and without weight decay, and for LoRA+ (Hayou et al. 2024)
+    /// those that move faster, by a factor of `fast`. As in LLaMA-Factory these are the matrices B, and vectors.
+    pub fn groups(&self, params: &[Arc<Param>], weight_decay: f64, fast: Option<f64>) -> Vec<Group> {
         let is_fast = |param: &Param| param.name.contains(LORA_B) || param.tensor.dims().len() == 1;
         let mut groups: Vec<Group> = Vec::new();
         for param in params {
-            let rate_scale = recipe.loraplus_lr_ratio.filter(|_| is_fast(param)).unwrap_or(1.0);
-            let decay = if self.rule.decays(param) { recipe.weight_decay } else { 0.0 };
+            let rate_scale = fast.filter(|_| is_fast(param)).unwrap_or(1.0);
+            let decay = if self.rule.decays(param) { weight_decay } else { 0.0 };
             match groups.iter_mut().find(|group| (group.rate_scale, group.decay) == (rate_scale, decay)) {
                 Some(group) => group.params.push(param.clone()),
                 None => groups.push(Group { params: vec![param.clone()], rate_scale, decay }),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use super::digests;
@@ -126,7 +125,7 @@ impl State {
     ///
     /// # Errors
     /// Names what is another than when the checkpoint was written.
-    pub fn check_unchanged(&self, recipe: &Recipe, examples: usize, data: Option<&str>) -> Result<()> {
+    pub fn check_unchanged(&self, seed: u64, examples: usize, data: Option<&str>) -> Result<()> {
         if self.examples != examples {
             let message = format!(
                 "the checkpoint was written when the data had {} examples, now they are {examples}; \
@@ -144,11 +143,9 @@ impl State {
             );
             return Err(Error::recipe("dataset", message));
         }
-        if self.seed != recipe.seed {
-            let message = format!(
-                "the checkpoint was written with seed {}, the recipe says {}",
-                self.seed, recipe.seed
-            );
+        if self.seed != seed {
+            let message =
+                format!("the checkpoint was written with seed {}, the recipe says {seed}", self.seed);
             return Err(Error::recipe("seed", message));
         }
         Ok(())

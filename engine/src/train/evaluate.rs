@@ -46,6 +46,24 @@ impl Evaluation {
     }
 }
 
+/// How evaluations go.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluating {
+    batch_size: usize,
+    /// Whether the exponent of the mean loss is measured, too.
+    perplexity: bool,
+}
+
+impl Evaluating {
+    /// As a recipe asks for it.
+    pub fn of(recipe: &Recipe) -> Evaluating {
+        Evaluating {
+            batch_size: recipe.per_device_eval_batch_size.max(1),
+            perplexity: recipe.stage == recipe::Stage::Pt,
+        }
+    }
+}
+
 /// Evaluates in batches, which the processes share.
 ///
 /// # Errors
@@ -54,11 +72,11 @@ pub fn evaluate(
     stage: &dyn Stage,
     loaded: &Loaded,
     set: &EvalSet,
-    recipe: &Recipe,
+    Evaluating { batch_size, perplexity }: Evaluating,
     world: &dyn World,
     observer: &Observer,
 ) -> Result<Evaluation> {
-    let (examples, batch_size) = (&set.examples, recipe.per_device_eval_batch_size.max(1));
+    let examples = &set.examples;
     let (begin, unit) = (Instant::now(), stage.unit());
     let batches = examples.len().div_ceil(batch_size);
     let (mut own, mut counted) = (Means::default(), 0);
@@ -89,7 +107,7 @@ pub fn evaluate(
     for (name, mean) in stage.reported(rest.collect()) {
         metrics.set(format!("{EVAL_PREFIX}{name}"), mean);
     }
-    if recipe.stage == recipe::Stage::Pt {
+    if perplexity {
         metrics.set(EVAL_PERPLEXITY, loss.exp());
     }
     metrics.set(EVAL_RUNTIME, round(begin.elapsed().as_secs_f64(), 4));

@@ -80,13 +80,13 @@ pub fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<O
 /// # Errors
 /// `why`, if there is no other.
 pub fn before(
-    recipe: &Recipe,
+    wish: Resume,
     output: &Path,
     start: Start,
     why: Error,
     observer: &mut Observer,
 ) -> Result<Option<Start>> {
-    if matches!(recipe.resume(), Resume::From(_)) {
+    if matches!(wish, Resume::From(_)) {
         return Err(why);
     }
     pass_over(&why, observer);
@@ -153,7 +153,7 @@ fn holds_results(output: &Path, recipe: &Recipe) -> bool {
     entries.into_iter().any(|entry| {
         let name = entry.file_name();
         let is_begun = [TRAINER_LOG, INITIAL].iter().any(|begun| name == *begun);
-        let is_log = entry.path() == TensorBoard::folder(recipe, output);
+        let is_log = entry.path() == TensorBoard::folder(recipe.logging_dir.as_deref(), output);
         !is_begun && !is_log && !name.to_string_lossy().starts_with('.')
     })
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crc::{CRC_32_ISCSI, Crc};
 use prost::Message;
-use recipe::Recipe;
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
@@ -24,18 +23,17 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Where its files are.
-    pub fn folder(recipe: &Recipe, output: &Path) -> PathBuf {
-        recipe.logging_dir.as_ref().map_or_else(|| output.join("runs"), PathBuf::from)
+    /// Where its files are: the folder that is given, or one in the output folder.
+    pub fn folder(given: Option<&str>, output: &Path) -> PathBuf {
+        given.map_or_else(|| output.join("runs"), PathBuf::from)
     }
 
-    /// A new file, if the recipe wants one; points that an earlier attempt wrote after step `done` are void.
-    pub fn open(recipe: &Recipe, output: &Path, done: u64) -> Result<Option<TensorBoard>> {
-        if !recipe.reports_to_tensorboard() {
-            return Ok(None);
-        }
-        let folder = Self::folder(recipe, output);
-        fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    /// A new file in a folder; points that an earlier attempt wrote after step `done` are void.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn open(folder: &Path, done: u64) -> Result<TensorBoard> {
+        fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let (seconds, process) = (now().as_millis(), std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds}.chandler.{process}"));
         let file = File::create(&path).map_err(|error| Error::io(&path, error))?;
@@ -43,7 +41,7 @@ impl TensorBoard {
         board.write(Event { file_version: Some("brain.Event:2".to_owned()), ..Event::now(0) })?;
         // TensorBoard drops what it has from this step on.
         board.write(Event { session_log: Some(SessionLog { status: START }), ..Event::now(done + 1) })?;
-        Ok(Some(board))
+        Ok(board)
     }
 
     /// The numbers of an entry of `log_history`: `eval_loss` is `eval/loss`, `loss` is `train/loss`.
@@ -145,8 +143,7 @@ mod tests {
     #[test]
     fn metrics_keep_their_names() {
         let folder = tempfile::tempdir().unwrap();
-        let recipe = Recipe { report_to: vec!["tensorboard".into()], ..Recipe::default() };
-        let mut board = TensorBoard::open(&recipe, folder.path(), 0).unwrap().unwrap();
+        let mut board = TensorBoard::open(folder.path(), 0).unwrap();
         let entry = serde_json::json!({"rewards/chosen": -0.25, "eval_rewards/accuracies": 0.5, "loss": null, "step": 7});
         board.log(7, entry.as_object().unwrap()).unwrap();
         let written = fs::read(&board.path).unwrap();

@@ -91,7 +91,7 @@ impl<'a> Trainer<'a> {
         let (examples, digest) = (data.train.len(), data.train.digest()?);
         let state = match start {
             Some(Start { state, .. }) => {
-                state.check_unchanged(recipe, examples, digest.as_deref())?;
+                state.check_unchanged(recipe.seed, examples, digest.as_deref())?;
                 state
             }
             None => State { seed: recipe.seed, examples, ..State::default() },
@@ -99,12 +99,15 @@ impl<'a> Trainer<'a> {
         let output = PathBuf::from(&recipe.output_dir);
         let trainable = loaded.trainable();
         let writes = world.writes();
+        let curves = TensorBoard::folder(recipe.logging_dir.as_deref(), &output);
         let free = device::available_memory(loaded.decoder.device());
         Ok(Trainer {
-            groups: optimizer.groups(&trainable, recipe),
+            groups: optimizer.groups(&trainable, recipe.weight_decay, recipe.loraplus_lr_ratio),
             trainable,
             log: writes.then(|| TrainerLog::open(&output, state.step)).transpose()?,
-            board: if writes { TensorBoard::open(recipe, &output, state.step)? } else { None },
+            board: (writes && recipe.reports_to_tensorboard())
+                .then(|| TensorBoard::open(&curves, state.step))
+                .transpose()?,
             stopwatch: Stopwatch::start(&state),
             activation_budget: memory::activation_budget(free as u64) as usize,
             grads: ParamGradients::default(),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{StepResult, Trainer};
 use crate::observer::Observer;
 use crate::train::checkpoint::{self, Best, Patience, State};
-use crate::train::evaluate::{Evaluation, evaluate};
+use crate::train::evaluate::{Evaluating, Evaluation, evaluate};
 use crate::train::records::{eval_metrics, history_point, write_results};
 use crate::train::{Summary, digests, plot};
 use crate::weights::write_json;
@@ -73,9 +73,10 @@ impl Trainer<'_> {
     /// The same, for others to say.
     pub(super) fn measure(&self, observer: &mut Observer) -> Result<Option<Vec<Evaluation>>> {
         let mut evaluations = Vec::with_capacity(self.data.eval.len());
+        let how = Evaluating::of(self.recipe);
         for set in &self.data.eval {
             observer.phase(Phase::Evaluating, set.name.clone());
-            match evaluate(self.stage.given()?, &self.loaded, set, self.recipe, self.world, observer) {
+            match evaluate(self.stage.given()?, &self.loaded, set, how, self.world, observer) {
                 Err(Error::Stopped) => return Ok(None),
                 evaluation => evaluations.push(evaluation?),
             }
