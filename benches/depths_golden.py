@@ -1,7 +1,9 @@
 """Makes the golden cases of Mixture-of-Depths: LLaMA-Factory's own training of a model with routers.
 
     python benches/depths_golden.py MODEL TOKENIZER          # draws the tiny model
-    python benches/training_golden.py CASE OUT               # with this folder on PYTHONPATH as a module `MoD`
+    python benches/training_golden.py CASE OUT               # with this file on PYTHONPATH as MoD.py
+
+(with mixture-of-depth installed without its dependencies, for LLaMA-Factory asks whether it is there).
 
 LLaMA-Factory takes blocks with routers from a package `MoD` (mixture-of-depth 1.2), which no transformers 5 can run and
 which is not the paper: it replaces a chosen token by its weight times what leaves the block, chooses one token less than
@@ -75,7 +77,9 @@ class AutoMoDModelForCausalLM:
         config = named["config"]
         model = LlamaForCausalLM(config).to(torch.float32)
         model = route(model, json.loads((folder / "config.json").read_text())[KEY]["capacity"])
-        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+        tensors = load_file(folder / "model.safetensors")
+        model.load_state_dict(tensors | {"lm_head.weight": tensors["model.embed_tokens.weight"]})
+        model.tie_weights()
         return model
 
 
@@ -94,7 +98,8 @@ def draw(folder, tokenizer):
         "architectures": ["LlamaMoDForCausalLM"], KEY: {"capacity": 0.25}, "torch_dtype": "float32",
         "rope_theta": 10000.0, "rope_scaling": None,
     }
-    values = {key: values[key] for key in sorted(values) if key not in ("dtype", "rope_parameters")}
+    kept = set(json.loads((tokenizer / "config.json").read_text())) | {KEY}
+    values = {key: values[key] for key in sorted(kept & set(values))}
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n")
     for file in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         shutil.copy(tokenizer / file, folder)

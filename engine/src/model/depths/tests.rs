@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::autograd::ParamGradients;
 use crate::device::with_plain_operations;
+use crate::families::depths::FAMILIES;
 use crate::model::block::Block;
 use crate::model::decoder::tests::{decoder, rotations};
 use crate::model::{Batch, Decoder, Objective, Pass};
@@ -98,14 +99,17 @@ fn the_largest_weights_of_each_sequence_go_through() {
 
 #[test]
 fn the_block_adds_to_the_chosen_tokens_what_the_router_says() {
-    let (decoder, batch) = (routed(), batch(&[33, 5, 16]));
-    let want = defined(&decoder, &batch, largest);
-    let check = || {
-        let got = decoder.hidden(&Tape::off(), &batch, Pass::default()).unwrap().tensor;
-        rows_of(&got).iter().zip(&want).for_each(|(got, want)| assert_close(got, want));
-    };
-    check();
-    with_plain_operations(check);
+    let batch = batch(&[33, 5, 16]);
+    for family in FAMILIES {
+        let decoder = decoder(family, json!({"mixture_of_depths": {"capacity": 0.125}}));
+        let want = defined(&decoder, &batch, largest);
+        let check = || {
+            let got = decoder.hidden(&Tape::off(), &batch, Pass::default()).unwrap().tensor;
+            rows_of(&got).iter().zip(&want).for_each(|(got, want)| assert_close(got, want));
+        };
+        check();
+        with_plain_operations(check);
+    }
 }
 
 /// However a prompt is divided, and whoever is there beside it.
