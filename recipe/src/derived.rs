@@ -1,9 +1,10 @@
 //! What follows from the arguments of a recipe: values left unset, and settings that depend on others.
 
 use crate::args::{
-    DataOrder, FinetuningType, LrScheduler, PrefLoss, Recipe, Records, RewardModelType, Stage, Steps,
-    Strategy,
+    DataOrder, FinetuningType, LrScheduler, MixtureOfDepths, PrefLoss, Recipe, Records, RewardModelType,
+    Stage, Steps, Strategy,
 };
+use crate::job::JobKind;
 
 /// The tool that `report_to` may name.
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -103,6 +104,11 @@ impl Recipe {
         self.bf16 || self.pure_bf16 || self.fp16 || self.fp8
     }
 
+    /// Whether matrices that train, and what the optimizer remembers of them, are in bfloat16.
+    pub fn trains_narrow(&self) -> bool {
+        self.pure_bf16 && !self.trains_adapter()
+    }
+
     /// Whether what trains is an adapter beside frozen weights.
     pub fn trains_adapter(&self) -> bool {
         matches!(self.finetuning_type, FinetuningType::Lora | FinetuningType::Oft)
@@ -111,6 +117,19 @@ impl Recipe {
     /// Whether adapters are trained instead of the model's own weights.
     pub fn is_lora(&self) -> bool {
         self.finetuning_type == FinetuningType::Lora
+    }
+
+    /// What does not go with routers (`mixture_of_depths`), as a key and its value: answers are written by another choice
+    /// of tokens than texts are learnt by, and new routers have to train.
+    pub fn depths_conflict(&self) -> Option<(&'static str, &'static str)> {
+        let converts = self.mixture_of_depths == Some(MixtureOfDepths::Convert);
+        let method = self.finetuning_type;
+        let misses = method == FinetuningType::Freeze || converts && method != FinetuningType::Full;
+        match () {
+            () if self.job() != JobKind::Train => None,
+            () if self.trains_on_answers() => Some(("stage", self.stage.name())),
+            () => misses.then(|| ("finetuning_type", method.name())),
+        }
     }
 
     /// The limit on optimizer steps, if there is one.

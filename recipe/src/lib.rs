@@ -35,9 +35,9 @@ pub use args::tokens::HubTokens;
 pub use args::{
     ApolloProjection, ApolloScale, ApolloSide, Argument, BadamMask, BadamMode, BadamSwitch, Choice,
     DataOrder, FinetuningType, Group, GrpoLoss, ImportanceSampling, Kind, KlPenalty, LrScheduler,
-    MixStrategy, NonFinite, Optim, PrefLoss, Projection, Range, Recipe, Records, RewardModelType,
-    RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, TokenInit, ToolFormat,
-    arguments,
+    MixStrategy, MixtureOfDepths, NonFinite, Optim, PrefLoss, Projection, Range, Recipe, Records,
+    RewardModelType, RopeScaling, Rules, ScaleRewards, Settings, Stage, Steps, Strategy, Tier, TokenInit,
+    ToolFormat, arguments,
 };
 pub use chat::{ChatMessage, Sampling};
 pub use derived::Resume;

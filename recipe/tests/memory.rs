@@ -1,18 +1,21 @@
 //! docs/memory.md is made from the estimate of memory. `UPDATE_DOCS=1 cargo test -p recipe` rewrites it.
 
-use recipe::memory::{ModelShape, estimate};
+use recipe::memory::{Machine, ModelShape, estimate};
 use recipe::{FinetuningType, Recipe, Stage};
 
 const INTRODUCTION: &str = "\
 # Memory
 
-<!-- Made from the estimate in recipe/src/memory.rs: `UPDATE_DOCS=1 cargo test -p recipe`. -->
+<!-- Made from the estimate in recipe/src/memory/: `UPDATE_DOCS=1 cargo test -p recipe`. -->
 
 What a run takes at its peak, in GiB, for each stage and method there is: the estimate that the form shows before a run is
-started. It is for one example of 1024 tokens at a time (of preferences two), with gradient checkpointing, and for defaults
-else: LoRA of rank 8 beside every linear layer, the last two layers of freeze tuning, AdamW. With `bf16` frozen weights and
-activations take half; what trains, its gradient and two moments stay float32. A stage that compares with a reference keeps
-that beside the model, unless the model without its adapter is the reference.
+started. It is for one example of 1024 tokens at a time (of preferences two), with gradient checkpointing, on eight threads,
+and for defaults else: LoRA of rank 8 beside every linear layer, the last two layers of freeze tuning, AdamW. With `bf16`
+frozen weights take half; activations, and what trains with its gradient and two moments, stay float32. A stage that compares
+with a reference keeps that beside the model, unless the model without its adapter is the reference.
+
+`cargo xtask bench memory` trains models of random weights by these stages, methods and optimizers, and prints the estimate
+beside the most memory that each run held.
 ";
 
 /// A llama-like model: a name, and hidden, inner and key/value width, layers, tokens, and whether the head is the table.
@@ -22,6 +25,9 @@ const MODELS: [Model; 2] = [
     Model("0.5B parameters (24 layers of 896, as Qwen 2.5's)", 896, 4864, 128, 24, 151_936, true),
     Model("8B parameters (32 layers of 4096, as Llama 3's)", 4096, 14_336, 1024, 32, 128_256, false),
 ];
+
+/// Threads of the machine that the table is for.
+const THREADS: u64 = 8;
 
 /// Dimensions of a head.
 const HEAD: u64 = 128;
@@ -47,7 +53,11 @@ fn shape(Model(_, hidden, inner, kv, layers, vocab, tied): &Model) -> ModelShape
         layers: *layers,
         parameters: layers * in_block + tables * vocab * hidden,
         activation_floats: layers * floats,
+        cached_floats: layers * 2 * kv,
         linears: all.map(|(name, inputs, outputs)| (name.to_owned(), inputs, outputs)).collect(),
+        // As large as those of such vocabularies are.
+        tokenizer: 64 * vocab,
+        ..ModelShape::default()
     }
 }
 
@@ -76,7 +86,11 @@ fn table(model: &Model) -> String {
                 do_train: true,
                 ..Recipe::default()
             };
-            format!(" {:.1} |", estimate(&recipe, &shape, 0).total() as f64 / f64::from(1 << 30))
+            format!(
+                " {:.1} |",
+                estimate(&recipe, &shape, Machine { free: 0, threads: THREADS }).total() as f64
+                    / f64::from(1 << 30)
+            )
         });
         text += &format!("| `{}` |{}\n", stage.name(), cells.collect::<String>());
     }

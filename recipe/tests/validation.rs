@@ -78,6 +78,12 @@ fn arguments_that_contradict_each_other_are_refused() {
         ("finetuning_type: oft\noft_block_size: 8\noft_rank: 2\n", "oft_block_size"),
         ("finetuning_type: oft\noft_target: ''\n", "oft_target"),
         ("use_llama_pro: true\n", "use_llama_pro"),
+        ("finetuning_type: lora\nmixture_of_depths: convert\n", "mixture_of_depths"),
+        ("finetuning_type: freeze\nmixture_of_depths: load\n", "mixture_of_depths"),
+        (
+            "finetuning_type: full\nstage: grpo\nreward_rules: '[{type: length, max: 3}]'\nmixture_of_depths: load\n",
+            "mixture_of_depths",
+        ),
         (
             "finetuning_type: freeze\nuse_llama_pro: true\nfreeze_trainable_layers: -1\n",
             "freeze_trainable_layers",

@@ -74,7 +74,7 @@ pub struct ModelFacts {
 }
 
 /// Bytes that a run takes at its peak, about, and those that are free on the server's machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// What the run takes: the sum of its parts.
     pub needed: u64,

@@ -3,6 +3,7 @@
 pub mod encode;
 pub mod end;
 pub mod generate;
+pub mod memory;
 pub mod scaling;
 pub mod server;
 mod side;

@@ -73,6 +73,8 @@ enum Bench {
     Encode(bench::encode::Options),
     /// Sequences that are continued together: tokens per second, and bytes of their keys and values
     Generate(bench::generate::Options),
+    /// The estimate of memory beside what runs take, by stage, method, precision and optimiser
+    Memory(bench::memory::Options),
     /// The dashboard's server: start-up, memory, weight of the first page
     Server(bench::server::Options),
 }
@@ -108,6 +110,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(Bench::End(options)) => bench::end::compare(&options),
         Task::Bench(Bench::Encode(options)) => bench::encode::compare(&options),
         Task::Bench(Bench::Generate(options)) => bench::generate::measure(&options),
+        Task::Bench(Bench::Memory(options)) => bench::memory::compare(&options),
         Task::Bench(Bench::Server(options)) => bench::server::measure(&options),
         Task::Version => version(),
     }

@@ -219,6 +219,7 @@ pub const EN: Words = Words {
     memory_optimizer: "Optimizer",
     memory_activations: "Activations",
     memory_logits: "Logits",
+    memory_program: "Program",
     new_launch: "Launch",
     new_launching: "Launching…",
 

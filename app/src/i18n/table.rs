@@ -234,6 +234,7 @@ words! {
     memory_optimizer,
     memory_activations,
     memory_logits,
+    memory_program,
     new_launch,
     new_launching,
 

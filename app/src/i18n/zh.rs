@@ -219,6 +219,7 @@ pub const ZH: Words = Words {
     memory_optimizer: "优化器",
     memory_activations: "激活值",
     memory_logits: "输出层",
+    memory_program: "程序",
     new_launch: "启动训练",
     new_launching: "启动中…",
 

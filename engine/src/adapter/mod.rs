@@ -11,7 +11,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use crate::autograd::Param;
-use crate::families::Config;
+use crate::families::{Config, DecoderSpec};
 use crate::model::{Decoder, WeightSource};
 use crate::ops::{Linear, Lora, Oft, Update};
 use crate::quant::QuantizedWeight;
@@ -211,8 +211,8 @@ impl WeightSource for WithAdapters<'_> {
         saved(table).then(|| self.base.tensor(table, shape)).transpose()
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
-        self.base.check_read(decoder)
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
+        self.base.check_read(spec, names)
     }
 }
 

@@ -9,6 +9,7 @@ mod cohere;
 mod common;
 mod config;
 mod deepseek;
+pub mod depths;
 mod falcon;
 mod gemma;
 mod glm;
@@ -116,8 +117,9 @@ pub fn read(config: &Config) -> Result<DecoderSpec> {
     match FAMILIES.iter().find(|(name, _)| *name == model_type) {
         Some((_, family)) => {
             check_layers(config)?;
-            let spec = family(config)?;
+            let mut spec = family(config)?;
             spec.check(config)?;
+            spec.block.depths = depths::read(config, &spec)?;
             Ok(spec)
         }
         None => {

@@ -90,6 +90,11 @@ impl NormSpec {
     }
 }
 
+/// A block with a router, within its layer, as the package `mixture-of-depth` names it.
+pub const ROUTED: &str = "block.";
+/// The router's map, within its layer.
+pub const ROUTER: &str = "router.weight_predictor";
+
 /// How a block's parts are wired.
 #[derive(Clone, Debug)]
 pub struct BlockSpec {
@@ -105,6 +110,15 @@ pub struct BlockSpec {
     pub parallel: bool,
     /// Factor on what is added to the residual.
     pub residual_scale: f32,
+    /// Every second block is gone through by some tokens alone.
+    pub depths: Option<DepthsSpec>,
+}
+
+/// Mixture-of-Depths (Raposo et al. 2024): blocks 1, 3, … have a router, which chooses the tokens that go through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DepthsSpec {
+    /// The share of a sequence's tokens that go through.
+    pub capacity: f64,
 }
 
 impl BlockSpec {
@@ -118,12 +132,28 @@ impl BlockSpec {
             feed_forward_post_norm: None,
             parallel: false,
             residual_scale: 1.0,
+            depths: None,
         }
     }
 
-    /// Full module name of a part of block `layer`.
+    /// Full module name of a part of block `layer`; a block with a router is a module beside that.
     pub fn name(&self, layer: usize, part: &str) -> String {
-        format!("{}.{part}", self.prefix.replace("{}", &layer.to_string()))
+        let within = if self.routing(layer).is_some() { ROUTED } else { "" };
+        format!("{}.{within}{part}", self.number(layer))
+    }
+
+    /// Full module name of the map from hidden states to what block `layer`'s router says of them.
+    pub fn router(&self, layer: usize) -> String {
+        format!("{}.{ROUTER}", self.number(layer))
+    }
+
+    /// By what block `layer` chooses its tokens, if it does.
+    pub fn routing(&self, layer: usize) -> Option<DepthsSpec> {
+        self.depths.filter(|_| layer % 2 == 1)
+    }
+
+    fn number(&self, layer: usize) -> String {
+        self.prefix.replace("{}", &layer.to_string())
     }
 }
 

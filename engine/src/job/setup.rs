@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recipe::{JobKind, Phase, Recipe, RewardModelType, TokenInit};
+use recipe::{JobKind, MixtureOfDepths, Phase, Recipe, RewardModelType, TokenInit};
 
 use crate::adapter::Adapter;
 use crate::device;
@@ -13,7 +13,7 @@ use crate::observer::Observer;
 use crate::stage;
 use crate::stage::drawn::Scorer;
 use crate::text::{self, Prepared, Template, Tokenizer};
-use crate::weights::{self, Growth};
+use crate::weights::{self, Growth, ModelFiles};
 use crate::world::World;
 use crate::{Error, Result};
 
@@ -109,6 +109,7 @@ fn load(
     if recipe.shift_attn {
         check_heads(&base)?;
     }
+    route(recipe, &mut base.files)?;
     let mut loaded = method::of(recipe.finetuning_type)?
         .load(Setup { recipe, base, template, checkpoint, has_grown }, observer)?;
     loaded.stop_ids = template.stop_ids(&loaded.tokenizer);
@@ -141,6 +142,41 @@ fn check_heads(base: &Base) -> Result<()> {
         return Err(Error::recipe("shift_attn", message));
     }
     Ok(())
+}
+
+/// Gives the model's blocks routers, or looks whether it has them, as the recipe says.
+fn route(recipe: &Recipe, files: &mut ModelFiles) -> Result<()> {
+    let refuse = |message: String| Err(Error::recipe("mixture_of_depths", message));
+    match recipe.mixture_of_depths {
+        Some(MixtureOfDepths::Convert) => files.add_routers(recipe.seed)?,
+        Some(MixtureOfDepths::Load) if files.spec.block.depths.is_none() => {
+            return refuse(format!(
+                "is load, but {} has no routers; use convert to give it some",
+                files.path.display()
+            ));
+        }
+        _ => {}
+    }
+    let windows = files
+        .spec
+        .layers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, layer)| files.spec.block.routing(index).and(layer.window));
+    match windows.min() {
+        Some(window) if window < recipe.cutoff_len => refuse(format!(
+            "is for texts within the model's window of {window} tokens, which would be another one among chosen tokens; \
+             cutoff_len is {}: make it {window} at most",
+            recipe.cutoff_len
+        )),
+        _ if files.spec.block.depths.is_none() => Ok(()),
+        _ => match recipe.depths_conflict() {
+            Some((key, value)) => {
+                refuse(format!("does not go with `{key}: {value}`, and this model has routers"))
+            }
+            None => Ok(()),
+        },
+    }
 }
 
 /// The model that the trained one is compared with: the one that the recipe names; else the same without its adapter, or

@@ -17,7 +17,7 @@ impl Method for Full {
 /// Loads a model that is written as a whole, whichever of its weights train.
 pub(super) fn load_whole(setup: Setup, selection: Selection) -> Result<Loaded> {
     setup.base.files.check_dense()?;
-    let tuning = Tuning { selection, pure_bf16: setup.recipe.pure_bf16, ..setup.tuning() };
+    let tuning = Tuning { selection, pure_bf16: setup.recipe.trains_narrow(), ..setup.tuning() };
     let Setup { base, template, checkpoint, .. } = setup;
     let files = base.files;
     let decoder = match checkpoint {

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 
 use super::attention::{Attention, Past};
 use super::batch::Context;
+use super::depths::Router;
 use super::feed_forward::FeedForward;
 use super::lora::is_zero;
 use crate::Result;
@@ -26,6 +27,8 @@ pub struct Block {
     pub parallel: bool,
     /// Factor on what is added.
     pub residual_scale: f32,
+    /// Chooses the tokens that go through, if not all do.
+    pub router: Option<Router>,
 }
 
 impl Block {
@@ -33,6 +36,7 @@ impl Block {
         let mut all = self.attention.input.projections();
         all.push(&self.output);
         all.extend(self.feed_forward.projections());
+        all.extend(self.router.iter().map(|router| &router.map));
         all
     }
 
@@ -40,6 +44,7 @@ impl Block {
         let mut all = self.attention.input.projections_mut();
         all.push(&mut self.output);
         all.extend(self.feed_forward.projections_mut());
+        all.extend(self.router.iter_mut().map(|router| &mut router.map));
         all
     }
 
@@ -91,12 +96,30 @@ impl Block {
 
     /// The block over whole sequences.
     pub fn forward(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
+        match &self.router {
+            Some(router) => router.forward(tape, x, context, |tape, x, context| self.pass(tape, x, context)),
+            None => self.pass(tape, x, context),
+        }
+    }
+
+    /// The block over all the rows that it gets.
+    fn pass(&self, tape: &Tape, x: Var, context: &Context) -> Result<Var> {
         let mixed = self.attention.forward(tape, x.clone(), context)?;
         self.finish(tape, x, mixed, context)
     }
 
     /// The block over new rows of several sequences.
     pub fn extend(&self, x: Tensor, context: &Context, past: Past) -> Result<Tensor> {
+        match &self.router {
+            Some(router) => {
+                router.extend(x, context, past, |x, context, past| self.continues(x, context, past))
+            }
+            None => self.continues(x, context, past),
+        }
+    }
+
+    /// The block over all the new rows that it gets.
+    fn continues(&self, x: Tensor, context: &Context, past: Past) -> Result<Tensor> {
         let x = Var::constant(x);
         let mixed = Var::constant(self.attention.extend(x.clone(), context, past)?);
         Ok(self.finish(&Tape::off(), x, mixed, context)?.tensor)
@@ -110,7 +133,8 @@ impl Block {
         })?;
         let input = if self.parallel { x } else { after.clone() };
         let is_result = self.adds_itself(feed_forward_norm);
-        let values = if is_result && tape.is_replaying() { Values::Unread } else { Values::Read };
+        let is_last = is_result && self.router.is_none();
+        let values = if is_last && tape.is_replaying() { Values::Unread } else { Values::Read };
         self.add(tape, &after, feed_forward_norm, |residual| {
             self.feed_forward.forward(tape, input, residual, context, values)
         })

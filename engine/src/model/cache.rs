@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::depths::Routed;
 use crate::families::RopeSpec;
 use crate::kernel::attention::{AttentionShape, PAGE};
 use crate::ops::{Extension, Pages, Slots};
@@ -35,6 +36,8 @@ pub struct LayerCache {
     pub pages: Pages,
     /// The last row that went into each convolution of a local filter.
     pub filter: [Slots; 2],
+    /// Of a block that some tokens go through, by slots: what its router has said.
+    pub routed: Vec<Routed>,
 }
 
 #[derive(Debug)]

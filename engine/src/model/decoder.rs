@@ -258,6 +258,13 @@ impl Decoder {
         all
     }
 
+    /// Names of all tensors that a checkpoint of the model has.
+    pub fn names(&self) -> Vec<String> {
+        let params = self.params().into_iter().chain(self.buffers().cloned());
+        let quantised = self.quantised().into_iter().map(|(module, _)| format!("{module}.weight"));
+        params.map(|param| param.name.clone()).chain(quantised).collect()
+    }
+
     /// Elements of all weights, those of quantised ones as if they were dense, which is how PEFT counts them.
     pub fn elements(&self) -> u64 {
         let params = self.params().into_iter().map(|param| param.len());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::Tensor;
 use parking_lot::Mutex;
+use recipe::memory::Division;
 
 use super::batch::Batch;
 use super::decoder::{Decoder, Pass};
@@ -17,13 +18,6 @@ use crate::autograd::{ParamGradients, Tape};
 use crate::device::{is_plain, with_kernels};
 use crate::kernel::cross_entropy::{RowLoss, RowWeights};
 use crate::ops::Targets;
-
-/// Tokens of a part, at least: reading a block's weights is then little beside multiplying by them.
-const TOKENS: usize = 256;
-/// Where a block's weights stay in a core's cache.
-const TOKENS_OF_SMALL: usize = 64;
-/// Weights of such a block, at most.
-const SMALL: usize = 256 * 1024;
 
 /// What is made of the losses of a part's labels and of the values of their rows.
 pub type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
@@ -184,16 +178,19 @@ impl Decoder {
 
     /// A batch's parts; none if it is better, or has to be, computed as a whole.
     fn parts(&self, batch: &Batch, pass: &Pass) -> Vec<Batch> {
-        let block = self.blocks.first().map_or(0, |block| block.elements());
-        let tokens = if block <= SMALL { TOKENS_OF_SMALL } else { TOKENS };
-        let count = (batch.tokens() / tokens).min(batch.spans.len());
         // Routers are balanced over the whole batch.
-        if count < 2 || pass.balance.is_some() || pass.router_logits.is_some() || !self.device().is_cpu() {
+        if pass.balance.is_some() || pass.router_logits.is_some() || !self.device().is_cpu() {
             return Vec::new();
         }
-        // Each part has gradients of its own, which should be little beside its activations.
-        let trainable: usize = self.trainable().iter().map(|param| param.len()).sum();
-        if trainable > batch.tokens() / count * self.spec.activation_floats() / 2 {
+        let division = Division {
+            tokens: batch.tokens(),
+            sequences: batch.spans.len(),
+            block: self.blocks.first().map_or(0, |block| block.elements()),
+            trainable: self.trainable().iter().map(|param| param.len()).sum(),
+            activation_floats: self.spec.activation_floats(),
+        };
+        let count = division.parts();
+        if count < 2 {
             return Vec::new();
         }
         let parts = batch.parts(count);

@@ -205,9 +205,18 @@ impl Decoder {
     /// Takes updates into the weights that `update` has one for, which keep their type; a quantised one is dequantised,
     /// since its type has no room for the sum.
     pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
+        self.replace_weights(|linear| {
+            update(linear)?.map(|update| update.merged(&linear.matrix()?)).transpose()
+        })
+    }
+
+    /// Puts the matrix [out, in] that `new` has for a map in the place of its weight, in the weight's type.
+    pub(super) fn replace_weights(
+        &mut self,
+        mut new: impl FnMut(&Linear) -> Result<Option<Tensor>>,
+    ) -> Result<()> {
         self.change_linears(|linear| {
-            let Some(update) = update(linear)? else { return Ok(()) };
-            let mut merged = update.merged(&linear.matrix()?)?;
+            let Some(mut merged) = new(linear)? else { return Ok(()) };
             if let Some(old) = linear.weight.param() {
                 if linear.transposed {
                     merged = merged.t()?;

@@ -12,19 +12,22 @@ use crate::svd::{Accuracy, Singular};
 use crate::tensor::from_vec;
 use crate::{Error, Result};
 
-/// A and B of a map's `rank` largest singular values: A = √(Σ/s)·Vᵀ, B = U·√(Σ/s).
-fn principal(linear: &Linear, rank: usize, scale: f32, accuracy: Accuracy) -> Result<(Tensor, Tensor)> {
-    let (out, dim) = (linear.out_dim(), linear.in_dim());
+/// A and B of the `rank` largest singular values of a matrix [out, in]: A = √(Σ/s)·Vᵀ, B = U·√(Σ/s).
+pub(super) fn factors(
+    matrix: &Tensor,
+    rank: usize,
+    scale: f32,
+    accuracy: Accuracy,
+) -> Result<(Tensor, Tensor)> {
+    let (out, dim) = matrix.dims2()?;
     if rank > out.min(dim) {
         let message = format!(
-            "the rank is {rank}, but the weight of {} is {out} × {dim} and has {} singular values; give a lower one",
-            linear.name,
+            "is {rank}, but a weight is {out} × {dim} and has {} singular values; give a lower one",
             out.min(dim)
         );
-        return Err(Error::recipe("pissa_init", message));
+        return Err(Error::recipe("lora_rank", message));
     }
-    let weight: Vec<f32> = linear.matrix()?.flatten_all()?.to_vec1()?;
-    let found = Singular::of(&weight, dim, rank, accuracy);
+    let found = Singular::of(&matrix.flatten_all()?.to_vec1::<f32>()?, dim, rank, accuracy);
     let root = |value: &f64| (value / f64::from(scale)).sqrt();
     let rows = |vectors: &[Vec<f64>]| -> Vec<f32> {
         let scaled = vectors.iter().zip(found.values.iter().map(root));
@@ -49,7 +52,10 @@ impl Decoder {
         let linears: Vec<_> = self.linears().filter_map(|linear| Some((linear, wanted(linear)?))).collect();
         let found: Vec<_> = linears
             .par_iter()
-            .map(|(linear, (rank, scale))| principal(linear, *rank, *scale, accuracy))
+            .map(|(linear, (rank, scale))| {
+                let matrix = linear.matrix()?.reshape((linear.out_dim(), linear.in_dim()))?;
+                factors(&matrix, *rank, *scale, accuracy)
+            })
             .collect::<Result<_>>()?;
         // Parameters in the order of the maps, whichever was found first: sums over them are in the order they were made.
         let mut parts = HashMap::new();

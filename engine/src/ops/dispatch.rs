@@ -1,4 +1,4 @@
-//! Rows to the experts that were chosen for them, and their answers back.
+//! Rows to the experts or the block that were chosen for them, and their answers back.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::plain;
 use crate::Result;
-use crate::autograd::{Backward, Gradients, Tape, Var};
+use crate::autograd::{Backward, Gradients, NodeId, Tape, Var};
 use crate::device::has_kernels;
 use crate::kernel::lanes::dot;
 use crate::kernel::{rows_per_task, simd, uninit};
@@ -50,6 +50,59 @@ impl Backward for GatherNode {
             }
         })?;
         Ok(())
+    }
+}
+
+struct ScatterNode {
+    x: Option<NodeId>,
+    weights: Var,
+    y: Var,
+    rows: Vec<u32>,
+}
+
+/// x with weight · y added to the given rows, which differ; `weights` [rows of x, 1], y [given rows, dim].
+///
+/// # Errors
+/// If types, shapes or devices of the tensors do not fit.
+pub fn scatter_rows(tape: &Tape, x: &Var, weights: Var, y: Var, rows: Vec<u32>) -> Result<Var> {
+    if !has_kernels(&x.tensor) {
+        return plain::scatter_rows(tape, x, &weights, &y, rows);
+    }
+    let dim = x.tensor.dims()[1];
+    let mut out = view(&x.tensor)?.f32()?.to_vec();
+    {
+        let (weights, y) = (view(&weights.tensor)?, view(&y.tensor)?);
+        let weights = weights.f32()?;
+        for (row, y) in rows.iter().zip(y.f32()?.chunks_exact(dim)) {
+            let (row, weight) = (*row as usize, weights[*row as usize]);
+            out[row * dim..][..dim].iter_mut().zip(y).for_each(|(out, y)| *out += weight * y);
+        }
+    }
+    let out = from_vec(out, x.tensor.shape())?;
+    let needs_grad = x.needs_grad() || weights.needs_grad() || y.needs_grad();
+    Ok(tape.record(out, needs_grad, || Box::new(ScatterNode { x: x.node, weights, y, rows })))
+}
+
+impl Backward for ScatterNode {
+    fn backward(self: Box<Self>, d_out: Tensor, grads: &mut Gradients) -> Result<()> {
+        let dim = d_out.dims()[1];
+        {
+            let (d_out, y, weights) = (view(&d_out)?, view(&self.y.tensor)?, view(&self.weights.tensor)?);
+            let (d_out, y, weights) = (d_out.f32()?, y.f32()?, weights.f32()?);
+            let mut d_weights = vec![0.0; weights.len()];
+            let mut dy = Vec::with_capacity(y.len());
+            for (row, y) in self.rows.iter().zip(y.chunks_exact(dim)) {
+                let (d_row, row) = (&d_out[*row as usize * dim..][..dim], *row as usize);
+                d_weights[row] = simd(
+                    #[inline(always)]
+                    || dot(d_row, y),
+                );
+                dy.extend(d_row.iter().map(|d| weights[row] * d));
+            }
+            grads.add(self.weights.node, from_vec(d_weights, self.weights.tensor.shape())?)?;
+            grads.add(self.y.node, from_vec(dy, self.y.tensor.shape())?)?;
+        }
+        grads.add(self.x, d_out)
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
+use recipe::memory::logit_rows;
 
 use super::adapter::{Adapted, Mode};
 use super::linear::{Linear, Stretch};
@@ -24,12 +25,6 @@ use crate::kernel::{rows_per_task, simd, uninit};
 use crate::tensor::{from_vec, view};
 
 pub use divergence::Reference;
-
-/// Floats of logits in a block, about: the output matrix is packed anew for each, which few rows do not repay.
-/// The estimate of memory counts on as many.
-const BLOCK_FLOATS: usize = recipe::memory::LOGIT_FLOATS as usize;
-/// Rows of a block, at least and at most.
-const BLOCK_ROWS: (usize, usize) = (64, 1024);
 
 /// Final norm and output matrix.
 #[derive(Debug, Clone)]
@@ -117,9 +112,7 @@ impl Head {
 
     /// The labels in blocks of about the same length.
     fn blocks<'l>(&self, labels: &'l [Label]) -> std::slice::Chunks<'l, Label> {
-        let most = (BLOCK_FLOATS / self.vocab()).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
-        let count = labels.len().div_ceil(most).max(1);
-        labels.chunks(labels.len().div_ceil(count).max(1))
+        labels.chunks(logit_rows(labels.len(), self.vocab()))
     }
 
     /// Losses of the labels, without gradients.

@@ -15,6 +15,10 @@ pub struct Adagrad {
 }
 
 impl Rule for Adagrad {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         Ok(vec![("sum", param.tensor.zeros_like()?)])
     }

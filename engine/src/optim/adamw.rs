@@ -25,6 +25,10 @@ pub struct AdamW {
 const MOMENTS: [&str; 2] = ["first", "second"];
 
 impl Rule for AdamW {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         MOMENTS.into_iter().map(|name| Ok((name, param.tensor.zeros_like()?))).collect()
     }

@@ -27,6 +27,10 @@ fn mixed(old: &Tensor, beta: f64, new: &Tensor) -> Result<Tensor> {
 }
 
 impl Rule for AdEmaMix {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         MEANS.into_iter().map(|name| Ok((name, param.tensor.zeros_like()?))).collect()
     }

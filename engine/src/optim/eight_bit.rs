@@ -9,7 +9,9 @@ use rayon::prelude::*;
 use super::{Memory, Rule, Step};
 use crate::Result;
 use crate::autograd::Param;
-use crate::tensor::from_vec;
+use crate::device::has_kernels;
+use crate::kernel::uninit;
+use crate::tensor::{from_vec, view};
 
 /// Numbers that share a scale.
 const BLOCK: usize = 256;
@@ -70,24 +72,24 @@ fn packed(values: &[f32], signed: bool) -> (Vec<u8>, Vec<f32>) {
         let below = above.saturating_sub(1);
         if share - table[below] < table[above] - share { below } else { above }
     };
-    let blocks: Vec<(Vec<u8>, f32)> = values
-        .par_chunks(BLOCK)
-        .map(|block| {
-            let scale = block.iter().fold(0f32, |scale, x| scale.max(x.abs()));
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            (block.iter().map(|x| nearest(x * inverse) as u8).collect(), scale)
-        })
-        .collect();
-    let scales = blocks.iter().map(|(_, scale)| *scale).collect();
-    (blocks.into_iter().flat_map(|(codes, _)| codes).collect(), scales)
+    let (mut codes, mut scales) = (vec![0; values.len()], vec![0.0; values.len().div_ceil(BLOCK)]);
+    let blocks = codes.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK)).zip(&mut scales);
+    blocks.for_each(|((codes, block), scale)| {
+        *scale = block.iter().fold(0f32, |scale, x| scale.max(x.abs()));
+        let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+        codes.iter_mut().zip(block).for_each(|(code, x)| *code = nearest(x * inverse) as u8);
+    });
+    (codes, scales)
 }
 
 fn unpacked(codes: &[u8], scales: &[f32], signed: bool) -> Vec<f32> {
     let table = table(signed);
-    let blocks = codes.chunks(BLOCK).zip(scales);
-    blocks
-        .flat_map(|(block, scale)| block.iter().map(move |code| table[usize::from(*code)] * scale))
-        .collect()
+    let mut values = uninit(codes.len());
+    let blocks = values.par_chunks_mut(BLOCK).zip(codes.par_chunks(BLOCK)).zip(scales);
+    blocks.for_each(|((values, block), scale)| {
+        values.iter_mut().zip(block).for_each(|(value, code)| *value = table[usize::from(*code)] * scale);
+    });
+    values
 }
 
 /// The memory of a rule with its large means packed.
@@ -96,7 +98,10 @@ fn pack(memory: Memory) -> Result<Memory> {
     for (name, tensor) in memory {
         match MEANS.iter().find(|(mean, ..)| *mean == name) {
             Some((_, scale, signed)) if tensor.elem_count() >= SMALL => {
-                let (codes, scales) = packed(&tensor.flatten_all()?.to_vec1::<f32>()?, *signed);
+                let (codes, scales) = match has_kernels(&tensor) {
+                    true => packed(view(&tensor)?.f32()?, *signed),
+                    false => packed(&tensor.flatten_all()?.to_vec1::<f32>()?, *signed),
+                };
                 let (device, count) = (tensor.device(), scales.len());
                 all.push((name, Tensor::from_vec(codes, tensor.shape(), device)?));
                 all.push((scale, from_vec(scales, count)?.to_device(device)?));
@@ -133,6 +138,10 @@ impl Rule for EightBit {
 
     fn decays(&self, param: &Param) -> bool {
         self.0.decays(param)
+    }
+
+    fn is_elementwise(&self) -> bool {
+        self.0.is_elementwise()
     }
 
     fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {

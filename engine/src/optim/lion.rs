@@ -14,6 +14,10 @@ pub struct Lion {
 }
 
 impl Rule for Lion {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         Ok(vec![("mean", param.tensor.zeros_like()?)])
     }

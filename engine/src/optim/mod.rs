@@ -17,6 +17,7 @@ mod lion;
 mod muon;
 mod narrow;
 mod optimizer;
+mod pieces;
 mod projector;
 mod ratio;
 mod rmsprop;
@@ -57,6 +58,11 @@ pub trait Rule: Send + Sync {
     /// Whether weight decay pulls at a parameter: as in transformers at matrices, but not at norms and biases.
     fn decays(&self, param: &Param) -> bool {
         param.tensor.dims().len() > 1 && !param.name.contains("norm")
+    }
+
+    /// Whether each number of a parameter moves by itself, so that a large one may move piece by piece.
+    fn is_elementwise(&self) -> bool {
+        false
     }
 
     /// What a turn leaves of a parameter's gradient; none where it is all of it.

@@ -18,50 +18,51 @@ const BLOCK: usize = 8192;
 /// Bits of an f32 that bfloat16 has no room for.
 const LOST: u32 = 16;
 
-/// What a rule remembers of a parameter before its first step.
-///
-/// # Errors
-/// If there is no room for it.
-pub fn start(rule: &dyn Rule, param: &Param) -> Result<Memory> {
-    if param.tensor.dtype() != DType::BF16 {
-        return rule.start(param);
-    }
-    let narrow = |(name, tensor): (&'static str, Tensor)| {
-        let is_large = tensor.dtype() == DType::F32 && tensor.elem_count() == param.len();
-        Ok((name, if is_large { tensor.to_dtype(DType::BF16)? } else { tensor }))
-    };
-    rule.start(&widened(param)?)?.into_iter().map(narrow).collect()
+/// A rule that moves parameters in bf16, too; others it moves as it does.
+pub struct Narrow<'a> {
+    pub rule: &'a dyn Rule,
+    /// The same draws round alike.
+    pub draws: u64,
 }
 
-/// Moves a parameter by its gradient; the same `draws` round alike.
-///
-/// # Errors
-/// If an operation fails on the parameter's device.
-pub fn update(
-    rule: &dyn Rule,
-    param: &Param,
-    gradient: &Tensor,
-    memory: &mut Memory,
-    step: &Step,
-    draws: u64,
-) -> Result<()> {
-    if param.tensor.dtype() != DType::BF16 {
-        return rule.update(param, gradient, memory, step);
+impl Rule for Narrow<'_> {
+    fn start(&self, param: &Param) -> Result<Memory> {
+        if param.tensor.dtype() != DType::BF16 {
+            return self.rule.start(param);
+        }
+        let narrow = |(name, tensor): (&'static str, Tensor)| {
+            let is_large = tensor.dtype() == DType::F32 && tensor.elem_count() == param.len();
+            Ok((name, if is_large { tensor.to_dtype(DType::BF16)? } else { tensor }))
+        };
+        self.rule.start(&widened(param)?)?.into_iter().map(narrow).collect()
     }
-    let wide = widened(param)?;
-    let widen = |(name, tensor): &(&'static str, Tensor)| {
-        Ok((*name, if tensor.dtype() == DType::BF16 { tensor.to_dtype(DType::F32)? } else { tensor.clone() }))
-    };
-    let mut moved = memory.iter().map(widen).collect::<Result<Memory>>()?;
-    rule.update(&wide, gradient, &mut moved, step)?;
-    let name =
-        param.name.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let mut rng = Rng::stream(draws, name);
-    assign(param, &rounded(&wide.tensor, rng.next_u64())?)?;
-    for ((_, kept), (_, new)) in memory.iter_mut().zip(moved) {
-        *kept = if kept.dtype() == DType::BF16 { rounded(&new, rng.next_u64())? } else { new };
+
+    fn is_elementwise(&self) -> bool {
+        self.rule.is_elementwise()
     }
-    Ok(())
+
+    fn update(&self, param: &Param, gradient: &Tensor, memory: &mut Memory, step: &Step) -> Result<()> {
+        if param.tensor.dtype() != DType::BF16 {
+            return self.rule.update(param, gradient, memory, step);
+        }
+        let wide = widened(param)?;
+        let widen = |(name, tensor): &(&'static str, Tensor)| {
+            let is_narrow = tensor.dtype() == DType::BF16;
+            Ok((*name, if is_narrow { tensor.to_dtype(DType::F32)? } else { tensor.clone() }))
+        };
+        let mut moved = memory.iter().map(widen).collect::<Result<Memory>>()?;
+        self.rule.update(&wide, gradient, &mut moved, step)?;
+        // Pieces of a parameter have its name, and places of their own.
+        let place = param.tensor.layout().start_offset() as u64;
+        let name =
+            param.name.bytes().fold(place, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut rng = Rng::stream(self.draws, name);
+        assign(param, &rounded(&wide.tensor, rng.next_u64())?)?;
+        for ((_, kept), (_, new)) in memory.iter_mut().zip(moved) {
+            *kept = if kept.dtype() == DType::BF16 { rounded(&new, rng.next_u64())? } else { new };
+        }
+        Ok(())
+    }
 }
 
 /// The parameter in f32, apart from the model's.
@@ -124,12 +125,13 @@ mod tests {
         let wide = Param::new("w", values, true).unwrap();
         let rule = AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, eps_first: false };
         let gradient = from_vec(vec![0.5f32; 4096], (64, 64)).unwrap();
-        let (mut small, mut large) = (start(&rule, &narrow).unwrap(), start(&rule, &wide).unwrap());
+        let (mut small, mut large) =
+            (Narrow { rule: &rule, draws: 0 }.start(&narrow).unwrap(), rule.start(&wide).unwrap());
         assert!(small.iter().all(|(_, tensor)| tensor.dtype() == DType::BF16));
         for number in 1..=100 {
             let step = Step { number, turn: 0, rate: 0.1 / 256.0, decay: 0.0, clip: 1.0 };
-            update(&rule, &narrow, &gradient, &mut small, &step, number).unwrap();
-            update(&rule, &wide, &gradient, &mut large, &step, number).unwrap();
+            Narrow { rule: &rule, draws: number }.update(&narrow, &gradient, &mut small, &step).unwrap();
+            rule.update(&wide, &gradient, &mut large, &step).unwrap();
         }
         let mean = |param: &Param| param.to_f32().unwrap().iter().sum::<f32>() / 4096.0;
         let (moved, expected) = (1.0 - mean(&narrow), 1.0 - mean(&wide));

@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use recipe::Recipe;
 
 use super::blocks::{Blocks, Turn};
-use super::{Memory, Rule, Step, narrow};
+use super::narrow::Narrow;
+use super::{Memory, Rule, Step, pieces};
 use crate::autograd::{Active, Param, ParamGradients, ParamId};
 use crate::model::Decoder;
 use crate::weights::save_tensors;
@@ -121,7 +122,8 @@ impl Optimizer {
         if turn.first == self.steps {
             self.memory.clear();
         }
-        let (number, rule) = (self.steps - turn.first + 1, self.rule.as_ref());
+        let number = self.steps - turn.first + 1;
+        let rule = Narrow { rule: self.rule.as_ref(), draws: self.seed ^ (self.steps << 20) };
         for group in groups {
             let rate = rate * group.rate_scale;
             let step = Step { number, turn: turn.number, rate, decay: group.decay, clip };
@@ -130,9 +132,9 @@ impl Optimizer {
                 let Some(gradient) = taken.as_ref().or_else(|| grads.get(param.id)) else { continue };
                 let mut memory = match self.memory.remove(&param.id) {
                     Some(memory) => memory,
-                    None => narrow::start(rule, param)?,
+                    None => rule.start(param)?,
                 };
-                narrow::update(rule, param, gradient, &mut memory, &step, self.seed ^ (self.steps << 20))?;
+                pieces::update(&rule, param, gradient, &mut memory, &step)?;
                 self.memory.insert(param.id, memory);
             }
         }
@@ -160,7 +162,7 @@ impl Optimizer {
             .map_err(|error| Error::file(path, format!("is not a readable safetensors file: {error}")))?;
         let mut is_empty = true;
         for param in params {
-            let mut memory = narrow::start(self.rule.as_ref(), param)?;
+            let mut memory = Narrow { rule: self.rule.as_ref(), draws: 0 }.start(param)?;
             is_empty &= memory.is_empty();
             let is_saved = |(name, _): &(&str, Tensor)| saved.contains_key(&state_name(param, name));
             if !memory.iter().any(is_saved) {

@@ -28,6 +28,10 @@ const MEAN: &str = "mean";
 const MOMENTUM: &str = "momentum";
 
 impl Rule for RmsProp {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         let kept = [(SQUARE, true), (MEAN, self.centered), (MOMENTUM, self.momentum > 0.0)];
         let kept = kept.into_iter().filter(|(_, is_kept)| *is_kept);

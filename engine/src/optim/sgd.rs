@@ -17,6 +17,10 @@ pub struct Sgd {
 }
 
 impl Rule for Sgd {
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn start(&self, param: &Param) -> Result<Memory> {
         if self.momentum == 0.0 {
             return Ok(Memory::new());

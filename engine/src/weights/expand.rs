@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{GENERATION_CONFIG, ModelFiles, open, save_model, write_json};
 use crate::autograd::Param;
-use crate::families;
+use crate::families::{self, DecoderSpec};
 use crate::model::{Decoder, Tuning, WeightSource};
 use crate::ops::Linear;
 use crate::quant::QuantizedWeight;
@@ -51,8 +51,8 @@ impl WeightSource for CopiedSource<'_> {
         self.base.quantised(&self.old(name), dims)
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
-        self.base.check_read(decoder)
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
+        self.base.check_read(spec, names)
     }
 }
 
@@ -90,6 +90,11 @@ impl ModelFiles {
             );
             return Err(Error::file(&self.path, message));
         }
+        if self.spec.block.depths.is_some() {
+            let message = "has routers in every second block (`mixture_of_depths`), which more blocks would not be; expand \
+                           the model before it is converted";
+            return Err(Error::file(&self.path, message));
+        }
         if self.is_quantised() {
             return Err(Error::file(&self.path, "is quantised; expand the model in f32, f16 or bf16"));
         }
@@ -121,7 +126,7 @@ impl ModelFiles {
         let source = CopiedSource { base: self.weights.as_ref(), blocks, origins: &origins };
         let mut decoder =
             Decoder::build(spec.clone(), &source, &Tuning { dequantised: true, ..Tuning::default() })?;
-        source.check_read(&decoder)?;
+        source.check_read(&decoder.spec, &decoder.names())?;
         for layer in (1..origins.len()).filter(|layer| origins[*layer] == origins[layer - 1]) {
             decoder.silence(layer)?;
         }

@@ -5,23 +5,25 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::safetensors::MmapedSafetensors;
+use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::TensorView;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::check_shape;
+use super::mapped::Mapped;
 use super::names::Names;
 use super::unread::first_unread;
-use crate::model::{Decoder, WeightSource};
+use crate::families::DecoderSpec;
+use crate::model::WeightSource;
 use crate::quant::{Parts, QuantizedWeight, Scheme};
 use crate::{Error, Result, files};
 
 /// Tensors of a folder, memory-mapped.
 pub struct FolderSource {
     folder: PathBuf,
-    files: Vec<(PathBuf, MmapedSafetensors)>,
+    files: Vec<(PathBuf, Mapped)>,
     /// Which file holds a tensor.
     places: HashMap<String, usize>,
     /// How the checkpoint calls the model's tensors.
@@ -71,10 +73,8 @@ impl FolderSource {
     fn add(&mut self, path: PathBuf) -> Result<()> {
         refuse_pickle(&path)?;
         refuse_twice(&path)?;
-        // SAFETY: the file is only read; changing it underneath would give wrong numbers, as with any reader.
-        let mapped = unsafe { MmapedSafetensors::new(&path) }
-            .map_err(|error| Error::file(&path, format!("is not a readable safetensors file: {error}")))?;
-        for (name, _) in mapped.tensors() {
+        let mapped = Mapped::open(&path)?;
+        for name in mapped.names() {
             self.places.insert(name, self.files.len());
         }
         self.files.push((path, mapped));
@@ -89,7 +89,15 @@ impl FolderSource {
     pub fn differ(&self, one: &str, other: &str) -> bool {
         let stored = [one, other].map(|name| self.view(&self.called.of(name)));
         let [Some(one), Some(other)] = stored else { return false };
-        (one.dtype(), one.shape()) != (other.dtype(), other.shape()) || one.data() != other.data()
+        let is_other =
+            (one.dtype(), one.shape()) != (other.dtype(), other.shape()) || one.data() != other.data();
+        self.release();
+        is_other
+    }
+
+    /// Gives back the memory of what was read of the files.
+    fn release(&self) {
+        self.files.iter().for_each(|(_, file)| file.release());
     }
 
     /// Reads `other` where the model asks for `name`, if that is not stored and `other` is.
@@ -119,8 +127,11 @@ impl FolderSource {
             return Err(Error::file(place, message));
         };
         let stored = self.instead.as_ref().filter(|(missing, _)| missing == name);
-        let tensor = file.load(stored.map_or(name, |(_, stored)| stored), &Device::Cpu);
+        let view = file.view(stored.map_or(name, |(_, stored)| stored));
+        let view = view.ok_or_else(|| Error::file(path, format!("tensor `{name}` cannot be read")))?;
+        let tensor = view.load(&Device::Cpu);
         let tensor = tensor.map_err(|error| Error::file(path, format!("tensor `{name}`: {error}")))?;
+        file.release();
         Ok((tensor, path))
     }
 }
@@ -128,7 +139,7 @@ impl FolderSource {
 impl FolderSource {
     /// The view of a stored tensor.
     fn view(&self, name: &str) -> Option<TensorView<'_>> {
-        self.places.get(name).and_then(|index| self.files[*index].1.get(name).ok())
+        self.places.get(name).and_then(|index| self.files[*index].1.view(name))
     }
 
     /// The weight [out, dim] of a linear map, if it is packed.
@@ -138,7 +149,12 @@ impl FolderSource {
         };
         let find = |suffix: &str| self.view(&self.called.of(&format!("{module}.{suffix}")));
         let parts = Parts { module, origin: &self.folder, find: &find };
-        if scheme.packs(&parts) { scheme.load(&parts, out, dim).map(Some) } else { Ok(None) }
+        if !scheme.packs(&parts) {
+            return Ok(None);
+        }
+        let weight = scheme.load(&parts, out, dim)?;
+        self.release();
+        Ok(Some(weight))
     }
 
     /// Quantisers write a bias of zeros for a map that has none.
@@ -172,11 +188,11 @@ impl WeightSource for FolderSource {
         Ok(self.packed(name, dims)?.map(Arc::from))
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
         let rank = |name: &str| self.view(name).map_or(0, |tensor| tensor.shape().len());
-        let mut names = self.names();
-        names.retain(|name| !self.is_void(name));
-        let Some(name) = first_unread(decoder, |name| self.called.of(name), &names, rank) else {
+        let mut stored = self.names();
+        stored.retain(|name| !self.is_void(name));
+        let Some(name) = first_unread((spec, names), |name| self.called.of(name), &stored, rank) else {
             return Ok(());
         };
         let message = format!(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::{D, DType, Tensor};
 
 use crate::Result;
-use crate::model::{Decoder, WeightSource};
+use crate::families::DecoderSpec;
+use crate::model::WeightSource;
 use crate::quant::QuantizedWeight;
 use crate::rng::Rng;
 use crate::tensor::from_vec;
@@ -59,8 +60,8 @@ impl WeightSource for GrownSource {
         if self.grows(name) && dims.0 == self.new { Ok(None) } else { self.base.quantised(name, dims) }
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
-        self.base.check_read(decoder)
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
+        self.base.check_read(spec, names)
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
             Ok(Tensor::full(3f32, shape, &candle_core::Device::Cpu)?)
         }
 
-        fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+        fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> Result<()> {
             Ok(())
         }
     }
@@ -142,7 +143,7 @@ mod tests {
             Ok(Tensor::from_vec(rows, shape, &candle_core::Device::Cpu)?)
         }
 
-        fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+        fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> Result<()> {
             Ok(())
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use candle_core::{DType, Device, Tensor};
 
 use crate::Result;
-use crate::model::{Decoder, WeightSource};
+use crate::families::DecoderSpec;
+use crate::model::WeightSource;
 use crate::rng::Rng;
 use crate::tensor::from_vec;
 
@@ -39,7 +40,7 @@ impl WeightSource for InitialSource {
         Ok(Tensor::full(one as f32, shape, &Device::Cpu)?)
     }
 
-    fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+    fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> Result<()> {
         Ok(())
     }
 }

@@ -167,7 +167,7 @@ impl ModelFiles {
         }
         let source = WithAdapters { base: self.weights.as_ref(), adapters };
         let decoder = Decoder::build(spec, &source, tuning)?;
-        source.check_read(&decoder)?;
+        source.check_read(&decoder.spec, &decoder.names())?;
         Ok(decoder)
     }
 

@@ -7,7 +7,10 @@ mod gguf;
 mod grown;
 mod initial;
 mod load;
+mod loftq;
+mod mapped;
 mod names;
+mod routed;
 mod save;
 mod stop;
 mod unread;
@@ -20,6 +23,7 @@ pub use grown::Growth;
 pub use initial::InitialSource;
 pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};
+pub use loftq::{ADAPTERS, LoftQ, loftq};
 pub use save::{save_model, save_tensors, write_json};
 
 use std::path::Path;

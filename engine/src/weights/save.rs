@@ -1,10 +1,14 @@
 //! Writes a model in Hugging Face layout.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, View};
 use serde_json::{Value, json};
 
 use super::{write_atomic, write_beside};
@@ -60,13 +64,15 @@ fn write_shards(shards: &[Vec<Arc<Param>>], dtype: DType, folder: &Path) -> Resu
             1 => "model.safetensors".to_owned(),
             count => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
         };
-        let mut tensors: Vec<(String, Tensor)> = Vec::new();
         for param in shard {
             map.insert(param.name.clone(), name.clone());
             total += param.len() * dtype.size_in_bytes();
-            tensors.push((param.name.clone(), param.tensor.to_dtype(dtype)?));
         }
-        save_tensors(&tensors, &folder.join(&name))?;
+        let failed = RefCell::default();
+        let written = |param: &Arc<Param>| {
+            (param.name.clone(), Written { tensor: param.tensor.clone(), dtype, failed: &failed })
+        };
+        save_views(shard.iter().map(written), &failed, &folder.join(&name))?;
     }
     if shards.len() > 1 {
         let index = json!({"metadata": {"total_size": total}, "weight_map": map});
@@ -80,11 +86,56 @@ fn write_shards(shards: &[Vec<Arc<Param>>], dtype: DType, folder: &Path) -> Resu
 /// # Errors
 /// With the file, if it cannot be written or a tensor not be read.
 pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
-    let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+    let failed = RefCell::default();
+    let views = tensors.iter().map(|(name, tensor)| {
+        (name.as_str(), Written { tensor: tensor.clone(), dtype: tensor.dtype(), failed: &failed })
+    });
+    save_views(views, &failed, path)
+}
+
+/// A tensor as it is written: converted when its turn comes, for all of a model's at once would be the model once more.
+struct Written<'a> {
+    tensor: Tensor,
+    dtype: DType,
+    /// The first conversion that failed.
+    failed: &'a RefCell<Option<candle_core::Error>>,
+}
+
+impl View for Written<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype.into()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.tensor.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let converted = self.tensor.to_dtype(self.dtype).and_then(|tensor| tensor.to_device(&Device::Cpu));
+        match converted {
+            Ok(tensor) => Cow::Owned(View::data(&tensor).into_owned()),
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+                Cow::Owned(vec![0; self.data_len()])
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.elem_count() * self.dtype.size_in_bytes()
+    }
+}
+
+fn save_views<'a, S: AsRef<str> + Ord + Display>(
+    views: impl Iterator<Item = (S, Written<'a>)>,
+    failed: &RefCell<Option<candle_core::Error>>,
+    path: &Path,
+) -> Result<()> {
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     write_beside(path, |file| {
         safetensors::serialize_to_file(views, Some(metadata), file)
             .map_err(|error| Error::file(path, format!("could not be written: {error}")))?;
+        failed.take().map_or(Ok(()), |error| Err(Error::from(error)))?;
         readable(file)
     })
 }

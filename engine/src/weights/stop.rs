@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
 
-use crate::model::{Decoder, WeightSource};
+use crate::families::DecoderSpec;
+use crate::model::WeightSource;
 use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
@@ -37,7 +38,7 @@ impl WeightSource for StoppableSource {
         self.base.quantised(name, dims)
     }
 
-    fn check_read(&self, decoder: &Decoder) -> Result<()> {
-        self.base.check_read(decoder)
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()> {
+        self.base.check_read(spec, names)
     }
 }

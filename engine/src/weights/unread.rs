@@ -2,24 +2,20 @@
 
 use std::collections::HashSet;
 
-use crate::model::Decoder;
+use crate::families::DecoderSpec;
 
-/// The first of `names` that belongs to the model's own layers although no part of the model reads it: a bias
+/// The first of `names` that belongs to the model's own layers although it is none of those that were read: a bias
 /// that the configuration does not know of, for example. Without it the model would be another one.
 ///
 /// Others may be there: a tied output matrix, layers behind the last (DeepSeek-V3 predicts further tokens with
 /// them), a part for images, and buffers: masks, which have as many dimensions as scores, and rotary frequencies.
 pub fn first_unread<'a>(
-    decoder: &Decoder,
+    (spec, read): (&DecoderSpec, &[String]),
     stored: impl Fn(&str) -> String,
     names: &'a [String],
     rank: impl Fn(&str) -> usize,
 ) -> Option<&'a str> {
-    let spec = &decoder.spec;
-    let params = decoder.params().into_iter().chain(decoder.buffers().cloned());
-    let quantised = decoder.quantised().into_iter().map(|(module, _)| format!("{module}.weight"));
-    let names_read = params.map(|param| param.name.clone()).chain(quantised);
-    let mut read: HashSet<String> = names_read.map(|name| stored(&name)).collect();
+    let mut read: HashSet<String> = read.iter().map(|name| stored(name)).collect();
     let modules: HashSet<String> = read.iter().filter_map(|name| Some(split(name)?.0.to_owned())).collect();
     if spec.head.tied {
         read.insert(stored(&format!("{}.weight", spec.head.name)));

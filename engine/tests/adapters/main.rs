@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
 mod expansion;
+mod loftq;
 mod peft;
 
 use std::fs;

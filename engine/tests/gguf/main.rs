@@ -84,7 +84,7 @@ impl WeightSource for Drawn {
         from_vec((0..shape.iter().product()).map(value).collect(), shape)
     }
 
-    fn check_read(&self, _decoder: &Decoder) -> engine::Result<()> {
+    fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> engine::Result<()> {
         Ok(())
     }
 }

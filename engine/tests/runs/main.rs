@@ -1,6 +1,7 @@
 //! What a training run leaves behind, and how it goes on: checkpoints, resume, stop, bad input.
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions
 
+mod depths;
 mod drawn;
 mod kinds;
 mod matrix;

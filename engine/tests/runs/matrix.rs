@@ -24,6 +24,7 @@ const STAGES: &[&[(&str, &str)]] = &[
 /// What makes a recipe one of a method.
 const METHODS: &[&[(&str, &str)]] = &[
     &[("finetuning_type", "full")],
+    &[("finetuning_type", "full"), ("mixture_of_depths", "convert")],
     &[("finetuning_type", "freeze"), ("freeze_trainable_layers", "1")],
     &[("finetuning_type", "lora"), ("lora_dropout", "0.1")],
     &[("finetuning_type", "lora"), ("use_dora", "true")],
@@ -36,6 +37,11 @@ fn every_stage_trains_by_every_method() {
     for stage in STAGES {
         for method in METHODS {
             let values = [*stage, *method].concat();
+            // Answers are written by another choice of tokens than texts are learnt by.
+            let draws = values.iter().any(|(_, value)| ["ppo", "grpo"].contains(value));
+            if draws && values.iter().any(|(key, _)| *key == "mixture_of_depths") {
+                continue;
+            }
             combination(&values);
         }
     }

@@ -254,6 +254,12 @@ choices! {
         SeedOss = "seed_oss" { en: "Seed-OSS", zh: "Seed-OSS" }
     }
 
+    /// Where the routers of Mixture-of-Depths come from.
+    MixtureOfDepths {
+        Convert = "convert" { en: "Convert a model", zh: "转换模型" }
+        Load = "load" { en: "A converted model", zh: "已转换的模型" }
+    }
+
     /// How rotary positions are stretched beyond the trained context length.
     RopeScaling {
         Linear = "linear" { en: "Linear", zh: "线性" }

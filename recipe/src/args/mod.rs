@@ -27,8 +27,8 @@ mod values;
 pub use argument::{Argument, Range, Tier};
 pub use choices::{
     ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
-    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
-    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, MixtureOfDepths, NonFinite, Optim, PrefLoss,
+    Projection, RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 pub use field::{Shown, Steps};
 pub use group::Group;

@@ -73,7 +73,6 @@ static FEATURES: &[Feature] = &[
         "export_quantization_nsamples=128", "export_quantization_maxlen=1024", "export_legacy_format=false",
         "export_hub_model_id",
     ]),
-    always("mixture of depths", &["mixture_of_depths"]),
     whole("images, video and audio", &[
         "image_max_pixels=589824", "image_min_pixels=1024", "image_resolution", "image_do_pan_and_scan=false",
         "crop_to_patches=false", "video_max_pixels=65536", "video_min_pixels=256", "video_resolution", "video_fps=2.0",

@@ -1,6 +1,7 @@
 //! The method's own settings.
 
-use crate::args::{FinetuningType, Recipe};
+use crate::args::{FinetuningType, MixtureOfDepths, Recipe};
+use crate::job::JobKind;
 use crate::problem::Problem;
 
 pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
@@ -58,6 +59,7 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
+    check_depths(recipe, problems);
     if recipe.is_lora() && recipe.lora_target.is_empty() {
         problems.push(Problem::of(
             "lora_target",
@@ -67,4 +69,39 @@ pub(crate) fn check(recipe: &Recipe, problems: &mut Vec<Problem>) {
             },
         ));
     }
+}
+
+/// Routers go with training on texts, and new ones with training whole.
+fn check_depths(recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let Some(given) = recipe.mixture_of_depths else { return };
+    let mode = given.name();
+    if given == MixtureOfDepths::Convert && recipe.job() != JobKind::Train {
+        problems.push(Problem::of(
+            "mixture_of_depths",
+            words! {
+                en: "`mixture_of_depths: convert` gives the model routers that have yet to train, and `do_train` is false; \
+                     train first, then use the result, which needs no word of it",
+                zh: "`mixture_of_depths: convert` 加入尚待训练的路由器，而 `do_train` 为 false；请先训练，再直接使用其结果",
+            },
+        ));
+    }
+    let Some((key, value)) = recipe.depths_conflict() else { return };
+    let message = match (key, given) {
+        ("stage", _) => sentence! {
+            en: "`mixture_of_depths: {mode}` is for texts that are given; answers are written by another choice of tokens, so \
+                 that `stage: {value}` would not learn from its own; remove it",
+            zh: "`mixture_of_depths: {mode}` 用于给定的文本；生成回答时选择词元的方式不同，`stage: {value}` 因而无法从自身的回答中\
+                 学习；请删除",
+        },
+        (_, MixtureOfDepths::Convert) => sentence! {
+            en: "`mixture_of_depths: {mode}` adds routers, which have to train, and `{key}: {value}` trains none of them; use \
+                 `finetuning_type: full`",
+            zh: "`mixture_of_depths: {mode}` 加入须训练的路由器，而 `{key}: {value}` 不训练它们；请使用 `finetuning_type: full`",
+        },
+        (_, MixtureOfDepths::Load) => sentence! {
+            en: "`mixture_of_depths: {mode}` does not go with `{key}: {value}`; use `finetuning_type: full`, lora or oft",
+            zh: "`mixture_of_depths: {mode}` 不能与 `{key}: {value}` 同用；请使用 `finetuning_type: full`、lora 或 oft",
+        },
+    };
+    problems.push(Problem::of("mixture_of_depths", message));
 }

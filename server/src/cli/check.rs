@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use recipe::{JobKind, Notice, Recipe};
+use wire::Memory;
 
-/// The recipe in words, a line for each thing that it decides.
-pub fn described(recipe: &Recipe) -> String {
+/// The recipe in words, a line for each thing that it decides, and what it takes where that is known.
+pub fn described(recipe: &Recipe, memory: Option<Memory>) -> String {
     let mut lines = vec![
         ("job", job(recipe)),
         ("model", model(recipe)),
@@ -18,6 +19,9 @@ pub fn described(recipe: &Recipe) -> String {
         lines.push(("ends after", length(recipe)));
         let examples = recipe.examples_per_step();
         lines.push(("a step", format!("{examples} examples of at most {} tokens", recipe.cutoff_len)));
+        lines.extend(memory.map(|Memory { needed, free, .. }| {
+            ("memory", format!("about {} MiB at its peak, {} MiB are free", needed >> 20, free >> 20))
+        }));
     }
     match recipe.job() {
         JobKind::Predict => lines.push(("predicts", held_out(recipe))),
@@ -86,8 +90,10 @@ mod tests {
         let yaml = "model_name_or_path: nobody/model\ndataset: a, b\nstage: dpo\ndo_train: true\nfinetuning_type: lora\n\
                     template: qwen\noutput_dir: out\nmax_steps: 7\nper_device_train_batch_size: 2\nval_size: 0.25\n\
                     gradient_accumulation_steps: 4\neval_strategy: epoch\nuse_unsloth: true\nnum_train_epochs: 2\n";
-        let text = described(&Recipe::from_yaml(yaml).unwrap());
+        let memory = Memory { needed: 1500 << 20, free: 4 << 30, ..Memory::default() };
+        let text = described(&Recipe::from_yaml(yaml).unwrap(), Some(memory));
         for line in [
+            "memory        about 1500 MiB at its peak, 4096 MiB are free\n",
             "job           train, and evaluate\n",
             "model         nobody/model, not downloaded\n",
             "stage         Preferences (DPO) (dpo)\n",

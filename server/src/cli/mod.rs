@@ -5,6 +5,7 @@ mod check;
 mod env;
 mod expand;
 mod health;
+mod loftq;
 mod not_yet;
 mod progress;
 mod serve_data;
@@ -47,6 +48,9 @@ enum Command {
     Chat(chat::Args),
     /// Add blocks to a model that can be trained alone (LLaMA Pro)
     Expand(expand::Args),
+    /// Round a model to what four bits hold, with an adapter that begins with what they lose (LoftQ)
+    #[command(name = "loftq")]
+    LoftQ(loftq::Args),
     /// The process behind the dashboard's chat
     #[command(hide = true)]
     ServeModel(serve_model::Args),
@@ -78,7 +82,7 @@ pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 /// Reads the command line and does what it says. Exit codes: 0 done, 1 failed, 2 not understood.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(message) = engine::kernel::level::check() {
+    if let Err(message) = engine::kernel::level::check().and(engine::memory::check()) {
         complain(&message);
         return ExitCode::FAILURE;
     }
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Chat(args) => chat::run(&args).map(done),
         Command::Expand(args) => expand::run(&args).map(done),
+        Command::LoftQ(args) => loftq::run(&args).map(done),
         Command::ServeModel(args) => serve_model::run(args).map(done),
         Command::ServeData(args) => serve_data::run(args).map(done),
         Command::Health(args) => health::run(&args).map(done),

@@ -23,7 +23,7 @@ use super::{
     progress::Progress,
     words::{self, Words},
 };
-use crate::worker;
+use crate::{datasets::preflight, worker};
 
 /// Asks what would be done.
 const CHECK: &str = "--check";
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     let recipe = words.line.to_run(&words.text).map_err(|problems| words.refusal(&problems))?;
     if args.check || !flags.is_empty() {
         engine::job::check_files(&recipe).map_err(|error| error.to_string())?;
-        print!("{}", check::described(&recipe));
+        print!("{}", check::described(&recipe, preflight::memory::of(&recipe)));
         return Ok(ExitCode::SUCCESS);
     }
     in_terminal(&words, &recipe)

@@ -12,7 +12,7 @@ pub(crate) mod files;
 mod guess;
 mod lengths;
 mod list;
-mod preflight;
+pub mod preflight;
 mod preview;
 mod source;
 pub mod upload;

@@ -71,6 +71,7 @@ fn parts(memory: Memory, words: &Words) -> Vec<Part> {
         words.memory_optimizer,
         words.memory_activations,
         words.memory_logits,
+        words.memory_program,
     ];
     let numbered = labels.into_iter().zip(memory.parts.parts()).enumerate();
     let parts = numbered.map(|(number, (label, size))| Part { number, label, size });

@@ -12,10 +12,11 @@ use candle_core::{DType, Device, Tensor};
 
 use super::block::Block;
 use super::decoder::Decoder;
+use super::depths::Router;
 use crate::Result;
 use crate::autograd::Param;
 use crate::families::DecoderSpec;
-use crate::families::spec::{LinearSpec, NormSpec};
+use crate::families::spec::{DepthsSpec, LinearSpec, NormSpec};
 use crate::ops::linear::Adaptable;
 use crate::ops::{Embedding, Head, Linear, Norm, Projection, Prologue, Weight};
 use crate::quant::QuantizedWeight;
@@ -56,11 +57,12 @@ pub trait WeightSource {
         Ok(None)
     }
 
-    /// Checks that a decoder that was built of it reads everything that belongs to the model.
+    /// Checks that a decoder of this spec, which has read the tensors of these names, has read everything that belongs to
+    /// the model.
     ///
     /// # Errors
     /// Names file and tensor that would be left out.
-    fn check_read(&self, decoder: &Decoder) -> Result<()>;
+    fn check_read(&self, spec: &DecoderSpec, names: &[String]) -> Result<()>;
 }
 
 /// What is trained, in which arithmetic, and where.
@@ -240,7 +242,15 @@ impl Builder<'_> {
             post_norms: [post(spec.attention_post_norm)?, post(spec.feed_forward_post_norm)?],
             parallel: spec.parallel,
             residual_scale: spec.residual_scale,
+            router: spec.routing(layer).map(|depths| self.router(layer, depths)).transpose()?,
         })
+    }
+
+    fn router(&self, layer: usize, depths: DepthsSpec) -> Result<Router> {
+        let mut map =
+            self.linear(self.spec.block.router(layer), LinearSpec::new("", true), 1, self.spec.hidden)?;
+        map.adaptable = Adaptable::Never;
+        Ok(Router { map: self.projection(Prologue::Identity, vec![map]), capacity: depths.capacity })
     }
 
     fn head(&self, tokens: &Weight) -> Result<Head> {

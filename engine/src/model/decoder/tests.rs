@@ -10,9 +10,10 @@ use super::{Batch, Cache, Context, Decoder, Lengths, Pass, SequenceId};
 use crate::Result;
 use crate::autograd::{Active, GradientGuard, ParamGradients, Tape, Var};
 use crate::families::{Config, read};
+use crate::kernel::attention::Span;
 use crate::kernel::cross_entropy::RowWeights;
 use crate::model::{Objective, Selection, Tuning};
-use crate::ops::Mode;
+use crate::ops::{Mode, Rotation};
 use crate::weights::InitialSource;
 
 /// A tiny model of a family, its configuration completed by `more`.
@@ -31,6 +32,13 @@ pub fn decoder(model_type: &str, more: Value) -> Decoder {
         &Tuning { selection: Selection::All, ..Tuning::default() },
     )
     .unwrap()
+}
+
+/// Angles of these positions of a sequence.
+pub fn rotations(decoder: &Decoder, positions: &[u32]) -> Vec<Rotation> {
+    let spans = Arc::new(vec![Span::new(0, positions.len())]);
+    let batch = Batch { positions: positions.to_vec(), spans, ..Batch::default() };
+    decoder.rotations(positions, &Lengths::of(&batch, false))
 }
 
 /// The hidden state of a sequence's last token when all that wait are computed, in parts of at most so many rows.

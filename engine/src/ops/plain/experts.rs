@@ -87,6 +87,16 @@ pub fn gather_rows(tape: &Tape, x: &Var, rows: Vec<u32>) -> Result<Var> {
     tape.function(&[x], false, move |inputs, _| select(&inputs[0], rows.clone(), 0))
 }
 
+/// x with weight · y added to the given rows.
+pub fn scatter_rows(tape: &Tape, x: &Var, weights: &Var, y: &Var, rows: Vec<u32>) -> Result<Var> {
+    tape.function(&[x, weights, y], false, move |inputs, _| {
+        let (x, weights, y) = (inputs[0].contiguous()?, &inputs[1], &inputs[2]);
+        let index = Tensor::new(rows.as_slice(), x.device())?;
+        let weighted = y.broadcast_mul(&weights.contiguous()?.index_select(&index, 0)?)?;
+        Ok(x.index_add(&index, &weighted, 0)?)
+    })
+}
+
 /// residual + Σ over a token's choices of weight · answer.
 pub fn combine(tape: &Tape, residual: &Var, weights: &Var, answers: &[Answers]) -> Result<Var> {
     // Of each slot, the row of its answer among all of them.

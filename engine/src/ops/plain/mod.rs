@@ -20,7 +20,7 @@ pub(super) use elementwise::{
     activation, add_scaled, assemble, clamp, columns, join, sigmoid, sigmoid_gate, with_previous,
 };
 pub(super) use embedding::embed;
-pub(super) use experts::{combine, gather_rows, route};
+pub(super) use experts::{combine, gather_rows, route, scatter_rows};
 #[cfg(test)]
 pub(super) use head::losses;
 pub(super) use norm::head_norm;

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use super::{compare, random, variable, with_both};
 use crate::autograd::{ParamGradients, Tape, Var};
 use crate::kernel::attention::Span;
-use crate::ops::dispatch::{Answers, combine, gather_rows};
+use crate::ops::dispatch::{Answers, combine, gather_rows, scatter_rows};
 use crate::ops::routing::route;
 use crate::ops::{Balance, BalanceInLayer, BalanceKind, GroupScore, Groups, Routing, Scoring};
 use crate::tensor::from_vec;
@@ -20,6 +20,18 @@ fn dispatch_agrees_with_candle() {
         &[],
         |tape, vars| gather_rows(tape, &vars[0], vec![4, 1, 4]),
         |inputs| Ok(inputs[0].index_select(&Tensor::new(&[4u32, 1, 4], &Device::Cpu)?, 0)?),
+    );
+    let (weights, y) = (variable(&[6, 1], 6), variable(&[2, 5], 7));
+    compare(
+        &[&x, &weights, &y],
+        &[],
+        |tape, vars| scatter_rows(tape, &vars[0], vars[1].clone(), vars[2].clone(), vec![4, 1]),
+        |inputs| {
+            // Row by row of x: which row of y is added to it.
+            let place =
+                Tensor::new(&[[0f32, 0.], [0., 1.], [0., 0.], [0., 0.], [1., 0.], [0., 0.]], &Device::Cpu)?;
+            Ok((place.matmul(&inputs[2])?.broadcast_mul(&inputs[1])? + &inputs[0])?)
+        },
     );
     let (weights, first, second) = (variable(&[3, 2], 2), variable(&[4, 5], 3), variable(&[2, 5], 4));
     let residual = variable(&[3, 5], 5);

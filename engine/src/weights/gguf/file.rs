@@ -105,6 +105,13 @@ impl GgufFile {
         self.tensors.get(name).and_then(|(_, info)| BlockType::by_id(info.kind))
     }
 
+    /// Bytes of a tensor as it is stored; none if it is not there, or of a type that cannot be read.
+    pub(super) fn stored_bytes(&self, name: &str) -> Option<u64> {
+        let (_, info) = self.tensors.get(name)?;
+        let bytes = TensorType::by_id(info.kind).ok()?.bytes_of(info.shape.iter().product())?;
+        Some(bytes as u64)
+    }
+
     /// Elements of a tensor as they are stored.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use self::architectures::Architecture;
 use self::metadata::Metadata;
 use self::stored::Stored;
 use crate::families::{self, Config, DecoderSpec};
-use crate::model::{Decoder, WeightSource};
+use crate::model::WeightSource;
 use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
@@ -61,6 +61,12 @@ impl GgufSource {
         }
         Ok(GgufSource { file, config, spec, tensors })
     }
+
+    /// Bytes of all weights as the file has them; none if no weight of it is made of blocks, which stay so in memory.
+    pub fn quantised_bytes(&self) -> Option<u64> {
+        let has_blocks = self.file.names().any(|name| self.file.block_type(name).is_some());
+        has_blocks.then(|| self.file.names().filter_map(|name| self.file.stored_bytes(name)).sum())
+    }
 }
 
 impl WeightSource for GgufSource {
@@ -83,7 +89,7 @@ impl WeightSource for GgufSource {
     }
 
     /// What the model does not read was refused when the file was opened.
-    fn check_read(&self, _decoder: &Decoder) -> Result<()> {
+    fn check_read(&self, _spec: &DecoderSpec, _names: &[String]) -> Result<()> {
         Ok(())
     }
 }

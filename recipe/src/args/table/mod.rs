@@ -38,8 +38,8 @@ mod generating;
 use super::argument::Argument;
 use super::choices::{
     ApolloProjection, ApolloScale, ApolloSide, BadamMask, BadamMode, BadamSwitch, DataOrder, GrpoLoss,
-    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, NonFinite, Optim, PrefLoss, Projection,
-    RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
+    ImportanceSampling, KlPenalty, LrScheduler, MixStrategy, MixtureOfDepths, NonFinite, Optim, PrefLoss,
+    Projection, RewardModelType, RopeScaling, ScaleRewards, Strategy, TokenInit, ToolFormat,
 };
 use super::entry::Entry;
 use super::field::{Field, Steps};

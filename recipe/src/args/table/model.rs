@@ -33,6 +33,12 @@ macro_rules! model {
                 help { zh: "训练时每个注意力头只看文本的四分之一（LongLoRA），其中一半的头错开半组：降低长文本的开销。仅用于 llama 类模型。" }
                 advanced()
             }
+            /// Every second layer computes an eighth of the tokens, which a router chooses; the others pass by (Mixture-of-Depths). `convert` gives a model routers, which takes training whole; `load` expects a model that has them.
+            mixture_of_depths: Option<MixtureOfDepths> = None => {
+                label { en: "Mixture-of-Depths", zh: "混合深度（MoD）" }
+                help { zh: "每隔一层只计算由路由器选出的八分之一词元，其余直接通过（Mixture-of-Depths）。`convert` 为模型加上路由器，需全参数训练；`load` 用于已有路由器的模型。" }
+                advanced() placeholder(words! { en: "off", zh: "关闭" })
+            }
             /// Grows the embeddings to the size of the tokenizer, rounded up to a multiple of 64.
             resize_vocab: bool = false => {
                 label { en: "Resize vocabulary", zh: "扩展词表" }

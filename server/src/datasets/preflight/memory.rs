@@ -1,75 +1,111 @@
 //! How much memory a run would take, beside what this machine has free.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use engine::families::{self, Config};
+use engine::hub::{Hubs, is_model_id, quietly};
+use engine::weights::GgufSource;
 use recipe::{
     Recipe,
-    memory::{ModelShape, estimate},
+    memory::{Machine, ModelShape, estimate},
+    registry,
 };
 use wire::Memory;
 
-use crate::models::{self, Tensor};
-
-/// None where it is not known: a model that is not in a folder here, or is quantised, or would train on a
-/// graphics card.
+/// None where it is not known: of a model of which neither a configuration is here nor a size in its name, or where it
+/// would train on a graphics card.
 pub fn of(recipe: &Recipe) -> Option<Memory> {
     if cfg!(feature = "cuda") && !recipe.use_cpu {
         return None;
     }
-    let shape = shape(Path::new(&recipe.model_name_or_path))?;
+    let shape = shape(&recipe.model_name_or_path)?;
     let free = engine::memory::available() as u64;
-    let parts = estimate(recipe, &shape, free);
+    let threads = engine::limits::threads() as u64;
+    let parts = estimate(recipe, &shape, Machine { free, threads });
     Some(Memory { needed: parts.total(), parts, free })
 }
 
-fn shape(folder: &Path) -> Option<ModelShape> {
-    let config = Config::read(&folder.join("config.json")).ok()?;
-    if config.get("quantization_config").is_some() {
-        return None;
-    }
-    let spec = families::read(&config).ok()?;
-    let tensors = models::tensors(folder)?;
-    let table = spec.embedding.table;
-    let trains_experts = spec.experts.as_ref().is_some_and(|experts| experts.adaptable_experts);
-    let is_adapted = |name: &str| {
-        !name.starts_with(spec.head.name)
-            && !name.starts_with(table)
-            && (trains_experts || !name.contains(".experts."))
-    };
-    let linear = |Tensor { name, shape }: &Tensor| {
-        let module = name.strip_suffix(".weight").filter(|name| is_adapted(name))?;
-        let last = module.rsplit('.').next().unwrap_or(module);
-        match shape[..] {
-            [outputs, inputs] => Some((last.to_owned(), inputs, outputs)),
-            _ => None,
+/// Of a model's files; of a model on a hub, those in its cache, or what its name says of its size.
+fn shape(model: &str) -> Option<ModelShape> {
+    let path = Path::new(model);
+    match path {
+        path if path.is_file() => of_gguf(path),
+        path if path.is_dir() => of_folder(path),
+        _ if is_model_id(model) => {
+            let cached = Hubs::from_env().in_cache().model(model, None, &mut quietly);
+            let cached = cached.ok().and_then(|folder| of_folder(&folder));
+            cached.or_else(|| registry::size_in_name(model).map(ModelShape::typical))
         }
-    };
-    Some(ModelShape {
-        vocab: spec.vocab as u64,
-        hidden: spec.hidden as u64,
-        layers: spec.layers.len() as u64,
-        parameters: models::count(&tensors)?,
-        activation_floats: spec.activation_floats() as u64,
-        linears: tensors.iter().filter_map(linear).collect(),
-    })
+        _ => None,
+    }
+}
+
+fn of_gguf(path: &Path) -> Option<ModelShape> {
+    /// Bytes of a token in the files of tokenizers, with its merge.
+    const TOKEN: u64 = 64;
+    let source = GgufSource::open(path).ok()?;
+    let shape = source.spec.memory_shape();
+    Some(ModelShape { quantised: source.quantised_bytes(), tokenizer: TOKEN * shape.vocab, ..shape })
+}
+
+fn of_folder(folder: &Path) -> Option<ModelShape> {
+    let config = families::text_part(Config::read(&folder.join("config.json")).ok()?).ok()?;
+    let size = |path: PathBuf| fs::metadata(path).map_or(0, |about| about.len());
+    // Packed weights stay as they are.
+    let quantised = config.get("quantization_config").map(|_| {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "safetensors")).map(size).sum()
+    });
+    let shape = families::read(&config).ok()?.memory_shape();
+    Some(ModelShape { quantised, tokenizer: size(folder.join("tokenizer.json")), ..shape })
 }
 
 #[cfg(test)]
 mod tests {
+    use recipe::FinetuningType;
+
     use super::*;
+
+    const WICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/wick");
 
     #[test]
     fn the_bundled_model_is_measured() {
-        let wick = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick");
-        let shape = shape(&wick).unwrap();
-        assert!(shape.parameters > 1_000_000 && shape.layers > 1, "{shape:?}");
+        let shape = shape(WICK).unwrap();
+        // Norms and all: what the file has.
+        assert_eq!(Some(shape.parameters), crate::models::parameters(Path::new(WICK)), "{shape:?}");
         // Seven in each block of a llama.
         assert_eq!(shape.linears.len() as u64, 7 * shape.layers);
-        let recipe =
-            Recipe { model_name_or_path: wick.display().to_string(), use_cpu: true, ..Recipe::default() };
+        assert!(shape.tokenizer > 10_000 && shape.quantised.is_none());
+        let recipe = Recipe { model_name_or_path: WICK.to_owned(), use_cpu: true, ..Recipe::default() };
         let memory = of(&recipe).unwrap();
         assert!(memory.needed > 4 * shape.parameters && memory.free > 0, "{memory:?}");
-        assert_eq!(of(&Recipe { model_name_or_path: "owner/name".to_owned(), ..recipe }), None);
+    }
+
+    /// A file of f16, whose weights are held dense, and one whose blocks stay as they are.
+    #[test]
+    fn gguf_files_are_measured() {
+        let golden =
+            |file: &str| format!("{}/../engine/tests/goldens/gguf/{file}.gguf", env!("CARGO_MANIFEST_DIR"));
+        let plain = shape(&golden("llama-bias/model")).unwrap();
+        assert!(plain.quantised.is_none() && plain.layers > 1 && plain.parameters > 0, "{plain:?}");
+        let packed = shape(&golden("one-layer/q4_k_m")).unwrap();
+        let file = fs::metadata(golden("one-layer/q4_k_m")).unwrap().len();
+        assert!(
+            packed.quantised.is_some_and(|bytes| bytes <= file && bytes < 2 * packed.parameters),
+            "{packed:?}"
+        );
+        let lora =
+            Recipe { model_name_or_path: golden("one-layer/q4_k_m"), use_cpu: true, ..Recipe::default() };
+        let full = Recipe { finetuning_type: FinetuningType::Full, ..lora.clone() };
+        assert!(4 * of(&lora).unwrap().parts.weights < of(&full).unwrap().parts.weights);
+    }
+
+    #[test]
+    fn models_that_are_not_here_are_estimated_by_the_size_in_their_name() {
+        let estimated = |name: &str| of(&Recipe { model_name_or_path: name.to_owned(), ..Recipe::default() });
+        let eight = estimated("nobody/model-8B").unwrap();
+        assert!((30..40).contains(&(eight.parts.weights >> 30)), "{eight:?}");
+        assert_eq!((estimated("nobody/model"), estimated("no such folder")), (None, None));
     }
 }
