@@ -43,8 +43,11 @@ pub struct ChatSource {
 /// How an answer went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// Tokens of the conversation, as the template writes it.
     pub prompt_tokens: usize,
+    /// Tokens that were drawn.
     pub completion_tokens: usize,
+    /// Why it ended.
     pub finish: Finish,
 }
 
@@ -148,6 +151,7 @@ struct Talk<'m> {
 /// What a step brought of an answer.
 #[derive(Debug)]
 pub enum Said {
+    /// More of its text.
     Text(String),
     /// It is complete.
     Done(Answer),

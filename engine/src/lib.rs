@@ -2,6 +2,8 @@
 //!
 //! Knows tensors and tokens, no HTTP and no SQL.
 
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+
 pub mod adapter;
 pub mod autograd;
 pub mod chat;

@@ -15,6 +15,7 @@ pub enum Accuracy {
 /// Singular values, the largest first.
 #[derive(Clone, Debug, Default)]
 pub struct Singular {
+    /// In falling order.
     pub values: Vec<f64>,
     /// Left vectors, one a row.
     pub left: Vec<Vec<f64>>,

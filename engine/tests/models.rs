@@ -310,7 +310,8 @@ fn sizes(files: &ModelFiles, decoder: &Decoder) -> Check {
         .map(|linear| (last(&linear.name), linear.in_dim() as u64, linear.out_dim() as u64))
         .collect();
     let mut said = shape.linears.clone();
-    (there.sort(), said.sort());
+    there.sort();
+    said.sort();
     if there != said {
         return Err(format!("linear layers are {there:?}; the configuration is read as {said:?}"));
     }

@@ -17,10 +17,15 @@ use crate::svd::Accuracy;
 /// What an adapter is, without its weights.
 #[derive(Clone, Debug, Default)]
 pub struct AdapterConfig {
+    /// The model that it was trained beside, as a path or a name on a hub.
     pub base: String,
+    /// Inner size of the updates.
     pub rank: usize,
+    /// The update's scale, times the rank; with `rank_stabilised`, times its root.
     pub alpha: f64,
+    /// Probability with which an input is dropped while training.
     pub dropout: f64,
+    /// The scale is alpha / √rank in place of alpha / rank.
     pub rank_stabilised: bool,
     /// Blocks of what modules read are rotated (OFT) in place of low-rank matrices.
     pub rotation: Option<Blocks>,

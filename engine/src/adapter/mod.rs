@@ -27,7 +27,9 @@ const PREFIX: &str = "base_model.model.";
 
 /// An adapter on disk.
 pub struct Adapter {
+    /// Where it is.
     pub folder: PathBuf,
+    /// What it is, without its weights.
     pub config: AdapterConfig,
     weights: FolderSource,
 }
@@ -168,7 +170,9 @@ impl Adapter {
 
 /// The weights of a base model with modules that adapters bring whole in their place.
 pub struct WithAdapters<'a> {
+    /// The weights of the model.
     pub base: &'a dyn WeightSource,
+    /// The adapters, of which the last that has a module gives it.
     pub adapters: &'a [Adapter],
 }
 

@@ -10,6 +10,10 @@ use crate::Result;
 /// A stretch of the forward pass: the same input gives the same operations. On a tape that replays, its result
 /// need not be computed.
 pub trait Segment {
+    /// The stretch's result for this input.
+    ///
+    /// # Errors
+    /// If an operation fails.
     fn run(&self, tape: &Tape, input: Var) -> Result<Var>;
 }
 

@@ -60,6 +60,7 @@ impl ParamGradients {
         self.map.remove(&id)
     }
 
+    /// The gradient of a parameter, if it has one.
     pub fn get(&self, id: ParamId) -> Option<&Tensor> {
         self.map.get(&id)
     }
@@ -114,15 +115,18 @@ impl ParamGradients {
         }
     }
 
+    /// Forgets all gradients.
     pub fn clear(&mut self) {
         let large = |tensor: &Tensor| tensor.elem_count() >= KEPT && has_kernels(tensor);
         self.spare = std::mem::take(&mut self.map).into_iter().filter(|(_, tensor)| large(tensor)).collect();
     }
 
+    /// Whether there is no gradient.
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
 
+    /// Gradients with the ids of their parameters.
     pub fn iter(&self) -> impl Iterator<Item = (ParamId, &Tensor)> {
         self.map.iter().map(|(id, tensor)| (*id, tensor))
     }
@@ -175,6 +179,7 @@ fn add_to(total: &mut Tensor, gradient: Tensor) -> Result<()> {
 /// What a backward pass has collected so far.
 pub struct Gradients<'a> {
     nodes: Vec<Option<Tensor>>,
+    /// Gradients of parameters, which outlive the pass.
     pub params: &'a mut ParamGradients,
 }
 

@@ -26,13 +26,18 @@ use crate::Result;
 /// The backward half of an operation.
 pub trait Backward {
     /// Adds to the gradients of inputs and parameters, given that of the output.
+    ///
+    /// # Errors
+    /// If an operation fails.
     fn backward(self: Box<Self>, output: Tensor, grads: &mut Gradients) -> Result<()>;
 }
 
 /// A value on a tape; without a node no gradient flows into it.
 #[derive(Clone, Debug)]
 pub struct Var {
+    /// The value.
     pub tensor: Tensor,
+    /// Where its gradient is collected.
     pub node: Option<NodeId>,
 }
 
@@ -46,6 +51,7 @@ impl Var {
         Var { tensor, node: None }
     }
 
+    /// Whether a gradient flows into it.
     pub fn needs_grad(&self) -> bool {
         self.node.is_some()
     }
@@ -79,10 +85,12 @@ impl Tape {
         Tape { recording: false, ..Tape::new() }
     }
 
+    /// Whether operations leave their backward half here.
     pub fn is_recording(&self) -> bool {
         self.recording
     }
 
+    /// Whether a stretch is run again for its backward half alone.
     pub fn is_replaying(&self) -> bool {
         self.replaying
     }

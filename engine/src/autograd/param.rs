@@ -16,10 +16,13 @@ pub struct ParamId(usize);
 /// the type it is stored in.
 #[derive(Debug)]
 pub struct Param {
+    /// What tells it from all others of the process.
     pub id: ParamId,
     /// Full name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`.
     pub name: String,
+    /// Its values.
     pub tensor: Tensor,
+    /// Whether the optimiser may move it.
     pub trainable: bool,
 }
 
@@ -45,10 +48,12 @@ impl Param {
         Ok(Param { id, name, tensor: tensor.contiguous()?, trainable })
     }
 
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.tensor.elem_count()
     }
 
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -11,7 +11,7 @@ const FIRST_VOCAB: usize = 64_000;
 
 /// The 7B models rotate; the 13B ones, whose configuration has no `max_position_embeddings`, have linear
 /// position biases.
-pub fn baichuan(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn baichuan(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
     let first = config.texts("architectures")?.is_some_and(|names| names.contains(&"BaiChuanForCausalLM"));
     spec.head.unit_rows = !first && spec.vocab != FIRST_VOCAB;

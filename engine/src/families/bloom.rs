@@ -7,7 +7,7 @@ use super::common::refuse;
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
-pub fn bloom(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn bloom(config: &Config) -> Result<DecoderSpec> {
     refuse(config, "apply_residual_connection_post_layernorm")?;
     let key = |new, old| if config.get(new).is_some() { new } else { old };
     let hidden = config.size(key("hidden_size", "n_embed"))?;

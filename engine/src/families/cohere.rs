@@ -9,7 +9,7 @@ use super::llama::llama;
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
-pub fn cohere(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn cohere(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({"rope_theta": 5e5, "max_position_embeddings": 8192}));
     let mut spec = llama(config)?;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
@@ -32,7 +32,7 @@ pub fn cohere(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Command R7B: three layers with a window, then one that sees everything and has no positions.
-pub fn cohere2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn cohere2(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({"rope_theta": 1e4, "sliding_window": 4096}));
     let mut spec = cohere(config)?;
     let pattern = config.size_or("sliding_window_pattern", 4)?;

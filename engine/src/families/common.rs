@@ -8,13 +8,13 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// Names of the modules that Llama's relatives share.
-pub const QKV: [Name; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-pub const GATED: [Name; 3] = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
+pub(super) const QKV: [Name; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
+pub(super) const GATED: [Name; 3] = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
 /// Of an expert, within it.
-pub const EXPERT: [Name; 3] = ["gate_proj", "up_proj", "down_proj"];
+pub(super) const EXPERT: [Name; 3] = ["gate_proj", "up_proj", "down_proj"];
 
 /// Sizes under their usual keys.
-pub struct Sizes {
+pub(super) struct Sizes {
     pub vocab: usize,
     pub hidden: usize,
     pub layers: usize,
@@ -25,7 +25,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    pub fn read(config: &Config) -> Result<Sizes> {
+    pub(super) fn read(config: &Config) -> Result<Sizes> {
         let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
         Ok(Sizes {
             vocab: config.size("vocab_size")?,
@@ -40,7 +40,7 @@ impl Sizes {
 }
 
 /// The activation under `key`.
-pub fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
+pub(super) fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
     let name = if config.get(key).is_some() { config.text(key)? } else { default };
     Ok(match name {
         "silu" | "swish" => Activation::Silu,
@@ -56,7 +56,7 @@ pub fn activation(config: &Config, key: &str, default: &str) -> Result<Activatio
 }
 
 /// Refuses a setting that changes the model in a way that is not built.
-pub fn refuse(config: &Config, key: &str) -> Result<()> {
+pub(super) fn refuse(config: &Config, key: &str) -> Result<()> {
     if config.flag_or(key, false)? {
         return Err(config.error(key, "is true, which is not supported for this model type"));
     }
@@ -64,19 +64,19 @@ pub fn refuse(config: &Config, key: &str) -> Result<()> {
 }
 
 /// `layers` layers that all rotate by the first of the spec's rotations.
-pub fn rotating(layers: usize) -> Vec<LayerSpec> {
+pub(super) fn rotating(layers: usize) -> Vec<LayerSpec> {
     vec![LayerSpec { rope: Some(0), ..LayerSpec::default() }; layers]
 }
 
 /// Llama and all that differ from it in few points: RMSNorm before, rotary positions, grouped queries,
 /// SwiGLU (Touvron et al. 2023).
-pub fn llama_like(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn llama_like(config: &Config) -> Result<DecoderSpec> {
     let sizes = Sizes::read(config)?;
     llama_rotating(config, sizes.head_dim)
 }
 
 /// The same with `partial_rotary_factor` of each head rotated.
-pub fn llama_partly_rotated(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn llama_partly_rotated(config: &Config) -> Result<DecoderSpec> {
     let head_dim = Sizes::read(config)?.head_dim;
     llama_rotating(config, rotary_dim(config, head_dim, 1.0)?)
 }
@@ -144,17 +144,17 @@ impl DecoderSpec {
 }
 
 /// The size of the sliding window, if it is set.
-pub fn window(config: &Config) -> Result<Option<usize>> {
+pub(super) fn window(config: &Config) -> Result<Option<usize>> {
     config.get("sliding_window").map(|_| config.size("sliding_window")).transpose()
 }
 
 /// The same where a window must also be switched on.
-pub fn switched_window(config: &Config) -> Result<Option<usize>> {
+pub(super) fn switched_window(config: &Config) -> Result<Option<usize>> {
     if config.flag_or("use_sliding_window", false)? { window(config) } else { Ok(None) }
 }
 
 /// Which of `layers` layers have a window: as `layer_types` says, else by `rule`.
-pub fn sliding(config: &Config, layers: usize, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
+pub(super) fn sliding(config: &Config, layers: usize, rule: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
     let Some(types) = config.texts("layer_types")? else { return Ok((0..layers).map(rule).collect()) };
     if types.len() != layers {
         let message = format!("has {} entries for {layers} layers", types.len());

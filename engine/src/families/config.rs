@@ -12,7 +12,9 @@ pub(crate) const LARGEST: u64 = 1 << 30;
 /// A model's configuration and where it came from.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The config.json, or the file whose metadata stand for one.
     pub path: PathBuf,
+    /// Its keys and values.
     pub values: Map<String, Value>,
 }
 
@@ -41,6 +43,7 @@ impl Config {
         config
     }
 
+    /// What is wrong with a key.
     pub fn error(&self, key: &str, message: impl std::fmt::Display) -> Error {
         Error::file(&self.path, format!("`{key}` {message}"))
     }

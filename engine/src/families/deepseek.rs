@@ -12,7 +12,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeScaling, RopeSpec};
 
 /// The first generation: Llama's attention, fine-grained and shared experts.
-pub fn deepseek(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn deepseek(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama(config)?;
     let mut experts = experts(config)?;
     experts.routing.normalise = config.flag_or("norm_topk_prob", false)?;
@@ -26,7 +26,7 @@ pub fn deepseek(config: &Config) -> Result<DecoderSpec> {
     Ok(spec)
 }
 
-pub fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
         "v_head_dim": 128, "n_routed_experts": 64, "n_shared_experts": 2, "moe_intermediate_size": 1407,
@@ -47,7 +47,7 @@ pub fn deepseek_v2(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Sigmoid scores, chosen with a correction that balances without a loss.
-pub fn deepseek_v3(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn deepseek_v3(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
         "v_head_dim": 128, "n_routed_experts": 256, "n_shared_experts": 1, "moe_intermediate_size": 2048,

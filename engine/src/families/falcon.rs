@@ -6,7 +6,7 @@ use super::common::{activation, refuse};
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
-pub fn falcon(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn falcon(config: &Config) -> Result<DecoderSpec> {
     refuse(config, "apply_residual_connection_post_layernorm")?;
     let key = |new, old| if config.get(new).is_some() { new } else { old };
     let hidden = config.size(key("hidden_size", "n_embed"))?;

@@ -11,7 +11,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// Gemma: norms around one, scaled embeddings, GeGLU.
-pub fn gemma(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn gemma(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 16, "head_dim": 256, "max_position_embeddings": 8192,
         "hidden_act": "gelu_pytorch_tanh",
@@ -33,7 +33,7 @@ pub fn gemma(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Norms on both sides, capped scores and logits, a window in every second layer.
-pub fn gemma2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn gemma2(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 4, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 4096,
         "final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0,
@@ -45,7 +45,7 @@ pub fn gemma2(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Norms of queries and keys, local layers with frequencies of their own.
-pub fn gemma3(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn gemma3(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "vocab_size": 262_208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
         "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "max_position_embeddings": 131_072,

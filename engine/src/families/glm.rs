@@ -10,7 +10,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// ChatGLM 2 and 3, and GLM-4 in its first layout.
-pub fn chatglm(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn chatglm(config: &Config) -> Result<DecoderSpec> {
     refuse(config, "apply_residual_connection_post_layernorm")?;
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     let head_dim = config.size_or("kv_channels", hidden / heads)?;
@@ -54,7 +54,7 @@ pub fn chatglm(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// GLM-4 (9B): half of each head rotated, one map for gate and up.
-pub fn glm(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn glm(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 2, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-7,
         "max_position_embeddings": 131_072,
@@ -68,7 +68,7 @@ pub fn glm(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// GLM-4-0414: norms on both sides.
-pub fn glm4(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn glm4(config: &Config) -> Result<DecoderSpec> {
     let mut spec = glm(config)?;
     let after = ["post_self_attn_layernorm", "post_mlp_layernorm"].map(|name| spec.final_norm.named(name));
     spec.block.attention_post_norm = Some(after[0]);

@@ -10,7 +10,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// Learned positions; weights stored as [in, out].
-pub fn gpt2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn gpt2(config: &Config) -> Result<DecoderSpec> {
     let (hidden, heads) = (config.size("n_embd")?, config.size("n_head")?);
     let eps = config.number_or("layer_norm_epsilon", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);
@@ -47,7 +47,7 @@ pub fn gpt2(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// A part of each head rotated, usually in parallel blocks with two norms.
-pub fn gpt_neox(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn gpt_neox(config: &Config) -> Result<DecoderSpec> {
     let named = |key, default: f64| config.get(key).cloned().unwrap_or(json!(default));
     let config = &config.with_defaults(json!({
         "rope_theta": named("rotary_emb_base", 10_000.0), "partial_rotary_factor": named("rotary_pct", 0.25),

@@ -6,7 +6,7 @@ use super::common::llama_like;
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
-pub fn internlm2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn internlm2(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
     let bias = config.flag_or("bias", true)?;
     let norm = spec.final_norm;

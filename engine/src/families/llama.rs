@@ -9,7 +9,7 @@ use super::spec::LinearSpec;
 use super::{Config, DecoderSpec};
 
 /// Llama, also with biases.
-pub fn llama(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn llama(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
     if config.flag_or("mlp_bias", false)? {
         spec.feed_forward = spec.feed_forward.with_bias();
@@ -21,12 +21,12 @@ pub fn llama(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// XVERSE is Llama without any options.
-pub fn xverse(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn xverse(config: &Config) -> Result<DecoderSpec> {
     llama_like(config)
 }
 
 /// Yi as first published: Llama with names of its own for the norms.
-pub fn yi(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn yi(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(&config.with_defaults(json!({"rope_theta": 5e6})))?;
     spec.block.attention_norm = Some(spec.final_norm.named("ln1"));
     spec.block.feed_forward_norm = Some(spec.final_norm.named("ln2"));
@@ -34,7 +34,7 @@ pub fn yi(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Granite: Llama with factors on embeddings, residuals, scores and logits.
-pub fn granite(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn granite(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama(config)?;
     spec.embedding.scale = config.number_or("embedding_multiplier", 1.0)? as f32;
     spec.block.residual_scale = config.number_or("residual_multiplier", 1.0)? as f32;
@@ -44,7 +44,7 @@ pub fn granite(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// SmolLM3: Llama whose every n-th layer has no rotary positions, and only those a window, if there is one.
-pub fn smollm3(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn smollm3(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "rope_theta": 2e6, "num_key_value_heads": 4, "max_position_embeddings": 32_768,
     }));

@@ -9,14 +9,14 @@ use super::common::{llama_like, window};
 use super::spec::{ExpertsSpec, FeedForwardSpec};
 use super::{Config, DecoderSpec};
 
-pub fn mistral(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn mistral(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 8, "max_position_embeddings": 131_072, "sliding_window": 4096,
     }));
     Ok(llama_like(config)?.with_window(window(config)?, |_| true))
 }
 
-pub fn mixtral(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn mixtral(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 8, "max_position_embeddings": 131_072, "rope_theta": 1e6, "rms_norm_eps": 1e-5,
     }));

@@ -11,7 +11,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// OLMo: Llama with norms that have no parameters, and clipped queries, keys and values.
-pub fn olmo(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn olmo(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama(config)?;
     let norm = |name| NormSpec { weight: false, bias: false, ..NormSpec::layer(name, 1e-5) };
     spec.block.attention_norm = Some(norm("input_layernorm"));
@@ -22,7 +22,7 @@ pub fn olmo(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// OLMo 2: norms after attention and feed-forward, and of all queries and all keys.
-pub fn olmo2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn olmo2(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama(&config.with_defaults(json!({"rms_norm_eps": 1e-5})))?;
     let norm = spec.final_norm;
     spec.block.attention_norm = None;
@@ -38,7 +38,7 @@ pub fn olmo2(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// OLMo as first published.
-pub fn hf_olmo(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn hf_olmo(config: &Config) -> Result<DecoderSpec> {
     for key in ["alibi", "attention_layer_norm", "scale_emb_init"] {
         refuse(config, key)?;
     }

@@ -11,7 +11,7 @@ use super::spec::*;
 use super::{Config, DecoderSpec, RopeSpec};
 
 /// Parallel blocks with one LayerNorm, biases everywhere, a part of each head rotated.
-pub fn phi(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn phi(config: &Config) -> Result<DecoderSpec> {
     let sizes = Sizes::read(config)?;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
     let norm = |name| NormSpec::layer(name, eps);
@@ -53,7 +53,7 @@ pub fn phi(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// Llama with joint maps, a window and LongRoPE.
-pub fn phi3(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn phi3(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}));
     let mut spec = llama_partly_rotated(config)?.with_window(window(config)?, |_| true);
     spec.feed_forward.input = InputMaps::Joint(LinearSpec::new("mlp.gate_up_proj", false), GateOrder::GateUp);

@@ -6,7 +6,7 @@ use crate::kernel::activation::Activation;
 use super::spec::*;
 use super::{Config, DecoderSpec, RopeScaling, RopeSpec};
 
-pub fn qwen(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn qwen(config: &Config) -> Result<DecoderSpec> {
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     let head_dim = config.size_or("kv_channels", hidden / heads)?;
     let bias = !config.flag_or("no_bias", true)?;

@@ -11,18 +11,18 @@ use super::spec::*;
 use super::{Config, DecoderSpec};
 
 /// Llama with biases on queries, keys and values.
-pub fn qwen2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn qwen2(config: &Config) -> Result<DecoderSpec> {
     let config = &dense_defaults(config);
     windowed(config, llama_like(config)?.with_qkv_bias(true), |layer, first| layer >= first)
 }
 
 /// Without biases, with norms of queries and keys.
-pub fn qwen3(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn qwen3(config: &Config) -> Result<DecoderSpec> {
     let config = &dense_defaults(config).with_defaults(json!({"head_dim": 128}));
     windowed(config, normed(config)?, |layer, first| layer >= first)
 }
 
-pub fn qwen2_moe(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn qwen2_moe(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "max_position_embeddings": 32_768, "num_key_value_heads": 16, "sliding_window": 4096, "num_experts": 60,
         "num_experts_per_tok": 4, "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632,
@@ -40,7 +40,7 @@ pub fn qwen2_moe(config: &Config) -> Result<DecoderSpec> {
 }
 
 /// A window, where it is switched on, is in every layer.
-pub fn qwen3_moe(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn qwen3_moe(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "max_position_embeddings": 32_768, "num_key_value_heads": 4, "sliding_window": 4096,
         "num_experts_per_tok": 8, "moe_intermediate_size": 768,

@@ -11,52 +11,74 @@ use super::Config;
 /// Rotary positions of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RopeSpec {
+    /// The base of the frequencies.
     pub theta: f64,
     /// Leading dimensions of a head that are rotated.
     pub rotary_dim: usize,
+    /// Pairs are neighbours instead of halves.
     pub interleaved: bool,
+    /// How frequencies change for long texts.
     pub scaling: RopeScaling,
 }
 
 /// How frequencies change for texts longer than the model was trained on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
+    /// They do not.
     None,
     /// Positions divided by the factor.
     Linear {
+        /// The divisor.
         factor: f64,
     },
     /// NTK-aware base that grows with the sequence once it is longer than `original`.
     Dynamic {
+        /// How fast the base grows with the length.
         factor: f64,
+        /// Tokens of the context that the model was trained on.
         original: usize,
     },
     /// Llama 3.1: low frequencies divided, high ones kept, smooth in between.
     Llama3 {
+        /// The divisor of low frequencies.
         factor: f64,
+        /// Waves that are fewer than this in the original context are divided by the whole factor.
         low: f64,
+        /// Waves that are more than this stay.
         high: f64,
+        /// Tokens of the context that the model was trained on.
         original: usize,
     },
     /// YaRN (Peng et al. 2023).
     Yarn {
+        /// The divisor of low frequencies.
         factor: f64,
+        /// Rotations in the original context from which on a frequency stays.
         beta_fast: f64,
+        /// Rotations up to which it is divided by the whole factor.
         beta_slow: f64,
+        /// Tokens of the context that the model was trained on.
         original: usize,
+        /// Factor on cosines and sines.
         attention: f64,
+        /// The borders of the ramp are whole dimensions.
         truncate: bool,
     },
     /// LongRoPE (Ding et al. 2024): a divisor per frequency, other ones beyond the original context.
     Long {
+        /// Divisors within the original context.
         short: Vec<f64>,
+        /// Divisors beyond it.
         long: Vec<f64>,
+        /// Tokens of the context that the model was trained on.
         original: usize,
+        /// Factor on cosines and sines.
         attention: f64,
     },
     /// NTK-aware base that doubles with each sequence's own length beyond `original`, outside of training
     /// (Qwen 1).
     Doubling {
+        /// Tokens of the context that the model was trained on.
         original: usize,
     },
 }
@@ -187,7 +209,7 @@ impl RopeSpec {
 }
 
 /// What a configuration says of its rotary positions, in one object.
-pub fn rope_parameters(config: &Config) -> Result<Config> {
+pub(super) fn rope_parameters(config: &Config) -> Result<Config> {
     let none = || Config { path: config.path.clone(), values: Default::default() };
     let newer = config.object("rope_parameters")?.unwrap_or_else(none);
     let older = config.object("rope_scaling")?.filter(|older| !older.values.is_empty());
@@ -201,7 +223,7 @@ pub fn rope_parameters(config: &Config) -> Result<Config> {
 }
 
 /// Dimensions of a head that are rotated where only a part of it is.
-pub fn rotary_dim(config: &Config, head_dim: usize, default: f64) -> Result<usize> {
+pub(super) fn rotary_dim(config: &Config, head_dim: usize, default: f64) -> Result<usize> {
     let part = rope_parameters(config)?.number_or("partial_rotary_factor", default)?;
     Ok((head_dim as f64 * part) as usize)
 }

@@ -16,20 +16,31 @@ pub type Name = &'static str;
 /// A decoder-only transformer: everything the forward pass needs to know.
 #[derive(Clone, Debug)]
 pub struct DecoderSpec {
+    /// Rows of the token table.
     pub vocab: usize,
+    /// Width of the hidden states.
     pub hidden: usize,
+    /// Tokens of the context.
     pub max_positions: usize,
     /// Deviation of freshly initialised weights.
     pub initializer_range: f64,
+    /// The token table.
     pub embedding: EmbeddingSpec,
+    /// How a block's parts are wired.
     pub block: BlockSpec,
+    /// How blocks attend.
     pub attention: AttentionKind,
+    /// What blocks do with each token by itself, in layers without experts.
     pub feed_forward: FeedForwardSpec,
     /// The feed-forward part of layers that have experts.
     pub experts: Option<ExpertsSpec>,
+    /// What is a layer's own, one each.
     pub layers: Vec<LayerSpec>,
+    /// Rotations that layers choose from.
     pub ropes: Vec<RopeSpec>,
+    /// Before the head.
     pub final_norm: NormSpec,
+    /// The output matrix.
     pub head: HeadSpec,
 }
 
@@ -47,15 +58,18 @@ pub struct LayerSpec {
 /// Token table, and what is done with its rows.
 #[derive(Clone, Debug)]
 pub struct EmbeddingSpec {
+    /// The module of the table.
     pub table: Name,
     /// Factor on the rows.
     pub scale: f32,
     /// Table of learned positions.
     pub positions: Option<Name>,
+    /// Of the looked-up rows.
     pub norm: Option<NormSpec>,
 }
 
 impl EmbeddingSpec {
+    /// A table and nothing else.
     pub fn new(table: Name) -> Self {
         EmbeddingSpec { table, scale: 1.0, positions: None, norm: None }
     }
@@ -64,13 +78,17 @@ impl EmbeddingSpec {
 /// A norm and its parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct NormSpec {
+    /// Its module.
     pub name: Name,
     /// LayerNorm instead of RMSNorm.
     pub center: bool,
+    /// It has a factor for each column.
     pub weight: bool,
+    /// Something is added to each column.
     pub bias: bool,
     /// The weight is stored as its difference from one.
     pub one_plus: bool,
+    /// Added to the variance.
     pub eps: f64,
 }
 
@@ -85,6 +103,7 @@ impl NormSpec {
         NormSpec { name, center: true, weight: true, bias: true, one_plus: false, eps }
     }
 
+    /// The same in another module.
     pub fn named(self, name: Name) -> Self {
         NormSpec { name, ..self }
     }
@@ -100,11 +119,13 @@ pub const ROUTER: &str = "router.weight_predictor";
 pub struct BlockSpec {
     /// Prefix of a block; `{}` is its number.
     pub prefix: Name,
+    /// On the input of attention.
     pub attention_norm: Option<NormSpec>,
     /// On the output of attention, before it is added.
     pub attention_post_norm: Option<NormSpec>,
     /// The same name as `attention_norm` means the same norm.
     pub feed_forward_norm: Option<NormSpec>,
+    /// On the output of the feed-forward part, before it is added.
     pub feed_forward_post_norm: Option<NormSpec>,
     /// Attention and feed-forward both read the block's input.
     pub parallel: bool,
@@ -160,30 +181,38 @@ impl BlockSpec {
 /// A linear map's module.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearSpec {
+    /// The module.
     pub name: Name,
+    /// It adds a bias.
     pub bias: bool,
     /// The weight is stored as [in, out].
     pub transposed: bool,
 }
 
 impl LinearSpec {
+    /// A weight [out, in].
     pub fn new(name: Name, bias: bool) -> Self {
         LinearSpec { name, bias, transposed: false }
     }
 
+    /// A weight [in, out], with a bias (GPT-2).
     pub fn transposed(name: Name) -> Self {
         LinearSpec { name, bias: true, transposed: true }
     }
 }
 
+/// The output matrix, and what becomes of the logits.
 #[derive(Clone, Debug)]
 pub struct HeadSpec {
+    /// Its module.
     pub name: Name,
     /// The output matrix is the token table.
     pub tied: bool,
+    /// It adds a bias.
     pub bias: bool,
     /// Factor on the logits.
     pub scale: f32,
+    /// Logits are squeezed into (−cap, cap).
     pub cap: Option<f32>,
     /// Rows of the matrix are scaled to length one.
     pub unit_rows: bool,
@@ -194,6 +223,7 @@ pub struct HeadSpec {
 }
 
 impl HeadSpec {
+    /// A matrix without anything else.
     pub fn new(name: Name, tied: bool) -> Self {
         HeadSpec {
             name,

@@ -8,7 +8,7 @@ use super::common::{QKV, llama_like, window};
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
-pub fn starcoder2(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn starcoder2(config: &Config) -> Result<DecoderSpec> {
     let config = &config.with_defaults(json!({
         "num_key_value_heads": 2, "max_position_embeddings": 4096, "initializer_range": 0.018_042,
     }));

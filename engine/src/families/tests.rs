@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::spec::{AttentionKind, DecoderSpec};
 use super::{Config, RopeScaling, read, text_part};
 
-pub fn config(model_type: &str, more: Value) -> Config {
+pub(crate) fn config(model_type: &str, more: Value) -> Config {
     let values = more.as_object().cloned().unwrap_or_default();
     Config { path: "config.json".into(), values }.with_defaults(json!({
         "model_type": model_type, "vocab_size": 40, "hidden_size": 64, "intermediate_size": 24,

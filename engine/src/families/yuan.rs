@@ -6,7 +6,7 @@ use super::common::llama_like;
 use super::spec::*;
 use super::{Config, DecoderSpec};
 
-pub fn yuan(config: &Config) -> Result<DecoderSpec> {
+pub(super) fn yuan(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;
     let filter = FilterSpec {
         first: "self_attn.lf_gate.conv1",

@@ -16,6 +16,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// Draws what follows a prompt, whose tokens count for the penalty of repetitions.
     pub fn new(settings: &Sampling, prompt: &[u32]) -> Self {
         let clock = || {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

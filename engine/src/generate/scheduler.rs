@@ -38,6 +38,7 @@ struct Running {
 /// What a step brought of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Its next token.
     Token(u32),
     /// It has left.
     Finished(Finish),

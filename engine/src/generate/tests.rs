@@ -12,6 +12,8 @@ use crate::model::{Decoder, SequenceId, tiny_decoder};
 /// Bytes of a page of [`decoder`]: two layers with keys and values of 16 numbers each.
 const PAGE_BYTES: usize = 2 * PAGE * (16 + 16) * 4;
 
+type Tokens = BTreeMap<SequenceId, Vec<u32>>;
+
 fn decoder() -> Decoder {
     tiny_decoder("llama", json!({}))
 }
@@ -26,8 +28,8 @@ fn prompt(length: u32) -> Vec<u32> {
 }
 
 /// Steps until nothing is left: the sequences' tokens, and in which order they began and ended.
-fn finished(generation: &mut Generation) -> (BTreeMap<SequenceId, Vec<u32>>, Vec<(SequenceId, bool)>) {
-    let (mut tokens, mut order) = (BTreeMap::<SequenceId, Vec<u32>>::new(), Vec::new());
+fn finished(generation: &mut Generation) -> (Tokens, Vec<(SequenceId, bool)>) {
+    let (mut tokens, mut order) = (Tokens::new(), Vec::new());
     while !generation.is_idle() {
         for (id, event) in generation.step().unwrap() {
             match event {

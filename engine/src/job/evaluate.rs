@@ -16,7 +16,7 @@ use crate::train::records::{eval_metrics, write_results};
 use crate::world::World;
 use crate::{Error, Result};
 
-pub struct Evaluate;
+pub(super) struct Evaluate;
 
 impl Job for Evaluate {
     fn run(&self, recipe: &Recipe, world: &dyn World, observer: &mut Observer) -> Result<Summary> {

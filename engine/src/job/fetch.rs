@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If something cannot be had, or the observer stops it.
-pub fn fetch(recipe: &Recipe, observer: &mut Observer) -> Result<Folders> {
+pub(super) fn fetch(recipe: &Recipe, observer: &mut Observer) -> Result<Folders> {
     let named = recipe.ref_model.as_ref().filter(|_| recipe.has_reference());
     let scoring = recipe.reward_model().filter(|_| recipe.trains_on_answers());
     let scoring = scoring.filter(|(kind, _)| *kind != RewardModelType::Api).map(|(_, name)| name.to_owned());

@@ -18,7 +18,7 @@ use crate::world::World;
 use crate::{Error, Result};
 
 /// Where the models of a recipe are.
-pub struct Folders {
+pub(super) struct Folders {
     pub model: PathBuf,
     /// The reference that it names.
     pub reference: Option<PathBuf>,
@@ -27,13 +27,13 @@ pub struct Folders {
 }
 
 /// A model in memory, and the template its conversations are written by.
-pub struct Opened {
+pub(super) struct Opened {
     pub loaded: Loaded,
     pub template: Template,
 }
 
 /// Loads the recipe's model from its folder, and what is trained as `checkpoint` has it.
-pub fn open(
+pub(super) fn open(
     recipe: &Recipe,
     folders: &Folders,
     checkpoint: Option<&Path>,
@@ -51,7 +51,7 @@ pub fn open(
 }
 
 /// Loads and encodes the recipe's data as the opened model reads them.
-pub fn prepare(
+pub(super) fn prepare(
     recipe: &Recipe,
     Opened { loaded, template }: &Opened,
     world: &dyn World,

@@ -16,7 +16,7 @@ use crate::weights::clear_partial;
 use crate::world::World;
 use crate::{Error, Result};
 
-pub struct Train;
+pub(super) struct Train;
 
 impl Job for Train {
     fn run(&self, recipe: &Recipe, world: &dyn World, observer: &mut Observer) -> Result<Summary> {

@@ -12,7 +12,7 @@ use crate::ops::{Lora, Update, Updates};
 use crate::{Error, Result};
 
 /// The adapter as it began.
-pub const INITIAL: &str = "pissa_init";
+pub(crate) const INITIAL: &str = "pissa_init";
 /// The trained one as it is, for the weights without their principal part.
 const BACKUP: &str = "pissa_backup";
 /// The trained one for the model as it was.
@@ -31,7 +31,7 @@ impl Loaded {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save_initial(&self, output: &Path) -> Result<()> {
+    pub(crate) fn save_initial(&self, output: &Path) -> Result<()> {
         let Some(config) = self.usual() else { return Ok(()) };
         save_adapter(&self.decoder, &config, &output.join(INITIAL))
     }
@@ -40,7 +40,7 @@ impl Loaded {
     ///
     /// # Errors
     /// If what [`Loaded::save_initial`] wrote is not there, or a file cannot be written.
-    pub fn save_converted(&self, output: &Path) -> Result<()> {
+    pub(crate) fn save_converted(&self, output: &Path) -> Result<()> {
         let Some(config) = self.usual() else { return Ok(()) };
         let folder = output.join(INITIAL);
         let initial = Adapter::open(&folder)?;

@@ -10,7 +10,7 @@ use crate::model::{BlockSelection, Decoder, Selection};
 use crate::observer::Observer;
 use crate::{Error, Result};
 
-pub struct Freeze;
+pub(super) struct Freeze;
 
 impl Method for Freeze {
     fn load(&self, setup: Setup, _observer: &mut Observer) -> Result<Loaded> {

@@ -6,7 +6,7 @@ use crate::model::{Selection, Tuning};
 use crate::observer::Observer;
 use crate::weights;
 
-pub struct Full;
+pub(super) struct Full;
 
 impl Method for Full {
     fn load(&self, setup: Setup, _observer: &mut Observer) -> Result<Loaded> {

@@ -8,7 +8,7 @@ use crate::observer::Observer;
 use crate::svd::Accuracy;
 use crate::{Error, Result};
 
-pub struct Lora;
+pub(super) struct Lora;
 
 impl Method for Lora {
     fn load(&self, setup: Setup, observer: &mut Observer) -> Result<Loaded> {

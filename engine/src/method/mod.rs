@@ -24,11 +24,11 @@ use crate::text::{Template, Tokenizer};
 use crate::weights::ModelFiles;
 use crate::{Error, Result};
 
-pub use conversion::INITIAL;
-pub use product::Product;
+pub(crate) use conversion::INITIAL;
+pub(crate) use product::Product;
 
 /// A way to tune a model.
-pub trait Method: Sync {
+pub(crate) trait Method: Sync {
     /// Loads what is trained: the base model and what the method adds, or both as a checkpoint has them.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ const METHODS: &[(FinetuningType, &dyn Method)] = &[
 ///
 /// # Errors
 /// If there is no such method.
-pub fn of(wanted: FinetuningType) -> Result<&'static dyn Method> {
+pub(crate) fn of(wanted: FinetuningType) -> Result<&'static dyn Method> {
     let found = METHODS.iter().find(|(kind, _)| *kind == wanted);
     found.map(|(_, method)| *method).ok_or_else(|| {
         Error::recipe("finetuning_type", format!("`{}` is not a method of this engine", wanted.name()))
@@ -55,14 +55,14 @@ pub fn of(wanted: FinetuningType) -> Result<&'static dyn Method> {
 }
 
 /// A recipe's model, not yet in memory.
-pub struct Base {
+pub(crate) struct Base {
     pub files: ModelFiles,
     pub tokenizer: Tokenizer,
     pub device: Device,
 }
 
 /// What a method loads a model by.
-pub struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     pub recipe: &'a Recipe,
     pub base: Base,
     pub template: &'a Template,
@@ -84,7 +84,7 @@ impl Setup<'_> {
 }
 
 /// A model in memory, and how it is written back.
-pub struct Loaded {
+pub(crate) struct Loaded {
     pub decoder: Decoder,
     pub tokenizer: Tokenizer,
     pub product: Product,
@@ -113,12 +113,12 @@ impl Loaded {
 
     /// # Errors
     /// If there is none: the stage did not ask for it.
-    pub fn reference(&self) -> Result<&Decoder> {
+    pub(crate) fn reference(&self) -> Result<&Decoder> {
         self.reference.as_ref().ok_or_else(|| Error::Training("there is no reference model".to_owned()))
     }
 
     /// Everything that trains.
-    pub fn trainable(&self) -> Vec<Arc<Param>> {
+    pub(crate) fn trainable(&self) -> Vec<Arc<Param>> {
         let mut params = self.decoder.trainable();
         params.extend(self.value_head.iter().flat_map(|head| head.params().cloned()));
         params

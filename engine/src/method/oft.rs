@@ -8,7 +8,7 @@ use crate::model::{Decoder, OftSettings};
 use crate::observer::Observer;
 use crate::ops::Blocks;
 
-pub struct Oft;
+pub(super) struct Oft;
 
 impl Method for Oft {
     fn load(&self, setup: Setup, observer: &mut Observer) -> Result<Loaded> {

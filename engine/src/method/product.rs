@@ -13,7 +13,7 @@ use crate::model::{ValueHead, WeightSource};
 use crate::weights::{FolderSource, GENERATION_CONFIG, save_model, write_json};
 
 /// What a run writes.
-pub enum Product {
+pub(crate) enum Product {
     Adapter(AdapterConfig),
     /// The whole model; `dtype` is the one its base was stored in, and `generation` says how it ends what it writes.
     Model {
@@ -28,7 +28,7 @@ impl Loaded {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save(&self, folder: &Path, exact: bool) -> Result<()> {
+    pub(crate) fn save(&self, folder: &Path, exact: bool) -> Result<()> {
         match &self.product {
             Product::Adapter(config) => save_adapter(&self.decoder, config, folder)?,
             Product::Model { config, generation, dtype } => {
@@ -47,7 +47,7 @@ impl Loaded {
     ///
     /// # Errors
     /// If they cannot be read, or are of another shape.
-    pub fn restore(&self, checkpoint: &Path) -> Result<()> {
+    pub(crate) fn restore(&self, checkpoint: &Path) -> Result<()> {
         if let Some(head) = &self.value_head {
             let saved = ValueHead::read(&self.decoder, checkpoint)?;
             for (param, saved) in head.params().zip(saved.params()) {

@@ -120,6 +120,7 @@ impl Batch {
         self.labels_by_sequence().map(|labels| labels.map(&of_label).sum()).collect()
     }
 
+    /// Rows, padding included.
     pub fn tokens(&self) -> usize {
         self.ids.len()
     }
@@ -130,10 +131,14 @@ impl Batch {
 pub struct Context {
     /// Of each of the model's rotations; the last one rotates nothing.
     pub rotations: Vec<Rotation>,
+    /// The batch's sequences.
     pub spans: Arc<Vec<Span>>,
     /// Groups within the spans, where attention is sparse.
     pub groups: Option<ShiftedSpans>,
+    /// The adapter beside the weights, and the masks of dropout.
     pub mode: Mode,
+    /// Collects the routers' auxiliary loss, if it is wanted.
     pub balance: Option<Arc<Balance>>,
+    /// Collects the routers' logits, if they are wanted.
     pub router_logits: Option<Arc<RouterLogits>>,
 }

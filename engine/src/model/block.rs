@@ -166,7 +166,7 @@ impl Block {
 }
 
 /// A block within a pass, as a stretch that can be run again.
-pub struct BlockInPass {
+pub(super) struct BlockInPass {
     pub block: Arc<Block>,
     pub context: Arc<Context>,
 }

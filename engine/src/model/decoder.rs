@@ -25,10 +25,15 @@ use crate::ops::{
 /// A model in memory. Clones share its weights.
 #[derive(Debug, Clone)]
 pub struct Decoder {
+    /// What it is made after.
     pub spec: DecoderSpec,
+    /// The token table.
     pub embedding: Embedding,
+    /// The norm of the looked-up rows, where there is one.
     pub embedding_norm: Option<Arc<Norm>>,
+    /// In the order in which they are gone through.
     pub blocks: Vec<Arc<Block>>,
+    /// Final norm and output matrix.
     pub head: Head,
     /// What passes compute beside the weights.
     pub adapter: Arc<Updates>,
@@ -66,6 +71,9 @@ impl Pass {
 
 impl Decoder {
     /// Hidden states [tokens, hidden] before the final norm.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn hidden(&self, tape: &Tape, batch: &Batch, pass: Pass) -> Result<Var> {
         let lengths = Lengths::of(batch, pass.training);
         let context = Arc::new(Context {
@@ -296,6 +304,7 @@ impl Decoder {
         })
     }
 
+    /// The parameters that train, in checkpoint order.
     pub fn trainable(&self) -> Vec<Arc<Param>> {
         self.params().into_iter().filter(|param| param.trainable).collect()
     }

@@ -116,10 +116,10 @@ impl Router {
             known.truncate(extension.past);
             let past = known.iter().filter(|(_, through)| *through).count();
             let start = rows.len();
-            for row in extension.start..extension.start + extension.len {
-                let before = known.iter().filter(|(weight, _)| *weight >= weights[row]).count();
+            for (row, weight) in weights.iter().enumerate().skip(extension.start).take(extension.len) {
+                let before = known.iter().filter(|(other, _)| other >= weight).count();
                 let goes = before < self.count(known.len() + 1);
-                known.push((weights[row], goes));
+                known.push((*weight, goes));
                 rows.extend(goes.then_some(row as u32));
             }
             let len = rows.len() - start;

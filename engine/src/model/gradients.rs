@@ -20,7 +20,7 @@ use crate::kernel::cross_entropy::{RowLoss, RowWeights};
 use crate::ops::Targets;
 
 /// What is made of the losses of a part's labels and of the values of their rows.
-pub type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
+pub(super) type OfValues<'a> = dyn Fn(&Batch, &[RowLoss], &[f32]) -> Seeds + Sync + 'a;
 
 /// What the losses of a batch's labels, each the negative log-probability of its token, come to.
 #[derive(Clone, Copy)]
@@ -28,13 +28,19 @@ pub enum Objective<'a> {
     /// Their sum, times a factor.
     Sum(f32),
     /// The same of labels that give a share of their probability to all tokens.
-    Smoothed { scale: f32, smoothing: f32 },
+    Smoothed {
+        /// Factor on the sum.
+        scale: f32,
+        /// The share that goes to all tokens.
+        smoothing: f32,
+    },
     /// Whatever is made of them, for a part of the batch at a time. The logits are computed twice.
     Of(&'a (dyn Fn(&Batch, &[RowLoss]) -> Seeds + Sync)),
     /// The same, and of the entropy that each label's likeliest tokens have among themselves.
     OfEntropy {
         /// So many of them.
         tokens: usize,
+        /// What is made of the losses and entropies.
         make: &'a (dyn Fn(&[RowLoss], &[f32]) -> Seeds + Sync),
     },
     /// The same, of the losses and of the values that a head gives the rows which predict the labels.
@@ -44,6 +50,7 @@ pub enum Objective<'a> {
 /// The loss that an [`Objective`] makes of a part of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct Seeds {
+    /// The loss of the part.
     pub loss: f64,
     /// Its derivative by the loss of each label.
     pub weights: Vec<f32>,
@@ -56,7 +63,9 @@ pub struct Seeds {
 /// What a batch comes to: its loss, and what else was measured, both summed over its parts.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
+    /// The loss of the batch.
     pub loss: f64,
+    /// What else was measured, by name.
     pub metrics: Sums,
 }
 
@@ -64,6 +73,7 @@ pub struct Measured {
 pub type Sums = BTreeMap<String, f64>;
 
 impl Measured {
+    /// Adds what another batch, or another part, came to.
     pub fn add(&mut self, other: Measured) {
         self.loss += other.loss;
         for (name, value) in other.metrics {
@@ -200,6 +210,9 @@ impl Decoder {
 }
 
 /// Of values [tokens, 1] those of the rows that predict a batch's labels.
+///
+/// # Errors
+/// If the values cannot be read from their device.
 pub fn at_labels(values: &Tensor, batch: &Batch) -> Result<Vec<f32>> {
     let all: Vec<f32> = values.flatten_all()?.to_vec1()?;
     Ok(batch.labels.iter().map(|label| all[label.row as usize]).collect())

@@ -18,9 +18,11 @@ use crate::{Error, Result};
 /// A new adapter.
 #[derive(Clone, Debug, Default)]
 pub struct LoraSettings {
+    /// Inner size of the update.
     pub rank: usize,
     /// What multiplies B·A.
     pub scale: f64,
+    /// Probability with which an input of A is dropped while training.
     pub dropout: f64,
     /// Ends of module names; `all` is every linear map but the output matrix.
     pub targets: Vec<String>,
@@ -33,6 +35,7 @@ pub struct LoraSettings {
 /// A new adapter of rotations.
 #[derive(Clone, Debug)]
 pub struct OftSettings {
+    /// How the input of each map is divided.
     pub blocks: Blocks,
     /// Share of the blocks that a training pass leaves as they are.
     pub dropout: f64,
@@ -157,6 +160,9 @@ impl Decoder {
     }
 
     /// Puts an adapter beside the weights in place of the one there: for each linear map what `update` has.
+    ///
+    /// # Errors
+    /// If `update` fails.
     pub fn attach(
         &mut self,
         mut update: impl FnMut(&Linear) -> Result<Option<Update>>,
@@ -204,6 +210,9 @@ impl Decoder {
 
     /// Takes updates into the weights that `update` has one for, which keep their type; a quantised one is dequantised,
     /// since its type has no room for the sum.
+    ///
+    /// # Errors
+    /// If `update` fails, or an operation does.
     pub fn merge(&mut self, mut update: impl FnMut(&Linear) -> Result<Option<Update>>) -> Result<()> {
         self.replace_weights(|linear| {
             update(linear)?.map(|update| update.merged(&linear.matrix()?)).transpose()

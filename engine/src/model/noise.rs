@@ -12,9 +12,11 @@ const STREAM: u64 = 3 << 32;
 /// The noise of one pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
+    /// The strength: uniform noise of ± alpha / √(length · hidden).
     pub alpha: f64,
     /// Tokens of the batch's longest sequence.
     pub length: usize,
+    /// Decides what is drawn.
     pub seed: u64,
 }
 

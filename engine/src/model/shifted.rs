@@ -44,7 +44,7 @@ fn groups(span: Span, shifts: bool) -> Vec<Span> {
 ///
 /// # Errors
 /// If types, shapes or devices of the tensors do not fit.
-pub fn shifted_attention(
+pub(super) fn shifted_attention(
     tape: &Tape,
     spec: &AttentionSpec,
     qkv: &Var,

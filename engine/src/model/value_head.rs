@@ -77,6 +77,7 @@ impl ValueHead {
         self.projection.linears.first()?.bias.as_ref()
     }
 
+    /// The parameters of its map.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.projection.linears.iter().flat_map(|linear| linear.params())
     }

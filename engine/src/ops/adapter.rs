@@ -19,7 +19,9 @@ use crate::autograd::{Param, ParamGradients};
 /// What is trained beside one linear map.
 #[derive(Clone, Debug)]
 pub enum Update {
+    /// Low-rank matrices, with magnitudes where there are any.
     LowRank(Lora),
+    /// Blocks of the input are rotated.
     Rotation(Oft),
 }
 
@@ -36,6 +38,7 @@ impl From<Oft> for Update {
 }
 
 impl Update {
+    /// The parameters that train in it.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         let (lora, oft) = match self {
             Update::LowRank(lora) => (Some(lora), None),
@@ -80,23 +83,28 @@ pub struct Updates {
 }
 
 impl Updates {
+    /// The update of a module.
     pub fn get(&self, module: &str) -> Option<&Update> {
         self.places.get(module).map(|place| &self.all[*place])
     }
 
+    /// Puts an update beside a module.
     pub fn insert(&mut self, module: &str, update: impl Into<Update>) {
         self.places.insert(module.to_owned(), self.all.len());
         self.all.push(update.into());
     }
 
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
+    /// All of them, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &Update> {
         self.all.iter()
     }
 
+    /// The parameters of all of them.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.all.iter().flat_map(Update::params)
     }
@@ -147,7 +155,7 @@ enum Ready<'a> {
 
 impl<'a> Adapted<'a> {
     /// The low-rank matrices, if the update is made of such.
-    pub fn low_rank(&self) -> Option<&'a Lora> {
+    pub(super) fn low_rank(&self) -> Option<&'a Lora> {
         match self.update {
             Ready::LowRank(lora, _) => Some(lora),
             _ => None,
@@ -155,12 +163,12 @@ impl<'a> Adapted<'a> {
     }
 
     /// Of the low-rank update; zero without one.
-    pub fn rank(&self) -> usize {
+    pub(super) fn rank(&self) -> usize {
         self.low_rank().map_or(0, Lora::rank)
     }
 
     /// Writes this map's columns of y. `hidden`: its columns of what [`hidden`](super::lora::hidden) gave.
-    pub fn apply(
+    pub(super) fn apply(
         &self,
         x: &[f32],
         y: PartMut,
@@ -178,7 +186,7 @@ impl<'a> Adapted<'a> {
     }
 
     /// Writes dx, or adds it where the flag is set, and adds the gradients of what is trainable to `grads`.
-    pub fn backward(
+    pub(super) fn backward(
         &self,
         x: &[f32],
         dy: Part,

@@ -20,9 +20,11 @@ use crate::tensor::{from_vec, mutate, view};
 /// How a layer attends.
 #[derive(Clone, Debug)]
 pub struct AttentionSpec {
+    /// Heads, their sizes, and what becomes of the scores.
     pub shape: AttentionShape,
     /// Where queries, keys and values lie in a row.
     pub columns: [Columns; 3],
+    /// Which part of a head turns with the position.
     pub rotary: Rotary,
     /// Slopes of linear position biases, one per head.
     pub slopes: Option<Arc<Vec<Slope>>>,
@@ -33,6 +35,7 @@ pub struct AttentionSpec {
 pub struct Rotary {
     /// First rotated dimension of a head.
     pub start: usize,
+    /// Rotated dimensions of a head.
     pub dim: usize,
     /// Pairs are neighbours instead of halves.
     pub interleaved: bool,
@@ -41,7 +44,9 @@ pub struct Rotary {
 /// Angles of the rows of a batch: cos and sin, each [rows, rotary dim / 2].
 #[derive(Clone, Debug, Default)]
 pub struct Rotation {
+    /// Cosines, row by row.
     pub cos: Arc<Vec<f32>>,
+    /// Sines, row by row.
     pub sin: Arc<Vec<f32>>,
     /// Factor on each row's queries.
     pub query_factors: Option<Arc<Vec<f32>>>,
@@ -125,6 +130,9 @@ struct AttentionNode {
 
 /// out [rows, heads · value dim] of `qkv` [rows, width], which is consumed: queries and keys are rotated in
 /// place.
+///
+/// # Errors
+/// If an operation fails.
 pub fn attention(
     tape: &Tape,
     spec: &AttentionSpec,
@@ -186,6 +194,9 @@ impl Backward for AttentionNode {
 }
 
 /// [`attention`] of new rows of several sequences, whose keys and values go to their pages. `qkv` is consumed.
+///
+/// # Errors
+/// If an operation fails.
 pub fn extend(
     spec: &AttentionSpec,
     qkv: Tensor,

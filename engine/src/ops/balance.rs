@@ -42,6 +42,7 @@ struct Use {
 }
 
 impl Balance {
+    /// For a pass over a batch of these sequences.
     pub fn new(kind: BalanceKind, coefficient: f32, spans: Arc<Vec<Span>>) -> Self {
         Balance { kind, coefficient, spans, layers: Mutex::default() }
     }
@@ -61,6 +62,7 @@ impl Balance {
         total * experts as f64
     }
 
+    /// Factor on the loss.
     pub fn coefficient(&self) -> f32 {
         self.coefficient
     }
@@ -77,7 +79,9 @@ impl Balance {
 /// A pass's balance, seen from one layer.
 #[derive(Clone)]
 pub struct BalanceInLayer {
+    /// That of the pass.
     pub balance: Arc<Balance>,
+    /// The layer's number.
     pub layer: usize,
 }
 

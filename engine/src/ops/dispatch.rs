@@ -108,7 +108,9 @@ impl Backward for ScatterNode {
 
 /// What one expert made of its rows; `slots[i]` is the place of row i among all choices, token by token.
 pub struct Answers {
+    /// Outputs [rows, hidden].
     pub y: Var,
+    /// Places of the rows among all choices.
     pub slots: Vec<u32>,
 }
 

@@ -28,6 +28,7 @@ struct EmbeddingNode {
 }
 
 impl Embedding {
+    /// The parameters of the tables.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.tokens.param().into_iter().chain(&self.positions)
     }

@@ -29,6 +29,7 @@ pub use divergence::Reference;
 /// Final norm and output matrix.
 #[derive(Debug, Clone)]
 pub struct Head {
+    /// Of the hidden states, before the matrix.
     pub norm: Option<Norm>,
     /// [vocab, hidden]; the weight is the token table itself where they are tied.
     pub linear: Linear,
@@ -40,6 +41,7 @@ pub struct Head {
     pub unit_rows: bool,
     /// Tokens there are; further rows of the matrix only fill it up and are never generated.
     pub tokens: usize,
+    /// Products are of bf16 numbers, where the processor has those.
     pub bf16: bool,
 }
 
@@ -48,12 +50,14 @@ pub struct Head {
 pub struct Label {
     /// Row of the hidden states.
     pub row: u32,
+    /// The id of the token that follows.
     pub token: u32,
 }
 
 /// What the head is to predict.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
+    /// Where something is to be predicted, and what.
     pub labels: &'a [Label],
     /// Share of each label's probability that is spread over all tokens.
     pub smoothing: f32,
@@ -98,10 +102,12 @@ struct Rows {
 }
 
 impl Head {
+    /// The parameters of norm and matrix.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.norm.iter().flat_map(Norm::params).chain(self.linear.params())
     }
 
+    /// Rows of the matrix: logits of a position.
     pub fn vocab(&self) -> usize {
         self.linear.out_dim()
     }
@@ -116,6 +122,9 @@ impl Head {
     }
 
     /// Losses of the labels, without gradients.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn loss<'t>(
         &self,
         hidden: &Tensor,
@@ -137,6 +146,9 @@ impl Head {
     }
 
     /// Losses of the labels; gradients of Σ weight · loss go to `grads` and to the hidden states.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn loss_and_gradient<'t>(
         &self,
         hidden: &Tensor,
@@ -169,6 +181,9 @@ impl Head {
     }
 
     /// The entropy, in nats, that the `count` likeliest tokens of each label's position have among themselves.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn entropies(
         &self,
         hidden: &Tensor,
@@ -235,6 +250,9 @@ impl Head {
     }
 
     /// Logits [rows, vocab] of the given rows of the hidden states.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn logits(&self, hidden: &Tensor, rows: &[u32], mode: &Mode) -> Result<Vec<f32>> {
         if !has_kernels(hidden) {
             let index = Tensor::new(rows, hidden.device())?;
@@ -246,6 +264,9 @@ impl Head {
     }
 
     /// Logits of the tokens that may follow a row of the hidden states.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn next(&self, hidden: &Tensor, row: u32, mode: &Mode) -> Result<Vec<f32>> {
         let mut logits = self.logits(hidden, &[row], mode)?;
         logits.truncate(self.tokens);

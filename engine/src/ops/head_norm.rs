@@ -18,6 +18,7 @@ use crate::tensor::{from_vec, mutate, view};
 /// A norm over stretches of the columns of each row.
 #[derive(Clone, Debug)]
 pub struct ColumnNorm {
+    /// The norm of each stretch.
     pub norm: Norm,
     /// First column of each stretch.
     pub starts: Vec<usize>,
@@ -30,6 +31,7 @@ pub struct ColumnNorm {
 /// Norms of disjoint stretches; other columns stay as they are.
 #[derive(Clone, Debug)]
 pub struct HeadNorm {
+    /// The norms, each with its columns.
     pub parts: Vec<ColumnNorm>,
 }
 

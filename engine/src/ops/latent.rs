@@ -16,15 +16,18 @@ use crate::tensor::{from_vec, view};
 /// Sizes of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct LatentHeads {
+    /// Heads of queries, keys and values.
     pub heads: usize,
     /// Dimensions of queries and keys without positions.
     pub plain: usize,
     /// Dimensions that are rotated.
     pub rotary: usize,
+    /// Dimensions of values.
     pub value: usize,
 }
 
 impl LatentHeads {
+    /// Dimensions of a query or key, with positions and without.
     pub fn query_dim(&self) -> usize {
         self.plain + self.rotary
     }

@@ -19,10 +19,13 @@ use crate::kernel::{column_sums, rows_per_task};
 pub struct Linear {
     /// Module name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj`.
     pub name: String,
+    /// [out, in], dense or quantised.
     pub weight: Weight,
+    /// [out].
     pub bias: Option<Arc<Param>>,
     /// A dense weight is stored as [in, out] (GPT-2).
     pub transposed: bool,
+    /// Which names of an adapter's targets mean it.
     pub adaptable: Adaptable,
 }
 
@@ -31,6 +34,7 @@ pub struct Linear {
 pub enum Adaptable {
     /// Its own, and `all`.
     Always,
+    /// Its own alone.
     ByName,
     /// None: the reference implementation has no linear module there.
     Never,
@@ -75,10 +79,12 @@ pub(super) type Part<'a> = (&'a [f32], usize, usize);
 pub(super) type PartMut<'a> = (&'a mut [f32], usize, usize);
 
 impl Linear {
+    /// Columns of the output.
     pub fn out_dim(&self) -> usize {
         self.dims().0
     }
 
+    /// Columns of the input.
     pub fn in_dim(&self) -> usize {
         self.dims().1
     }
@@ -115,6 +121,7 @@ impl Linear {
         Ok(if is_transposed { stored.t()? } else { stored.reshape((self.out_dim(), ()))? })
     }
 
+    /// The parameters of weight and bias.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.weight.param().into_iter().chain(&self.bias)
     }

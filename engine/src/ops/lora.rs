@@ -22,7 +22,9 @@ pub struct Lora {
     pub a: Arc<Param>,
     /// [out, rank]
     pub b: Arc<Param>,
+    /// Factor on the update.
     pub scale: f32,
+    /// Probability with which an input of A is dropped while training.
     pub dropout: f32,
     /// Tells the masks of different maps apart.
     pub key: u64,
@@ -99,6 +101,7 @@ impl Lora {
         Ok(sum.broadcast_mul(&magnitude.vector.tensor.unsqueeze(1)?.div(&norms)?)?)
     }
 
+    /// Rows of A.
     pub fn rank(&self) -> usize {
         self.a.tensor.dims()[0]
     }
@@ -107,6 +110,7 @@ impl Lora {
         dropout.filter(|_| self.dropout > 0.0).map(|seed| dropout::Mask::new(seed, self.key, self.dropout))
     }
 
+    /// The matrices, and the magnitudes where there are any.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         [&self.a, &self.b].into_iter().chain(self.magnitude.iter().map(|magnitude| &magnitude.vector))
     }

@@ -11,18 +11,23 @@ use crate::kernel::norm::NormKernel;
 pub struct Norm {
     /// [dim]; none for a norm without parameters.
     pub weight: Option<Arc<Param>>,
+    /// [dim], added at the end.
     pub bias: Option<Arc<Param>>,
     /// The weight is stored as its difference from one.
     pub one_plus: bool,
+    /// The mean is subtracted first.
     pub center: bool,
+    /// Added to the variance.
     pub eps: f64,
 }
 
 impl Norm {
+    /// The parameters that it has.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         self.weight.iter().chain(&self.bias)
     }
 
+    /// Whether one of them trains.
     pub fn is_trainable(&self) -> bool {
         self.params().any(|param| param.trainable)
     }

@@ -33,7 +33,9 @@ pub struct Oft {
 /// How a map's input is divided: into so many blocks, or into blocks of so many columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocks {
+    /// So many blocks.
     Count(usize),
+    /// Blocks of so many columns.
     Columns(usize),
 }
 

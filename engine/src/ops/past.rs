@@ -10,8 +10,9 @@ use crate::kernel::attention::{AttentionShape, PAGE};
 /// New rows of a batch that continue a sequence.
 #[derive(Clone, Debug)]
 pub struct Extension {
-    /// The first row, and how many there are.
+    /// The first row.
     pub start: usize,
+    /// Rows that are new.
     pub len: usize,
     /// Tokens of the sequence before them.
     pub past: usize,

@@ -26,24 +26,31 @@ use crate::tensor::{from_vec, view};
 /// What is done to the input first.
 #[derive(Debug, Clone)]
 pub enum Prologue {
+    /// Nothing.
     Identity,
+    /// It is normalised.
     Norm(Norm),
     /// act(gate) · up of an input that holds gate and up side by side.
     Gated(Activation, GateOrder),
+    /// An activation of every element.
     Plain(Activation),
 }
 
 /// Whether anything reads the values of a result, or only its gradient will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
+    /// Something reads the values.
     Read,
+    /// Only the gradient will come: the values need not be computed.
     Unread,
 }
 
 /// Linear maps that share an input.
 #[derive(Debug, Clone)]
 pub struct Projection {
+    /// What is done to the input first.
     pub prologue: Prologue,
+    /// The maps, whose outputs lie side by side.
     pub linears: Vec<Linear>,
     /// Use bf16 dot products for the base products.
     pub bf16: bool,
@@ -78,10 +85,12 @@ fn columns<'a, 'm>(maps: &'m [Adapted<'a>]) -> impl Iterator<Item = (&'m Adapted
 }
 
 impl Projection {
+    /// Columns of the input, after what is done to it first.
     pub fn in_dim(&self) -> usize {
         self.linears.first().map_or(0, Linear::in_dim)
     }
 
+    /// Columns of all outputs together.
     pub fn out_dim(&self) -> usize {
         self.linears.iter().map(Linear::out_dim).sum()
     }
@@ -94,6 +103,7 @@ impl Projection {
         }
     }
 
+    /// The parameters of norm and maps.
     pub fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
         let norm = match &self.prologue {
             Prologue::Norm(norm) => Some(norm),
@@ -110,6 +120,9 @@ impl Projection {
     }
 
     /// y [rows, out_dim] of x [rows, input width]; `residual` [rows, out_dim] is added to a single map.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn forward(
         self: &Arc<Self>,
         tape: &Tape,
@@ -121,6 +134,9 @@ impl Projection {
     }
 
     /// The same; where y is unread, kernels leave it without rows and do what the backward pass needs.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn forward_for(
         self: &Arc<Self>,
         values: Values,

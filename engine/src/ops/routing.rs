@@ -15,13 +15,16 @@ use crate::tensor::{from_vec, view};
 /// What a router's logits become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scoring {
+    /// Probabilities over all experts.
     Softmax,
+    /// A number between 0 and 1 for each expert by itself.
     Sigmoid,
 }
 
 /// How the score of a group of experts is made of theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupScore {
+    /// The best of them.
     Best,
     /// The sum of the two best (DeepSeek-V3).
     TwoBest,
@@ -30,22 +33,28 @@ pub enum GroupScore {
 /// Experts are chosen from some groups only.
 #[derive(Clone, Copy, Debug)]
 pub struct Groups {
+    /// Groups of experts, all of one size.
     pub count: usize,
     /// Groups that a token may choose from.
     pub top: usize,
+    /// How a group is judged.
     pub score: GroupScore,
 }
 
 /// The choice of `top_k` experts per token.
 #[derive(Clone, Copy, Debug)]
 pub struct Routing {
+    /// Experts that there are.
     pub experts: usize,
+    /// Experts that a token goes to.
     pub top_k: usize,
+    /// What the logits become.
     pub scoring: Scoring,
     /// Weights of a token's experts are divided by their sum.
     pub normalise: bool,
     /// Factor on the weights.
     pub scale: f32,
+    /// Where only the best groups are chosen from.
     pub groups: Option<Groups>,
 }
 
@@ -58,7 +67,9 @@ impl Routing {
 
 /// Weights [rows, top_k] of the chosen experts, best first, and which they are.
 pub struct Routed {
+    /// The weights.
     pub weights: Var,
+    /// The experts' numbers, token by token.
     pub experts: Arc<Vec<u32>>,
 }
 

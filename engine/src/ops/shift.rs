@@ -15,6 +15,9 @@ struct PairsNode {
 }
 
 /// [`with_previous`] of new rows of several sequences, each of whose last one `slots` keeps for the next.
+///
+/// # Errors
+/// If an operation fails.
 pub fn with_kept(x: &Var, slots: &mut Slots, extensions: &[Extension]) -> Result<Var> {
     let first = slots.before(extensions, &x.tensor)?;
     for extension in extensions {

@@ -58,6 +58,7 @@ impl Weight {
         rows * columns
     }
 
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -70,6 +71,7 @@ impl Weight {
         }
     }
 
+    /// Where it is.
     pub fn device(&self) -> &Device {
         match self {
             Weight::Dense(param) => param.tensor.device(),
@@ -99,6 +101,9 @@ impl Weight {
     }
 
     /// The same in f32, without a gradient.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn widened(&self) -> Result<Tensor> {
         self.tensor(&Weights::fixed())
     }
@@ -158,7 +163,7 @@ pub(super) struct Products<'a> {
 
 impl Products<'_> {
     /// C ← [C +] A·Wᵀ [+ A₂·B₂]
-    pub fn by_transposed(&self, c: MatMut, a: MatRef, options: Options) -> Result<()> {
+    pub(super) fn by_transposed(&self, c: MatMut, a: MatRef, options: Options) -> Result<()> {
         match self.weight {
             Weight::Dense(param) => {
                 let weight = view(&param.tensor)?;
@@ -170,7 +175,7 @@ impl Products<'_> {
     }
 
     /// C ← [C +] A·W [+ A₂·B₂]
-    pub fn by(&self, c: MatMut, a: MatRef, options: Options) -> Result<()> {
+    pub(super) fn by(&self, c: MatMut, a: MatRef, options: Options) -> Result<()> {
         match self.weight {
             Weight::Dense(param) => {
                 let weight = view(&param.tensor)?;

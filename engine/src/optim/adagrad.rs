@@ -9,6 +9,7 @@ use crate::autograd::Param;
 /// s ← s + g², p ← p − rate / (1 + (t − 1) · rate_decay) · g / (√s + ε), with g + decay · p for g.
 #[derive(Clone, Copy, Debug)]
 pub struct Adagrad {
+    /// ε.
     pub eps: f64,
     /// What makes the rate smaller from step to step.
     pub rate_decay: f64,

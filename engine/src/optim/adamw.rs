@@ -14,8 +14,11 @@ use crate::tensor::{mutate, view};
 /// The rule's constants.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamW {
+    /// Share of the mean of gradients that is kept from step to step.
     pub beta1: f64,
+    /// The same of the mean of their squares.
     pub beta2: f64,
+    /// Added to the root of the latter.
     pub eps: f64,
     /// ε is added to the root of the second moment as it is kept, before its bias is corrected (as in Muon).
     pub eps_first: bool,
@@ -46,6 +49,7 @@ impl Rule for AdamW {
 }
 
 impl AdamW {
+    /// As a recipe says (`adam_beta1`, `adam_beta2`, `adam_epsilon`).
     pub fn of(recipe: &Recipe) -> AdamW {
         AdamW {
             beta1: recipe.adam_beta1,

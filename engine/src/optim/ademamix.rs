@@ -10,11 +10,15 @@ use crate::autograd::Param;
 /// p ← p · (1 − rate · decay) − rate · (m / (1 − β₁ᵗ) + α n) / (√(v / (1 − β₂ᵗ)) + ε).
 #[derive(Clone, Copy, Debug)]
 pub struct AdEmaMix {
+    /// Share of the fast mean that is kept from step to step.
     pub beta1: f64,
+    /// The same of the mean of squares.
     pub beta2: f64,
+    /// The same of the slow mean.
     pub beta3: f64,
     /// Weight of the slow mean.
     pub alpha: f64,
+    /// Added to the root of the mean of squares.
     pub eps: f64,
 }
 

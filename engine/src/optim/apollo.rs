@@ -18,7 +18,9 @@ const GROWTH: f64 = 1.01;
 pub struct Apollo {
     /// The matrices that it is for, numbered.
     pub targets: BTreeMap<ParamId, u64>,
+    /// Projects gradients to a low rank.
     pub projector: Projector,
+    /// Factor on the step, under the root.
     pub scale: f64,
     /// One factor for the whole matrix (APOLLO-Mini) rather than one for each channel.
     pub by_tensor: bool,

@@ -17,7 +17,7 @@ const ORDER: u64 = 0xbada;
 
 /// Which parameters train in which step. All of it follows from the number of the step, so that a run that goes on finds
 /// the block that it was in.
-pub struct Blocks {
+pub(super) struct Blocks {
     blocks: Vec<Block>,
     order: BadamSwitch,
     start: usize,
@@ -36,7 +36,7 @@ struct Block {
 
 /// A stretch of steps with one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub(super) struct Turn {
     /// Counts from 0.
     pub number: u64,
     /// Its first step; steps count from 1.
@@ -48,7 +48,7 @@ impl Blocks {
     ///
     /// # Errors
     /// If the model has no layers that train, or no block of the number that is to be the first.
-    pub fn of(recipe: &Recipe, params: &[Arc<Param>]) -> Result<Option<Blocks>> {
+    pub(super) fn of(recipe: &Recipe, params: &[Arc<Param>]) -> Result<Option<Blocks>> {
         if !recipe.use_badam {
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl Blocks {
     }
 
     /// The turn that a step is in.
-    pub fn turn(&self, step: u64) -> Turn {
+    pub(super) fn turn(&self, step: u64) -> Turn {
         let Some(interval) = self.interval else { return Turn { number: 0, first: 1 } };
         let number = match (self.is_early, interval) {
             (true, 2..) => step / interval,
@@ -128,12 +128,12 @@ impl Blocks {
     }
 
     /// What trains in a step.
-    pub fn active(&self, step: u64) -> Active {
+    pub(super) fn active(&self, step: u64) -> Active {
         Some(self.block(step).ids.clone())
     }
 
     /// What is said of a step that begins a turn: its block, and with `names` its parameters.
-    pub fn announcement(&self, step: u64, names: bool) -> String {
+    pub(super) fn announcement(&self, step: u64, names: bool) -> String {
         let Block { name, params, .. } = self.block(step);
         let params: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
         let names = if names { format!(": {}", params.join(", ")) } else { String::new() };

@@ -13,7 +13,9 @@ use crate::autograd::{Param, ParamId};
 pub struct GaLore {
     /// The matrices that it is for, numbered.
     pub targets: BTreeMap<ParamId, u64>,
+    /// Projects gradients to a low rank, and steps back.
     pub projector: Projector,
+    /// Factor on the step.
     pub scale: f64,
     /// What moves the projected gradients, and everything else.
     pub inner: Inner,
@@ -22,7 +24,9 @@ pub struct GaLore {
 /// An optimiser that gradients can be projected for.
 #[derive(Clone, Copy, Debug)]
 pub enum Inner {
+    /// Adam with decoupled weight decay.
     AdamW(AdamW),
+    /// Adafactor, with its factored second moments.
     Adafactor(Adafactor),
 }
 

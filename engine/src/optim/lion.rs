@@ -9,7 +9,9 @@ use crate::autograd::Param;
 /// p ← p · (1 − rate · decay) − rate · sign(β₁ · m + (1 − β₁) · g), then m ← β₂ · m + (1 − β₂) · g.
 #[derive(Clone, Copy, Debug)]
 pub struct Lion {
+    /// Share of the mean in what gives the sign.
     pub beta1: f64,
+    /// Share of the mean that is kept from step to step.
     pub beta2: f64,
 }
 

@@ -12,6 +12,7 @@ use crate::autograd::Param;
 /// m ← μ · m + g, p ← p · (1 − rate · decay) − rate · 0.2 · √max(rows, columns) · orthogonal(g + μ · m).
 #[derive(Clone, Copy, Debug)]
 pub struct Muon {
+    /// Share of the moving sum that is kept from step to step.
     pub momentum: f64,
     /// For what is no matrix, the token table and the output matrix.
     pub rest: AdamW,

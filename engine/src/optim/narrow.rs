@@ -19,7 +19,7 @@ const BLOCK: usize = 8192;
 const LOST: u32 = 16;
 
 /// A rule that moves parameters in bf16, too; others it moves as it does.
-pub struct Narrow<'a> {
+pub(super) struct Narrow<'a> {
     pub rule: &'a dyn Rule,
     /// The same draws round alike.
     pub draws: u64,

@@ -21,6 +21,7 @@ const LORA_B: &str = ".lora_B";
 /// Parameters that move alike.
 #[derive(Clone, Debug)]
 pub struct Group {
+    /// In the order in which they are moved.
     pub params: Vec<Arc<Param>>,
     /// Factor on the schedule's learning rate.
     pub rate_scale: f64,
@@ -43,6 +44,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
+    /// One that has remembered nothing yet.
     pub fn new(rule: Box<dyn Rule>) -> Optimizer {
         Optimizer { rule, blocks: None, layerwise: false, steps: 0, memory: BTreeMap::new(), seed: 0 }
     }

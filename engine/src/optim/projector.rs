@@ -118,7 +118,7 @@ impl Projector {
 ///
 /// # Errors
 /// If shapes or devices do not fit.
-pub fn down(matrix: &Tensor, bases: &[(&'static str, Tensor)]) -> Result<Tensor> {
+pub(super) fn down(matrix: &Tensor, bases: &[(&'static str, Tensor)]) -> Result<Tensor> {
     bases.iter().try_fold(matrix.clone(), |matrix, (name, basis)| {
         let other = basis.t()?.contiguous()?;
         Ok(if *name == RIGHT { matrix.matmul(&other)? } else { other.matmul(&matrix)? })
@@ -129,7 +129,7 @@ pub fn down(matrix: &Tensor, bases: &[(&'static str, Tensor)]) -> Result<Tensor>
 ///
 /// # Errors
 /// If shapes or devices do not fit.
-pub fn up(low: &Tensor, bases: &[(&'static str, Tensor)]) -> Result<Tensor> {
+pub(super) fn up(low: &Tensor, bases: &[(&'static str, Tensor)]) -> Result<Tensor> {
     bases.iter().try_fold(low.clone(), |low, (name, basis)| {
         Ok(if *name == RIGHT { low.matmul(basis)? } else { basis.matmul(&low)? })
     })

@@ -12,17 +12,20 @@ use crate::rng::Rng;
 
 /// Adam, without weight decay, of the entries that a turn has.
 pub struct Ratio {
+    /// How the entries move.
     pub adam: AdamW,
     /// The share of entries that trains at a time.
     pub share: f64,
     /// Whether those are scattered at random rather than next to each other.
     pub scattered: bool,
+    /// Decides which entries a turn has.
     pub seed: u64,
     /// Places of the turn by number of entries, since parameters of one size have the same.
     places: Mutex<BTreeMap<usize, (u64, Tensor)>>,
 }
 
 impl Ratio {
+    /// For shares of each parameter.
     pub fn new(adam: AdamW, share: f64, scattered: bool, seed: u64) -> Ratio {
         Ratio { adam, share, scattered, seed, places: Mutex::default() }
     }

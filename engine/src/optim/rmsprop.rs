@@ -10,9 +10,13 @@ use crate::autograd::Param;
 /// of g stands under the root; with momentum b ← momentum · b + u moves p.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsProp {
+    /// Share of the mean of squares that is kept from step to step.
     pub alpha: f64,
+    /// Added to the root.
     pub eps: f64,
+    /// Share of the last step that is in the next one.
     pub momentum: f64,
+    /// The square of the mean is subtracted from the mean of squares.
     pub centered: bool,
 }
 

@@ -11,8 +11,11 @@ use crate::autograd::Param;
 /// and p ← p − rate · m, or after Nesterov p ← p − rate · (g + momentum · m).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sgd {
+    /// Share of the moving sum that is kept from step to step.
     pub momentum: f64,
+    /// What the gradient lacks of its whole weight in the sum.
     pub dampening: f64,
+    /// The step looks ahead by the momentum.
     pub nesterov: bool,
 }
 

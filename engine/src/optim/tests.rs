@@ -8,7 +8,7 @@ use crate::tensor::from_vec;
 
 /// Checks three steps of two numbers against a definition in f64: `moved(step, p, gradient)`, which is asked for one
 /// number after the other and remembers what it needs of one.
-pub fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
+pub(crate) fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
     rule: impl Rule + 'static,
     rate: f64,
     decay: f64,
@@ -37,7 +37,7 @@ pub fn moves_like<M: FnMut(i32, f64, f64) -> f64 + Clone>(
 }
 
 /// The same of a matrix and a definition of all its numbers together: `moved(step, values, gradient)` changes the values.
-pub fn moves_matrix_like(
+pub(crate) fn moves_matrix_like(
     rule: impl Rule + 'static,
     name: &str,
     rates: (f64, f64),
@@ -48,7 +48,7 @@ pub fn moves_matrix_like(
 }
 
 /// The same of a rule that is made for the parameter.
-pub fn moves_matrix_named_like<R: Rule + 'static>(
+pub(crate) fn moves_matrix_named_like<R: Rule + 'static>(
     rule: impl FnOnce(&Param) -> R,
     name: &str,
     (rate, decay): (f64, f64),

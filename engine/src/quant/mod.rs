@@ -71,9 +71,13 @@ impl fmt::Display for Scheme {
 /// How a checkpoint's linear maps are packed, as its `quantization_config` says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scheme {
+    /// bitsandbytes: NF4, FP4 or int8.
     Bnb(bnb::Settings),
+    /// GPTQ, of 2, 3, 4 or 8 bits.
     Gptq(gptq::Settings),
+    /// AWQ, of 4 bits.
     Awq(awq::Settings),
+    /// AQLM, sums of codebook vectors.
     Aqlm(aqlm::Settings),
 }
 

@@ -12,10 +12,12 @@ pub struct Parts<'a> {
     pub module: &'a str,
     /// The file or folder, for messages.
     pub origin: &'a std::path::Path,
+    /// The tensor of a name, if there is one.
     pub find: &'a dyn Fn(&str) -> Option<TensorView<'a>>,
 }
 
 impl<'a> Parts<'a> {
+    /// Whether the module has this tensor.
     pub fn has(&self, suffix: &str) -> bool {
         (self.find)(suffix).is_some()
     }

@@ -24,7 +24,13 @@ const SHARED: usize = 64 * 1024;
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn by_transposed(mut c: MatMut, a: MatRef, weight: &dyn QuantizedWeight, options: Options, alone: bool) {
+pub(crate) fn by_transposed(
+    mut c: MatMut,
+    a: MatRef,
+    weight: &dyn QuantizedWeight,
+    options: Options,
+    alone: bool,
+) {
     // Of few rows dot products are taken with a few rows of the weight at a time, while those lie in the nearest cache: the
     // same sums as with a dense weight.
     let rows: Option<Vec<&[f32]>> = (0..a.rows()).map(|row| a.row(row)).take(FEW_ROWS + 1).collect();
@@ -47,7 +53,7 @@ pub fn by_transposed(mut c: MatMut, a: MatRef, weight: &dyn QuantizedWeight, opt
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn by(mut c: MatMut, a: MatRef, weight: &dyn QuantizedWeight, options: Options, alone: bool) {
+pub(crate) fn by(mut c: MatMut, a: MatRef, weight: &dyn QuantizedWeight, options: Options, alone: bool) {
     by_panels(weight, alone, |rows, panel| {
         let options = match rows.start {
             0 => options,

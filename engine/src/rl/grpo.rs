@@ -51,13 +51,15 @@ pub fn advantages(scores: &[f64], group: usize, scale: ScaleRewards) -> Group {
 /// How the loss is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
+    /// By what a batch's losses are divided, and where they are clipped.
     pub loss: GrpoLoss,
     /// Whether a ratio is of a token, or of its whole sequence (Zheng et al. 2025, GSPO).
     pub ratio: ImportanceSampling,
     /// The weight of the divergence from the reference.
     pub beta: f64,
-    /// How far a ratio may fall below 1, and rise above it.
+    /// How far a ratio may fall below 1.
     pub below: f64,
+    /// How far a ratio may rise above 1.
     pub above: f64,
     /// The largest ratio at all, also where it is not clipped.
     pub delta: Option<f64>,
@@ -68,11 +70,13 @@ pub struct Settings {
 /// What a batch is part of: by these its losses are divided.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Totals {
-    /// Sequences and tokens of the batch.
+    /// Sequences of the batch.
     pub sequences: usize,
+    /// Tokens of the batch.
     pub tokens: usize,
-    /// Tokens of all batches of the update, and the batches' number.
+    /// Tokens of all batches of the update.
     pub tokens_of_all: f64,
+    /// Batches of the update.
     pub batches: usize,
 }
 
@@ -90,11 +94,16 @@ pub struct Known<'a> {
 /// The loss of some sequences of a batch, its derivatives, and what is measured beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loss {
+    /// The share of the batch's loss.
     pub loss: f64,
+    /// Its derivative by the log-probability of each token.
     pub by_log_probs: Rows,
-    /// Shares of the batch, to be summed over its sequences.
+    /// The mean divergence from the reference; this and the next two are shares of the batch, to be summed over its
+    /// sequences.
     pub divergence: f64,
+    /// Tokens whose ratio fell too far.
     pub clipped_below: f64,
+    /// Tokens whose ratio rose too far.
     pub clipped_above: f64,
 }
 

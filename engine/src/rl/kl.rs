@@ -23,7 +23,9 @@ pub fn penalties(kind: KlPenalty, policy: &[Vec<f64>], reference: &[Vec<f64>]) -
 /// The coefficient of the penalty, steered so that the divergence comes to a target (Ziegler et al. 2019, section 2.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveKl {
+    /// The coefficient as it is now.
     pub coefficient: f64,
+    /// The divergence that is wanted.
     pub target: f64,
     /// Sequences in which the coefficient may change by a fifth.
     pub horizon: f64,

@@ -11,6 +11,7 @@ pub struct Clipping {
     pub ratio: f64,
     /// How far a value may leave the old one.
     pub value: f64,
+    /// Factor on the values' part of the loss.
     pub value_weight: f64,
     /// From which mean ratio on a batch teaches nothing any more.
     pub largest_ratio: f64,
@@ -19,22 +20,28 @@ pub struct Clipping {
 /// What is known of answers before an update, by token.
 #[derive(Clone, Copy, Debug)]
 pub struct Before<'a> {
+    /// Of the tokens, by the policy that drew them.
     pub log_probs: &'a [Vec<f64>],
+    /// What the value head expected after each token.
     pub values: &'a [Vec<f64>],
+    /// How much better than expected each token was.
     pub advantages: &'a [Vec<f64>],
+    /// What values are to come to.
     pub returns: &'a [Vec<f64>],
 }
 
 /// The loss of a batch, its derivatives, and what is measured beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loss {
+    /// The policy's part.
     pub policy: f64,
     /// Not yet times its weight.
     pub value: f64,
     /// Of the two together.
     pub total: f64,
-    /// The derivatives of the total by log-probabilities and by values.
+    /// The derivatives of the total by log-probabilities.
     pub by_log_probs: Rows,
+    /// The derivatives of the total by values.
     pub by_values: Rows,
     /// By the names that TRL gives them.
     pub measured: Vec<(&'static str, f64)>,

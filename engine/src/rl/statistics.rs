@@ -43,8 +43,11 @@ pub fn entropy(logits: impl Iterator<Item = f64> + Clone) -> f64 {
 /// Mean and variance of all numbers that there have been, from batch to batch (Chan et al. 1979).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
+    /// Their mean.
     pub mean: f64,
+    /// Their variance.
     pub variance: f64,
+    /// How many there have been.
     pub count: f64,
 }
 

@@ -4,7 +4,7 @@
 
 mod asft;
 mod causal;
-pub mod drawn;
+pub(crate) mod drawn;
 mod kto;
 mod preference;
 pub(crate) mod rm;
@@ -24,7 +24,7 @@ use crate::world::World;
 use crate::{Error, Result};
 
 /// What training does with a batch.
-pub trait Stage: Send + Sync {
+pub(crate) trait Stage: Send + Sync {
     /// Whether the model has a value head.
     fn has_value_head(&self) -> bool {
         false
@@ -61,7 +61,7 @@ pub trait Stage: Send + Sync {
 
 /// What a loss is a mean over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Tokens that count: one mean over all micro-batches of an optimiser step.
     Token,
     /// Pairs of sequences that belong together: of each micro-batch a mean of its own, and the mean of those.
@@ -70,7 +70,7 @@ pub enum Unit {
 
 impl Unit {
     /// Sequences of a batch that belong together.
-    pub fn sequences(self) -> usize {
+    pub(crate) fn sequences(self) -> usize {
         match self {
             Unit::Token => 1,
             Unit::Pair => 2,
@@ -78,7 +78,7 @@ impl Unit {
     }
 
     /// How many of them examples hold. As in transformers a sequence's first token counts, although nothing predicts it.
-    pub fn count(self, examples: &[Example]) -> usize {
+    pub(crate) fn count(self, examples: &[Example]) -> usize {
         match self {
             Unit::Token => examples.iter().map(Example::trained_tokens).sum(),
             Unit::Pair => examples.len(),
@@ -86,7 +86,7 @@ impl Unit {
     }
 
     /// What the losses of a micro-batch are divided by, in a step of which it is one of `portion`.
-    pub fn divisor(self, portion: &[Vec<Example>], batch: &[Example]) -> usize {
+    pub(crate) fn divisor(self, portion: &[Vec<Example>], batch: &[Example]) -> usize {
         match self {
             Unit::Token => portion.iter().map(|batch| self.count(batch)).sum(),
             Unit::Pair => self.count(batch) * portion.len(),
@@ -129,7 +129,7 @@ const STAGES: &[(Name, Open)] = &[
 
 /// A stage, by what it trains on.
 #[derive(Clone)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Examples as the data give them.
     Given(Arc<dyn Stage>),
     /// Answers that the model draws itself.
@@ -138,7 +138,7 @@ pub enum Kind {
 
 impl Kind {
     /// Whether the model has a value head.
-    pub fn has_value_head(&self) -> bool {
+    pub(crate) fn has_value_head(&self) -> bool {
         match self {
             Kind::Given(stage) => stage.has_value_head(),
             Kind::Drawn(stage) => stage.has_value_head(),
@@ -146,7 +146,7 @@ impl Kind {
     }
 
     /// What a log line says, given the means of what was measured.
-    pub fn reported(&self, means: Sums) -> Sums {
+    pub(crate) fn reported(&self, means: Sums) -> Sums {
         match self {
             Kind::Given(stage) => stage.reported(means),
             Kind::Drawn(_) => means,
@@ -157,7 +157,7 @@ impl Kind {
     ///
     /// # Errors
     /// If it is one that has no loss on them.
-    pub fn given(&self) -> Result<&dyn Stage> {
+    pub(crate) fn given(&self) -> Result<&dyn Stage> {
         match self {
             Kind::Given(stage) => Ok(stage.as_ref()),
             Kind::Drawn(_) => Err(Error::recipe("do_eval", "this stage has no loss on held-out data")),
@@ -169,7 +169,7 @@ impl Kind {
 ///
 /// # Errors
 /// If there is no such stage, or its settings do not fit.
-pub fn of(recipe: &Recipe) -> Result<Kind> {
+pub(crate) fn of(recipe: &Recipe) -> Result<Kind> {
     if let Some(stage) = drawn::of(recipe)? {
         return Ok(Kind::Drawn(stage));
     }
@@ -182,21 +182,21 @@ pub fn of(recipe: &Recipe) -> Result<Kind> {
 
 /// Means of what is measured over several batches, by name: a sum, and what it is divided by.
 #[derive(Clone, Debug, Default)]
-pub struct Means(BTreeMap<String, (f64, f64)>);
+pub(crate) struct Means(BTreeMap<String, (f64, f64)>);
 
 /// The name of the loss among [`Means`].
-pub const LOSS: &str = "loss";
+pub(crate) const LOSS: &str = "loss";
 /// The name of the share of what was predicted right.
-pub const ACCURACY: &str = "accuracy";
+pub(crate) const ACCURACY: &str = "accuracy";
 
 impl Means {
     /// Adds `weight` things of which `sum` is the sum.
-    pub fn add(&mut self, name: impl Into<String>, sum: f64, weight: f64) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, sum: f64, weight: f64) {
         let (total, count) = self.0.entry(name.into()).or_default();
         (*total, *count) = (*total + sum, *count + weight);
     }
 
-    pub fn merge(&mut self, other: Means) {
+    pub(crate) fn merge(&mut self, other: Means) {
         other.0.into_iter().for_each(|(name, (sum, weight))| self.add(name, sum, weight));
     }
 
@@ -204,7 +204,7 @@ impl Means {
     ///
     /// # Errors
     /// If another process is gone.
-    pub fn of_all(self, world: &dyn World) -> Result<Means> {
+    pub(crate) fn of_all(self, world: &dyn World) -> Result<Means> {
         let own = self.0.into_iter().map(|(name, (sum, weight))| (name, vec![sum, weight])).collect();
         let mut all = Means::default();
         for (name, numbers) in world.exchange(own)?.into_iter().flatten() {
@@ -216,12 +216,12 @@ impl Means {
     }
 
     /// What was measured at all, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let measured = self.0.iter().filter(|(_, (_, weight))| *weight > 0.0);
         measured.map(|(name, (sum, weight))| (name.as_str(), sum / weight))
     }
 
-    pub fn get(&self, name: &str) -> Option<f64> {
+    pub(crate) fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, mean)| mean)
     }
 }

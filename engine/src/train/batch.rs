@@ -8,7 +8,7 @@ use crate::ops::head::Label;
 use crate::text::Example;
 
 /// A ragged batch of examples. Records packed together see each other unless they are isolated.
-pub fn batch_of<'e>(examples: impl Iterator<Item = &'e Example>) -> Batch {
+pub(crate) fn batch_of<'e>(examples: impl Iterator<Item = &'e Example>) -> Batch {
     let mut batch = Batch::default();
     for example in examples {
         let start = batch.ids.len();

@@ -13,18 +13,18 @@ use crate::weights::{replace_folder, write_json};
 use crate::{Error, Result};
 
 const STATE: &str = "chandler_state.json";
-pub const OPTIMIZER: &str = "optimizer.safetensors";
+pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// The checkpoint whose evaluation was the best so far.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Best {
+pub(crate) struct Best {
     pub metric: f64,
     pub step: u64,
 }
 
 /// What early stopping remembers.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// The best evaluation so far.
     pub best: Option<f64>,
     /// Evaluations since then.
@@ -33,7 +33,7 @@ pub struct Patience {
 
 /// Where a run stands. Data order and dropout masks are functions of seed and step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     pub step: u64,
     /// Updates that were made in these steps; one each, but where a stage makes several of what it draws.
     #[serde(default)]
@@ -85,14 +85,14 @@ pub struct State {
 
 impl State {
     /// Moves that the optimiser has made. Earlier versions made one each step, and did not say so.
-    pub fn moves(&self) -> u64 {
+    pub(crate) fn moves(&self) -> u64 {
         self.updates.max(self.step.saturating_sub(self.skipped))
     }
 
     /// # Errors
     /// If the folder is no complete checkpoint: every file must be there with the size and the contents it was written
     /// with, and the step must be one of the run.
-    pub fn read(folder: &Path) -> Result<State> {
+    pub(crate) fn read(folder: &Path) -> Result<State> {
         let path = folder.join(STATE);
         if !folder.join(OPTIMIZER).exists() {
             let message = "is not a checkpoint that can be gone on from: it has no optimizer state";
@@ -125,7 +125,7 @@ impl State {
     ///
     /// # Errors
     /// Names what is another than when the checkpoint was written.
-    pub fn check_unchanged(&self, seed: u64, examples: usize, data: Option<&str>) -> Result<()> {
+    pub(crate) fn check_unchanged(&self, seed: u64, examples: usize, data: Option<&str>) -> Result<()> {
         if self.examples != examples {
             let message = format!(
                 "the checkpoint was written when the data had {} examples, now they are {examples}; \
@@ -163,7 +163,7 @@ fn sizes(folder: &Path) -> Result<BTreeMap<String, u64>> {
 }
 
 /// Writes `checkpoint-N` as a whole and removes the oldest ones beyond `limit`.
-pub fn save(
+pub(crate) fn save(
     output: &Path,
     loaded: &Loaded,
     optimizer: &Optimizer,

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 const LIST: &str = "SHA256SUMS";
 
 /// Writes the list of a folder whose files are all there.
-pub fn write(folder: &Path) -> Result<()> {
+pub(super) fn write(folder: &Path) -> Result<()> {
     let names = fs::read_dir(folder)
         .and_then(|entries| {
             entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -32,7 +32,7 @@ pub fn write(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Names the first file that is missing or holds something else, or one of `required` that the list leaves out.
-pub fn check<'a>(folder: &Path, required: impl IntoIterator<Item = &'a str>) -> Result<()> {
+pub(super) fn check<'a>(folder: &Path, required: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let path = folder.join(LIST);
     let text = match fs::read(&path) {
         Ok(text) => text,

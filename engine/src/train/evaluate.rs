@@ -22,7 +22,9 @@ pub struct Evaluation {
     pub dataset: Option<String>,
     /// What was measured, by names that begin with `eval_`: the loss, and how long it took.
     pub metrics: Metrics,
+    /// Examples that were evaluated.
     pub examples: usize,
+    /// Batches that they were in.
     pub batches: usize,
 }
 
@@ -48,7 +50,7 @@ impl Evaluation {
 
 /// How evaluations go.
 #[derive(Clone, Copy, Debug)]
-pub struct Evaluating {
+pub(crate) struct Evaluating {
     batch_size: usize,
     /// Whether the exponent of the mean loss is measured, too.
     perplexity: bool,
@@ -56,7 +58,7 @@ pub struct Evaluating {
 
 impl Evaluating {
     /// As a recipe asks for it.
-    pub fn of(recipe: &Recipe) -> Evaluating {
+    pub(crate) fn of(recipe: &Recipe) -> Evaluating {
         Evaluating {
             batch_size: recipe.per_device_eval_batch_size.max(1),
             perplexity: recipe.stage == recipe::Stage::Pt,
@@ -68,7 +70,7 @@ impl Evaluating {
 ///
 /// # Errors
 /// If nothing counts in the loss, or the observer stops it.
-pub fn evaluate(
+pub(crate) fn evaluate(
     stage: &dyn Stage,
     loaded: &Loaded,
     set: &EvalSet,

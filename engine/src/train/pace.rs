@@ -10,7 +10,7 @@ use super::checkpoint::State;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Times an attempt; a run that goes on counts the seconds of earlier ones.
-pub struct Stopwatch {
+pub(super) struct Stopwatch {
     begin: Instant,
     /// When progress was last told.
     told: Instant,
@@ -21,7 +21,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub fn start(state: &State) -> Stopwatch {
+    pub(super) fn start(state: &State) -> Stopwatch {
         let now = Instant::now();
         Stopwatch {
             begin: now,
@@ -33,21 +33,21 @@ impl Stopwatch {
     }
 
     /// The step that the attempt started after.
-    pub fn first(&self) -> u64 {
+    pub(super) fn first(&self) -> u64 {
         self.step
     }
 
     /// Whether progress is to be told again.
-    pub fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.told.elapsed() >= EVERY
     }
 
-    pub fn tell(&mut self, state: &State, total_steps: u64) -> Pace {
+    pub(super) fn tell(&mut self, state: &State, total_steps: u64) -> Pace {
         self.told = Instant::now();
         self.pace(state, total_steps)
     }
 
-    pub fn pace(&self, state: &State, total_steps: u64) -> Pace {
+    pub(super) fn pace(&self, state: &State, total_steps: u64) -> Pace {
         let here = self.begin.elapsed().as_secs_f64();
         let steps_here = (state.step - self.step).max(1) as f64;
         Pace {

@@ -17,10 +17,12 @@ const MEGABATCH: usize = 50;
 /// The steps of a run.
 #[derive(Debug)]
 pub struct Plan {
+    /// Examples of an epoch.
     pub examples: usize,
     batch: usize,
     /// Batches of a step, of all processes together.
     batches: usize,
+    /// Steps of the whole run.
     pub total_steps: u64,
     /// Whether an epoch's last batch counts that is not full.
     takes_short: bool,
@@ -84,6 +86,7 @@ impl Plan {
         if self.takes_short { self.examples.div_ceil(self.batch) } else { self.examples / self.batch }
     }
 
+    /// Steps until every example has had its turn.
     pub fn steps_per_epoch(&self) -> u64 {
         self.batches_per_epoch().div_ceil(self.batches).max(1) as u64
     }

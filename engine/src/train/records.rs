@@ -24,16 +24,16 @@ const LOGGED: [(&str, &str); 6] = [
 ];
 
 /// The name of the log.
-pub const TRAINER_LOG: &str = "trainer_log.jsonl";
+pub(crate) const TRAINER_LOG: &str = "trainer_log.jsonl";
 
 /// `trainer_log.jsonl`, one JSON object a log line.
-pub struct TrainerLog {
+pub(crate) struct TrainerLog {
     path: PathBuf,
 }
 
 impl TrainerLog {
     /// Opens the log of an output folder; lines of steps after `done` belong to an attempt that is void.
-    pub fn open(output: &Path, done: u64) -> Result<TrainerLog> {
+    pub(crate) fn open(output: &Path, done: u64) -> Result<TrainerLog> {
         let path = output.join(TRAINER_LOG);
         if done == 0 {
             return Ok(TrainerLog { path });
@@ -62,19 +62,19 @@ impl TrainerLog {
     }
 
     /// A line for a logged step.
-    pub fn point(&self, point: &Point, total: u64) -> Result<()> {
+    pub(crate) fn point(&self, point: &Point, total: u64) -> Result<()> {
         let values = logged(&point.metrics).map(|(key, value)| (key.to_owned(), value));
         self.line(point, total, values)
     }
 
     /// A line for an evaluation.
-    pub fn eval(&self, point: &Point, total: u64, evaluation: &Evaluation) -> Result<()> {
+    pub(crate) fn eval(&self, point: &Point, total: u64, evaluation: &Evaluation) -> Result<()> {
         let values = logged(&evaluation.metrics).map(|(key, value)| (evaluation.name_of(key), value));
         self.line(point, total, values)
     }
 
     /// The last line of a run.
-    pub fn end(&self, point: &Point, total: u64) -> Result<()> {
+    pub(crate) fn end(&self, point: &Point, total: u64) -> Result<()> {
         self.line(point, total, std::iter::empty())
     }
 
@@ -104,7 +104,7 @@ pub(crate) fn round(x: f64, digits: i32) -> f64 {
 }
 
 /// `H:MM:SS`, with days in front as Python writes a timedelta.
-pub fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let total = seconds.max(0.0) as u64;
     let (days, rest) = (total / 86_400, total % 86_400);
     let time = format!("{}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
@@ -116,7 +116,7 @@ pub fn clock(seconds: f64) -> String {
 }
 
 /// The entry of a logged step in `log_history`.
-pub fn history_point(point: &Point) -> Map<String, Value> {
+pub(crate) fn history_point(point: &Point) -> Map<String, Value> {
     let metrics = finite(point.metrics.iter());
     metrics
         .map(|(name, value)| (name.to_owned(), json!(value)))
@@ -130,7 +130,7 @@ fn finite<N>(metrics: impl Iterator<Item = (N, f64)>) -> impl Iterator<Item = (N
 }
 
 /// The metrics of an evaluation under their names in result files, and its speed.
-pub fn eval_metrics(evaluation: &Evaluation) -> Map<String, Value> {
+pub(crate) fn eval_metrics(evaluation: &Evaluation) -> Map<String, Value> {
     let seconds = evaluation.metrics.get(EVAL_RUNTIME).unwrap_or_default().max(1e-9);
     let rate = |count: usize| round(count as f64 / seconds, 3);
     let speed = [
@@ -142,7 +142,7 @@ pub fn eval_metrics(evaluation: &Evaluation) -> Map<String, Value> {
 }
 
 /// Writes `{name}_results.json` and adds its metrics to `all_results.json`.
-pub fn write_results(output: &Path, name: &str, metrics: &Map<String, Value>) -> Result<()> {
+pub(crate) fn write_results(output: &Path, name: &str, metrics: &Map<String, Value>) -> Result<()> {
     write_sorted(&output.join(format!("{name}_results.json")), metrics.clone())?;
     let path = output.join("all_results.json");
     let old = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());

@@ -12,7 +12,7 @@ use crate::observer::Observer;
 use crate::{Error, Result};
 
 /// A checkpoint to go on from.
-pub struct Start {
+pub(crate) struct Start {
     pub folder: PathBuf,
     pub state: State,
 }
@@ -22,7 +22,7 @@ pub struct Start {
 ///
 /// # Errors
 /// If the folder holds something but no checkpoint, or a named checkpoint cannot be used.
-pub fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<Option<Start>> {
+pub(crate) fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<Option<Start>> {
     match recipe.resume() {
         Resume::From(path) => {
             let folder = PathBuf::from(path);
@@ -79,7 +79,7 @@ pub fn find(recipe: &Recipe, output: &Path, observer: &mut Observer) -> Result<O
 ///
 /// # Errors
 /// `why`, if there is no other.
-pub fn before(
+pub(crate) fn before(
     wish: Resume,
     output: &Path,
     start: Start,
@@ -143,7 +143,7 @@ pub fn checkpoints(output: &Path) -> Vec<(u64, PathBuf)> {
 }
 
 /// The N of `checkpoint-N`.
-pub fn step_of(name: &str) -> Option<u64> {
+pub(crate) fn step_of(name: &str) -> Option<u64> {
     name.strip_prefix("checkpoint-")?.parse().ok()
 }
 
@@ -159,7 +159,7 @@ fn holds_results(output: &Path, recipe: &Recipe) -> bool {
 }
 
 /// Removes what an earlier run would be gone on with: its checkpoints and logs.
-pub fn clear(output: &Path) -> Result<()> {
+pub(crate) fn clear(output: &Path) -> Result<()> {
     for (_, folder) in checkpoints(output) {
         std::fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
     }

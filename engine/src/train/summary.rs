@@ -11,12 +11,15 @@ use super::Evaluation;
 pub struct Summary {
     /// `Finished`, or `Stopped` when asked to stop: then a checkpoint was written, if there was a step to write.
     pub outcome: Outcome,
+    /// Steps that are done, those before a resumed checkpoint included.
     pub steps: u64,
+    /// Steps of the whole run.
     pub total_steps: u64,
     /// Mean loss of all steps.
     pub train_loss: f64,
     /// The last evaluation: one, or one for each data set.
     pub evaluations: Vec<Evaluation>,
+    /// Where its files are.
     pub output_dir: PathBuf,
 }
 

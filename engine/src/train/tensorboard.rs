@@ -17,14 +17,14 @@ use crate::{Error, Result};
 static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// An open event file.
-pub struct TensorBoard {
+pub(super) struct TensorBoard {
     path: PathBuf,
     file: File,
 }
 
 impl TensorBoard {
     /// Where its files are: the folder that is given, or one in the output folder.
-    pub fn folder(given: Option<&str>, output: &Path) -> PathBuf {
+    pub(super) fn folder(given: Option<&str>, output: &Path) -> PathBuf {
         given.map_or_else(|| output.join("runs"), PathBuf::from)
     }
 
@@ -32,7 +32,7 @@ impl TensorBoard {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn open(folder: &Path, done: u64) -> Result<TensorBoard> {
+    pub(super) fn open(folder: &Path, done: u64) -> Result<TensorBoard> {
         fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let (seconds, process) = (now().as_millis(), std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds}.chandler.{process}"));
@@ -45,7 +45,7 @@ impl TensorBoard {
     }
 
     /// The numbers of an entry of `log_history`: `eval_loss` is `eval/loss`, `loss` is `train/loss`.
-    pub fn log(&mut self, step: u64, entry: &Map<String, Value>) -> Result<()> {
+    pub(super) fn log(&mut self, step: u64, entry: &Map<String, Value>) -> Result<()> {
         let mut summary = Summary::default();
         for (key, value) in entry.iter().filter(|(key, _)| *key != "step") {
             let Some(value) = value.as_f64() else { continue };

@@ -37,6 +37,9 @@ pub struct FolderSource {
 impl FolderSource {
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists, of a model whose token
     /// table is the module `table`.
+    ///
+    /// # Errors
+    /// If a file cannot be read, is no safetensors file, or the index names one that is missing.
     pub fn open(folder: &Path, table: &str) -> Result<FolderSource> {
         let mut source = FolderSource::new(folder);
         for path in weight_files(folder)? {
@@ -64,6 +67,9 @@ impl FolderSource {
     }
 
     /// Opens a single safetensors file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is no safetensors file.
     pub fn file(path: &Path) -> Result<FolderSource> {
         let mut source = FolderSource::new(path.parent().unwrap_or(Path::new("")));
         source.add(path.to_owned())?;
@@ -81,6 +87,7 @@ impl FolderSource {
         Ok(())
     }
 
+    /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
@@ -117,6 +124,9 @@ impl FolderSource {
     }
 
     /// A tensor of any shape.
+    ///
+    /// # Errors
+    /// If there is no such tensor, or its type is not supported.
     pub fn load(&self, name: &str) -> Result<(Tensor, &Path)> {
         let Some((path, file)) = self.places.get(name).map(|index| &self.files[*index]) else {
             let message = format!("has no tensor `{name}`, which the configuration asks for");

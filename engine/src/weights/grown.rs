@@ -14,7 +14,7 @@ use crate::text::NewRow;
 
 /// Adds rows to the token table and the output matrix: the mean of the old ones and some noise of
 /// deviation 1/√dim, as LLaMA-Factory draws them.
-pub struct GrownSource {
+pub(super) struct GrownSource {
     pub base: Arc<dyn WeightSource + Send + Sync>,
     /// Modules with a row per token.
     pub modules: [String; 2],

@@ -17,6 +17,7 @@ pub struct InitialSource {
 }
 
 impl InitialSource {
+    /// Normal numbers of this standard deviation.
     pub fn new(seed: u64, deviation: f64) -> Self {
         InitialSource { rng: Mutex::new(Rng::new(seed)), deviation }
     }

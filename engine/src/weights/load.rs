@@ -23,8 +23,11 @@ use crate::{Error, Result};
 
 /// A model's configuration and weights on disk.
 pub struct ModelFiles {
+    /// Model folder or GGUF file.
     pub path: PathBuf,
+    /// Its configuration, as a config.json says it.
     pub config: Config,
+    /// What the configuration means.
     pub spec: DecoderSpec,
     pub(super) weights: Arc<dyn WeightSource + Send + Sync>,
     gguf: Option<Arc<GgufSource>>,
@@ -112,6 +115,9 @@ fn ends(config: &Config) -> Vec<u32> {
 
 impl ModelFiles {
     /// The tokenizer that comes with the model.
+    ///
+    /// # Errors
+    /// If there is none, or its files cannot be read.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         match &self.gguf {
             Some(gguf) => gguf.tokenizer(),
@@ -152,11 +158,18 @@ impl ModelFiles {
         Err(Error::recipe("finetuning_type", message))
     }
 
+    /// The model as it is on disk.
+    ///
+    /// # Errors
+    /// If a tensor is missing, or has another shape than the configuration says.
     pub fn build(&self, tuning: &Tuning) -> Result<Decoder> {
         self.build_with(tuning, &[])
     }
 
     /// The same, with what adapters put in place of the model's own weights.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape, or an adapter does not fit.
     pub fn build_with(&self, tuning: &Tuning, adapters: &[Adapter]) -> Result<Decoder> {
         let mut spec = self.spec.clone();
         // Adapters that were trained with a larger vocabulary bring its rows.
@@ -230,6 +243,9 @@ impl ModelFiles {
 
     /// Gives the model rows for `tokens` tokens, rounded up to a multiple of 64, if it has fewer; answers with
     /// the new number of rows then.
+    ///
+    /// # Errors
+    /// If the rows of the table cannot be read.
     pub fn grow_vocabulary(&mut self, tokens: usize, start: Growth) -> Result<Option<usize>> {
         let old = self.spec.vocab;
         if tokens <= old {

@@ -17,8 +17,11 @@ pub const ADAPTERS: &str = "adapters";
 /// What the adapter is like.
 #[derive(Clone, Debug)]
 pub struct LoftQ {
+    /// Inner size of the update.
     pub rank: usize,
+    /// The update's scale, times the rank.
     pub alpha: f64,
+    /// Probability with which an input is dropped while the adapter trains.
     pub dropout: f64,
     /// Names of modules, or `all`.
     pub targets: Vec<String>,

@@ -22,7 +22,7 @@ pub(super) struct Mapped {
 impl Mapped {
     /// # Errors
     /// If it cannot be opened, or is no whole safetensors file.
-    pub fn open(path: &Path) -> Result<Mapped> {
+    pub(super) fn open(path: &Path) -> Result<Mapped> {
         let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
         // SAFETY: the file is only read; changing it underneath would give wrong numbers, as with any reader.
         let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
@@ -32,11 +32,11 @@ impl Mapped {
     }
 
     /// Names of all tensors.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.metadata.offset_keys()
     }
 
-    pub fn view(&self, name: &str) -> Option<TensorView<'_>> {
+    pub(super) fn view(&self, name: &str) -> Option<TensorView<'_>> {
         let info = self.metadata.info(name)?;
         let (from, to) = info.data_offsets;
         TensorView::new(info.dtype, info.shape.clone(), self.map.get(self.start + from..self.start + to)?)
@@ -45,7 +45,7 @@ impl Mapped {
 
     /// Gives back the memory of what was read, which is fetched again where it is read again. Else a process that copies
     /// a model's weights holds them twice until it has the last one.
-    pub fn release(&self) {
+    pub(super) fn release(&self) {
         #[cfg(unix)]
         // SAFETY: pages of a file that is mapped to be read hold nothing that the file does not. Where the system
         // refuses, they stay for as long as they would.

@@ -4,7 +4,7 @@
 /// model alone leaves that out (GPT-2 and BLOOM were published so), and one of a model that also sees images has
 /// the family's model nested as its part for text.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub(super) struct Names {
     base: String,
     /// What stands for `base` in the checkpoint, and before all other names.
     stored: String,
@@ -13,7 +13,7 @@ pub struct Names {
 
 impl Names {
     /// Finds out how a checkpoint calls its tensors: by the token table, whose module the family calls `table`.
-    pub fn find(table: &str, has: impl Fn(&str) -> bool) -> Names {
+    pub(super) fn find(table: &str, has: impl Fn(&str) -> bool) -> Names {
         let base = table.split_once('.').map_or(String::new(), |(base, _)| format!("{base}."));
         let layout = |stored: String, others| Names { base: base.clone(), stored, others };
         let usual = layout(base.clone(), "");
@@ -30,7 +30,7 @@ impl Names {
     }
 
     /// A tensor's name in the checkpoint.
-    pub fn of(&self, name: &str) -> String {
+    pub(super) fn of(&self, name: &str) -> String {
         match name.strip_prefix(&self.base) {
             Some(rest) => format!("{}{rest}", self.stored),
             None => format!("{}{name}", self.others),

@@ -11,7 +11,7 @@ use crate::quant::QuantizedWeight;
 use crate::{Error, Result};
 
 /// Gives no more tensors once `stop` is set.
-pub struct StoppableSource {
+pub(super) struct StoppableSource {
     pub base: Arc<dyn WeightSource + Send + Sync>,
     pub stop: Arc<AtomicBool>,
 }

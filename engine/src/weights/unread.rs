@@ -9,7 +9,7 @@ use crate::families::DecoderSpec;
 ///
 /// Others may be there: a tied output matrix, layers behind the last (DeepSeek-V3 predicts further tokens with
 /// them), a part for images, and buffers: masks, which have as many dimensions as scores, and rotary frequencies.
-pub fn first_unread<'a>(
+pub(super) fn first_unread<'a>(
     (spec, read): (&DecoderSpec, &[String]),
     stored: impl Fn(&str) -> String,
     names: &'a [String],

@@ -2,17 +2,23 @@
 
 use super::{LinearSpec, Name, NormSpec};
 
+/// How queries, keys and values come about.
 #[derive(Clone, Debug)]
 pub enum AttentionKind {
+    /// Of the hidden states, for grouped heads.
     Heads(HeadsSpec),
+    /// Of latents, for heads that share one.
     Latent(LatentSpec),
 }
 
 /// Grouped-query attention.
 #[derive(Clone, Debug)]
 pub struct HeadsSpec {
+    /// Heads of queries.
     pub heads: usize,
+    /// Heads of keys and values.
     pub kv_heads: usize,
+    /// Dimensions of a head.
     pub head_dim: usize,
     /// Factor on the scores.
     pub scale: f32,
@@ -20,7 +26,9 @@ pub struct HeadsSpec {
     pub scaled_by_depth: bool,
     /// Maps to queries, keys and values; one if they are joint.
     pub maps: Vec<LinearSpec>,
+    /// How the columns of a joint map lie.
     pub order: HeadOrder,
+    /// From the mixed values to the hidden state.
     pub output: LinearSpec,
     /// Queries, keys and values are cut off at ± this.
     pub clip: Option<f32>,
@@ -28,6 +36,7 @@ pub struct HeadsSpec {
     pub cap: Option<f32>,
     /// Linear position biases.
     pub alibi: Option<AlibiSpec>,
+    /// Of queries and keys.
     pub norm: Option<HeadNormSpec>,
     /// Queries and keys read the input through a filter over the two positions before.
     pub filter: Option<FilterSpec>,
@@ -96,11 +105,15 @@ pub enum HeadOrder {
 /// Norms of queries and keys.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadNormSpec {
+    /// Of queries.
     pub q: NormSpec,
+    /// Of keys.
     pub k: NormSpec,
+    /// What is normalised as one vector.
     pub span: HeadNormSpan,
 }
 
+/// What the norms of queries and keys take as one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadNormSpan {
     /// Each head, with the same weights.
@@ -114,23 +127,33 @@ pub enum HeadNormSpan {
 /// Localised filtering-based attention (Yuan 2.0): two causal convolutions of width two, and a norm.
 #[derive(Clone, Copy, Debug)]
 pub struct FilterSpec {
+    /// The convolution that reads the input.
     pub first: Name,
+    /// The one that reads the first one's output.
     pub second: Name,
+    /// Of the filter's output.
     pub norm: NormSpec,
 }
 
 /// Multi-head latent attention (DeepSeek-V2).
 #[derive(Clone, Debug)]
 pub struct LatentSpec {
+    /// Heads of queries, keys and values.
     pub heads: usize,
-    /// Dimensions of a head without and with positions, and of its values.
+    /// Dimensions of a head without positions.
     pub plain: usize,
+    /// Dimensions of a head that turn with the position.
     pub rotary: usize,
+    /// Dimensions of a head's values.
     pub value: usize,
     /// Rank of the queries' latent; none if they are projected directly.
     pub q_rank: Option<usize>,
+    /// Rank of the latent of keys and values.
     pub kv_rank: usize,
+    /// Factor on the scores.
     pub scale: f32,
+    /// The maps into latents, and the output, add a bias.
     pub bias: bool,
+    /// Of the latents' norms.
     pub eps: f64,
 }

@@ -6,15 +6,20 @@ use crate::families::Config;
 use crate::kernel::activation::{Activation, GateOrder};
 use crate::ops::{BalanceKind, Routing};
 
+/// A feed-forward part, or an expert.
 #[derive(Clone, Debug)]
 pub struct FeedForwardSpec {
     /// Width of the inner layer.
     pub width: usize,
+    /// Of the inner layer.
     pub activation: Activation,
+    /// From the hidden state to the inner layer.
     pub input: InputMaps,
+    /// Back to the hidden state.
     pub down: LinearSpec,
 }
 
+/// The maps in front of the activation.
 #[derive(Clone, Debug)]
 pub enum InputMaps {
     /// act(up x)
@@ -51,26 +56,31 @@ impl FeedForwardSpec {
 /// A mixture of experts.
 #[derive(Clone, Debug)]
 pub struct ExpertsSpec {
+    /// How a token's experts are chosen.
     pub routing: Routing,
+    /// The map from hidden states to the experts' logits.
     pub router: Name,
     /// Tensor that is added to the scores for the choice alone.
     pub correction: Option<Name>,
     /// Prefix of an expert within a block; `{}` is its number.
     pub prefix: Name,
+    /// Every expert, by names within its prefix.
     pub expert: FeedForwardSpec,
     /// What every token goes through besides.
     pub shared: Option<FeedForwardSpec>,
     /// A sigmoid gate on the shared part.
     pub shared_gate: Option<Name>,
-    /// How the auxiliary loss is averaged, and its coefficient.
+    /// How the auxiliary loss is averaged.
     pub balance: BalanceKind,
+    /// The factor on the auxiliary loss.
     pub balance_coefficient: f32,
     /// The auxiliary loss is part of training even where nobody asks for it.
     pub always_balanced: bool,
     /// The auxiliary loss is part of the reported loss.
     pub balance_reported: bool,
-    /// `all` linear maps include the router, and those of the experts.
+    /// `all` linear maps include the router.
     pub adaptable_router: bool,
+    /// `all` linear maps include those of the experts.
     pub adaptable_experts: bool,
 }
 
@@ -95,6 +105,9 @@ impl ExpertsSpec {
     }
 
     /// The auxiliary loss over the batch of transformers' Switch-like models.
+    ///
+    /// # Errors
+    /// If the coefficient of the configuration is no number.
     pub fn with_batch_balance(mut self, config: &Config) -> Result<Self> {
         self.balance_coefficient = config.number_or("router_aux_loss_coef", 0.001)? as f32;
         self.always_balanced = config.flag_or("output_router_logits", false)?;

@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// A prompt leaves no room for an answer, the device fails, or the observer stops it.
-pub fn predict(setting: &Setting, set: &EvalSet, observer: &mut Observer) -> Result<Predicted> {
+pub(super) fn predict(setting: &Setting, set: &EvalSet, observer: &mut Observer) -> Result<Predicted> {
     let world = setting.world;
     let answers = draw(setting, set, observer);
     // Whether one of them has stopped is asked before any of them waits for the others' answers.

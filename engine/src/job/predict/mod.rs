@@ -26,7 +26,7 @@ use crate::{Error, Result};
 /// What came of each example, one JSON object a line, as LLaMA-Factory calls the file.
 const PREDICTIONS: &str = "generated_predictions.jsonl";
 
-pub struct Predict;
+pub(super) struct Predict;
 
 /// What is needed to predict a data set.
 struct Setting<'a> {

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// An operation fails, or the observer stops it.
-pub fn predict(setting: &Setting, set: &EvalSet, observer: &mut Observer) -> Result<Predicted> {
+pub(super) fn predict(setting: &Setting, set: &EvalSet, observer: &mut Observer) -> Result<Predicted> {
     let (world, size) = (setting.world, setting.batch_size());
     observer.phase(Phase::Predicting, set.name.clone());
     let mut own = Numbers::new();

@@ -32,6 +32,9 @@ pub trait WeightSource {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor>;
 
     /// The weight of a norm, which may be stored as its difference from one.
+    ///
+    /// # Errors
+    /// If there is no such tensor, or it has another shape.
     fn norm_weight(&self, name: &str, shape: &[usize], _one_plus: bool) -> Result<Tensor> {
         self.tensor(name, shape)
     }
@@ -68,6 +71,7 @@ pub trait WeightSource {
 /// What is trained, in which arithmetic, and where.
 #[derive(Clone, Debug)]
 pub struct Tuning {
+    /// Which of the model's own weights train.
     pub selection: Selection,
     /// Frozen weights are kept in bf16 and multiplied with bf16 dot products.
     pub bf16: bool,
@@ -103,6 +107,9 @@ struct Builder<'a> {
 
 impl Decoder {
     /// Loads all weights that the spec names.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape than the specification says.
     pub fn build(spec: DecoderSpec, source: &dyn WeightSource, tuning: &Tuning) -> Result<Decoder> {
         let (loaded, quantised) = Default::default();
         let builder = Builder { spec: &spec, source, tuning, loaded, quantised };

@@ -5,8 +5,10 @@ use crate::families::DecoderSpec;
 /// Which of a model's own weights are trained.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
+    /// None of them.
     #[default]
     Nothing,
+    /// All of them.
     All,
     /// Modules that are trained whole beside an adapter, with all that is within them, by the ends of their names.
     Modules(Vec<String>),

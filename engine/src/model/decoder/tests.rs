@@ -17,7 +17,7 @@ use crate::ops::{Mode, Rotation};
 use crate::weights::InitialSource;
 
 /// A tiny model of a family, its configuration completed by `more`.
-pub fn decoder(model_type: &str, more: Value) -> Decoder {
+pub(crate) fn decoder(model_type: &str, more: Value) -> Decoder {
     let common = json!({
         "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
@@ -35,7 +35,7 @@ pub fn decoder(model_type: &str, more: Value) -> Decoder {
 }
 
 /// Angles of these positions of a sequence.
-pub fn rotations(decoder: &Decoder, positions: &[u32]) -> Vec<Rotation> {
+pub(crate) fn rotations(decoder: &Decoder, positions: &[u32]) -> Vec<Rotation> {
     let spans = Arc::new(vec![Span::new(0, positions.len())]);
     let batch = Batch { positions: positions.to_vec(), spans, ..Batch::default() };
     decoder.rotations(positions, &Lengths::of(&batch, false))

@@ -14,8 +14,11 @@ use crate::{Error, Result};
 /// batch.
 #[derive(Clone, Copy)]
 pub struct Reference<'a> {
+    /// Its head.
     pub head: &'a Head,
+    /// The adapter that it is computed with.
     pub mode: &'a Mode,
+    /// Its hidden states, before the final norm.
     pub hidden: &'a Tensor,
 }
 

@@ -107,6 +107,9 @@ impl Lora {
 
 impl Mode {
     /// y [rows, out] of a linear map of x [rows, in].
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn plain(&self, linear: &Linear, x: &Tensor, weights: &Weights, bf16: bool) -> Result<Tensor> {
         let base = |x: &Tensor| linear.plain_biased(linear.plain_product(x, weights, bf16)?, weights);
         let lora = match self.updates.get(&linear.name) {

@@ -178,7 +178,12 @@ fn all_blocks(spec: &AttentionSpec, spans: &[Span]) -> Vec<Block> {
 }
 
 /// out [rows, heads · value dim] of `qkv` [rows, width]. Spans lie end to end.
-pub fn attention(spec: &AttentionSpec, qkv: &Tensor, rotation: &Rotation, spans: &[Span]) -> Result<Tensor> {
+pub(in crate::ops) fn attention(
+    spec: &AttentionSpec,
+    qkv: &Tensor,
+    rotation: &Rotation,
+    spans: &[Span],
+) -> Result<Tensor> {
     let [q, k, v] = heads(spec, qkv, rotation)?;
     let mix = |block: &Block| -> Result<Tensor> {
         let [q, k, v] = block.part([&q, &k, &v])?;
@@ -196,7 +201,7 @@ struct AttentionNode {
 }
 
 /// [`attention`] on a tape.
-pub fn recorded_attention(
+pub(crate) fn recorded_attention(
     tape: &Tape,
     spec: &AttentionSpec,
     qkv: Var,
@@ -246,7 +251,7 @@ impl Backward for AttentionNode {
 }
 
 /// The same of new rows of several sequences, whose keys and values go to their pages.
-pub fn extend(
+pub(crate) fn extend(
     spec: &AttentionSpec,
     qkv: &Tensor,
     rotation: &Rotation,

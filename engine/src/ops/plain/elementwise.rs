@@ -7,36 +7,36 @@ use crate::kernel::activation::Activation;
 use crate::ops::latent::LatentHeads;
 
 /// a + scale · b
-pub fn add_scaled(a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
+pub(crate) fn add_scaled(a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
     Ok((a + (b * f64::from(scale))?)?)
 }
 
 /// x cut off at ± limit; no gradient where it is cut.
-pub fn clamp(x: &Tensor, limit: f32) -> Result<Tensor> {
+pub(crate) fn clamp(x: &Tensor, limit: f32) -> Result<Tensor> {
     Ok(x.clamp(-limit, limit)?)
 }
 
 /// Columns `start..start + len` of x.
-pub fn columns(x: &Tensor, start: usize, len: usize) -> Result<Tensor> {
+pub(crate) fn columns(x: &Tensor, start: usize, len: usize) -> Result<Tensor> {
     Ok(x.narrow(1, start, len)?)
 }
 
 /// Rows of a and of b side by side.
-pub fn join(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(crate) fn join(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(Tensor::cat(&[a, b], 1)?)
 }
 
 /// 1 / (1 + e⁻ˣ)
-pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     Ok((x.neg()?.exp()? + 1.0)?.recip()?)
 }
 
 /// Rows of y [rows, dim], each times the sigmoid of its entry in `gate` [rows, 1].
-pub fn sigmoid_gate(y: &Tensor, gate: &Tensor) -> Result<Tensor> {
+pub(crate) fn sigmoid_gate(y: &Tensor, gate: &Tensor) -> Result<Tensor> {
     Ok(y.broadcast_mul(&sigmoid(gate)?)?)
 }
 
-pub fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
     Ok(match activation {
         Activation::Silu => x.silu()?,
         Activation::Gelu => x.gelu_erf()?,
@@ -47,7 +47,7 @@ pub fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
 
 /// Each row with the one before it: (before, own) for every column. Rows in `starts` have a row of `first` [starts,
 /// dim], or zeros, before them.
-pub fn with_previous(x: &Tensor, starts: &[usize], first: Option<&Tensor>) -> Result<Tensor> {
+pub(crate) fn with_previous(x: &Tensor, starts: &[usize], first: Option<&Tensor>) -> Result<Tensor> {
     let (rows, dim) = x.dims2()?;
     let edges = match first {
         Some(first) => first.clone(),
@@ -60,7 +60,7 @@ pub fn with_previous(x: &Tensor, starts: &[usize], first: Option<&Tensor>) -> Re
 }
 
 /// Rows of queries, keys and values of latent attention.
-pub fn assemble(sizes: LatentHeads, q: &Tensor, expanded: &Tensor, shared: &Tensor) -> Result<Tensor> {
+pub(crate) fn assemble(sizes: LatentHeads, q: &Tensor, expanded: &Tensor, shared: &Tensor) -> Result<Tensor> {
     let LatentHeads { heads, plain, rotary, value } = sizes;
     let rows = q.dims()[0];
     let expanded = expanded.reshape((rows, heads, plain + value))?;

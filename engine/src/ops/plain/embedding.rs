@@ -13,7 +13,7 @@ struct EmbeddingNode {
 }
 
 /// x [ids, dim]. The backward pass is written out: candle's would need a copy of the tables.
-pub fn embed(tables: &Embedding, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
+pub(crate) fn embed(tables: &Embedding, tape: &Tape, ids: &[u32], positions: &[u32]) -> Result<Var> {
     let mut x = (tables.tokens.plain_rows(ids)? * f64::from(tables.scale))?;
     let device = tables.tokens.device();
     let (ids, positions) = (Tensor::new(ids, device)?, Tensor::new(positions, device)?);

@@ -39,7 +39,7 @@ struct RoutingNode {
     balance: Option<BalanceInLayer>,
 }
 
-pub fn route(
+pub(crate) fn route(
     tape: &Tape,
     routing: Routing,
     logits: &Var,
@@ -83,12 +83,12 @@ impl Backward for RoutingNode {
 }
 
 /// The given rows of x.
-pub fn gather_rows(tape: &Tape, x: &Var, rows: Vec<u32>) -> Result<Var> {
+pub(crate) fn gather_rows(tape: &Tape, x: &Var, rows: Vec<u32>) -> Result<Var> {
     tape.function(&[x], false, move |inputs, _| select(&inputs[0], rows.clone(), 0))
 }
 
 /// x with weight · y added to the given rows.
-pub fn scatter_rows(tape: &Tape, x: &Var, weights: &Var, y: &Var, rows: Vec<u32>) -> Result<Var> {
+pub(crate) fn scatter_rows(tape: &Tape, x: &Var, weights: &Var, y: &Var, rows: Vec<u32>) -> Result<Var> {
     tape.function(&[x, weights, y], false, move |inputs, _| {
         let (x, weights, y) = (inputs[0].contiguous()?, &inputs[1], &inputs[2]);
         let index = Tensor::new(rows.as_slice(), x.device())?;
@@ -98,7 +98,7 @@ pub fn scatter_rows(tape: &Tape, x: &Var, weights: &Var, y: &Var, rows: Vec<u32>
 }
 
 /// residual + Σ over a token's choices of weight · answer.
-pub fn combine(tape: &Tape, residual: &Var, weights: &Var, answers: &[Answers]) -> Result<Var> {
+pub(crate) fn combine(tape: &Tape, residual: &Var, weights: &Var, answers: &[Answers]) -> Result<Var> {
     // Of each slot, the row of its answer among all of them.
     let mut order = vec![0; weights.tensor.elem_count()];
     for (place, slot) in answers.iter().flat_map(|answer| &answer.slots).enumerate() {

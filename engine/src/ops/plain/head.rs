@@ -13,6 +13,9 @@ const BLOCK_FLOATS: usize = if cfg!(test) { 8 << 10 } else { 32 << 20 };
 
 impl Head {
     /// Logits [rows, vocab] of hidden states before the final norm.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn plain_logits(&self, x: &Tensor, weights: &Weights, mode: &Mode) -> Result<Tensor> {
         let x = self.plain_normed(x, weights)?;
         self.plain_shape(&mode.plain(&self.linear, &x, weights, self.bf16)?, weights)
@@ -149,7 +152,7 @@ fn tokens(labels: &[Label], logits: &Tensor) -> Result<Tensor> {
 }
 
 /// −Σ t·log softmax(logits) of each row [labels]: t is 1 − `smoothing` at the label, and the rest spread over all tokens.
-pub fn losses(logits: &Tensor, labels: &[Label], smoothing: f32) -> Result<Tensor> {
+pub(in crate::ops) fn losses(logits: &Tensor, labels: &[Label], smoothing: f32) -> Result<Tensor> {
     let logs = log_softmax(logits)?;
     let own = logs.gather(&tokens(labels, logits)?.unsqueeze(1)?, 1)?.squeeze(1)?;
     if smoothing == 0.0 {

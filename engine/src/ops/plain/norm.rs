@@ -9,6 +9,9 @@ use crate::ops::{ColumnNorm, HeadNorm, Norm};
 
 impl Norm {
     /// Normalises the last dimension of x.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn plain(&self, x: &Tensor, weights: &Weights) -> Result<Tensor> {
         self.plain_shaped(x, weights, &[])
     }
@@ -51,7 +54,7 @@ impl ColumnNorm {
 }
 
 /// y [rows, width] of x [rows, width].
-pub fn head_norm(spec: &HeadNorm, x: &Tensor, weights: &Weights) -> Result<Tensor> {
+pub(crate) fn head_norm(spec: &HeadNorm, x: &Tensor, weights: &Weights) -> Result<Tensor> {
     let width = x.dims()[1];
     // Where each column of the result comes from: the norms' outputs side by side, and x behind them.
     let normed: usize = spec.parts.iter().map(|part| part.columns().count()).sum();

@@ -93,6 +93,9 @@ struct ProjectionNode {
 
 impl Projection {
     /// y [rows, out_dim] of x [rows, input width].
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn plain(
         &self,
         x: &Tensor,

@@ -77,7 +77,7 @@ impl Kind {
 
 /// The 256 values that block statistics are quantised to: seven decades, in each powers of two of evenly spaced
 /// means (Dettmers 2016, "8-Bit Approximations for Parallelism in Deep Learning"), zero and one.
-pub fn dynamic_map() -> Vec<f32> {
+pub(super) fn dynamic_map() -> Vec<f32> {
     let mut map = vec![0.0, 1.0];
     for decade in 0..7 {
         let count = 1usize << decade;

@@ -19,8 +19,11 @@ pub(super) fn state_name(kind: &str) -> String {
 /// What a weight was stored in before; dequantised values are rounded to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
+    /// Single precision.
     F32,
+    /// IEEE half precision.
     F16,
+    /// The upper half of single precision.
     Bf16,
 }
 
@@ -37,11 +40,13 @@ impl Precision {
 /// How a weight is quantised.
 #[derive(Clone, Copy, Debug)]
 pub struct FourBitSettings {
+    /// Which numbers the codes mean.
     pub kind: Kind,
     /// Weights that share a scale.
     pub block: usize,
     /// Quantise the scales as well.
     pub nested: bool,
+    /// What the weight was stored in before.
     pub precision: Precision,
 }
 
@@ -113,6 +118,7 @@ impl FourBit {
         &self.packed
     }
 
+    /// What the blocks' codes are multiplied with.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
     }

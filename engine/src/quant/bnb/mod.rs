@@ -20,6 +20,7 @@ use crate::families::Config;
 /// What `quantization_config` says; each packed tensor describes itself beyond that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// int8 rather than four bits.
     pub eight_bit: bool,
 }
 

@@ -8,13 +8,19 @@ const NESTED_BLOCK: usize = 256;
 /// What a block's codes are multiplied with.
 #[derive(Clone, Debug)]
 pub enum Statistics {
+    /// A number for each block.
     Plain(Vec<f32>),
     /// "Double quantisation": map[code] · scale of 256 blocks + offset.
     Nested {
+        /// A code for each block.
         codes: Vec<u8>,
+        /// The number that a code means.
         map: Vec<f32>,
+        /// A scale for each group of blocks.
         scales: Vec<f32>,
+        /// Blocks of a group.
         block: usize,
+        /// Added to all.
         offset: f32,
     },
 }

@@ -21,13 +21,13 @@ fn values(bytes: &[u8], scale: f32, out: &mut [f32]) {
 
 /// A scale, then 32 codes.
 #[inline(always)]
-pub fn nl(block: &[u8; 18], out: &mut [f32; 32]) {
+pub(super) fn nl(block: &[u8; 18], out: &mut [f32; 32]) {
     values(&block[2..], half(block), out);
 }
 
 /// A scale, the high two bits of eight 6-bit factors, their low four bits, then eight times 32 codes.
 #[inline(always)]
-pub fn xs(block: &[u8; 136], out: &mut [f32; 256]) {
+pub(super) fn xs(block: &[u8; 136], out: &mut [f32; 256]) {
     let scale = half(block);
     let high = u16::from_le_bytes([block[2], block[3]]);
     for (group, (out, codes)) in out.chunks_exact_mut(32).zip(block[8..].chunks_exact(16)).enumerate() {

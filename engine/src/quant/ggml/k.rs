@@ -22,7 +22,7 @@ fn centred(out: &mut [f32], numbers: &[u8], zero: f32, scale: f32) {
 
 /// Sixteen bytes of a scale and an offset of four bits each, the numbers of two bits, two scales of these.
 #[inline(always)]
-pub fn q2(block: &[u8; 84], out: &mut [f32; 256]) {
+pub(super) fn q2(block: &[u8; 84], out: &mut [f32; 256]) {
     let (scales, rest) = block.split_at(16);
     let (numbers, factors) = rest.split_at(64);
     let (scale, least) = (half(factors), half(&factors[2..]));
@@ -44,7 +44,7 @@ pub fn q2(block: &[u8; 84], out: &mut [f32; 256]) {
 
 /// A third bit of each number, two bits of each, sixteen scales of six bits, and the scale of these.
 #[inline(always)]
-pub fn q3(block: &[u8; 110], out: &mut [f32; 256]) {
+pub(super) fn q3(block: &[u8; 110], out: &mut [f32; 256]) {
     let (high, rest) = block.split_at(32);
     let (low, rest) = rest.split_at(64);
     let (scales, factor) = rest.split_at(12);
@@ -78,7 +78,7 @@ fn scale_and_offset(bytes: &[u8], index: usize) -> (f32, f32) {
 
 /// Two scales, of the groups' scales and offsets; then these, and the numbers of four bits.
 #[inline(always)]
-pub fn q4(block: &[u8; 144], out: &mut [f32; 256]) {
+pub(super) fn q4(block: &[u8; 144], out: &mut [f32; 256]) {
     let (scale, least) = (half(block), half(&block[2..]));
     let (scales, numbers) = block[4..].split_at(12);
     for (index, out) in out.chunks_exact_mut(32).enumerate() {
@@ -98,7 +98,7 @@ pub fn q4(block: &[u8; 144], out: &mut [f32; 256]) {
 
 /// The same, with a fifth bit of each number before the four.
 #[inline(always)]
-pub fn q5(block: &[u8; 176], out: &mut [f32; 256]) {
+pub(super) fn q5(block: &[u8; 176], out: &mut [f32; 256]) {
     let (scale, least) = (half(block), half(&block[2..]));
     let (scales, rest) = block[4..].split_at(12);
     let (high, low) = rest.split_at(32);
@@ -116,7 +116,7 @@ pub fn q5(block: &[u8; 176], out: &mut [f32; 256]) {
 
 /// Four low and two high bits of each number, sixteen scales of a byte, and the scale of these.
 #[inline(always)]
-pub fn q6(block: &[u8; 210], out: &mut [f32; 256]) {
+pub(super) fn q6(block: &[u8; 210], out: &mut [f32; 256]) {
     let (low, rest) = block.split_at(128);
     let (high, rest) = rest.split_at(64);
     let (scales, factor) = rest.split_at(16);

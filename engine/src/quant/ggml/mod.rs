@@ -17,17 +17,29 @@ use crate::kernel::simd;
 /// How a block of numbers is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockType {
+    /// Four bits and a scale.
     Q4_0,
+    /// Four bits, a scale and a minimum.
     Q4_1,
+    /// Five bits and a scale.
     Q5_0,
+    /// Five bits, a scale and a minimum.
     Q5_1,
+    /// Eight bits and a scale.
     Q8_0,
+    /// Two bits; scales and minima of 16 blocks have four bits.
     Q2K,
+    /// Three bits; scales of 16 blocks have six bits.
     Q3K,
+    /// Four bits; scales and minima of 8 blocks have six bits.
     Q4K,
+    /// Five bits; scales and minima of 8 blocks have six bits.
     Q5K,
+    /// Six bits; scales of 16 blocks have eight bits.
     Q6K,
+    /// Four bits that mean numbers of a table, and a scale.
     Iq4Nl,
+    /// The same; scales of 8 blocks have six bits.
     Iq4Xs,
 }
 

@@ -36,7 +36,7 @@ fn with_fifth_bit(bytes: &[u8]) -> [u8; 32] {
 }
 
 #[inline(always)]
-pub fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
+pub(super) fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
     let scale = half(block);
     for (out, number) in out.iter_mut().zip(nibbles(&block[2..])) {
         *out = scale * (f32::from(number) - 8.0);
@@ -44,7 +44,7 @@ pub fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
 }
 
 #[inline(always)]
-pub fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
+pub(super) fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
     let (scale, offset) = (half(block), half(&block[2..]));
     for (out, number) in out.iter_mut().zip(nibbles(&block[4..])) {
         *out = scale * f32::from(number) + offset;
@@ -52,7 +52,7 @@ pub fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
 }
 
 #[inline(always)]
-pub fn q5_0(block: &[u8; 22], out: &mut [f32; 32]) {
+pub(super) fn q5_0(block: &[u8; 22], out: &mut [f32; 32]) {
     let scale = half(block);
     for (out, number) in out.iter_mut().zip(with_fifth_bit(&block[2..])) {
         *out = scale * (f32::from(number) - 16.0);
@@ -60,7 +60,7 @@ pub fn q5_0(block: &[u8; 22], out: &mut [f32; 32]) {
 }
 
 #[inline(always)]
-pub fn q5_1(block: &[u8; 24], out: &mut [f32; 32]) {
+pub(super) fn q5_1(block: &[u8; 24], out: &mut [f32; 32]) {
     let (scale, offset) = (half(block), half(&block[2..]));
     for (out, number) in out.iter_mut().zip(with_fifth_bit(&block[4..])) {
         *out = scale * f32::from(number) + offset;
@@ -68,7 +68,7 @@ pub fn q5_1(block: &[u8; 24], out: &mut [f32; 32]) {
 }
 
 #[inline(always)]
-pub fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
+pub(super) fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
     let scale = half(block);
     let numbers: [i8; 32] = std::array::from_fn(
         #[inline(always)]

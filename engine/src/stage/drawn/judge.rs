@@ -14,7 +14,7 @@ const ROWS: usize = 32;
 
 /// What is asked for beside the entropy.
 #[derive(Clone, Copy, Debug)]
-pub struct Wants {
+pub(super) struct Wants {
     pub log_probs: bool,
     pub reference: bool,
     pub values: bool,
@@ -24,7 +24,7 @@ pub struct Wants {
 ///
 /// # Errors
 /// If a model fails or there is none.
-pub fn judge(model: &Loaded, samples: &mut [Sample], wants: Wants) -> Result<()> {
+pub(super) fn judge(model: &Loaded, samples: &mut [Sample], wants: Wants) -> Result<()> {
     let batch = batch_of(&*samples);
     // As it is computed when it trains.
     let pass = Pass { training: true, ..Pass::default() };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use recipe::{Recipe, Stage as Name};
 use serde::{Deserialize, Serialize};
 
-pub use reward::Scorer;
+pub(crate) use reward::Scorer;
 
 use super::Means;
 use crate::Result;
@@ -27,7 +27,7 @@ use crate::world::World;
 use reward::Rewards;
 
 /// A stage that makes what it trains on.
-pub trait Drawn: Send + Sync {
+pub(crate) trait Drawn: Send + Sync {
     /// Whether the model has a value head.
     fn has_value_head(&self) -> bool {
         false
@@ -41,7 +41,7 @@ pub trait Drawn: Send + Sync {
 }
 
 /// A step, as a stage gets it.
-pub struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     pub world: &'a dyn World,
     /// The prompts, in the batches that processes take in turn.
     pub prompts: Vec<Vec<Example>>,
@@ -53,7 +53,7 @@ pub struct Turn<'a> {
 }
 
 /// What a step consists of.
-pub struct Round {
+pub(crate) struct Round {
     /// Micro-batches of each update.
     pub updates: Vec<Vec<MicroBatch>>,
     /// Whether there is anything to learn: else no gradient is to be expected.
@@ -68,7 +68,7 @@ pub struct Round {
 type Learn = dyn Fn(&Loaded, &Batch, Pass, &mut ParamGradients) -> Result<Measured> + Send + Sync;
 
 /// Answers of an update that are computed together.
-pub struct MicroBatch {
+pub(crate) struct MicroBatch {
     pub batch: Batch,
     pub learn: Box<Learn>,
 }
@@ -184,7 +184,7 @@ const STAGES: &[(Name, Open)] = &[(Name::Ppo, ppo::open), (Name::Grpo, grpo::ope
 ///
 /// # Errors
 /// If its settings do not fit.
-pub fn of(recipe: &Recipe) -> Result<Option<Arc<dyn Drawn>>> {
+pub(crate) fn of(recipe: &Recipe) -> Result<Option<Arc<dyn Drawn>>> {
     let found = STAGES.iter().find(|(name, _)| *name == recipe.stage);
     found.map(|(_, open)| open(recipe)).transpose()
 }

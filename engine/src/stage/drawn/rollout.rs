@@ -18,14 +18,14 @@ const STREAM: u64 = 0xa076_1d64_78bd_642f;
 
 /// How answers are drawn.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(super) struct Settings {
     sampling: Sampling,
     /// Answers to each prompt.
     each: usize,
 }
 
 impl Settings {
-    pub fn of(recipe: &Recipe) -> Settings {
+    pub(super) fn of(recipe: &Recipe) -> Settings {
         Settings { sampling: recipe.sampling(), each: recipe.answers_per_prompt() }
     }
 }
@@ -34,7 +34,7 @@ impl Settings {
 ///
 /// # Errors
 /// If the device fails, or a prompt leaves no room for an answer.
-pub fn answers(model: &Loaded, settings: &Settings, turn: &Turn) -> Result<Vec<Vec<Sample>>> {
+pub(super) fn answers(model: &Loaded, settings: &Settings, turn: &Turn) -> Result<Vec<Vec<Sample>>> {
     let mut own = Vec::new();
     let mut number = 0;
     for (index, prompts) in turn.prompts.iter().enumerate() {

@@ -26,7 +26,7 @@ static INTER: &[u8] = include_bytes!("inter.ttf");
 ///
 /// # Errors
 /// With the file that cannot be written or drawn.
-pub fn write(output: &Path, history: &[Value]) -> Result<()> {
+pub(super) fn write(output: &Path, history: &[Value]) -> Result<()> {
     // A font that cannot be read is missed by what is written in it, which says so.
     let _ = register_font(FONT, FontStyle::Normal, INTER);
     let is_speed = |key: &str| key.ends_with("_runtime") || key.ends_with("_per_second");

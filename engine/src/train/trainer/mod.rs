@@ -28,7 +28,7 @@ use crate::text::{self, Example, Prepared};
 use crate::world::World;
 
 /// A run in progress.
-pub struct Trainer<'a> {
+pub(crate) struct Trainer<'a> {
     recipe: &'a Recipe,
     world: &'a dyn World,
     stage: Kind,
@@ -76,7 +76,7 @@ struct StepResult {
 }
 
 impl<'a> Trainer<'a> {
-    pub fn new(
+    pub(crate) fn new(
         recipe: &'a Recipe,
         world: &'a dyn World,
         loaded: Loaded,
@@ -127,7 +127,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end, or until the observer stops it.
-    pub fn run(mut self, observer: &mut Observer) -> Result<Summary> {
+    pub(crate) fn run(mut self, observer: &mut Observer) -> Result<Summary> {
         let total = self.plan.total_steps;
         self.state.total_steps = total;
         self.announce(observer);

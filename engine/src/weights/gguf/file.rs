@@ -66,6 +66,7 @@ impl GgufFile {
         &self.metadata
     }
 
+    /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
@@ -151,7 +152,7 @@ impl GgufFile {
 }
 
 impl Part {
-    pub fn open(path: &Path) -> Result<Part> {
+    pub(super) fn open(path: &Path) -> Result<Part> {
         let file = crate::files::open(path).map_err(|error| Error::io(path, error))?;
         let size = file.metadata().map_err(|error| Error::io(path, error))?.len();
         let mut header = Header::new(path, &file, size);
@@ -165,7 +166,7 @@ impl Part {
         Ok(Part { path: path.to_owned(), metadata, file: Mutex::new(file), tensors, data_start, size })
     }
 
-    pub fn tensor_count(&self) -> usize {
+    pub(super) fn tensor_count(&self) -> usize {
         self.tensors.len()
     }
 

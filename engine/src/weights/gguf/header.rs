@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// A tensor as the header describes it.
 #[derive(Clone, Debug)]
-pub struct Info {
+pub(super) struct Info {
     /// Slowest dimension first.
     pub shape: Vec<usize>,
     pub kind: u32,
@@ -31,7 +31,7 @@ const MOST_VALUES: u64 = 8 << 20;
 const LONGEST_TEXT: u64 = 64 << 20;
 
 /// Reads the header front to back; `left` bytes of the file are not read yet.
-pub struct Header<'a> {
+pub(super) struct Header<'a> {
     path: &'a Path,
     input: BufReader<&'a File>,
     /// Counts have 64 bits, from version 2 on.
@@ -44,12 +44,12 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Of a file that has `size` bytes.
-    pub fn new(path: &'a Path, file: &'a File, size: u64) -> Header<'a> {
+    pub(super) fn new(path: &'a Path, file: &'a File, size: u64) -> Header<'a> {
         Header { path, input: BufReader::new(file), wide: true, size, left: size, values: 0 }
     }
 
     /// Where the header ends, once it is read.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.size - self.left
     }
 
@@ -61,7 +61,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// If this is no GGUF file, or one that ends early.
-    pub fn read(&mut self) -> Result<(Map<String, Value>, HashMap<String, Info>)> {
+    pub(super) fn read(&mut self) -> Result<(Map<String, Value>, HashMap<String, Info>)> {
         if &self.array::<4>()? != b"GGUF" {
             return Err(self.error("it does not start with the letters GGUF"));
         }

@@ -12,7 +12,7 @@ use crate::families::{LARGEST, LAYERS};
 use crate::{Error, Result};
 
 /// The keys that begin with the architecture's name.
-pub struct Metadata<'a> {
+pub(super) struct Metadata<'a> {
     pub file: &'a GgufFile,
     pub architecture: &'a str,
     asked: RefCell<HashSet<String>>,
@@ -33,7 +33,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 ];
 
 impl<'a> Metadata<'a> {
-    pub fn of(file: &'a GgufFile) -> Metadata<'a> {
+    pub(super) fn of(file: &'a GgufFile) -> Metadata<'a> {
         let architecture = file.metadata().get("general.architecture").and_then(Value::as_str);
         Metadata { file, architecture: architecture.unwrap_or_default(), asked: RefCell::default() }
     }
@@ -42,12 +42,12 @@ impl<'a> Metadata<'a> {
         format!("{}.{key}", self.architecture)
     }
 
-    pub fn error(&self, key: &str, message: impl std::fmt::Display) -> Error {
+    pub(super) fn error(&self, key: &str, message: impl std::fmt::Display) -> Error {
         Error::file(self.file.path(), format!("metadata `{}` {message}", self.key(key)))
     }
 
     /// A value of the architecture, if it is there.
-    pub fn get(&self, key: &str) -> Option<&'a Value> {
+    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         let key = self.key(key);
         let value = self.file.metadata().get(&key);
         self.asked.borrow_mut().insert(key);
@@ -64,7 +64,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    pub fn size_if(&self, key: &str) -> Result<Option<usize>> {
+    pub(super) fn size_if(&self, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.uniform(key)? else { return Ok(None) };
         let size =
             value.as_u64().ok_or_else(|| self.error(key, format!("must be a whole number, found {value}")));
@@ -76,35 +76,35 @@ impl<'a> Metadata<'a> {
         Ok(Some(size as usize))
     }
 
-    pub fn size(&self, key: &str) -> Result<usize> {
+    pub(super) fn size(&self, key: &str) -> Result<usize> {
         self.size_if(key)?.ok_or_else(|| self.missing(key))
     }
 
-    pub fn size_or(&self, key: &str, default: usize) -> Result<usize> {
+    pub(super) fn size_or(&self, key: &str, default: usize) -> Result<usize> {
         Ok(self.size_if(key)?.unwrap_or(default))
     }
 
-    pub fn number_if(&self, key: &str) -> Result<Option<f64>> {
+    pub(super) fn number_if(&self, key: &str) -> Result<Option<f64>> {
         let Some(value) = self.uniform(key)? else { return Ok(None) };
         let number =
             value.as_f64().ok_or_else(|| self.error(key, format!("must be a number, found {value}")));
         number.map(|number| Some(shortest(number)))
     }
 
-    pub fn number(&self, key: &str) -> Result<f64> {
+    pub(super) fn number(&self, key: &str) -> Result<f64> {
         self.number_if(key)?.ok_or_else(|| self.missing(key))
     }
 
-    pub fn number_or(&self, key: &str, default: f64) -> Result<f64> {
+    pub(super) fn number_or(&self, key: &str, default: f64) -> Result<f64> {
         Ok(self.number_if(key)?.unwrap_or(default))
     }
 
-    pub fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
+    pub(super) fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.error(key, format!("must be true or false, found {value}")))
     }
 
-    pub fn text_if(&self, key: &str) -> Result<Option<&'a str>> {
+    pub(super) fn text_if(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.error(key, format!("must be a text, found {value}")))
     }
@@ -114,17 +114,17 @@ impl<'a> Metadata<'a> {
     }
 
     /// Whether the first block has a tensor.
-    pub fn has(&self, tensor: &str) -> bool {
+    pub(super) fn has(&self, tensor: &str) -> bool {
         self.file.has(&format!("blk.0.{tensor}"))
     }
 
     /// Whether there are biases on queries, keys and values.
-    pub fn has_qkv_bias(&self) -> bool {
+    pub(super) fn has_qkv_bias(&self) -> bool {
         self.has("attn_q.bias") || self.has("attn_qkv.bias")
     }
 
     /// Refuses what was not asked for, unless it says that something is absent.
-    pub fn check_all_read(&self) -> Result<()> {
+    pub(super) fn check_all_read(&self) -> Result<()> {
         let prefix = self.key("");
         let asked = self.asked.borrow();
         for (name, value) in self.file.metadata() {

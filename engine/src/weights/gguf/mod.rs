@@ -37,6 +37,7 @@ pub struct GgufSource {
     file: GgufFile,
     /// The `config.json` that a folder of this model would hold.
     pub config: Config,
+    /// What the metadata mean.
     pub spec: DecoderSpec,
     tensors: HashMap<String, Stored>,
 }

@@ -8,7 +8,7 @@ use crate::quant::Ggml;
 
 /// What a tensor of the model is made of: rows of tensors of the file, one behind the other.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub(super) struct Stored {
     pub pieces: Vec<Piece>,
     /// The rows of every piece are shared among so many groups, and it is the groups that lie behind one another.
     pub groups: usize,
@@ -18,7 +18,7 @@ pub struct Stored {
 
 /// Rows of a tensor of the file.
 #[derive(Clone, Debug)]
-pub struct Piece {
+pub(super) struct Piece {
     pub tensor: String,
     /// The first row and how many; none if it is the whole tensor.
     pub rows: Option<(usize, usize)>,
@@ -27,7 +27,7 @@ pub struct Piece {
 
 /// How the file's rows differ from the model's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     Same,
     /// In each of so many heads the two rows of a rotated pair are neighbours; in the model each half has one.
     Paired {
@@ -40,11 +40,11 @@ pub enum Form {
 }
 
 impl Piece {
-    pub fn whole(tensor: impl Into<String>) -> Piece {
+    pub(super) fn whole(tensor: impl Into<String>) -> Piece {
         Piece { tensor: tensor.into(), rows: None, form: Form::Same }
     }
 
-    pub fn in_form(self, form: Form) -> Piece {
+    pub(super) fn in_form(self, form: Form) -> Piece {
         Piece { form, ..self }
     }
 
@@ -76,11 +76,11 @@ impl Piece {
 }
 
 impl Stored {
-    pub fn whole(tensor: impl Into<String>) -> Stored {
+    pub(super) fn whole(tensor: impl Into<String>) -> Stored {
         Stored::of(vec![Piece::whole(tensor)])
     }
 
-    pub fn of(pieces: Vec<Piece>) -> Stored {
+    pub(super) fn of(pieces: Vec<Piece>) -> Stored {
         Stored { pieces, groups: 1, transposed: false }
     }
 
@@ -88,7 +88,7 @@ impl Stored {
     ///
     /// # Errors
     /// If a tensor is missing or has another shape than the model's.
-    pub fn read(&self, file: &GgufFile, shape: &[usize]) -> Result<Tensor> {
+    pub(super) fn read(&self, file: &GgufFile, shape: &[usize]) -> Result<Tensor> {
         let width = match shape {
             [] | [_] => 1,
             [dim, _] if self.transposed => *dim,
@@ -151,7 +151,7 @@ impl Stored {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn quantised(&self, file: &GgufFile, (out, dim): (usize, usize)) -> Result<Option<Ggml>> {
+    pub(super) fn quantised(&self, file: &GgufFile, (out, dim): (usize, usize)) -> Result<Option<Ggml>> {
         let kind = self.pieces.first().and_then(|piece| file.block_type(&piece.tensor));
         let Some((kind, length)) = kind.and_then(|kind| Some((kind, Ggml::row_bytes(kind, dim)?))) else {
             return Ok(None);

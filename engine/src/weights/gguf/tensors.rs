@@ -17,7 +17,7 @@ use crate::families::spec::{
 use crate::kernel::activation::GateOrder;
 
 /// Every tensor of a model, by its name there.
-pub fn tensors(spec: &DecoderSpec, file: &GgufFile, pairs: Pairs) -> HashMap<String, Stored> {
+pub(super) fn tensors(spec: &DecoderSpec, file: &GgufFile, pairs: Pairs) -> HashMap<String, Stored> {
     let mut names = Names { spec, file, pairs, tensors: HashMap::new() };
     names.linear(spec.embedding.table, LinearSpec::new("", false), |part| {
         Stored::whole(format!("token_embd.{part}"))
@@ -44,7 +44,7 @@ pub fn tensors(spec: &DecoderSpec, file: &GgufFile, pairs: Pairs) -> HashMap<Str
 
 /// The first tensor of a file, by name, that no tensor of the model is made of. Those of layers behind the last predict
 /// further tokens, and are left out.
-pub fn first_unread<'a>(
+pub(super) fn first_unread<'a>(
     file: &'a GgufFile,
     tensors: &HashMap<String, Stored>,
     layers: usize,

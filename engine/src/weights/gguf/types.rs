@@ -12,7 +12,7 @@ use crate::tensor::from_vec;
 
 /// A storage type that can be read.
 #[derive(Clone, Copy, Debug)]
-pub enum TensorType {
+pub(super) enum TensorType {
     F32,
     F16,
     Bf16,
@@ -48,7 +48,7 @@ impl TensorType {
     ///
     /// # Errors
     /// If it is not read: the rest of a sentence about the tensor.
-    pub fn by_id(id: u32) -> Result<TensorType, String> {
+    pub(super) fn by_id(id: u32) -> Result<TensorType, String> {
         if let Some((_, kind)) = PLAIN.iter().find(|(known, _)| *known == id) {
             return Ok(*kind);
         }
@@ -72,13 +72,13 @@ impl TensorType {
     }
 
     /// Bytes of so many elements; none if they do not fill whole blocks.
-    pub fn bytes_of(self, count: usize) -> Option<usize> {
+    pub(super) fn bytes_of(self, count: usize) -> Option<usize> {
         let (elements, bytes) = self.block();
         if count.is_multiple_of(elements) { (count / elements).checked_mul(bytes) } else { None }
     }
 
     /// A tensor of the given shape from its bytes.
-    pub fn dequantize(self, bytes: &[u8], shape: &[usize]) -> Result<Tensor> {
+    pub(super) fn dequantize(self, bytes: &[u8], shape: &[usize]) -> Result<Tensor> {
         let mut values = vec![0.0; shape.iter().product()];
         match self {
             TensorType::F32 => {

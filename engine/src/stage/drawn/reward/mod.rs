@@ -14,13 +14,13 @@ use crate::text::scores;
 use crate::{Error, Result};
 
 /// A model that scores sequences.
-pub struct Scorer {
+pub(crate) struct Scorer {
     pub decoder: Decoder,
     pub head: ValueHead,
 }
 
 /// What scores the answers of a run.
-pub struct Rewards {
+pub(super) struct Rewards {
     model: Option<ByModel>,
     /// With their weights.
     rules: Vec<(Rule, f64)>,
@@ -35,7 +35,7 @@ struct ByModel {
 impl Rewards {
     /// # Errors
     /// If a rule cannot be used.
-    pub fn of(recipe: &Recipe) -> Result<Rewards> {
+    pub(super) fn of(recipe: &Recipe) -> Result<Rewards> {
         let rules = recipe.rules().map_err(|problem| Error::recipe("reward_rules", problem.to_string()))?;
         let rules = rules.iter().map(|RewardRule { kind, weight }| Ok((Rule::of(kind)?, *weight)));
         let model = recipe.reward_model().map(|(kind, name)| ByModel {
@@ -49,7 +49,7 @@ impl Rewards {
     ///
     /// # Errors
     /// If the model fails, or the server does not answer.
-    pub fn score(&self, loaded: &Loaded, batches: &mut [Vec<Sample>]) -> Result<()> {
+    pub(super) fn score(&self, loaded: &Loaded, batches: &mut [Vec<Sample>]) -> Result<()> {
         for batch in batches {
             let by_model = self.model.as_ref().map(|model| model.scores(loaded, batch)).transpose()?;
             for (place, sample) in batch.iter_mut().enumerate() {

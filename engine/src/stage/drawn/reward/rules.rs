@@ -6,7 +6,7 @@ use regex::Regex;
 use crate::{Error, Result};
 
 /// A rule, ready to be used.
-pub struct Rule {
+pub(super) struct Rule {
     name: &'static str,
     test: Test,
 }
@@ -21,7 +21,7 @@ enum Test {
 impl Rule {
     /// # Errors
     /// If a pattern is no regular expression.
-    pub fn of(kind: &RuleKind) -> Result<Rule> {
+    pub(super) fn of(kind: &RuleKind) -> Result<Rule> {
         let test = match kind {
             RuleKind::Regex { pattern } => Test::Regex(compiled(pattern)?),
             RuleKind::ExactMatch { pattern } => Test::Exact(pattern.as_deref().map(compiled).transpose()?),
@@ -35,12 +35,12 @@ impl Rule {
         Ok(Rule { name: kind.name(), test })
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
     /// The score of an answer of so many tokens, where the data give `known`.
-    pub fn score(&self, answer: &str, tokens: usize, known: &str) -> f64 {
+    pub(super) fn score(&self, answer: &str, tokens: usize, known: &str) -> f64 {
         let holds = |holds: bool| f64::from(u8::from(holds));
         match &self.test {
             Test::Regex(pattern) => holds(pattern.is_match(answer)),

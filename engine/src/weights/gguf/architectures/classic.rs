@@ -7,7 +7,7 @@ use super::{head_dim, layers, rope, width, with};
 use crate::Result;
 use crate::weights::gguf::metadata::Metadata;
 
-pub fn gpt2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn gpt2(metadata: &Metadata) -> Result<Value> {
     metadata.get("attention.head_count_kv");
     Ok(json!({
         "n_embd": metadata.size("embedding_length")?,
@@ -20,7 +20,7 @@ pub fn gpt2(metadata: &Metadata) -> Result<Value> {
     }))
 }
 
-pub fn gpt_neox(metadata: &Metadata) -> Result<Value> {
+pub(super) fn gpt_neox(metadata: &Metadata) -> Result<Value> {
     let keys = json!({
         "layer_norm_eps": metadata.number("attention.layer_norm_epsilon")?,
         "use_parallel_residual": metadata.flag_or("use_parallel_residual", true)?,
@@ -31,7 +31,7 @@ pub fn gpt_neox(metadata: &Metadata) -> Result<Value> {
 }
 
 /// The inner layers are four times as wide as the outer ones.
-pub fn bloom(metadata: &Metadata) -> Result<Value> {
+pub(super) fn bloom(metadata: &Metadata) -> Result<Value> {
     let (hidden, width) = (metadata.size("embedding_length")?, width(metadata)?);
     if width != 4 * hidden {
         let message = format!("is {width}; only four times the embedding_length ({hidden}) is supported");
@@ -48,7 +48,7 @@ pub fn bloom(metadata: &Metadata) -> Result<Value> {
 }
 
 /// The newer models have groups of queries, or a norm for each half of the block.
-pub fn falcon(metadata: &Metadata) -> Result<Value> {
+pub(super) fn falcon(metadata: &Metadata) -> Result<Value> {
     let heads = metadata.size("attention.head_count")?;
     let kv_heads = metadata.size_or("attention.head_count_kv", heads)?;
     let two_norms = metadata.has("attn_norm_2.weight");
@@ -71,7 +71,7 @@ pub fn falcon(metadata: &Metadata) -> Result<Value> {
     Ok(with(rope::whole(metadata)?, keys))
 }
 
-pub fn phi2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn phi2(metadata: &Metadata) -> Result<Value> {
     let keys = json!({
         "head_dim": head_dim(metadata)?,
         "layer_norm_eps": metadata.number("attention.layer_norm_epsilon")?,

@@ -10,7 +10,7 @@ use crate::weights::gguf::metadata::Metadata;
 /// Experts of DeepSeek-V3, which older files leave to the reader to group.
 const V3_EXPERTS: usize = 256;
 
-pub fn deepseek(metadata: &Metadata) -> Result<Value> {
+pub(super) fn deepseek(metadata: &Metadata) -> Result<Value> {
     let scale = metadata.number_or("expert_weights_scale", 1.0)?;
     if scale != 1.0 {
         let message = format!("is {scale}; only 1 is supported for this architecture");
@@ -34,7 +34,7 @@ fn experts(metadata: &Metadata) -> Result<Value> {
 }
 
 /// The second generation and the third, whose scores are sigmoids.
-pub fn deepseek2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn deepseek2(metadata: &Metadata) -> Result<Value> {
     refuse_window(metadata)?;
     let values =
         with(with(with(sizes(metadata)?, experts(metadata)?), latent(metadata)?), positions(metadata)?);

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::weights::gguf::metadata::Metadata;
 
 /// ChatGLM, whose queries, keys and values have one map; where they have three it is GLM-4 in transformers' layout.
-pub fn chatglm(metadata: &Metadata) -> Result<Value> {
+pub(super) fn chatglm(metadata: &Metadata) -> Result<Value> {
     if !metadata.has("attn_qkv.weight") {
         return glm4(metadata);
     }
@@ -38,7 +38,7 @@ pub fn chatglm(metadata: &Metadata) -> Result<Value> {
     }))
 }
 
-pub fn glm4(metadata: &Metadata) -> Result<Value> {
+pub(super) fn glm4(metadata: &Metadata) -> Result<Value> {
     refuse_window(metadata)?;
     let keys = json!({
         "head_dim": head_dim(metadata)?,

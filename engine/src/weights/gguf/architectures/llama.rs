@@ -41,13 +41,13 @@ fn base(metadata: &Metadata) -> Result<Value> {
 }
 
 /// Those without keys of their own.
-pub fn plain(metadata: &Metadata) -> Result<Value> {
+pub(super) fn plain(metadata: &Metadata) -> Result<Value> {
     refuse_window(metadata)?;
     base(metadata)
 }
 
 /// The architecture of Llama is also that of Mistral and Mixtral, and of whatever has their tensors.
-pub fn llama(metadata: &Metadata) -> Result<Value> {
+pub(super) fn llama(metadata: &Metadata) -> Result<Value> {
     let base = base(metadata)?;
     let experts = metadata.size_or("expert_count", 0)?;
     let window = metadata.size_if("attention.sliding_window")?.filter(|window| *window > 0);
@@ -69,7 +69,7 @@ pub fn llama(metadata: &Metadata) -> Result<Value> {
     Ok(with(base, keys))
 }
 
-pub fn qwen2_moe(metadata: &Metadata) -> Result<Value> {
+pub(super) fn qwen2_moe(metadata: &Metadata) -> Result<Value> {
     let width = metadata.size("feed_forward_length")?;
     let shared = metadata.size_or("expert_shared_feed_forward_length", width)?;
     let keys = json!({
@@ -80,7 +80,7 @@ pub fn qwen2_moe(metadata: &Metadata) -> Result<Value> {
     Ok(with(with(plain(metadata)?, mixture(metadata)?), keys))
 }
 
-pub fn qwen3_moe(metadata: &Metadata) -> Result<Value> {
+pub(super) fn qwen3_moe(metadata: &Metadata) -> Result<Value> {
     let keys = json!({"norm_topk_prob": metadata.flag_or("expert_weights_norm", true)?});
     Ok(with(with(plain(metadata)?, mixture(metadata)?), keys))
 }
@@ -100,7 +100,7 @@ fn mixture(metadata: &Metadata) -> Result<Value> {
 }
 
 /// The first Qwen; the width it names is that of gate and up together.
-pub fn qwen(metadata: &Metadata) -> Result<Value> {
+pub(super) fn qwen(metadata: &Metadata) -> Result<Value> {
     let (heads, context) = (metadata.size("attention.head_count")?, metadata.size("context_length")?);
     // Newer files name the epsilon as if it were one of LayerNorm.
     let eps = match metadata.number_if("attention.layer_norm_rms_epsilon")? {
@@ -124,11 +124,11 @@ pub fn qwen(metadata: &Metadata) -> Result<Value> {
     }))
 }
 
-pub fn gemma(metadata: &Metadata) -> Result<Value> {
+pub(super) fn gemma(metadata: &Metadata) -> Result<Value> {
     Ok(with(plain(metadata)?, json!({"hidden_activation": "gelu_pytorch_tanh"})))
 }
 
-pub fn gemma2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn gemma2(metadata: &Metadata) -> Result<Value> {
     let keys = json!({
         "sliding_window": metadata.size_or("attention.sliding_window", 4096)?,
         "layer_types": layer_types(metadata, 2)?,
@@ -140,7 +140,7 @@ pub fn gemma2(metadata: &Metadata) -> Result<Value> {
     Ok(with(base(metadata)?, keys))
 }
 
-pub fn gemma3(metadata: &Metadata) -> Result<Value> {
+pub(super) fn gemma3(metadata: &Metadata) -> Result<Value> {
     let window = metadata.size_if("attention.sliding_window")?.filter(|window| *window > 0);
     let mut keys = json!({
         "sliding_window": window,
@@ -175,7 +175,7 @@ fn query_scalar(metadata: &Metadata, largest: usize) -> Result<Value> {
 }
 
 /// A window of 0 marks Phi-4, which has none.
-pub fn phi3(metadata: &Metadata) -> Result<Value> {
+pub(super) fn phi3(metadata: &Metadata) -> Result<Value> {
     let positions = rope::partial(metadata)?;
     let context = metadata.size("context_length")?;
     let keys = json!({
@@ -185,7 +185,7 @@ pub fn phi3(metadata: &Metadata) -> Result<Value> {
     Ok(with(with(unplaced(metadata)?, positions), keys))
 }
 
-pub fn starcoder2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn starcoder2(metadata: &Metadata) -> Result<Value> {
     let keys = json!({
         "norm_epsilon": metadata.number("attention.layer_norm_epsilon")?,
         "use_bias": metadata.has_qkv_bias(),
@@ -195,7 +195,7 @@ pub fn starcoder2(metadata: &Metadata) -> Result<Value> {
     Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
-pub fn cohere(metadata: &Metadata) -> Result<Value> {
+pub(super) fn cohere(metadata: &Metadata) -> Result<Value> {
     refuse_window(metadata)?;
     let keys = json!({
         "layer_norm_eps": metadata.number("attention.layer_norm_epsilon")?,
@@ -208,7 +208,7 @@ pub fn cohere(metadata: &Metadata) -> Result<Value> {
     Ok(with(with(own_heads(metadata)?, rope::whole(metadata)?), keys))
 }
 
-pub fn cohere2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn cohere2(metadata: &Metadata) -> Result<Value> {
     let keys = json!({
         "layer_norm_eps": metadata.number("attention.layer_norm_epsilon")?,
         "logit_scale": metadata.number("logit_scale")?,
@@ -221,7 +221,7 @@ pub fn cohere2(metadata: &Metadata) -> Result<Value> {
 }
 
 /// A factor of 0 means none.
-pub fn granite(metadata: &Metadata) -> Result<Value> {
+pub(super) fn granite(metadata: &Metadata) -> Result<Value> {
     let factor = |key: &str, none: f64| -> Result<f64> {
         let factor = metadata.number_or(key, 0.0)?;
         Ok(if factor == 0.0 { none } else { factor })
@@ -236,7 +236,7 @@ pub fn granite(metadata: &Metadata) -> Result<Value> {
 }
 
 /// MiniCPM computes as Granite does, whose factors have names of their own; older files leave them out.
-pub fn minicpm(metadata: &Metadata) -> Result<Value> {
+pub(super) fn minicpm(metadata: &Metadata) -> Result<Value> {
     let (hidden, depth) = (metadata.size("embedding_length")? as f64, layers(metadata)? as f64);
     let keys = json!({
         "embedding_multiplier": metadata.number_or("embedding_scale", 12.0)?,
@@ -247,13 +247,13 @@ pub fn minicpm(metadata: &Metadata) -> Result<Value> {
     Ok(with(plain(metadata)?, keys))
 }
 
-pub fn internlm2(metadata: &Metadata) -> Result<Value> {
+pub(super) fn internlm2(metadata: &Metadata) -> Result<Value> {
     Ok(with(plain(metadata)?, json!({"bias": metadata.has_qkv_bias()})))
 }
 
 /// The 13B models have linear position biases instead of rotation, which no key says; they are known by their layers,
 /// as in llama.cpp.
-pub fn baichuan(metadata: &Metadata) -> Result<Value> {
+pub(super) fn baichuan(metadata: &Metadata) -> Result<Value> {
     let alibi = metadata.number_or("attention.max_alibi_bias", 0.0)? > 0.0 || layers(metadata)? == 40;
     let mut values = plain(metadata)?;
     if alibi {
@@ -263,7 +263,7 @@ pub fn baichuan(metadata: &Metadata) -> Result<Value> {
 }
 
 /// Norms have no parameters, and the epsilon that the engine knows.
-pub fn olmo(metadata: &Metadata) -> Result<Value> {
+pub(super) fn olmo(metadata: &Metadata) -> Result<Value> {
     let eps = metadata.number("attention.layer_norm_epsilon")?;
     if eps != 1e-5 {
         return Err(
@@ -279,6 +279,6 @@ pub fn olmo(metadata: &Metadata) -> Result<Value> {
 }
 
 /// Every fourth layer does not rotate, which no key says.
-pub fn smollm3(metadata: &Metadata) -> Result<Value> {
+pub(super) fn smollm3(metadata: &Metadata) -> Result<Value> {
     Ok(with(plain(metadata)?, json!({"no_rope_layer_interval": 4})))
 }

@@ -16,10 +16,10 @@ use super::metadata::Metadata;
 use crate::families::Config;
 use crate::{Error, Result};
 
-pub use rope::is_divisors;
+pub(super) use rope::is_divisors;
 
 /// An architecture that llama.cpp and the engine know.
-pub struct Architecture {
+pub(super) struct Architecture {
     /// `general.architecture`.
     name: &'static str,
     /// `model_type` and `architectures` of the configuration, where [`Keys`] do not say otherwise.
@@ -33,7 +33,7 @@ type Keys = fn(&Metadata) -> Result<Value>;
 
 /// Which dimensions of a head are rotated together: `llama_model_rope_type` of llama.cpp.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Pairs {
+pub(super) enum Pairs {
     /// Neighbours (`LLAMA_ROPE_TYPE_NORM`).
     Adjacent,
     /// One of each half (`LLAMA_ROPE_TYPE_NEOX`), or none.
@@ -89,7 +89,7 @@ impl Architecture {
     ///
     /// # Errors
     /// Names those that are supported.
-    pub fn of(metadata: &Metadata) -> Result<&'static Architecture> {
+    pub(super) fn of(metadata: &Metadata) -> Result<&'static Architecture> {
         let name = metadata.architecture;
         ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
             let known: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
@@ -103,7 +103,7 @@ impl Architecture {
     ///
     /// # Errors
     /// Names the key that is missing, wrong, or changes the model in a way that is not supported.
-    pub fn config(&self, metadata: &Metadata) -> Result<Config> {
+    pub(super) fn config(&self, metadata: &Metadata) -> Result<Config> {
         let file = metadata.file;
         if !metadata.flag_or("attention.causal", true)? {
             return Err(metadata.error("attention.causal", "is false: only causal models are supported"));

@@ -14,16 +14,16 @@ const SHORT: &str = "rope_factors_short.weight";
 const LONG: &str = "rope_factors_long.weight";
 
 /// Whether a tensor is read as part of the configuration.
-pub fn is_divisors(name: &str) -> bool {
+pub(crate) fn is_divisors(name: &str) -> bool {
     [DIVISORS, SHORT, LONG].contains(&name)
 }
 
-pub fn theta(metadata: &Metadata) -> Result<f64> {
+pub(super) fn theta(metadata: &Metadata) -> Result<f64> {
     metadata.number_or("rope.freq_base", 10_000.0)
 }
 
 /// `rope_theta` and `rope_scaling` of a model that rotates whole heads.
-pub fn whole(metadata: &Metadata) -> Result<Value> {
+pub(super) fn whole(metadata: &Metadata) -> Result<Value> {
     let (rotated, dim) = (rotated(metadata)?, head_dim(metadata)?);
     if rotated != dim {
         let message = format!("is {rotated}, but heads have {dim} dimensions, all of which are rotated");
@@ -33,7 +33,7 @@ pub fn whole(metadata: &Metadata) -> Result<Value> {
 }
 
 /// The same of one that may rotate a part of each head.
-pub fn partial(metadata: &Metadata) -> Result<Value> {
+pub(super) fn partial(metadata: &Metadata) -> Result<Value> {
     let part = rotated(metadata)? as f64 / head_dim(metadata)? as f64;
     Ok(with(positions(metadata)?, json!({"partial_rotary_factor": part})))
 }
@@ -43,7 +43,7 @@ fn rotated(metadata: &Metadata) -> Result<usize> {
 }
 
 /// `rope_theta` and `rope_scaling`.
-pub fn positions(metadata: &Metadata) -> Result<Value> {
+pub(super) fn positions(metadata: &Metadata) -> Result<Value> {
     let mut values = Map::new();
     values.insert("rope_theta".into(), json!(theta(metadata)?));
     if let Some(scaling) = scaling(metadata)? {
