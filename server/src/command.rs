@@ -5,6 +5,7 @@ use std::{ffi::OsString, fs, path::PathBuf};
 /// `PROGRAM ARGS…`, which a command such as `train --run-dir DIR` follows.
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
+    /// The file that is run.
     pub program: PathBuf,
     /// Arguments before the command.
     pub args: Vec<OsString>,

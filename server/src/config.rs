@@ -31,6 +31,9 @@ pub struct FolderError {
 
 impl Folders {
     /// Makes the folders where they are missing, and resolves them: paths are compared with these.
+    ///
+    /// # Errors
+    /// If one of them cannot be made or resolved.
     pub fn prepare(&self) -> Result<Folders, FolderError> {
         Ok(Folders {
             models_dir: prepare("models", &self.models_dir)?,

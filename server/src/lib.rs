@@ -5,6 +5,7 @@
 //! server, `datasets` what those of data sets ask; `pool` runs workers and writes run state; `store` is the database;
 //! `worker` is the run folder as seen by its worker; `chat` holds the loaded model;
 //! `helper` reads in processes of their own what others have made.
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
 #![recursion_limit = "512"]
 
 #[macro_use]

@@ -24,6 +24,7 @@ use crate::{
 pub struct Model {
     /// Relative to the models folder, as `org/name` or `name`.
     pub name: String,
+    /// Folder or GGUF file.
     pub path: PathBuf,
 }
 
@@ -109,6 +110,7 @@ pub fn shown(path: &Path) -> String {
 }
 
 impl Model {
+    /// What the form offers of it.
     pub fn choice(&self) -> ModelChoice {
         let facts = facts(&self.path);
         ModelChoice {
@@ -150,7 +152,9 @@ pub fn count(tensors: &[Tensor]) -> Option<u64> {
 
 /// A tensor of a safetensors file.
 pub struct Tensor {
+    /// Full name in the checkpoint.
     pub name: String,
+    /// Sizes of its dimensions.
     pub shape: Vec<u64>,
 }
 

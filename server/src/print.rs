@@ -5,7 +5,7 @@ use std::io::{IoSlice, Write, stderr};
 
 /// Writes a line to the standard error. It may be the only word of why the program ends: what fails is tried once more,
 /// by another call.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     if stderr().write_all(line.as_bytes()).is_err() {
         let _ = stderr().write_vectored(&[IoSlice::new(line.as_bytes())]);
     }

@@ -14,6 +14,7 @@ pub struct ProcessId {
 }
 
 impl ProcessId {
+    /// What was noted of a process; `None` where a number is out of range.
     pub fn from_parts(pid: u64, start: u64, boot: String) -> Option<ProcessId> {
         let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0)?;
         Some(ProcessId { pid, start, boot })
@@ -26,10 +27,12 @@ impl ProcessId {
         Some(ProcessId { pid, start, boot: boot_id() })
     }
 
+    /// This process.
     pub fn current() -> Option<ProcessId> {
         ProcessId::of(std::process::id())
     }
 
+    /// Its number, which another process may have by now.
     pub fn pid(&self) -> i32 {
         self.pid
     }
@@ -39,6 +42,7 @@ impl ProcessId {
         self.start
     }
 
+    /// The boot of the machine that it was started in.
     pub fn boot(&self) -> &str {
         &self.boot
     }
@@ -54,6 +58,9 @@ impl ProcessId {
     }
 
     /// Asks the process, and it alone, to end.
+    ///
+    /// # Errors
+    /// If the process may not be signalled.
     pub fn terminate(&self) -> io::Result<()> {
         match Pid::from_raw(self.pid) {
             Some(pid) if self.is_alive() => Ok(rustix::process::kill_process(pid, Signal::TERM)?),
@@ -62,6 +69,9 @@ impl ProcessId {
     }
 
     /// Lets a process go on that was stopped.
+    ///
+    /// # Errors
+    /// If the process may not be signalled.
     pub fn resume(&self) -> io::Result<()> {
         match Pid::from_raw(self.pid) {
             Some(pid) if self.is_alive() => Ok(rustix::process::kill_process(pid, Signal::CONT)?),
@@ -83,6 +93,9 @@ impl ProcessId {
     }
 
     /// Ends the process and every process of its group at once. It must lead its group, as workers do.
+    ///
+    /// # Errors
+    /// If the group may not be signalled.
     pub fn kill_group(&self) -> io::Result<()> {
         match Pid::from_raw(self.pid) {
             Some(pid) if self.is_alive() => kill_group(pid),

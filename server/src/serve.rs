@@ -31,14 +31,19 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How the dashboard is to be served.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
+    /// Address or name to listen on.
     pub host: String,
+    /// Port to listen on; 0 takes a free one.
     pub port: u16,
     /// Further host names that the board answers to.
     pub allow_host: Vec<String>,
     /// Where a proxy shows the board.
     pub public_url: Option<PublicUrl>,
+    /// Asked of everyone who opens the board.
     pub password: Option<String>,
+    /// Models, data and runs.
     pub folders: Folders,
+    /// Runs that may train at the same time.
     pub slots: usize,
     /// Workers are stopped with a checkpoint when the server ends, instead of training on.
     pub stop_runs_on_exit: bool,
@@ -53,27 +58,56 @@ pub struct ServeConfig {
 /// Why the dashboard cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Somebody listens there already.
     #[error("port {port} on {host} is taken, perhaps by another Chandler; choose another with --port")]
-    Taken { host: String, port: u16 },
+    Taken {
+        /// As it was given.
+        host: String,
+        /// The port that is taken.
+        port: u16,
+    },
+    /// The address cannot be listened on.
     #[error("cannot listen on {host} port {port}: {source}")]
-    Listen { host: String, port: u16, source: io::Error },
+    Listen {
+        /// As it was given.
+        host: String,
+        /// As it was given.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another server works in this folder of runs.
     #[error("another Chandler works in {}; give this one a folder of its own with --runs-dir", .0.display())]
     Busy(PathBuf),
+    /// A file of the server's own cannot be written.
     #[error("cannot write {path}: {source}{}", config::remedy(.path, .source), path = .path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The runs cannot be taken up.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The counters cannot be made.
     #[error("cannot count requests: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The system has no random numbers.
     #[error("cannot make a password: {0}")]
     Random(#[from] getrandom::Error),
 }
 
 /// Serves the dashboard until the process is asked to end. Workers train on, unless they are to end with it.
+///
+/// # Errors
+/// If it cannot be started.
 pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let (listener, address) = listen(&config).await?;
     let folders = config.folders.prepare()?;

@@ -59,6 +59,7 @@ impl Site {
         Site { root: root.to_owned(), version, splits }
     }
 
+    /// The folder of the site's files.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -74,6 +75,7 @@ impl Site {
         WasmSplitManifest(ArcStoredValue::new((package, self.splits.clone(), LOADER.to_owned())))
     }
 
+    /// What Leptos is told of the site, which is served at this address.
     pub fn options(&self, address: SocketAddr) -> LeptosOptions {
         LeptosOptions::builder()
             .output_name("chandler")

@@ -5,7 +5,7 @@ use wire::{DatasetEntry, FormChoices, ModelChoice};
 
 use crate::{config::Folders, models, store::RunRow, worker::OUTPUT_DIR};
 
-pub fn choices(folders: &Folders, datasets: Vec<DatasetEntry>, runs: &[RunRow]) -> FormChoices {
+pub(super) fn choices(folders: &Folders, datasets: Vec<DatasetEntry>, runs: &[RunRow]) -> FormChoices {
     let present = models::scan(&folders.models_dir);
     let absent = registry::OFFERED
         .iter()

@@ -21,7 +21,7 @@ use crate::{
 const TOLD: usize = 20;
 
 /// A recipe that can be run.
-pub struct Prepared {
+pub(super) struct Prepared {
     /// As the user gave it, and as pages show it.
     yaml: String,
     pub recipe: Recipe,
@@ -31,21 +31,21 @@ pub struct Prepared {
 
 impl Prepared {
     /// What a run is called that was not given a name.
-    pub fn default_name(&self) -> String {
+    pub(super) fn default_name(&self) -> String {
         format!("{} · {}", model_name(&self.recipe), data_names(&self.recipe))
     }
 
     /// As its worker will read it.
-    pub fn as_worked(&self) -> &Recipe {
+    pub(super) fn as_worked(&self) -> &Recipe {
         &self.worker
     }
 
     /// What its worker will read, tokens included.
-    pub fn for_worker(&self) -> String {
+    pub(super) fn for_worker(&self) -> String {
         self.worker.to_yaml() + &self.worker.tokens.to_yaml()
     }
 
-    pub fn run(&self, id: String, name: String) -> NewRun {
+    pub(super) fn run(&self, id: String, name: String) -> NewRun {
         NewRun {
             id,
             name,
@@ -75,7 +75,7 @@ fn model_name(recipe: &Recipe) -> String {
 ///
 /// # Errors
 /// Everything that keeps it from being run.
-pub fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared, Vec<Problem>> {
+pub(super) fn prepare(yaml: &str, output: &Path, folders: &Folders) -> Result<Prepared, Vec<Problem>> {
     // The dashboard decides where results go; what the text says about it is for other places.
     let output_dir = ("output_dir".to_owned(), output.display().to_string());
     let mut worker = Recipe::from_yaml_with(yaml, &[output_dir])?;

@@ -17,7 +17,7 @@ const NEWEST: usize = 300;
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn newest(path: &Path) -> io::Result<Vec<Event>> {
+pub(super) fn newest(path: &Path) -> io::Result<Vec<Event>> {
     let mut file = File::open(path)?;
     let from = file.metadata()?.len().saturating_sub(TAIL);
     file.seek(SeekFrom::Start(from))?;

@@ -35,7 +35,7 @@ impl<'a> TargetId<'a> {
 }
 
 /// The id of the run that a target is of.
-pub fn run_of(target: &str) -> Option<&str> {
+pub(super) fn run_of(target: &str) -> Option<&str> {
     match TargetId::parse(target)? {
         TargetId::Run { id, .. } => Some(id),
         _ => None,
@@ -43,14 +43,14 @@ pub fn run_of(target: &str) -> Option<&str> {
 }
 
 /// Names of the templates that prompts can be written in.
-pub fn templates() -> Vec<String> {
+pub(super) fn templates() -> Vec<String> {
     let mut names: Vec<String> = engine::text::Template::names().map(str::to_owned).collect();
     names.sort();
     names
 }
 
 /// Base models, then what runs have left: newest run first, its result before its checkpoints.
-pub fn targets(folders: &Folders, runs: &[RunRow]) -> Vec<ChatTarget> {
+pub(super) fn targets(folders: &Folders, runs: &[RunRow]) -> Vec<ChatTarget> {
     let base = models::scan(&folders.models_dir).into_iter().map(|model| ChatTarget {
         id: format!("model:{}", model.name),
         // The model's own chat template, where it has one.
@@ -90,7 +90,7 @@ fn checkpoints(output: &Path) -> impl Iterator<Item = String> {
 }
 
 /// Where the weights of a target are; a sentence where they are not. `run` is the one of [`run_of`].
-pub fn source(
+pub(super) fn source(
     target: &str,
     template: Option<String>,
     folders: &Folders,

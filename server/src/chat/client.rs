@@ -24,17 +24,22 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
+    /// No model is loaded.
     #[error("no model is loaded; load one first")]
     Unloaded,
+    /// A model is being loaded.
     #[error("the model is still being loaded")]
     Loading,
+    /// The process refuses the request, and says why.
     #[error("{0}")]
     Refused(String),
     #[error(
         "the model's process stands still: it was stopped from outside, or hangs; wait until it goes on, or load the model \
          anew"
     )]
+    /// The process is there and does not answer.
     Still,
+    /// The connection to the process broke.
     #[error("the model's process does not answer: {0}")]
     Lost(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -46,13 +51,13 @@ impl ChatError {
 }
 
 /// Whether the process answers.
-pub async fn health(socket: &Path) -> Result<(), ChatError> {
+pub(super) async fn health(socket: &Path) -> Result<(), ChatError> {
     let request = Request::get("/health").body(Body::empty()).map_err(ChatError::lost)?;
     send(socket, request).await.map(drop)
 }
 
 /// Asks for a streamed answer.
-pub async fn answer(
+pub(super) async fn answer(
     socket: &Path,
     request: &ChatRequest,
 ) -> Result<impl Stream<Item = ChatDelta> + use<>, ChatError> {

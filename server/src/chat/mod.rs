@@ -54,8 +54,11 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 pub struct Source {
     /// The id that the page knows it by.
     pub target: String,
+    /// What the page calls it.
     pub label: String,
+    /// The run that it is a result of, if it is one.
     pub run: Option<RunId>,
+    /// Where it is, and how it is spoken to.
     pub weights: Weights,
 }
 
@@ -118,6 +121,7 @@ impl Chat {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a model is loaded, being loaded, or why there is none.
     pub fn status(&self) -> ChatStatus {
         let state = self.lock();
         match &state.status {
@@ -145,6 +149,7 @@ impl Chat {
         Ok(())
     }
 
+    /// Ends the process, and with it all that it has.
     pub fn unload(&self) {
         self.lock().clear();
     }
@@ -192,6 +197,9 @@ impl Chat {
     }
 
     /// Asks the loaded model for an answer. Dropping the stream ends the generation.
+    ///
+    /// # Errors
+    /// If no model is ready, its process does not answer, or it refuses the request.
     pub async fn answer(
         &self,
         request: &ChatRequest,

@@ -6,12 +6,12 @@ use wire::{ChatMessage, ChatRequest, Sampling};
 use super::Answer;
 
 /// The code of an error: the conversation does not fit into the context window.
-pub const CONTEXT_FULL: &str = "context_length_exceeded";
+pub(super) const CONTEXT_FULL: &str = "context_length_exceeded";
 
 /// Body of `POST /v1/chat/completions`. `top_k`, `repetition_penalty` and `do_sample` are additions of
 /// ours; what is left out has LLaMA-Factory's default.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Completions {
+pub(super) struct Completions {
     #[serde(default)]
     pub model: String,
     pub messages: Vec<ChatMessage>,
@@ -27,7 +27,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn streamed(request: &ChatRequest) -> Completions {
+    pub(super) fn streamed(request: &ChatRequest) -> Completions {
         let Sampling { do_sample, temperature, top_p, top_k, max_new_tokens, repetition_penalty, seed } =
             request.sampling.clone();
         Completions {
@@ -44,7 +44,7 @@ impl Completions {
         }
     }
 
-    pub fn sampling(&self) -> Sampling {
+    pub(super) fn sampling(&self) -> Sampling {
         let standard = Sampling::default();
         Sampling {
             do_sample: self.do_sample.unwrap_or(standard.do_sample),
@@ -60,7 +60,7 @@ impl Completions {
 
 /// One event of a streamed answer.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Chunk {
+pub(super) struct Chunk {
     pub id: String,
     pub object: String,
     pub created: u64,
@@ -73,14 +73,14 @@ pub struct Chunk {
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct ChunkChoice {
+pub(super) struct ChunkChoice {
     pub index: u32,
     pub delta: Delta,
     pub finish_reason: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Delta {
+pub(super) struct Delta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ pub struct Delta {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Usage {
+pub(super) struct Usage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub total_tokens: u64,
@@ -98,7 +98,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub fn of(answer: &Answer) -> Usage {
+    pub(super) fn of(answer: &Answer) -> Usage {
         let Answer { prompt_tokens, completion_tokens, context, .. } = *answer;
         Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens, context }
     }
@@ -106,7 +106,7 @@ impl Usage {
 
 /// A whole answer.
 #[derive(Debug, Serialize)]
-pub struct Completion {
+pub(super) struct Completion {
     pub id: String,
     pub object: &'static str,
     pub created: u64,
@@ -116,26 +116,26 @@ pub struct Completion {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Choice {
+pub(super) struct Choice {
     pub index: u32,
     pub message: ChatMessage,
     pub finish_reason: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Failure {
+pub(super) struct Failure {
     pub error: ErrorBody,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ErrorBody {
+pub(super) struct ErrorBody {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
 impl Failure {
-    pub fn new(message: impl Into<String>) -> Failure {
+    pub(super) fn new(message: impl Into<String>) -> Failure {
         Failure { error: ErrorBody { message: message.into(), code: None } }
     }
 }

@@ -38,12 +38,14 @@ const RUNNING: usize = 8;
 const WAITING: usize = 8;
 const LARGEST_BODY: usize = 4 << 20;
 /// While there is nothing to tell, a sign of life is sent so often.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// How an answer came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// Tokens of the conversation.
     pub prompt_tokens: u64,
+    /// Tokens of the answer.
     pub completion_tokens: u64,
     /// `stop` or `length`.
     pub finish_reason: String,
@@ -55,6 +57,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unanswered {
+    /// The sentence.
     pub message: String,
     /// The conversation does not fit into the context window, or into memory.
     pub is_full: bool,
@@ -116,6 +119,7 @@ pub trait Answers {
 /// A part of an answer.
 #[derive(Clone, Debug)]
 pub enum Piece {
+    /// More of its text.
     Text(String),
     /// The last one.
     Done(Result<Answer, Unanswered>),

@@ -27,7 +27,7 @@ use crate::chat::{self, Model};
     arg_required_else_help = true,
     after_help = format!("{EXAMPLES}\n\n{}", flags())
 )]
-pub struct Args {
+pub(super) struct Args {
     /// A recipe that names model, adapter and template, and arguments that win over it
     #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -111,7 +111,7 @@ fn read(words: &[String]) -> Result<(CommandLine, Recipe), CliError> {
     Ok((words.line, recipe))
 }
 
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if words::show_help("chat", &args.words)? {
         return Ok(());
     }

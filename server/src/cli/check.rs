@@ -6,7 +6,7 @@ use recipe::{JobKind, Notice, Recipe};
 use wire::Memory;
 
 /// The recipe in words, a line for each thing that it decides, and what it takes where that is known.
-pub fn described(recipe: &Recipe, memory: Option<Memory>) -> String {
+pub(super) fn described(recipe: &Recipe, memory: Option<Memory>) -> String {
     let mut lines = vec![
         ("job", job(recipe)),
         ("model", model(recipe)),

@@ -12,7 +12,7 @@ use super::CliError;
 use crate::config::Folders;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     folders: Folders,
 }
@@ -60,7 +60,7 @@ const FEATURES: [&str; 17] = [
     "sve",
 ];
 
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let told = [
         ("chandler", program()),
         ("system", system()),

@@ -12,7 +12,7 @@ Example:
   chandler expand --model_name_or_path models/wick --num_expand 2 --output_dir models/wick-pro
 
 Then train the new blocks alone: `finetuning_type: freeze`, `use_llama_pro: true` and `freeze_trainable_layers: 2`.")]
-pub struct Args {
+pub(super) struct Args {
     /// Model folder, .gguf file, or a model's name on a hub (owner/name)
     #[arg(long = "model_name_or_path", value_name = "MODEL")]
     model: PathBuf,
@@ -24,7 +24,7 @@ pub struct Args {
     output: PathBuf,
 }
 
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let blocks = on_pool(|| weights::expand(&args.model, args.added, &args.output))?;
     let (added, output) = (args.added, args.output.display());
     println!("{output} has {blocks} blocks, {added} of them new.");

@@ -11,13 +11,13 @@ use super::CliError;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Port that the dashboard listens on, on this machine
     #[arg(long, env = "CHANDLER_PORT", default_value_t = 7860)]
     port: u16,
 }
 
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let address = (Ipv4Addr::LOCALHOST, args.port).into();
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
         .map_err(|e| format!("no dashboard answers on {address}: {e}"))?;

@@ -15,7 +15,7 @@ Example:
   chandler loftq --model_name_or_path models/wick --lora_target all --output_dir models/wick-loftq
 
 Then train with `model_name_or_path: models/wick-loftq` and `adapter_name_or_path: models/wick-loftq/adapters`.")]
-pub struct Args {
+pub(super) struct Args {
     /// Model folder
     #[arg(long = "model_name_or_path", value_name = "MODEL")]
     model: PathBuf,
@@ -42,7 +42,7 @@ pub struct Args {
     output: PathBuf,
 }
 
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let settings = LoftQ {
         rank: args.rank.into(),
         alpha: args.alpha.unwrap_or(2.0 * f64::from(args.rank)),

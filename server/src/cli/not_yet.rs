@@ -4,13 +4,13 @@ use super::CliError;
 use super::words::NotUnderstood;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     words: Vec<String>,
 }
 
 /// Says that a command is not there, and what to use instead.
-pub fn refuse(command: &str, instead: &str) -> CliError {
+pub(super) fn refuse(command: &str, instead: &str) -> CliError {
     let message =
         format!("`{command}` is a command of llamafactory-cli that Chandler does not have yet; {instead}");
     NotUnderstood(message).into()

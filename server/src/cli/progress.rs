@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use recipe::metrics::{EVAL_PREFIX, GRAD_NORM, LEARNING_RATE};
 use recipe::{EventBody, LogLevel, Metrics, Pace, Phase, Point};
 
-pub struct Progress {
+pub(super) struct Progress {
     /// Hidden where there is no terminal.
     bar: ProgressBar,
     terminal: bool,
@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(terminal: bool) -> Progress {
+    pub(super) fn new(terminal: bool) -> Progress {
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         if terminal {
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -24,7 +24,7 @@ impl Progress {
         Progress { bar, terminal, total_steps: 0, logged: String::new() }
     }
 
-    pub fn show(&mut self, event: &EventBody) {
+    pub(super) fn show(&mut self, event: &EventBody) {
         match event {
             EventBody::Phase { phase: Phase::Training, .. } => {}
             EventBody::Phase { phase, detail } => {
@@ -54,7 +54,7 @@ impl Progress {
     }
 
     /// Leaves the screen to whatever comes after.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 

@@ -4,12 +4,12 @@ use super::CliError;
 use crate::{config::Folders, datasets::Reader, helper};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     folders: Folders,
 }
 
-pub fn run(args: Args) -> Result<(), CliError> {
+pub(super) fn run(args: Args) -> Result<(), CliError> {
     let reader = Reader::new(args.folders);
     helper::serve(move |ask, progress| reader.answer(ask, progress))?;
     Ok(())

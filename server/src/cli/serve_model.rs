@@ -8,7 +8,7 @@ use super::CliError;
 use crate::chat;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[arg(long)]
     socket: PathBuf,
     #[arg(long)]
@@ -24,7 +24,7 @@ pub struct Args {
     cache: Option<usize>,
 }
 
-pub fn run(args: Args) -> Result<(), CliError> {
+pub(super) fn run(args: Args) -> Result<(), CliError> {
     chat::end_with_parent(&args.socket)?;
     let Args { socket, model, revision, adapters, template, cache } = args;
     let cache = cache.map(|mib| mib.saturating_mul(1 << 20));

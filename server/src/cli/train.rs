@@ -38,7 +38,7 @@ const INTERRUPTED: u8 = 130;
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{}", flags())
 )]
-pub struct Args {
+pub(super) struct Args {
     /// Work on the folder of a run, as the dashboard's workers do
     #[arg(long, value_name = "DIR", conflicts_with = "words")]
     run_dir: Option<PathBuf>,
@@ -73,7 +73,7 @@ fn flags() -> String {
     text.trim_end().to_owned()
 }
 
-pub fn run(args: &Args) -> Result<ExitCode, CliError> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     keep_memory();
     if let Some(run_dir) = &args.run_dir {
         return worker::work(run_dir, args.events_after).map(|()| ExitCode::SUCCESS).map_err(Into::into);

@@ -4,7 +4,7 @@ use engine::{device, kernel::gemm::kernel_name, limits};
 
 use super::CliError;
 
-pub fn run() -> Result<(), CliError> {
+pub(super) fn run() -> Result<(), CliError> {
     let commit = env!("CHANDLER_COMMIT");
     let commit = if commit.is_empty() { String::new() } else { format!(" ({commit})") };
     println!("chandler {}{commit}", env!("CARGO_PKG_VERSION"));

@@ -17,10 +17,10 @@ const LARGEST: u64 = 16 << 20;
 /// A command line that asks for nothing that could be done.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NotUnderstood(pub String);
+pub(super) struct NotUnderstood(pub String);
 
 /// The words as they are understood, and the text of the recipe that they name.
-pub struct Words {
+pub(super) struct Words {
     pub line: CommandLine,
     pub text: String,
 }
@@ -30,7 +30,7 @@ impl Words {
     ///
     /// # Errors
     /// The words are not understood, or the recipe cannot be read.
-    pub fn read(words: &[String]) -> Result<Words, CliError> {
+    pub(super) fn read(words: &[String]) -> Result<Words, CliError> {
         let line = CommandLine::parse(words).map_err(|problems| {
             let said: Vec<_> = problems.iter().map(Problem::to_string).collect();
             NotUnderstood(said.join("\n"))
@@ -47,7 +47,7 @@ impl Words {
     }
 
     /// All that is wrong with the recipe, one a line, each led by where it was said.
-    pub fn refusal(&self, problems: &[Problem]) -> CliError {
+    pub(super) fn refusal(&self, problems: &[Problem]) -> CliError {
         let said: Vec<_> = problems.iter().map(|problem| self.line.place(problem)).collect();
         said.join("\n").into()
     }
@@ -55,7 +55,7 @@ impl Words {
 
 /// Whether the words ask for help, and for how much of it; what follows a first word never reaches the parser of
 /// options.
-pub fn show_help(command: &str, words: &[String]) -> io::Result<bool> {
+pub(super) fn show_help(command: &str, words: &[String]) -> io::Result<bool> {
     let (short, long) = (words.iter().any(|word| word == "-h"), words.iter().any(|word| word == "--help"));
     if !short && !long {
         return Ok(false);
@@ -69,7 +69,7 @@ pub fn show_help(command: &str, words: &[String]) -> io::Result<bool> {
 }
 
 /// Arguments with what they take, one a line, as a help text lists them.
-pub fn listed<'a>(arguments: impl Iterator<Item = &'a Argument>) -> String {
+pub(super) fn listed<'a>(arguments: impl Iterator<Item = &'a Argument>) -> String {
     let line = |argument: &Argument| {
         let name = argument.key;
         let default = argument.default_text();

@@ -95,6 +95,7 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Reads data sets of these folders.
     pub fn new(folders: Folders) -> Reader {
         Reader { folders, encoders: Encoders::default() }
     }
@@ -159,7 +160,7 @@ impl Reader {
 }
 
 /// The remark that a model's tokenizer or template cannot be used.
-pub fn unreadable(error: &BoardError) -> Problem {
+pub(super) fn unreadable(error: &BoardError) -> Problem {
     let why = helper::words(error);
     Problem::of("model_name_or_path", sentence! { en: "{why}", zh: "无法读取模型的分词器或对话模板：{why}" })
 }

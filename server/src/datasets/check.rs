@@ -32,7 +32,7 @@ const EVERY: Duration = Duration::from_millis(200);
 const ROW_WITHIN: Duration = Duration::from_secs(60);
 
 /// The checks since the server started, one for each data set. One runs at a time.
-pub struct Checks {
+pub(super) struct Checks {
     jobs: Mutex<HashMap<String, Arc<Job>>>,
     turn: Arc<Semaphore>,
 }
@@ -55,7 +55,7 @@ struct Job {
 
 /// What a pass over the rows has found so far.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Found {
+pub(super) struct Found {
     check: Check,
     lengths: Lengths,
 }
@@ -65,7 +65,12 @@ type Stamp = (PathBuf, u64, Option<SystemTime>);
 
 impl Checks {
     /// Begins anew; a check of the same data set that is under way ends. Needs a Tokio runtime.
-    pub fn start(&self, source: DataSource, encoding: Option<(Asked, Encoding)>, helpers: Arc<Helpers>) {
+    pub(super) fn start(
+        &self,
+        source: DataSource,
+        encoding: Option<(Asked, Encoding)>,
+        helpers: Arc<Helpers>,
+    ) {
         let stamps = stamps(&source);
         let (asked, encoding) = encoding.unzip();
         let ask = Ask::Check { name: source.info.name.clone(), encoding };
@@ -91,14 +96,14 @@ impl Checks {
         *job.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
     }
 
-    pub fn stop(&self, name: &str) {
+    pub(super) fn stop(&self, name: &str) {
         if let Some(job) = self.jobs().get(name) {
             job.stop();
         }
     }
 
     /// How the check of a data set is, if its entry and files are still what was checked.
-    pub fn of(&self, source: &DataSource, model: Option<&Path>, encoding: &Encoding) -> Check {
+    pub(super) fn of(&self, source: &DataSource, model: Option<&Path>, encoding: &Encoding) -> Check {
         let job = self.jobs().get(&source.info.name).cloned();
         let same = |job: &Arc<Job>| job.source.info == source.info && job.source.kind == source.kind;
         let fresh = job.filter(|job| same(job) && job.stamps == stamps(source));
@@ -141,7 +146,7 @@ impl Job {
 }
 
 /// Reads all rows; `report` gets what is found so far, now and then.
-pub fn pass(source: &DataSource, encoder: Option<&Encoder>, report: &mut dyn FnMut(&Found)) -> Found {
+pub(super) fn pass(source: &DataSource, encoder: Option<&Encoder>, report: &mut dyn FnMut(&Found)) -> Found {
     let mut found = Found::default();
     found.check.state = CheckState::Running;
     let (seen, mut reported) = (Seen::default(), Instant::now());

@@ -23,7 +23,7 @@ const LONGEST_NAME: usize = 100;
 type Entries = Map<String, Value>;
 
 /// The form of the entry `name`; without a name, of a new one for `file`.
-pub fn form(dir: &Path, name: &str, file: &str) -> Result<EntryForm, BoardError> {
+pub(super) fn form(dir: &Path, name: &str, file: &str) -> Result<EntryForm, BoardError> {
     let entries = read(dir)?;
     if name.is_empty() {
         let mut draft =
@@ -113,7 +113,7 @@ fn named(names: impl Iterator<Item = (&'static str, Option<String>)>) -> BTreeMa
 }
 
 /// Adds the entry of a draft, or changes the one called `original`.
-pub fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<(), BoardError> {
+pub(super) fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<(), BoardError> {
     let name = draft.name.trim();
     let is_name = !name.is_empty() && name.chars().count() <= LONGEST_NAME;
     if !is_name || name.contains(',') || name.chars().any(char::is_control) {
@@ -158,7 +158,7 @@ pub fn save(dir: &Path, original: Option<&str>, draft: &EntryDraft) -> Result<()
 }
 
 /// Removes an entry, and its file if that is one of the data folder's that no other entry names.
-pub fn delete(dir: &Path, name: &str) -> Result<(), BoardError> {
+pub(super) fn delete(dir: &Path, name: &str) -> Result<(), BoardError> {
     let mut entries = read(dir)?;
     let file = own_file(dir, &entries, name);
     entries.shift_remove(name).ok_or_else(|| BoardError::NotFound(name.to_owned()))?;
@@ -172,7 +172,7 @@ pub fn delete(dir: &Path, name: &str) -> Result<(), BoardError> {
 }
 
 /// The file that goes with an entry when it is deleted, as the entry names it.
-pub fn own_file(dir: &Path, entries: &Entries, name: &str) -> Option<String> {
+pub(super) fn own_file(dir: &Path, entries: &Entries, name: &str) -> Option<String> {
     let file_of = |entry: &Value| entry.get("file_name").and_then(Value::as_str).map(str::to_owned);
     let entry = entries.get(name)?;
     let file = file_of(entry).filter(|_| entry.get("hf_hub_url").or(entry.get("ms_hub_url")).is_none())?;
@@ -188,7 +188,7 @@ pub fn own_file(dir: &Path, entries: &Entries, name: &str) -> Option<String> {
 }
 
 /// The raw entries; none where there is no file yet. A file that does not say one thing alone is not changed.
-pub fn read(dir: &Path) -> Result<Entries, BoardError> {
+pub(super) fn read(dir: &Path) -> Result<Entries, BoardError> {
     if !dir.join(FILE).exists() {
         return Ok(Entries::new());
     }

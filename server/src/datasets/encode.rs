@@ -29,13 +29,13 @@ const UNCUT: usize = usize::MAX / 4;
 
 /// Tokenizers are large: the one that was used last is kept.
 #[derive(Default)]
-pub struct Encoders {
+pub(super) struct Encoders {
     last: Mutex<Option<Arc<Encoder>>>,
 }
 
 /// What decides how rows are encoded, but for the cutoff.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub(super) struct Asked {
     model: PathBuf,
     /// The model's files, as they are.
     files: Vec<(PathBuf, u64, Option<SystemTime>)>,
@@ -44,7 +44,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn of(model: &Path, encoding: &Encoding) -> Asked {
+    pub(super) fn of(model: &Path, encoding: &Encoding) -> Asked {
         Asked::by(model.to_owned(), decisive(&recipe_of(encoding)))
     }
 
@@ -63,7 +63,7 @@ impl Asked {
 }
 
 /// Encodes rows as a run would.
-pub struct Encoder {
+pub(super) struct Encoder {
     asked: Asked,
     /// What is to be known about the two together.
     pub remarks: Vec<Remark>,
@@ -76,7 +76,7 @@ pub struct Encoder {
 ///
 /// # Errors
 /// A sentence that says so.
-pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
+pub(super) fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
     match models::named(named, folders).map_err(|e| e.to_string())? {
         Named::Here(path) => Ok(path),
         Named::Hub(id) => Hubs::from_env().in_cache().model(&id, None, &mut quietly).map_err(|_| {
@@ -87,12 +87,12 @@ pub fn model_path(folders: &Folders, named: &str) -> Result<PathBuf, String> {
 
 impl Encoders {
     /// The encoder for a model and a template.
-    pub fn get(&self, folders: &Folders, encoding: &Encoding) -> Result<Arc<Encoder>, BoardError> {
+    pub(super) fn get(&self, folders: &Folders, encoding: &Encoding) -> Result<Arc<Encoder>, BoardError> {
         self.of(folders, &recipe_of(encoding))
     }
 
     /// The encoder for a recipe's model and template.
-    pub fn of(&self, folders: &Folders, recipe: &Recipe) -> Result<Arc<Encoder>, BoardError> {
+    pub(super) fn of(&self, folders: &Folders, recipe: &Recipe) -> Result<Arc<Encoder>, BoardError> {
         let recipe = decisive(recipe);
         let model = model_path(folders, &recipe.model_name_or_path).map_err(BoardError::Refused)?;
         let asked = Asked::by(model, recipe);
@@ -147,7 +147,12 @@ impl Encoder {
     }
 
     /// Row number `row` (counted from 1) with its tokens.
-    pub fn row(&self, source: &DataSource, row: u64, cutoff_len: usize) -> Result<EncodedRow, BoardError> {
+    pub(super) fn row(
+        &self,
+        source: &DataSource,
+        row: u64,
+        cutoff_len: usize,
+    ) -> Result<EncodedRow, BoardError> {
         let place = row.checked_sub(1).and_then(|place| usize::try_from(place).ok());
         let found = place.and_then(|place| source.rows().nth(place));
         let found = found.ok_or_else(|| BoardError::NotFound(format!("{} · {row}", source.info.name)))?;
@@ -170,7 +175,7 @@ impl Encoder {
     }
 
     /// The longest sequence that a record becomes, in tokens, before anything is cut.
-    pub fn length(&self, record: &Record, kind: Kind) -> engine::text::Result<usize> {
+    pub(super) fn length(&self, record: &Record, kind: Kind) -> engine::text::Result<usize> {
         let sequences = self.sequences(record, kind, UNCUT)?;
         Ok(sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or_default())
     }

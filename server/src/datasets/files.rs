@@ -27,7 +27,7 @@ const READ_BYTES: u64 = 16 << 20;
 
 /// Row counts, remembered for as long as a file stays as it is.
 #[derive(Default)]
-pub struct RowCounts {
+pub(crate) struct RowCounts {
     known: Mutex<HashMap<PathBuf, Count>>,
     /// Files that were asked for and are not known.
     wanted: Mutex<BTreeSet<PathBuf>>,
@@ -44,7 +44,7 @@ struct Count {
 type Stamp = (SystemTime, u64);
 
 /// A file whose rows are to be counted, as it is.
-pub struct Wanted {
+pub(crate) struct Wanted {
     pub file: PathBuf,
     stamp: Stamp,
 }
@@ -54,7 +54,7 @@ fn stamp(file: &Path) -> Option<Stamp> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-pub fn format_name(format: Format) -> &'static str {
+pub(crate) fn format_name(format: Format) -> &'static str {
     match format {
         Format::Alpaca => "alpaca",
         Format::Sharegpt => "sharegpt",
@@ -66,7 +66,11 @@ pub fn format_name(format: Format) -> &'static str {
 ///
 /// # Errors
 /// A sentence about what is wrong.
-pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, Option<PathBuf>), String> {
+pub(crate) fn find(
+    catalog: &Catalog,
+    dir: &Path,
+    name: &str,
+) -> Result<(DatasetInfo, Option<PathBuf>), String> {
     let info = catalog.get(name).map_err(|e| e.to_string())?;
     let Some(file) = info.file() else { return Ok((info, None)) };
     let file = paths::resolve(&file.display().to_string(), &[dir]);
@@ -81,7 +85,7 @@ pub fn find(catalog: &Catalog, dir: &Path, name: &str) -> Result<(DatasetInfo, O
 
 impl RowCounts {
     /// Rows of a file, or of the files of a folder, as far as they are known; what is not is wanted from now on.
-    pub fn of(&self, place: &Path) -> Option<u64> {
+    pub(crate) fn of(&self, place: &Path) -> Option<u64> {
         // All of them are looked at: what is not known of several files is wanted at once.
         let counts: Vec<_> = files_of(place).ok()?.into_iter().map(|file| self.of_file(file)).collect();
         counts.into_iter().sum()
@@ -103,12 +107,12 @@ impl RowCounts {
         known.filter(|count| count.stamp == stamp)
     }
 
-    pub fn are_wanted(&self) -> bool {
+    pub(crate) fn are_wanted(&self) -> bool {
         !self.wanted.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The next file to count; it is no longer wanted then.
-    pub fn next_wanted(&self) -> Option<Wanted> {
+    pub(crate) fn next_wanted(&self) -> Option<Wanted> {
         loop {
             let file = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).pop_first()?;
             if let Some(stamp) = stamp(&file)
@@ -120,14 +124,14 @@ impl RowCounts {
     }
 
     /// Remembers what was counted; `None` where it cannot be.
-    pub fn note(&self, wanted: Wanted, rows: Option<u64>) {
+    pub(crate) fn note(&self, wanted: Wanted, rows: Option<u64>) {
         let Wanted { file, stamp } = wanted;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(file, Count { stamp, rows });
     }
 }
 
 /// Rows of a file as they are read; `None` where that would take too long, or the file is broken.
-pub fn count_rows(file: &Path) -> Option<u64> {
+pub(crate) fn count_rows(file: &Path) -> Option<u64> {
     let length = fs::metadata(file).ok()?.len();
     let open = || files::open(file).map(BufReader::new);
     let is_text = |line: &[u8]| !line.trim_ascii().is_empty();

@@ -38,7 +38,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 ];
 
 /// Fills in what the rows say; a file whose rows cannot be read leaves the draft as it is.
-pub fn fill_in(draft: &mut EntryDraft, rows: Rows) {
+pub(super) fn fill_in(draft: &mut EntryDraft, rows: Rows) {
     let rows: Vec<Map<String, Value>> = rows.take(ROWS).filter_map(|row| row.ok()?.values().ok()).collect();
     let names = |wanted: &[&str], fits: &dyn Fn(&Value) -> bool| {
         let has = |name: &&&str| rows.iter().any(|row| row.get(**name).is_some_and(fits));

@@ -19,18 +19,18 @@ const BINS: u64 = 40;
 
 /// Rows by length.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Lengths {
+pub(super) struct Lengths {
     counts: BTreeMap<u64, u64>,
     pub whole: bool,
 }
 
 impl Lengths {
-    pub fn add(&mut self, length: usize) {
+    pub(super) fn add(&mut self, length: usize) {
         *self.counts.entry(length as u64).or_default() += 1;
     }
 
     /// The picture of them, with what a cutoff does.
-    pub fn histogram(&self, cutoff_len: usize) -> LengthHistogram {
+    pub(super) fn histogram(&self, cutoff_len: usize) -> LengthHistogram {
         let rows: u64 = self.counts.values().sum();
         let longest = self.counts.last_key_value().map_or(0, |(length, _)| *length);
         let width = longest.div_ceil(BINS).max(1);
@@ -51,7 +51,7 @@ impl Lengths {
 }
 
 /// Lengths of the first rows that can be used, as many as there is time for.
-pub fn of_first_rows(source: &DataSource, encoder: &Encoder) -> Lengths {
+pub(super) fn of_first_rows(source: &DataSource, encoder: &Encoder) -> Lengths {
     let (mut lengths, seen) = (Lengths::default(), Seen::default());
     let (mut rows, mut end) = (source.rows(), None);
     for _ in 0..FIRST_ROWS {

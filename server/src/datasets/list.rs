@@ -16,7 +16,7 @@ const AROUND: usize = 3;
 const LINE_SHOWN: usize = 200;
 
 /// The data sets of a data folder (a canonical path).
-pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList {
+pub(super) fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList {
     let folder = crate::models::shown(dir);
     match Catalog::open(dir) {
         Ok(catalog) => {
@@ -30,14 +30,14 @@ pub fn list(dir: &Path, counts: &RowCounts, largest_upload: u64) -> DatasetList 
 }
 
 /// The same for a form that picks from them. A list that cannot be read is one entry that says so.
-pub fn choices(list: DatasetList) -> Vec<DatasetEntry> {
+pub(super) fn choices(list: DatasetList) -> Vec<DatasetEntry> {
     let DatasetList { entries, broken, .. } = list;
     let broken = broken.map(|broken| unknown("dataset_info.json", broken.message));
     entries.into_iter().chain(broken).collect()
 }
 
 /// The entry called `name`, if the list can be read.
-pub fn named(dir: &Path, counts: &RowCounts, name: &str) -> Option<DatasetEntry> {
+pub(super) fn named(dir: &Path, counts: &RowCounts, name: &str) -> Option<DatasetEntry> {
     Some(entry(&Catalog::open(dir).ok()?, dir, name, counts))
 }
 
@@ -55,7 +55,7 @@ fn unknown(name: &str, problem: String) -> DatasetEntry {
 }
 
 /// One entry, with what is wrong with it.
-pub fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetEntry {
+pub(super) fn entry(catalog: &Catalog, dir: &Path, name: &str, counts: &RowCounts) -> DatasetEntry {
     let info = match catalog.get(name) {
         Ok(info) => info,
         Err(e) => return unknown(name, e.to_string()),

@@ -18,7 +18,7 @@ const PAGE: usize = 20;
 const SHOWN: usize = 12_000;
 
 /// The page that begins with row `first`, counted from 1; how many there are in all is not known here.
-pub fn preview(dir: &Path, name: &str, first: u64) -> Result<Preview, BoardError> {
+pub(super) fn preview(dir: &Path, name: &str, first: u64) -> Result<Preview, BoardError> {
     let catalog = Catalog::open(dir).map_err(|e| BoardError::Refused(e.to_string()))?;
     let entry = list::entry(&catalog, dir, name, &RowCounts::default());
     let source = match source(dir, name) {

@@ -9,7 +9,7 @@ use super::files;
 use crate::security::paths;
 
 /// The data set called `name`, whose files are inside the data folder or a hub's cache.
-pub fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
+pub(super) fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
     let refused = |e: engine::text::Error| BoardError::Refused(e.to_string());
     let catalog = Catalog::open(dir).map_err(refused)?;
     if !catalog.names().any(|known| known == name) {
@@ -24,7 +24,7 @@ pub fn source(dir: &Path, name: &str) -> Result<DataSource, BoardError> {
 }
 
 /// The data set as its rows are taken: for what they hold, or as plain text.
-pub fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, BoardError> {
+pub(super) fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, BoardError> {
     let mut source = source(dir, name)?;
     if encoding.plain_text && source.info.check_kind(Kind::Text).is_ok() {
         source.kind = Kind::Text;
@@ -33,7 +33,7 @@ pub fn taken(dir: &Path, name: &str, encoding: &Encoding) -> Result<DataSource, 
 }
 
 /// Refuses files that are links out of the data folder.
-pub fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
+pub(super) fn inside(dir: &Path, files: &[PathBuf]) -> Result<(), BoardError> {
     for file in files {
         paths::resolve(&file.display().to_string(), &[dir])
             .map_err(|e| BoardError::Refused(e.to_string()))?;

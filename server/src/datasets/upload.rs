@@ -22,24 +22,31 @@ pub enum UploadError {
     #[error(
         "`{0}` cannot be the name of a file in the data folder: it must be a plain name of at most {LONGEST_NAME} bytes that does not begin with a dot"
     )]
+    /// The name is no plain name of a file.
     Name(String),
     #[error(
         "`{0}` is not a data file: its name must end in .json, .jsonl, .csv, .txt (each also with .gz), .parquet or .arrow"
     )]
+    /// The name says that it is no file of data.
     Kind(String),
     #[error(
         "there is a file `{0}` in the data folder already; rename yours, or delete the dataset that uses that one"
     )]
+    /// There is a file of this name.
     Exists(String),
+    /// It is larger than this many bytes.
     #[error("the file is larger than {} MiB, the most that is taken in; copy it into the data folder instead", .0 >> 20)]
     TooLarge(u64),
+    /// It did not arrive whole.
     #[error("the connection broke before the file was whole; nothing of it was kept")]
     Broken,
+    /// It cannot be stored there.
     #[error("the file cannot be stored: {path}: {1}", path = .0.display())]
     Io(PathBuf, io::Error),
 }
 
 impl UploadError {
+    /// The status of the answer to who sent it.
     pub fn status(&self) -> StatusCode {
         match self {
             UploadError::Name(_) | UploadError::Kind(_) | UploadError::Broken => StatusCode::BAD_REQUEST,

@@ -22,7 +22,7 @@ const STACK: usize = 64 << 20;
 const MEMORY: (u64, u64) = (2 << 30, 6 << 30);
 
 /// Bytes that a process started now may take.
-pub fn memory() -> u64 {
+pub(super) fn memory() -> u64 {
     (engine::memory::available() as u64 / 2).clamp(MEMORY.0, MEMORY.1)
 }
 

@@ -83,6 +83,7 @@ enum Lost {
 }
 
 impl Helpers {
+    /// Helpers that this command starts, which read in these folders.
     pub fn new(command: WorkerCommand, folders: Arc<Folders>) -> Helpers {
         Helpers {
             command,

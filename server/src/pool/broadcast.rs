@@ -16,7 +16,9 @@ const BEHIND: usize = 64;
 /// News of a run, put into words once for all who watch it. They are sent after they are in the database.
 #[derive(Debug)]
 pub struct Update {
+    /// What is new, in order.
     pub events: Vec<Event>,
+    /// The run as it is now.
     pub run: RunSummary,
     /// The frame of the events, where there are any.
     pub of_events: Option<Utf8Bytes>,
@@ -44,12 +46,14 @@ pub fn text(frame: &Frame) -> Utf8Bytes {
     serde_json::to_string(frame).unwrap_or_default().into()
 }
 
+/// A channel for each run that somebody watches.
 #[derive(Default)]
 pub struct Broadcast {
     channels: Mutex<HashMap<String, broadcast::Sender<Arc<Update>>>>,
 }
 
 impl Broadcast {
+    /// News of a run from now on.
     pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Update>> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.entry(id.to_owned()).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()

@@ -12,7 +12,12 @@ use crate::{
 };
 
 /// The last state of a run, and why. `stood_still`: the worker was ended because it did not end.
-pub fn final_state(run: &RunRow, exit: Exit, stood_still: bool, dir: &Path) -> (RunState, Option<String>) {
+pub(super) fn final_state(
+    run: &RunRow,
+    exit: Exit,
+    stood_still: bool,
+    dir: &Path,
+) -> (RunState, Option<String>) {
     let stopped = |how: &str| match run.ending {
         Some(Ending::Shutdown) => (RunState::Interrupted, Some(format!("the server ended: {how}"))),
         _ => (RunState::Stopped, Some(how.to_owned())),

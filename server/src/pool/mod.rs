@@ -50,6 +50,7 @@ pub struct PoolConfig {
     pub runs_dir: PathBuf,
     /// Runs that may train at the same time.
     pub slots: usize,
+    /// Starts workers.
     pub worker: WorkerCommand,
     /// Runs that were cut off while no server was there go on by themselves.
     pub resume_interrupted: bool,
@@ -85,6 +86,9 @@ struct Inner {
 impl Pool {
     /// Takes up the work where an earlier server left it: finds live workers again, settles runs whose
     /// worker is gone, resumes those that the server stopped as it ended, and starts what is queued.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn start(store: Store, config: PoolConfig) -> Result<Pool> {
         let inner = Inner {
             store,
@@ -104,14 +108,17 @@ impl Pool {
         Ok(pool)
     }
 
+    /// The database, which nobody but the pool changes runs in.
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
 
+    /// The folder of a run.
     pub fn run_dir(&self, id: &str) -> PathBuf {
         self.inner.run_dir(id)
     }
 
+    /// News of a run from now on.
     pub fn subscribe(&self, id: &str) -> Receiver<Arc<Update>> {
         self.inner.broadcast.subscribe(id)
     }
@@ -169,6 +176,9 @@ impl Pool {
     }
 
     /// Ends a run after its current step, with a checkpoint; one that waits leaves the queue.
+    ///
+    /// # Errors
+    /// If there is no such run, it has ended, or the database fails.
     pub async fn stop(&self, id: &str) -> Result<()> {
         let _ordered = self.inner.control.lock().await;
         let run = self.inner.store.run(id).await?;
@@ -185,6 +195,9 @@ impl Pool {
 
     /// Stops every live run with a checkpoint, and waits for the workers: for a server whose end is theirs.
     /// The next server resumes the runs.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn stop_all(&self) -> Result<()> {
         self.inner.is_closing.store(true, Ordering::Relaxed);
         {
@@ -214,6 +227,9 @@ impl Pool {
     }
 
     /// Ends a run at once; steps since its last checkpoint are lost.
+    ///
+    /// # Errors
+    /// If there is no such run, it has ended, or the database fails.
     pub async fn cancel(&self, id: &str) -> Result<()> {
         let _ordered = self.inner.control.lock().await;
         let run = self.inner.store.run(id).await?;
@@ -228,6 +244,9 @@ impl Pool {
     }
 
     /// Queues a run again; its worker goes on from the newest valid checkpoint.
+    ///
+    /// # Errors
+    /// If there is no such run, it cannot be gone on with, or the database fails.
     pub async fn resume(&self, id: &str) -> Result<()> {
         let _ordered = self.inner.control.lock().await;
         let run = self.inner.store.run(id).await?;
@@ -243,6 +262,10 @@ impl Pool {
         Ok(())
     }
 
+    /// Gives a run another name.
+    ///
+    /// # Errors
+    /// If there is no such run, the name is refused, or the database fails.
     pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
         self.inner.store.rename_run(id, name).await?;
         self.inner.tell(id, Vec::new()).await;

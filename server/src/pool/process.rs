@@ -18,7 +18,7 @@ use crate::{
 
 /// A worker under supervision: our own child, or one that an earlier server started.
 #[derive(Debug)]
-pub struct Worker {
+pub(super) struct Worker {
     id: ProcessId,
     child: Option<Child>,
     exit: Option<Exit>,
@@ -26,7 +26,7 @@ pub struct Worker {
 
 /// How a worker's process ended, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     Code(i32),
     Signal(i32),
     /// It was not our child: only its parent is told.
@@ -52,7 +52,7 @@ impl Worker {
     ///
     /// # Errors
     /// The log cannot be opened, or the process not be started.
-    pub fn start(command: &WorkerCommand, run_dir: &Path, after: u64) -> io::Result<Worker> {
+    pub(super) fn start(command: &WorkerCommand, run_dir: &Path, after: u64) -> io::Result<Worker> {
         let log = File::options().create(true).append(true).open(run_dir.join(LOG_FILE))?;
         let child = Command::new(&command.program)
             .arg0("chandler")
@@ -75,17 +75,17 @@ impl Worker {
     }
 
     /// A worker that was started by an earlier server, and may have ended since.
-    pub fn adopted(id: ProcessId) -> Worker {
+    pub(super) fn adopted(id: ProcessId) -> Worker {
         let exit = (!id.is_alive()).then_some(Exit::Away);
         Worker { id, child: None, exit }
     }
 
-    pub fn id(&self) -> &ProcessId {
+    pub(super) fn id(&self) -> &ProcessId {
         &self.id
     }
 
     /// How the process ended; `None` while it runs. What is left of its group is ended with it.
-    pub fn exited(&mut self) -> io::Result<Option<Exit>> {
+    pub(super) fn exited(&mut self) -> io::Result<Option<Exit>> {
         if self.exit.is_some() {
             return Ok(self.exit);
         }

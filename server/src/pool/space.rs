@@ -6,7 +6,7 @@ use std::path::Path;
 const FULL: u64 = 1 << 20;
 
 /// That the disk of `dir` is full, in words; nothing where nobody knows.
-pub fn lack(dir: &Path) -> Option<String> {
+pub(super) fn lack(dir: &Path) -> Option<String> {
     less_than(FULL, dir)
 }
 

@@ -20,7 +20,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// What is to be done about a worker.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Measure {
+pub(super) enum Measure {
     Nothing,
     /// Say of the run that it stands still, or no more.
     Remark(Option<String>),
@@ -31,7 +31,7 @@ pub enum Measure {
 }
 
 /// What was seen of one worker so far.
-pub struct Stillness {
+pub(super) struct Stillness {
     ticks: u64,
     /// Since when it has neither used the processor nor waited for a disk.
     idle_since: Instant,
@@ -41,12 +41,12 @@ pub struct Stillness {
 }
 
 impl Stillness {
-    pub fn new(now: Instant) -> Stillness {
+    pub(super) fn new(now: Instant) -> Stillness {
         Stillness { ticks: 0, idle_since: now, stopped_since: None, ending_since: None, is_remarked: false }
     }
 
     /// Looks at a worker, again and again.
-    pub fn look(&mut self, run: &RunRow, worker: &ProcessId, seen: Activity, now: Instant) -> Measure {
+    pub(super) fn look(&mut self, run: &RunRow, worker: &ProcessId, seen: Activity, now: Instant) -> Measure {
         if seen.ticks != self.ticks || seen.is_busy {
             (self.ticks, self.idle_since) = (seen.ticks, now);
         }

@@ -15,7 +15,9 @@ const STRETCH: u64 = 1 << 20;
 /// Events read, and the offset after the last complete line.
 #[derive(Debug, Default, PartialEq)]
 pub struct Stretch {
+    /// Events of whole lines.
     pub events: Vec<Event>,
+    /// Bytes from the start of the file.
     pub offset: u64,
     /// There may be more to read at once.
     pub more: bool,

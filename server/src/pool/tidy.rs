@@ -7,12 +7,12 @@ use super::{Inner, Pool, PoolError, Result};
 use crate::store::{RunRow, StoreError};
 
 /// Folder name prefix of runs that are being launched.
-pub const NEW: &str = ".new-";
+pub(super) const NEW: &str = ".new-";
 /// Of deleted runs whose files are still being removed.
-pub const TRASH: &str = ".trash-";
+pub(super) const TRASH: &str = ".trash-";
 
 /// Gives folders their names whose runs are in the database, and takes runs out of it whose folders are in the trash.
-pub async fn complete(pool: &Inner) -> Result<()> {
+pub(super) async fn complete(pool: &Inner) -> Result<()> {
     let dir = &pool.config.runs_dir;
     let failed = |what| move |source: io::Error| PoolError::Io { what, path: dir.clone(), source };
     for entry in fs::read_dir(dir).map_err(failed("cannot read"))? {
@@ -39,6 +39,9 @@ pub async fn complete(pool: &Inner) -> Result<()> {
 
 impl Pool {
     /// Removes a run that is over, with its folder.
+    ///
+    /// # Errors
+    /// If there is no such run, it is live, or its folder cannot be removed.
     pub async fn delete(&self, id: &str) -> Result<()> {
         let _ordered = self.inner.control.lock().await;
         let run = self.inner.store.run(id).await?;
@@ -95,7 +98,7 @@ impl Pool {
 }
 
 /// Removes what is in the trash.
-pub fn remove_trash(runs_dir: &Path) -> io::Result<()> {
+pub(super) fn remove_trash(runs_dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(runs_dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(TRASH) {

@@ -16,7 +16,7 @@ use wire::{ChatDelta, ChatRequest};
 use crate::{chat::Chat, security::SessionEnd};
 
 /// Whoever leaves drops the stream, and with it the generation.
-pub async fn chat_stream(
+pub(super) async fn chat_stream(
     State(chat): State<Arc<Chat>>,
     session: Option<Extension<SessionEnd>>,
     Json(request): Json<ChatRequest>,

@@ -24,7 +24,7 @@ use crate::site::Site;
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Answers to everything that no route answers to.
-pub fn files(
+pub(super) fn files(
     site: &Site,
     options: LeptosOptions,
     context: impl Fn() + Clone + Send + Sync + 'static,

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use crate::pool::Pool;
 
-pub async fn health(State(pool): State<Pool>) -> (StatusCode, String) {
+pub(super) async fn health(State(pool): State<Pool>) -> (StatusCode, String) {
     match pool.check().await {
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
         Err(e) => {

@@ -21,7 +21,7 @@ use crate::{pool::Pool, security::preferences, worker::EVENTS_FILE};
 /// Bytes that wait for a slow reader.
 const WAITING: usize = 64 << 10;
 
-pub async fn log_file(
+pub(super) async fn log_file(
     State(pool): State<Pool>,
     extract::Path(id): extract::Path<String>,
     headers: HeaderMap,

@@ -52,12 +52,19 @@ const COMPRESSION: CompressionLevel = CompressionLevel::Precise(6);
 /// What routes work with.
 #[derive(Clone, FromRef)]
 pub struct AppState {
+    /// Where the site's files are, for Leptos.
     pub options: LeptosOptions,
+    /// The site's files.
     pub site: Arc<Site>,
+    /// Queue and supervision of runs.
     pub pool: Pool,
+    /// The loaded model.
     pub chat: Arc<Chat>,
+    /// Who may ask.
     pub gate: Arc<Gate>,
+    /// What the pages ask.
     pub board: Arc<ServerBoard>,
+    /// Counters for Prometheus.
     pub metrics: Arc<Metrics>,
 }
 

@@ -16,7 +16,7 @@ const ERROR: &str = "serverfnerror";
 const TOO_LONG: &str = "length limit exceeded";
 
 /// Gives a server function's error the status that it has. Every other answer is left as it is.
-pub async fn with_status(response: Response) -> Response {
+pub(super) async fn with_status(response: Response) -> Response {
     if response.status() != StatusCode::INTERNAL_SERVER_ERROR || !response.headers().contains_key(ERROR) {
         return response;
     }
@@ -31,7 +31,7 @@ pub async fn with_status(response: Response) -> Response {
 }
 
 /// The status that an error has.
-pub fn status(error: &BoardError) -> StatusCode {
+pub(super) fn status(error: &BoardError) -> StatusCode {
     match error {
         BoardError::NotFound(_) => StatusCode::NOT_FOUND,
         BoardError::Refused(_) => StatusCode::CONFLICT,

@@ -31,12 +31,12 @@ const LARGEST: usize = 4 << 10;
 static BACK_FILLS: Semaphore = Semaphore::const_new(2);
 
 #[derive(serde::Deserialize)]
-pub struct After {
+pub(super) struct After {
     #[serde(default)]
     after: u64,
 }
 
-pub async fn run_socket(
+pub(super) async fn run_socket(
     socket: WebSocketUpgrade,
     Path(id): Path<String>,
     Query(After { after }): Query<After>,

@@ -12,7 +12,7 @@ use axum::{
 use crate::board::ServerBoard;
 
 /// Whoever leaves drops the request, and with it what has come of the file.
-pub async fn upload(
+pub(super) async fn upload(
     State(board): State<Arc<ServerBoard>>,
     Path(name): Path<String>,
     headers: HeaderMap,

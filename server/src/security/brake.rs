@@ -39,7 +39,7 @@ pub(super) enum Who {
 
 impl Who {
     /// One IPv6 host has a network of 2⁶⁴ addresses (RFC 4291, 2.5.4).
-    pub fn at(address: IpAddr) -> Who {
+    pub(super) fn at(address: IpAddr) -> Who {
         Who::Address(match address {
             IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => {
                 let network = u128::from(v6) >> 64 << 64;
@@ -70,7 +70,7 @@ impl Default for Brake {
 
 impl Brake {
     /// Takes a try, waiting for one if need be; `false` where others wait already and came later.
-    pub async fn take(&self, who: Who) -> bool {
+    pub(super) async fn take(&self, who: Who) -> bool {
         if self.try_now(who).is_ok() {
             return true;
         }
@@ -89,7 +89,7 @@ impl Brake {
     }
 
     /// Whoever knows the password guesses no more.
-    pub fn release(&self, who: Who) {
+    pub(super) fn release(&self, who: Who) {
         self.with(who, |bucket, now| bucket.full_at = now);
     }
 

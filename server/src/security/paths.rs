@@ -5,10 +5,13 @@ use std::path::{Component, Path, PathBuf};
 /// Why a path is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
+    /// It holds `..`: the path, and the folders that were meant.
     #[error("`{0}` holds `..`: give a path inside {1}")]
     Parent(String, String),
+    /// There is nothing of that name: the path, and the folders.
     #[error("`{0}` does not exist in {1}")]
     Missing(String, String),
+    /// A link leads out of the folders: the path, and the folders.
     #[error("`{0}` leads outside of {1}")]
     Outside(String, String),
 }
@@ -17,6 +20,9 @@ pub enum PathError {
 ///
 /// A relative path may begin in the working directory, beside a root (`models/wick`) or in it (`wick`).
 /// Symbolic links are followed, and must stay inside as well.
+///
+/// # Errors
+/// If the path is refused.
 pub fn resolve(named: &str, roots: &[&Path]) -> Result<PathBuf, PathError> {
     let places = || roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(" or ");
     let path = Path::new(named.trim());

@@ -106,12 +106,12 @@ impl SessionEnd {
 }
 
 impl Sessions {
-    pub fn new(password: &str) -> Sessions {
+    pub(super) fn new(password: &str) -> Sessions {
         Sessions { password: digest(password), brake: Brake::default(), state: Mutex::default() }
     }
 
     /// Tries a password that comes from an address, with these headers. Waits while others have tried too often.
-    pub async fn try_password(
+    pub(super) async fn try_password(
         &self,
         from: IpAddr,
         headers: &HeaderMap,
@@ -134,7 +134,7 @@ impl Sessions {
     }
 
     /// Opens a session; answers with the cookies that carry it and that make the browser known.
-    pub fn open(&self, scope: Scope<'_>) -> Result<[HeaderValue; 2], getrandom::Error> {
+    pub(super) fn open(&self, scope: Scope<'_>) -> Result<[HeaderValue; 2], getrandom::Error> {
         let (session, known) = (random::word(32)?, random::word(32)?);
         let mut state = self.lock();
         state.open.retain(|_, session| session.since.elapsed() < LIFETIME);
@@ -148,7 +148,7 @@ impl Sessions {
     }
 
     /// The end of the session that a request belongs to, if it belongs to one.
-    pub fn admits(&self, headers: &HeaderMap, scope: Scope<'_>) -> Option<SessionEnd> {
+    pub(super) fn admits(&self, headers: &HeaderMap, scope: Scope<'_>) -> Option<SessionEnd> {
         let state = self.lock();
         let mut tokens = scope.tokens(headers, SESSION);
         tokens.find_map(|token| {
@@ -158,7 +158,7 @@ impl Sessions {
     }
 
     /// Ends the session of a request, and what it has open; answers with the cookie that forgets it.
-    pub fn close(&self, headers: &HeaderMap, scope: Scope<'_>) -> HeaderValue {
+    pub(super) fn close(&self, headers: &HeaderMap, scope: Scope<'_>) -> HeaderValue {
         let mut state = self.lock();
         for token in scope.tokens(headers, SESSION) {
             state.open.remove(&token);

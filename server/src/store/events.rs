@@ -17,6 +17,9 @@ impl Store {
     ///
     /// Points that a resume made void are gone, long curves are thinned out and old log lines are
     /// dropped; a `Start` event is always there to say from which step on earlier points are void.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn events_after(&self, id: &str, after: u64) -> Result<Vec<Event>> {
         let rows = sqlx::query("SELECT seq, body FROM events WHERE run_id = ? AND seq > ? ORDER BY seq")
             .bind(id)
@@ -32,6 +35,10 @@ impl Store {
         Ok(events)
     }
 
+    /// A run's evaluations, in order.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn evals(&self, id: &str) -> Result<Vec<Eval>> {
         let events = self.events_of_kind(id, "eval", u64::MAX).await?;
         Ok(events
@@ -44,6 +51,9 @@ impl Store {
     }
 
     /// Checkpoints that were written, oldest first; `save_total_limit` may have removed some since.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn checkpoints(&self, id: &str) -> Result<Vec<Checkpoint>> {
         let events = self.events_of_kind(id, "checkpoint", u64::MAX).await?;
         Ok(events
@@ -56,6 +66,9 @@ impl Store {
     }
 
     /// The step of the newest checkpoint that was written; 0 where there is none.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn checkpoint_step(&self, id: &str) -> Result<u64> {
         let step: Option<i64> =
             sqlx::query_scalar("SELECT max(step) FROM events WHERE run_id = ? AND kind = 'checkpoint'")
@@ -66,6 +79,9 @@ impl Store {
     }
 
     /// The newest `count` log events, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn log(&self, id: &str, count: u64) -> Result<Vec<Event>> {
         self.events_of_kind(id, "log", count).await
     }

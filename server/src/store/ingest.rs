@@ -14,6 +14,7 @@ use crate::clock;
 /// What came of taking events in.
 #[derive(Debug)]
 pub struct Ingested {
+    /// The row as it is now.
     pub run: RunRow,
     /// Those not seen before, in order.
     pub fresh: Vec<Event>,
@@ -33,6 +34,9 @@ struct Progress {
 
 impl Store {
     /// Stores `events`, which end at byte `offset` of the run's event file.
+    ///
+    /// # Errors
+    /// If there is no such run, or the database fails.
     pub async fn ingest(&self, id: &str, events: Vec<Event>, offset: u64) -> Result<Ingested> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;

@@ -19,11 +19,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub fn new(options: SqliteConnectOptions) -> Lane {
+    pub(super) fn new(options: SqliteConnectOptions) -> Lane {
         Lane { options, place: Arc::default() }
     }
 
-    pub async fn take(&self) -> Result<Held> {
+    pub(super) async fn take(&self) -> Result<Held> {
         let mut place = self.place.clone().lock_owned().await;
         let connection = match place.take() {
             Some(connection) => connection,
@@ -33,14 +33,14 @@ impl Lane {
     }
 
     /// A transaction that holds the write lock from its start, so that it never fails half-way for another writer.
-    pub async fn begin(&self) -> Result<Write> {
+    pub(super) async fn begin(&self) -> Result<Write> {
         let mut held = self.take().await?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut held.connection).await?;
         Ok(Write(held))
     }
 
     /// What was committed is in the files.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         if let Some(connection) = self.place.lock().await.take()
             && let Err(e) = connection.close().await
         {
@@ -56,7 +56,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub fn give_back(self) {
+    pub(super) fn give_back(self) {
         let Held { mut place, connection } = self;
         *place = Some(connection);
     }
@@ -66,7 +66,7 @@ impl Held {
 pub(super) struct Write(Held);
 
 impl Write {
-    pub async fn commit(mut self) -> Result<()> {
+    pub(super) async fn commit(mut self) -> Result<()> {
         sqlx::query("COMMIT").execute(&mut self.0.connection).await?;
         self.0.give_back();
         Ok(())

@@ -18,7 +18,7 @@ const STEPS: [(i64, &str, &str); 7] = [
     (7, "points", include_str!("../../../migrations/0007_points.sql")),
 ];
 
-pub fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     first(STEPS.len())
 }
 

@@ -34,29 +34,60 @@ use wire::BoardError;
 /// What goes wrong in the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The file cannot be opened as a database.
     #[error("cannot open the database {path}: {source}. If another program made this file, move it away")]
-    Open { path: PathBuf, source: sqlx::Error },
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
     #[error(
         "the database {path} is damaged ({what}). Put a copy of it back, or have `sqlite3 {path} .recover` save what \
          can be read; moved away, it is replaced by an empty one, and the folders of runs stay as they are"
     )]
-    Damaged { path: PathBuf, what: String },
+    /// Pages of the file contradict each other.
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite found.
+        what: String,
+    },
     #[error(
         "the database {0} was moved or removed while the server runs: put it back, or start the server anew"
     )]
+    /// The file is not where it was.
     Gone(PathBuf),
+    /// The tables cannot be brought to this version's.
     #[error("the database {path} does not fit this version of Chandler: {source}")]
-    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Which step does not fit.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// There is no run of this id.
     #[error("there is no run {0}")]
     NoRun(String),
+    /// The state machine forbids a change.
     #[error("run {id} is {from}, it cannot become {to}", from = .from.name(), to = .to.name())]
-    Transition { id: String, from: RunState, to: RunState },
+    Transition {
+        /// The run.
+        id: String,
+        /// Its state.
+        from: RunState,
+        /// The state that it cannot have next.
+        to: RunState,
+    },
+    /// A column holds what this version does not know.
     #[error("the database holds a value that this version does not know: {0}")]
     Value(String),
+    /// Whatever else SQLite reports.
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
 }
 
+/// What the database answers, or why not.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What a user is told; what is not theirs to set right stands in the server's log, too.

@@ -140,6 +140,9 @@ impl Store {
     }
 
     /// A decimated view of the whole curve: at most about `2 × buckets` points.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn curve(&self, id: &str, buckets: u64) -> Result<Vec<Point>> {
         Ok(self.points_after(id, 0, buckets).await?.into_iter().map(|row| row.point).collect())
     }

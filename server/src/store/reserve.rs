@@ -19,12 +19,12 @@ pub(super) struct Reserve {
 
 impl Reserve {
     /// Beside the database.
-    pub fn of(database: &Path) -> Reserve {
+    pub(super) fn of(database: &Path) -> Reserve {
         Reserve { path: database.with_extension("reserve") }
     }
 
     /// Takes the room, where there is enough of it.
-    pub fn take(&self) {
+    pub(super) fn take(&self) {
         if self.path.metadata().is_ok_and(|file| file.len() >= SIZE) {
             return;
         }
@@ -36,7 +36,7 @@ impl Reserve {
     }
 
     /// Gives it to whoever writes next; says whether there was any.
-    pub fn give(&self) -> bool {
+    pub(super) fn give(&self) -> bool {
         let had = self.path.metadata().is_ok_and(|file| file.len() > 0);
         std::fs::remove_file(&self.path).is_ok() && had
     }

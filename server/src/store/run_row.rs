@@ -10,13 +10,21 @@ use crate::process_id::ProcessId;
 /// A run about to be queued.
 #[derive(Clone, Debug)]
 pub struct NewRun {
+    /// The name of its folder.
     pub id: String,
+    /// What users call it.
     pub name: String,
+    /// What it does.
     pub kind: JobKind,
+    /// As the recipe names it.
     pub model: String,
+    /// Names of data sets, as the recipe has them.
     pub dataset: String,
+    /// As the recipe names it.
     pub stage: String,
+    /// As the recipe names it.
     pub method: String,
+    /// As the recipe names it; none: the model's own.
     pub template: Option<String>,
     /// YAML as the user wrote it.
     pub recipe: String,
@@ -34,6 +42,7 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// In the database.
     pub fn name(self) -> &'static str {
         match self {
             Ending::Stop => "stop",
@@ -55,45 +64,74 @@ impl Ending {
 /// One row of `runs`.
 #[derive(Clone, Debug)]
 pub struct RunRow {
+    /// The name of its folder.
     pub id: String,
+    /// What users call it.
     pub name: String,
+    /// Its state.
     pub state: RunState,
+    /// Why it is in that state, in words for the user.
     pub reason: Option<String>,
+    /// What it does.
     pub kind: JobKind,
+    /// As the recipe names it.
     pub model: String,
+    /// Names of data sets, as the recipe has them.
     pub dataset: String,
+    /// As the recipe names it.
     pub stage: String,
+    /// As the recipe names it.
     pub method: String,
+    /// As the recipe names it; none: the model's own.
     pub template: Option<String>,
+    /// The YAML, as launched.
     pub recipe: String,
+    /// When it was queued, in milliseconds since 1970.
     pub created: u64,
+    /// When it began to run.
     pub started: Option<u64>,
+    /// When it ended.
     pub ended: Option<u64>,
     /// Milliseconds that its earlier workers were at work.
     pub worked: u64,
     /// Since when the present one is.
     pub working_since: Option<u64>,
+    /// The process that works on it, or did last.
     pub worker: Option<ProcessId>,
+    /// How the user wants it to end.
     pub ending: Option<Ending>,
+    /// Bytes of the event file that are taken in.
     pub offset: u64,
+    /// Number of the newest event.
     pub last_seq: u64,
     /// When the newest event was written.
     pub last_time: u64,
     /// How often it was queued again by itself after it was cut off, and from which checkpoint's step.
     pub resumed: (u64, u64),
+    /// How the worker said that it ended, and why.
     pub outcome: Option<(Outcome, Option<String>)>,
+    /// Steps that are done.
     pub step: u64,
+    /// Steps of the whole run.
     pub total_steps: u64,
+    /// Examples that it trains on.
     pub num_examples: Option<u64>,
+    /// Parameters that train.
     pub trainable_params: Option<u64>,
+    /// Parameters of the model, with what trains beside it.
     pub total_params: Option<u64>,
+    /// The newest loss.
     pub last_loss: Option<f64>,
+    /// Logged steps.
     pub point_count: u64,
+    /// Losses for the small curve in the list.
     pub sparkline: Vec<f64>,
+    /// Logged steps that the small curve stands for.
     pub sparkline_count: u64,
 }
 
 impl RunRow {
+    /// What the list of runs shows of it.
     pub fn summary(&self) -> RunSummary {
         RunSummary {
             id: self.id.clone(),

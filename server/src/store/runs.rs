@@ -17,6 +17,9 @@ macro_rules! matching {
 
 impl Store {
     /// Stores a new run in state `queued`.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn insert_run(&self, run: &NewRun) -> Result<RunRow> {
         let mut tx = self.write().await?;
         let time = to_db(clock::now());
@@ -47,6 +50,10 @@ impl Store {
         Ok(row)
     }
 
+    /// The row of a run.
+    ///
+    /// # Errors
+    /// If there is no such run, or the database fails.
     pub async fn run(&self, id: &str) -> Result<RunRow> {
         sqlx::query_as("SELECT * FROM runs WHERE id = ?")
             .bind(id)
@@ -56,6 +63,9 @@ impl Store {
     }
 
     /// Newest first, `count` from place `from` on.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn runs(&self, filter: &RunFilter, from: u64, count: u64) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(concat!(
             "SELECT * ",
@@ -72,6 +82,9 @@ impl Store {
     }
 
     /// How many runs there are.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn count_runs(&self, filter: &RunFilter) -> Result<u64> {
         let count: i64 = sqlx::query_scalar(concat!("SELECT count(*) ", matching!()))
             .bind(filter.state.map(RunState::name))
@@ -82,6 +95,9 @@ impl Store {
     }
 
     /// The newest runs that have written a result or a checkpoint; whether it is still there is for the disk to say.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn runs_with_results(&self, count: u64) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
             "SELECT * FROM runs WHERE state = 'finished'
@@ -95,6 +111,9 @@ impl Store {
     }
 
     /// The newest finished runs that trained more than an adapter.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn tuned_runs(&self, count: u64) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
             "SELECT * FROM runs WHERE state = 'finished' AND method NOT IN ('lora', 'oft') \
@@ -107,6 +126,9 @@ impl Store {
     }
 
     /// Runs that an earlier server stopped when it ended.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn shut_down_runs(&self) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
             "SELECT * FROM runs WHERE state = 'interrupted' AND ending = 'shutdown' ORDER BY queued, id",
@@ -117,11 +139,17 @@ impl Store {
     }
 
     /// How many runs are in each state that some are in.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn count_by_state(&self) -> Result<Vec<(String, i64)>> {
         Ok(sqlx::query_as("SELECT state, count(*) FROM runs GROUP BY state").fetch_all(&self.db).await?)
     }
 
     /// Runs that have, or should have, a worker.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn live_runs(&self) -> Result<Vec<RunRow>> {
         let rows = sqlx::query_as(
             "SELECT * FROM runs WHERE state IN ('preparing', 'running', 'stopping') ORDER BY queued, id",
@@ -132,6 +160,9 @@ impl Store {
     }
 
     /// The run that waits longest.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn next_queued(&self) -> Result<Option<RunRow>> {
         let row = sqlx::query_as("SELECT * FROM runs WHERE state = 'queued' ORDER BY queued, id LIMIT 1")
             .fetch_optional(&self.db)
@@ -139,6 +170,10 @@ impl Store {
         Ok(row)
     }
 
+    /// Notes which process works on a run.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn record_worker(&self, id: &str, worker: &ProcessId) -> Result<()> {
         let mut tx = self.write().await?;
         sqlx::query("UPDATE runs SET worker_pid = ?, worker_start = ?, worker_boot = ? WHERE id = ?")
@@ -152,6 +187,9 @@ impl Store {
     }
 
     /// Says something of a run that is at work, or takes it back.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn remark(&self, id: &str, remark: Option<&str>) -> Result<()> {
         let mut tx = self.write().await?;
         sqlx::query("UPDATE runs SET reason = ? WHERE id = ? AND state IN ('preparing', 'running')")
@@ -163,6 +201,9 @@ impl Store {
     }
 
     /// Notes that a run that was cut off is queued again by itself, for the so many-eth time from this step.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn record_resumed(&self, id: &str, times: u64, step: u64) -> Result<()> {
         let mut tx = self.write().await?;
         sqlx::query("UPDATE runs SET resumed = ?, resumed_step = ? WHERE id = ?")
@@ -174,6 +215,10 @@ impl Store {
         tx.commit().await
     }
 
+    /// Gives a run another name.
+    ///
+    /// # Errors
+    /// If there is no such run, or the database fails.
     pub async fn rename_run(&self, id: &str, name: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let changed = sqlx::query("UPDATE runs SET name = ? WHERE id = ?")
@@ -188,6 +233,9 @@ impl Store {
     }
 
     /// Removes the row and all that hangs on it.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn delete_run(&self, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
         sqlx::query("DELETE FROM runs WHERE id = ?").bind(id).execute(&mut *tx).await?;

@@ -11,9 +11,13 @@ use crate::clock;
 /// One change of state, oldest first in a run's history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
+    /// The state before; none for the first.
     pub from: Option<RunState>,
+    /// The state since.
     pub to: RunState,
+    /// Why, in words for the user.
     pub reason: Option<String>,
+    /// Milliseconds since 1970.
     pub time: u64,
 }
 
@@ -32,11 +36,17 @@ impl FromRow<'_, SqliteRow> for Transition {
 
 impl Store {
     /// Moves a run to `next`, or fails with [`StoreError::Transition`] where the state machine forbids it.
+    ///
+    /// # Errors
+    /// If the state machine forbids it, there is no such run, or the database fails.
     pub async fn transition(&self, id: &str, next: RunState, reason: Option<&str>) -> Result<()> {
         self.transition_at(id, next, reason, clock::now()).await
     }
 
     /// The same for a change that came about at `time`, before it was noticed.
+    ///
+    /// # Errors
+    /// As of [`Store::transition`].
     pub async fn transition_at(
         &self,
         id: &str,
@@ -53,6 +63,9 @@ impl Store {
 
     /// Moves a live run to `stopping` and remembers how the user wants it to end. A run that is
     /// stopping already can still be cancelled.
+    ///
+    /// # Errors
+    /// If the run is not live, or the database fails.
     pub async fn begin_stopping(&self, id: &str, ending: Ending, reason: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let row = run_in(&mut tx, id).await?;
@@ -69,6 +82,10 @@ impl Store {
         Ok(())
     }
 
+    /// A run's history.
+    ///
+    /// # Errors
+    /// If the database fails.
     pub async fn transitions(&self, id: &str) -> Result<Vec<Transition>> {
         let rows = sqlx::query_as("SELECT * FROM transitions WHERE run_id = ? ORDER BY id")
             .bind(id)

@@ -19,6 +19,9 @@ pub struct RunLock {
 
 impl RunLock {
     /// Takes the folder, and notes down who did; fails with `WouldBlock` where another worker has it.
+    ///
+    /// # Errors
+    /// If another worker has it, or the file cannot be made.
     pub fn take(run_dir: &Path) -> io::Result<RunLock> {
         let file = File::options().create(true).truncate(false).write(true).open(run_dir.join(LOCK_FILE))?;
         file.try_lock()?;

@@ -20,16 +20,16 @@ use server::{
 };
 
 /// What boards of tests take in.
-pub const LARGEST_UPLOAD: u64 = 3 << 20;
+pub(crate) const LARGEST_UPLOAD: u64 = 3 << 20;
 
 /// Folders of models, data and runs in a folder of the test's own.
-pub struct Place {
+pub(crate) struct Place {
     pub folders: Folders,
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let dir = tempfile::tempdir().unwrap();
         let folder = |name: &str| dir.path().join(name);
         let folders =
@@ -38,12 +38,12 @@ impl Place {
     }
 
     /// The folder that the others are in.
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap()
     }
 
     /// Writes a file at a path from the root, with the folders it is in.
-    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let file = self.root().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, text).unwrap();
@@ -51,38 +51,38 @@ impl Place {
     }
 
     /// A folder of a run.
-    pub fn run_dir(&self, id: &str) -> PathBuf {
+    pub(crate) fn run_dir(&self, id: &str) -> PathBuf {
         self.folders.runs_dir.join(id)
     }
 
-    pub async fn store(&self) -> Store {
+    pub(crate) async fn store(&self) -> Store {
         Store::open(&self.folders.runs_dir.join("chandler.db")).await.unwrap()
     }
 
     /// A pool with one slot, which goes on by itself with runs that were cut off, or not.
-    pub async fn pool(&self, worker: WorkerCommand, resume_interrupted: bool) -> Pool {
+    pub(crate) async fn pool(&self, worker: WorkerCommand, resume_interrupted: bool) -> Pool {
         let runs_dir = self.folders.runs_dir.clone();
         let config = PoolConfig { runs_dir, slots: 1, worker, resume_interrupted };
         Pool::start(self.store().await, config).await.unwrap()
     }
 
-    pub fn board(&self, pool: &Pool, chat: &Arc<Chat>) -> ServerBoard {
+    pub(crate) fn board(&self, pool: &Pool, chat: &Arc<Chat>) -> ServerBoard {
         ServerBoard::new(pool.clone(), self.folders.clone(), chat.clone(), LARGEST_UPLOAD)
     }
 }
 
 /// A command that cannot be started.
-pub fn no_command() -> WorkerCommand {
+pub(crate) fn no_command() -> WorkerCommand {
     WorkerCommand { program: PathBuf::from("/nonexistent"), args: Vec::new() }
 }
 
 /// The running test binary, called on one of its tests.
-pub fn this_test(name: &str) -> WorkerCommand {
+pub(crate) fn this_test(name: &str) -> WorkerCommand {
     let args = ["--exact", name, "--nocapture", "--"].map(Into::into).to_vec();
     WorkerCommand { program: std::env::current_exe().unwrap(), args }
 }
 
-pub fn new_run(id: &str) -> NewRun {
+pub(crate) fn new_run(id: &str) -> NewRun {
     let text = |text: &str| text.to_owned();
     NewRun {
         id: text(id),
@@ -98,12 +98,12 @@ pub fn new_run(id: &str) -> NewRun {
 }
 
 /// The bundled model.
-pub fn wick() -> PathBuf {
+pub(crate) fn wick() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/wick").canonicalize().unwrap()
 }
 
 /// Waits until something is found.
-pub async fn until<T>(what: &str, patience: Duration, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, patience: Duration, mut found: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = found().await {
