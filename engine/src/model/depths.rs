@@ -116,11 +116,11 @@ impl Router {
             known.truncate(extension.past);
             let past = known.iter().filter(|(_, through)| *through).count();
             let start = rows.len();
-            for row in extension.start..extension.start + extension.len {
-                let before = known.iter().filter(|(weight, _)| *weight >= weights[row]).count();
+            for (row, new) in (extension.start as u32..).zip(&weights[extension.start..][..extension.len]) {
+                let before = known.iter().filter(|(weight, _)| weight >= new).count();
                 let goes = before < self.count(known.len() + 1);
-                known.push((weights[row], goes));
-                rows.extend(goes.then_some(row as u32));
+                known.push((*new, goes));
+                rows.extend(goes.then_some(row));
             }
             let len = rows.len() - start;
             if len > 0 {
