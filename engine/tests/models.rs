@@ -340,8 +340,8 @@ fn guarded(decoder: &Decoder, golden: &Golden) -> Check {
     decoder.accumulate(&rows.batch, &Pass::default(), Objective::Sum(1.0), &mut grads).map_err(say)?;
     // B is zero at first, so A has no gradient yet.
     let first = decoder.without_effect();
-    let experts = decoder.expert_params().map(|param| param.id);
-    let guard = GradientGuard::default().allow_zero(first).allow_none(experts);
+    let sparse = decoder.sparse_params().into_iter().map(|param| param.id);
+    let guard = GradientGuard::default().allow_zero(first).allow_none(sparse);
     let trainable = decoder.trainable();
     if trainable.is_empty() {
         return Err("nothing is trained".to_owned());

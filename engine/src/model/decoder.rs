@@ -295,13 +295,21 @@ impl Decoder {
         self.blocks.iter().filter_map(|block| block.feed_forward.buffers())
     }
 
-    /// Parameters of experts: of a small batch, some may not be part of the computation.
-    pub fn expert_params(&self) -> impl Iterator<Item = &Arc<Param>> {
-        let projections = self.blocks.iter().flat_map(|block| block.feed_forward.expert_projections());
-        projections.flat_map(|projection| {
-            let updates = projection.linears.iter().filter_map(|linear| self.adapter.get(&linear.name));
-            projection.params().chain(updates.flat_map(Update::params))
-        })
+    /// Parameters of experts, and of blocks that some tokens go through: of a small batch, the loss of some may be none.
+    pub fn sparse_params(&self) -> Vec<&Arc<Param>> {
+        let mut found = Vec::new();
+        for block in &self.blocks {
+            let mut projections = block.feed_forward.expert_projections();
+            if block.router.is_some() {
+                found.extend(block.params());
+                projections = block.projections();
+            }
+            for projection in projections {
+                let updates = projection.linears.iter().filter_map(|linear| self.adapter.get(&linear.name));
+                found.extend(projection.params().chain(updates.flat_map(Update::params)));
+            }
+        }
+        found
     }
 
     /// The parameters that train, in checkpoint order.

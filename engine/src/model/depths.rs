@@ -116,11 +116,11 @@ impl Router {
             known.truncate(extension.past);
             let past = known.iter().filter(|(_, through)| *through).count();
             let start = rows.len();
-            for (row, weight) in weights.iter().enumerate().skip(extension.start).take(extension.len) {
-                let before = known.iter().filter(|(other, _)| other >= weight).count();
+            for (row, new) in (extension.start as u32..).zip(&weights[extension.start..][..extension.len]) {
+                let before = known.iter().filter(|(weight, _)| weight >= new).count();
                 let goes = before < self.count(known.len() + 1);
-                known.push((*weight, goes));
-                rows.extend(goes.then_some(row as u32));
+                known.push((*new, goes));
+                rows.extend(goes.then_some(row));
             }
             let len = rows.len() - start;
             if len > 0 {

@@ -212,8 +212,8 @@ impl Trainer<'_> {
     /// Refuses to go on if something that claims to train gets no gradient.
     fn guard(&self) -> Result<()> {
         let decoder = &self.loaded.decoder;
-        // An expert that no token has chosen gets no gradient.
-        let experts = decoder.expert_params().map(|param| param.id);
+        // An expert that no token has chosen gets no gradient, nor does a block that none with a loss has gone through.
+        let sparse = decoder.sparse_params().into_iter().map(|param| param.id);
         // Where scores are compared with each other, what is added to all of them does not matter.
         let bias = self.loaded.value_head.iter().filter_map(|head| head.bias()).map(|param| param.id);
         // A value head stands in the place of the output matrix.
@@ -221,7 +221,7 @@ impl Trainer<'_> {
         let head = head.map(|param| param.id);
         let guard = GradientGuard::default()
             .allow_zero(decoder.without_effect().chain(bias))
-            .allow_none(experts.chain(head));
+            .allow_none(sparse.chain(head));
         let active: Vec<_> =
             self.trainable.iter().filter(|param| self.grads.wants(param.id)).cloned().collect();
         guard.check(&active, &self.grads)
