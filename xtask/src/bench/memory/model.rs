@@ -162,7 +162,7 @@ pub fn write_data(folder: &Path) -> anyhow::Result<()> {
             json!({"text": long}),
             json!({"instruction": short, "output": long}),
             json!({"instruction": short, "chosen": long, "rejected": other}),
-            json!({"instruction": short, "output": long, "kto_tag": row % 2 == 0}),
+            json!({"instruction": short, "output": long, "kto_tag": row.is_multiple_of(2)}),
             json!({"instruction": long, "output": ""}),
         ]
     };
