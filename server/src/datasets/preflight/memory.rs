@@ -85,15 +85,18 @@ mod tests {
     /// A file of f16, whose weights are held dense, and one whose blocks stay as they are.
     #[test]
     fn gguf_files_are_measured() {
-        let golden = |file: &str| {
-            format!("{}/../engine/tests/goldens/gguf/{file}.gguf", env!("CARGO_MANIFEST_DIR"))
-        };
+        let golden =
+            |file: &str| format!("{}/../engine/tests/goldens/gguf/{file}.gguf", env!("CARGO_MANIFEST_DIR"));
         let plain = shape(&golden("llama-bias/model")).unwrap();
         assert!(plain.quantised.is_none() && plain.layers > 1 && plain.parameters > 0, "{plain:?}");
         let packed = shape(&golden("one-layer/q4_k_m")).unwrap();
         let file = fs::metadata(golden("one-layer/q4_k_m")).unwrap().len();
-        assert!(packed.quantised.is_some_and(|bytes| bytes <= file && bytes < 2 * packed.parameters), "{packed:?}");
-        let lora = Recipe { model_name_or_path: golden("one-layer/q4_k_m"), use_cpu: true, ..Recipe::default() };
+        assert!(
+            packed.quantised.is_some_and(|bytes| bytes <= file && bytes < 2 * packed.parameters),
+            "{packed:?}"
+        );
+        let lora =
+            Recipe { model_name_or_path: golden("one-layer/q4_k_m"), use_cpu: true, ..Recipe::default() };
         let full = Recipe { finetuning_type: FinetuningType::Full, ..lora.clone() };
         assert!(4 * of(&lora).unwrap().parts.weights < of(&full).unwrap().parts.weights);
     }
