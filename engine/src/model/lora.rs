@@ -64,6 +64,28 @@ pub fn linears_named<'a>(
     Ok(decoder.linears().filter(is_meant).collect())
 }
 
+/// The linear maps that an optimiser's argument `key` names: as in LLaMA-Factory any part of a name does, `mlp` or
+/// `self_attn.q`, and `all` but the output matrix.
+///
+/// # Errors
+/// If a part is in no name; the message lists the names there are.
+pub fn linears_with<'a>(
+    decoder: &'a Decoder,
+    parts: &[String],
+    key: &'static str,
+) -> Result<Vec<&'a Linear>> {
+    let is_within = |part: &str, linear: &Linear| {
+        means(part, linear) || (linear.adaptable != Adaptable::Never && linear.name.contains(part))
+    };
+    let is_unknown = |part: &&String| !decoder.linears().any(|linear| is_within(part, linear));
+    let unknown: Vec<String> = parts.iter().filter(is_unknown).cloned().collect();
+    if !unknown.is_empty() || parts.is_empty() {
+        decoder.check_targets(key, &unknown)?;
+    }
+    let is_meant = |linear: &&Linear| parts.iter().any(|part| is_within(part, linear));
+    Ok(decoder.linears().filter(is_meant).collect())
+}
+
 /// Whether a target, a name or `all`, means a linear map.
 fn means(target: &str, linear: &Linear) -> bool {
     match linear.adaptable {

@@ -24,6 +24,6 @@ pub(crate) use decoder::tests::decoder as tiny_decoder;
 pub use decoder::{Decoder, Pass};
 pub use feed_forward::RouterLogits;
 pub use gradients::{Measured, Objective, Seeds, Sums, at_labels};
-pub use lora::{LoraSettings, OftSettings, linear_names, linears_named};
+pub use lora::{LoraSettings, OftSettings, linear_names, linears_named, linears_with};
 pub use noise::Noise;
 pub use value_head::{VALUE_HEAD, ValueHead};

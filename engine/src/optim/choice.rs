@@ -10,7 +10,7 @@ use super::{
     RmsProp, Rule, Sgd,
 };
 use crate::autograd::ParamId;
-use crate::model::{Decoder, linears_named};
+use crate::model::{Decoder, linears_with};
 use crate::{Error, Result};
 
 /// Seeds of projections have nothing to do with other draws of a run.
@@ -46,7 +46,7 @@ fn settings(problem: Problem) -> Error {
 
 /// GaLore or APOLLO.
 fn projected(recipe: &Recipe, low_rank: &LowRank, decoder: &Decoder) -> Result<Box<dyn Rule>> {
-    let trained = linears_named(decoder, &low_rank.targets, low_rank.key)?;
+    let trained = linears_with(decoder, &low_rank.targets, low_rank.key)?;
     let trained = trained.into_iter().filter_map(|linear| linear.weight.trained());
     let matrices = trained.filter(|param| param.tensor.rank() == 2);
     let targets: BTreeMap<ParamId, u64> = matrices.map(|param| param.id).zip(0..).collect();

@@ -66,7 +66,8 @@ fn small(path: &Path, rewards: &Rewards, output: &Path) -> Recipe {
     let recipe = Recipe::from_yaml(&fs::read_to_string(path).unwrap()).unwrap();
     let dataset = match recipe.stage {
         Stage::Pt => "pt_jsonl",
-        Stage::Sft => "alpaca",
+        Stage::Sft | Stage::Ppo | Stage::Grpo => "alpaca",
+        Stage::Kto => "kto",
         _ => "dpo",
     };
     let named = |names: &[String]| if names.is_empty() { Vec::new() } else { vec![dataset.to_owned()] };
@@ -82,7 +83,8 @@ fn small(path: &Path, rewards: &Rewards, output: &Path) -> Recipe {
         reward_model_adapters: Vec::new(),
         tokenized_path: recipe.tokenized_path.as_ref().map(|_| output.join("tokens").display().to_string()),
         output_dir: output.join("out").display().to_string(),
-        cutoff_len: 64,
+        // What is held out of a few texts makes a sequence, too.
+        cutoff_len: if recipe.stage == Stage::Pt { 16 } else { 64 },
         max_samples: Some(12),
         max_steps: 2,
         warmup_steps: recipe::Steps::Count(0),
@@ -122,6 +124,7 @@ fn every_kind_runs() {
         assert!(results.contains("train_tokens_per_second"), "{name}: {results}");
         let weights = if recipe.trains_adapter() { "adapter_model.safetensors" } else { "model.safetensors" };
         assert!(output.join(weights).exists(), "{name}");
-        assert_eq!(output.join("training_loss.svg").exists(), recipe.plot_loss, "{name}");
+        // A curve wants points.
+        assert_eq!(output.join("training_loss.svg").exists(), recipe.plot_loss && wanted > 0, "{name}");
     }
 }
