@@ -61,6 +61,10 @@ const SAID: &[(&str, &str)] = &[
     ("After step {} the learning rate is {}.", "第 {} 步之后，学习率为 {}。"),
     ("The loss of step {} is {}: the step is skipped.", "第 {} 步的损失为 {}：已跳过该步。"),
     ("The gradient norm of step {} is {}: the step is skipped.", "第 {} 步的梯度范数为 {}：已跳过该步。"),
+    (
+        "memory suffices for {} examples at a time: a step takes {} batches of them",
+        "内存每次可容纳 {} 个样本：每步含 {} 批",
+    ),
     ("From step {} on BAdam trains {}.", "自第 {} 步起，BAdam 训练 {}。"),
     (
         "Training ends after step {}: {} evaluations without a better one.",

@@ -4,6 +4,7 @@
 
 mod evaluate;
 mod fetch;
+mod fit;
 mod predict;
 mod setup;
 mod spread;

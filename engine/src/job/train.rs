@@ -6,6 +6,7 @@ use recipe::Recipe;
 
 use super::Job;
 use super::fetch::fetch;
+use super::fit;
 use super::setup::{self, Folders, Opened};
 use crate::observer::Observer;
 use crate::optim::Optimizer;
@@ -29,6 +30,8 @@ impl Job for Train {
         std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
 
         let folders = fetch(recipe, observer)?;
+        let fitted = fit::fitted(recipe, &folders.model, start.as_ref(), observer);
+        let recipe = fitted.as_ref();
         let (start, model) = loop {
             match load(recipe, &folders, start.as_ref(), observer) {
                 Ok(model) => break (start, model),

@@ -42,6 +42,9 @@ pub(crate) struct State {
     #[serde(default)]
     pub carried: BTreeMap<String, f64>,
     pub seed: u64,
+    /// Examples of a batch, where their number was found by the memory there was.
+    #[serde(default)]
+    pub batch: Option<usize>,
     /// Examples of the training data and the digest of their contents, to notice when they have changed. A stream
     /// has no digest.
     pub examples: usize,

@@ -9,6 +9,7 @@ mod initial;
 mod load;
 mod loftq;
 mod mapped;
+mod measured;
 mod names;
 mod routed;
 mod save;
@@ -24,6 +25,7 @@ pub use initial::InitialSource;
 pub(crate) use load::GENERATION_CONFIG;
 pub use load::{ModelFiles, open};
 pub use loftq::{ADAPTERS, LoftQ, loftq};
+pub use measured::measured;
 pub use save::{save_model, save_tensors, write_json};
 
 use std::path::Path;

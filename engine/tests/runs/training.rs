@@ -34,6 +34,21 @@ fn plain_operations_train_alike() {
     }
 }
 
+/// Where memory suffices, a batch that is looked for is the one that was given; a run that goes on keeps what it found.
+#[test]
+fn a_batch_that_fits_is_found_and_kept() {
+    let (given, found) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let lines = "finetuning_type: lora\nsave_steps: 4\n";
+    let (_, expected) = run(&recipe(given.path(), lines), None).unwrap();
+    let finding = recipe(found.path(), &format!("{lines}auto_find_batch_size: true\n"));
+    let (_, points) = run(&finding, Some(4)).unwrap();
+    assert_eq!(numbers(&points), numbers(&expected[..4]));
+    let state = fs::read_to_string(found.path().join("checkpoint-4/chandler_state.json")).unwrap();
+    assert!(state.replace(' ', "").contains("\"batch\":2"), "{state}");
+    let (_, points) = run(&finding, None).unwrap();
+    assert_eq!(numbers(&points), numbers(&expected[4..]));
+}
+
 /// Weights and the optimiser's state take half, and what is learnt is about the same.
 #[test]
 fn pure_bf16_learns_in_half_the_memory() {

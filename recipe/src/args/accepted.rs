@@ -141,7 +141,7 @@ static ROWS: &[Row] = &[
         en: "lengths are counted, and `train_sampling_strategy` says the order",
         zh: "长度由程序统计，顺序由 `train_sampling_strategy` 决定",
     }),
-    row(&["offload_folder", "auto_find_batch_size"], ANY, words! {
+    row(&["offload_folder"], ANY, words! {
         en: "memory is the machine's own; the board estimates what a run takes before it starts",
         zh: "使用本机内存；面板会在启动前估算运行所需的内存",
     }),

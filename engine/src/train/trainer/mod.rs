@@ -121,7 +121,12 @@ impl<'a> Trainer<'a> {
             schedule,
             optimizer,
             has_learnt: state.step > 0,
-            state: State { total_steps: 0, data: digest, ..state },
+            state: State {
+                total_steps: 0,
+                data: digest,
+                batch: recipe.auto_find_batch_size.then_some(recipe.per_device_train_batch_size),
+                ..state
+            },
             output,
         })
     }

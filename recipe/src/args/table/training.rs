@@ -33,6 +33,12 @@ macro_rules! training {
                 help { zh: "累加多少次梯度后执行一次优化步。" }
                 from(1.0, 1e6)
             }
+            /// Takes fewer examples at a time, and more times to a step, where memory would not suffice for the batch size.
+            auto_find_batch_size: bool = false => {
+                label { en: "Find batch size", zh: "自动调整批大小" }
+                help { zh: "内存不足以容纳该批大小时，减少每批样本并相应增加梯度累积。" }
+                advanced()
+            }
             /// How the learning rate goes over the steps.
             lr_scheduler_type: LrScheduler = LrScheduler::Linear => {
                 label { en: "LR scheduler", zh: "学习率调度器" }

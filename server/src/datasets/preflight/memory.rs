@@ -1,11 +1,9 @@
 //! How much memory a run would take, beside what this machine has free.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use engine::families::{self, Config};
 use engine::hub::{Hubs, is_model_id, quietly};
-use engine::weights::GgufSource;
+use engine::weights::measured;
 use recipe::{
     Recipe,
     memory::{Machine, ModelShape, estimate},
@@ -30,39 +28,20 @@ pub fn of(recipe: &Recipe) -> Option<Memory> {
 fn shape(model: &str) -> Option<ModelShape> {
     let path = Path::new(model);
     match path {
-        path if path.is_file() => of_gguf(path),
-        path if path.is_dir() => of_folder(path),
+        path if path.is_file() || path.is_dir() => measured(path),
         _ if is_model_id(model) => {
             let cached = Hubs::from_env().in_cache().model(model, None, &mut quietly);
-            let cached = cached.ok().and_then(|folder| of_folder(&folder));
+            let cached = cached.ok().and_then(|folder| measured(&folder));
             cached.or_else(|| registry::size_in_name(model).map(ModelShape::typical))
         }
         _ => None,
     }
 }
 
-fn of_gguf(path: &Path) -> Option<ModelShape> {
-    /// Bytes of a token in the files of tokenizers, with its merge.
-    const TOKEN: u64 = 64;
-    let source = GgufSource::open(path).ok()?;
-    let shape = source.spec.memory_shape();
-    Some(ModelShape { quantised: source.quantised_bytes(), tokenizer: TOKEN * shape.vocab, ..shape })
-}
-
-fn of_folder(folder: &Path) -> Option<ModelShape> {
-    let config = families::text_part(Config::read(&folder.join("config.json")).ok()?).ok()?;
-    let size = |path: PathBuf| fs::metadata(path).map_or(0, |about| about.len());
-    // Packed weights stay as they are.
-    let quantised = config.get("quantization_config").map(|_| {
-        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        files.filter(|path| path.extension().is_some_and(|end| end == "safetensors")).map(size).sum()
-    });
-    let shape = families::read(&config).ok()?.memory_shape();
-    Some(ModelShape { quantised, tokenizer: size(folder.join("tokenizer.json")), ..shape })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use recipe::FinetuningType;
 
     use super::*;
