@@ -212,6 +212,10 @@ fn resolve(recipe: &mut Recipe, key: &'static str, folders: &Folders, problems: 
                 _ => within(&named, &[runs]),
             });
         }
+        "new_special_tokens_config" => {
+            let named = recipe.new_special_tokens_config.take();
+            recipe.new_special_tokens_config = named.map(|named| within(&named, &[data]));
+        }
         "tokenized_path" => {
             let named = recipe.tokenized_path.take().filter(|named| !named.trim().is_empty());
             recipe.tokenized_path = named.map(|named| match paths::resolve_new(&named, &[data, runs]) {
@@ -323,6 +327,10 @@ mod tests {
             ("reward_model", scored("reward_model: /etc\n")),
             ("reward_model", scored("reward_model_type: full\nreward_model: /etc\n")),
             ("resume_from_checkpoint", yaml("wick", "dataset: demo\nresume_from_checkpoint: /etc\n")),
+            (
+                "new_special_tokens_config",
+                yaml("wick", "dataset: demo\nnew_special_tokens_config: /etc/passwd\n"),
+            ),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: /etc\n")),
             ("tokenized_path", yaml("wick", "dataset: demo\ntokenized_path: ../x\n")),
             ("template", yaml("wick", "dataset: demo\n").replace("chatml", "absent")),
