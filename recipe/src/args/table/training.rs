@@ -169,10 +169,10 @@ macro_rules! training {
                 help { zh: "按 bf16 运行：此处没有 8 位浮点计算。" }
                 advanced()
             }
-            /// As bf16, with the matrices that full and freeze tuning train and the optimizer's state in bfloat16, too, rounded at random so that small steps count: half the memory.
+            /// As bf16, with the matrices that full and freeze tuning train and the optimizer's state in bfloat16, too, rounded at random so that small steps count; these take half the memory.
             pure_bf16: bool = false => {
                 label { en: "Pure bfloat16", zh: "纯 bfloat16" }
-                help { zh: "同 bf16，且全参数与冻结微调所训练的矩阵及优化器状态也用 bfloat16（随机舍入，小步更新不会丢失）：内存减半。" }
+                help { zh: "同 bf16，且全参数与冻结微调所训练的矩阵及优化器状态也用 bfloat16（随机舍入，小步更新不会丢失），这些所占内存减半。" }
                 advanced()
             }
             /// Keeps every layer's activations instead of computing them again: faster, more memory.
