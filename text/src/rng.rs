@@ -13,6 +13,11 @@ pub struct Rng {
     core: ChaCha12Rng,
 }
 
+/// A number that stands for a name wherever numbers are drawn for it.
+pub fn of_name(name: &str) -> u64 {
+    name.bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
 impl Rng {
     /// Stream 0 of `seed`.
     pub fn new(seed: u64) -> Self {

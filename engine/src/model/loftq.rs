@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use super::decoder::Decoder;
 use super::principal::factors;
@@ -21,17 +20,16 @@ const ROUNDING: FourBitSettings =
     FourBitSettings { kind: Kind::Nf4, block: 64, nested: false, precision: Precision::F32 };
 
 /// What a weight [out, in] becomes, and the A and B beside it.
-fn split(linear: &Linear, rank: usize, scale: f32, turns: usize) -> Result<(Tensor, Tensor, Tensor)> {
-    let (out, dim) = (linear.out_dim(), linear.in_dim());
-    let weight = linear.matrix()?.reshape((out, dim))?;
+fn split(weight: &Tensor, rank: usize, scale: f32, turns: usize) -> Result<(Tensor, Tensor, Tensor)> {
+    let (out, dim) = weight.dims2()?;
     let mut rest = weight.clone();
     let (mut rounded, mut a, mut b) = (weight.clone(), weight.clone(), weight.clone());
     for _ in 0..turns.max(1) {
         let values: Vec<f32> = rest.flatten_all()?.to_vec1()?;
         rounded = FourBit::quantize(&values, out, dim, &ROUNDING).dequantize()?;
-        let lost: Vec<f32> = (&weight - &rounded)?.flatten_all()?.to_vec1()?;
+        let lost: Vec<f32> = (weight - &rounded)?.flatten_all()?.to_vec1()?;
         (a, b) = factors(&from_vec(lost, (out, dim))?, rank, scale, Accuracy::Exact)?;
-        rest = (&weight - (b.matmul(&a)? * f64::from(scale))?)?;
+        rest = (weight - (b.matmul(&a)? * f64::from(scale))?)?;
     }
     Ok((rounded, a, b))
 }
@@ -47,13 +45,9 @@ impl Decoder {
         wanted: impl Fn(&Linear) -> Option<(usize, f32)>,
         turns: usize,
     ) -> Result<HashMap<String, Lora>> {
-        let linears: Vec<_> = self.linears().filter_map(|linear| Some((linear, wanted(linear)?))).collect();
-        let found: Vec<_> = linears
-            .par_iter()
-            .map(|(linear, (rank, scale))| split(linear, *rank, *scale, turns))
-            .collect::<Result<_>>()?;
+        let found = self.of_maps(wanted, |weight, rank, scale| split(weight, rank, scale, turns))?;
         let (mut weights, mut parts) = (HashMap::new(), HashMap::new());
-        for ((linear, (_, scale)), (weight, a, b)) in linears.into_iter().zip(found) {
+        for (linear, scale, (weight, a, b)) in found {
             weights.insert(linear.name.clone(), weight);
             parts.insert(linear.name.clone(), Lora::new(linear, a, b, scale)?);
         }

@@ -39,6 +39,21 @@ pub(super) fn factors(
 }
 
 impl Decoder {
+    /// What `find` makes of the matrices [out, in] of the maps for which `wanted` has (rank, scale): with their maps and
+    /// scales, in the order of the maps, whichever was found first. Parameters are made in that order, and sums over them.
+    pub(super) fn of_maps<T: Send>(
+        &self,
+        wanted: impl Fn(&Linear) -> Option<(usize, f32)>,
+        find: impl Fn(&Tensor, usize, f32) -> Result<T> + Sync,
+    ) -> Result<Vec<(&Linear, f32, T)>> {
+        let linears: Vec<_> = self.linears().filter_map(|linear| Some((linear, wanted(linear)?))).collect();
+        let found = linears.par_iter().map(|(linear, (rank, scale))| {
+            let matrix = linear.matrix()?.reshape((linear.out_dim(), linear.in_dim()))?;
+            Ok((*linear, *scale, find(&matrix, *rank, *scale)?))
+        });
+        found.collect()
+    }
+
     /// Takes the principal part out of the weights for which `wanted` has (rank, scale), and answers with these parts by
     /// the names of modules: beside the weights they make the model what it was.
     ///
@@ -49,17 +64,9 @@ impl Decoder {
         wanted: impl Fn(&Linear) -> Option<(usize, f32)>,
         accuracy: Accuracy,
     ) -> Result<HashMap<String, Lora>> {
-        let linears: Vec<_> = self.linears().filter_map(|linear| Some((linear, wanted(linear)?))).collect();
-        let found: Vec<_> = linears
-            .par_iter()
-            .map(|(linear, (rank, scale))| {
-                let matrix = linear.matrix()?.reshape((linear.out_dim(), linear.in_dim()))?;
-                factors(&matrix, *rank, *scale, accuracy)
-            })
-            .collect::<Result<_>>()?;
-        // Parameters in the order of the maps, whichever was found first: sums over them are in the order they were made.
+        let found = self.of_maps(wanted, |matrix, rank, scale| factors(matrix, rank, scale, accuracy))?;
         let mut parts = HashMap::new();
-        for ((linear, (_, scale)), (a, b)) in linears.into_iter().zip(found) {
+        for (linear, scale, (a, b)) in found {
             parts.insert(linear.name.clone(), Lora::new(linear, a, b, scale)?);
         }
         self.merge(|linear| {

@@ -4,6 +4,8 @@
 //! taken while its logits are there, so neither logits nor their gradients of a whole batch ever exist.
 
 mod divergence;
+mod entropy;
+mod unit_rows;
 
 use std::slice;
 use std::sync::Arc;
@@ -20,11 +22,12 @@ use crate::Result;
 use crate::autograd::{Param, ParamGradients, Weights};
 use crate::device::has_kernels;
 use crate::kernel::cross_entropy::{RowLoss, RowWeights, loss, loss_and_gradient};
-use crate::kernel::lanes::{dot, tanh};
-use crate::kernel::{rows_per_task, simd, uninit};
+use crate::kernel::lanes::tanh;
+use crate::kernel::{simd, uninit};
 use crate::tensor::{from_vec, view};
 
 pub use divergence::Reference;
+use unit_rows::multiply_columns;
 
 /// Final norm and output matrix.
 #[derive(Debug, Clone)]
@@ -180,34 +183,6 @@ impl Head {
         Ok(HeadOutput { rows, d_hidden: Some(from_vec(d_hidden, hidden.shape())?) })
     }
 
-    /// The entropy, in nats, that the `count` likeliest tokens of each label's position have among themselves.
-    ///
-    /// # Errors
-    /// If an operation fails.
-    pub fn entropies(
-        &self,
-        hidden: &Tensor,
-        labels: &[Label],
-        count: usize,
-        mode: &Mode,
-    ) -> Result<Vec<f32>> {
-        let count = count.clamp(1, self.vocab());
-        if !has_kernels(hidden) {
-            return self.plain_entropies(hidden, labels, count, mode);
-        }
-        let (map, factors) = (mode.adapted(&self.linear)?, self.factors()?);
-        let mut entropies = Vec::with_capacity(labels.len());
-        for block in self.blocks(labels) {
-            let mut logits = self.run(&map, hidden, block, factors.as_deref(), mode)?.logits;
-            let rows = logits.par_chunks_exact_mut(self.vocab()).map(|row| {
-                row.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-                entropy(&row[..count])
-            });
-            entropies.extend(rows.collect::<Vec<f32>>());
-        }
-        Ok(entropies)
-    }
-
     /// The logits of a block where their gradient wants them.
     fn kept(&self, rows: &Rows) -> Option<Vec<f32>> {
         (self.cap.is_some() || self.unit_rows).then(|| rows.logits.clone())
@@ -271,28 +246,6 @@ impl Head {
         let mut logits = self.logits(hidden, &[row], mode)?;
         logits.truncate(self.tokens);
         Ok(logits)
-    }
-
-    /// Of each token, what its logit is multiplied by: the reciprocal length of its row.
-    fn factors(&self) -> Result<Option<Vec<f32>>> {
-        if !self.unit_rows {
-            return Ok(None);
-        }
-        let dim = self.hidden_dim();
-        let length = |row: &[f32]| {
-            let square = simd(
-                #[inline(always)]
-                || dot(row, row),
-            );
-            1.0 / square.sqrt().max(1e-12)
-        };
-        let tokens: Vec<u32> = (0..self.vocab() as u32).collect();
-        let parts = tokens.par_chunks(rows_per_task(dim)).map(|tokens| {
-            let mut rows = uninit(tokens.len() * dim);
-            self.linear.weight.rows(tokens, &mut rows)?;
-            Ok(rows.chunks_exact(dim).map(length).collect())
-        });
-        Ok(Some(parts.collect::<Result<Vec<Vec<f32>>>>()?.concat()))
     }
 
     fn run(
@@ -374,56 +327,6 @@ impl Head {
             multiply_columns(d, factors);
         }
     }
-
-    /// The part of the matrix's gradient that goes through the lengths of its rows:
-    /// dW[j] −= Σᵢ d[i, j] · (xᵢ·wⱼ) · wⱼ / |wⱼ|², d being the gradient by the raw products.
-    fn unit_gradient(
-        &self,
-        d: &[f32],
-        logits: &[f32],
-        factors: &[f32],
-        grads: &mut ParamGradients,
-    ) -> Result<()> {
-        let (dim, vocab) = (self.hidden_dim(), self.vocab());
-        let Some(weight) = self.linear.weight.trained() else { return Ok(()) };
-        let mut along = vec![0.0; vocab];
-        for (d, z) in d.chunks_exact(vocab).zip(logits.chunks_exact(vocab)) {
-            for j in 0..vocab {
-                along[j] += d[j] * z[j] / (factors[j] * self.scale);
-            }
-        }
-        let values = view(&weight.tensor)?;
-        let values = values.elements()?;
-        grads.accumulate(weight, |dw| {
-            dw.par_chunks_exact_mut(dim).enumerate().for_each_init(
-                || uninit(dim),
-                |w, (j, dw)| {
-                    values.copy_to(j * dim, w);
-                    let factor = along[j] * factors[j] * factors[j];
-                    dw.iter_mut().zip(w).for_each(|(dw, w)| *dw -= factor * *w);
-                },
-            );
-        })
-    }
-}
-
-/// −Σ p·ln p of p = softmax(logits), which is ln Σ eˣ − Σ p·x.
-fn entropy(logits: &[f32]) -> f32 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let (mut total, mut mean) = (0.0, 0.0);
-    for x in logits {
-        let weight = (x - top).exp();
-        total += weight;
-        mean += weight * (x - top);
-    }
-    total.ln() - mean / total
-}
-
-/// Multiplies each column of rows by its factor.
-fn multiply_columns(rows: &mut [f32], factors: &[f32]) {
-    rows.par_chunks_exact_mut(factors.len()).for_each(|row| {
-        row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
-    });
 }
 
 fn tokens(labels: &[Label]) -> Vec<u32> {

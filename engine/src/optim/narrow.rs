@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Memory, Rule, Step, assign};
 use crate::Result;
 use crate::autograd::Param;
-use crate::rng::Rng;
+use crate::rng::{Rng, of_name};
 
 /// Elements that share a stream of draws.
 const BLOCK: usize = 8192;
@@ -54,9 +54,7 @@ impl Rule for Narrow<'_> {
         self.rule.update(&wide, gradient, &mut moved, step)?;
         // Pieces of a parameter have its name, and places of their own.
         let place = param.tensor.layout().start_offset() as u64;
-        let name =
-            param.name.bytes().fold(place, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        let mut rng = Rng::stream(self.draws, name);
+        let mut rng = Rng::stream(self.draws, of_name(&param.name).wrapping_add(place));
         assign(param, &rounded(&wide.tensor, rng.next_u64())?)?;
         for ((_, kept), (_, new)) in memory.iter_mut().zip(moved) {
             *kept = if kept.dtype() == DType::BF16 { rounded(&new, rng.next_u64())? } else { new };

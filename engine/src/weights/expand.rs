@@ -7,7 +7,8 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use serde_json::{Value, json};
 
-use super::{GENERATION_CONFIG, ModelFiles, open, save_model, write_json};
+use super::remade::check_free;
+use super::{ModelFiles, open};
 use crate::autograd::Param;
 use crate::families::{self, DecoderSpec};
 use crate::model::{Decoder, Tuning, WeightSource};
@@ -63,14 +64,9 @@ impl WeightSource for CopiedSource<'_> {
 /// If the blocks cannot be divided so, are not alike where they have to be, or files cannot be read or written.
 pub fn expand(model: &Path, added: usize, output: &Path) -> Result<usize> {
     let files = open(model, None)?;
-    if output.join("config.json").exists() {
-        return Err(Error::file(output, "holds a model already; name another folder"));
-    }
+    check_free(output)?;
     let (decoder, config) = files.expanded(added)?;
-    std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
-    save_model(&decoder, &config, files.dtype(), output)?;
-    write_json(&output.join(GENERATION_CONFIG), &Value::Object(files.generation_config(&[])))?;
-    files.tokenizer()?.save(output)?;
+    files.save_remade(&decoder, &config, output)?;
     Ok(decoder.blocks.len())
 }
 

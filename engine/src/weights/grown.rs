@@ -8,7 +8,7 @@ use crate::Result;
 use crate::families::DecoderSpec;
 use crate::model::WeightSource;
 use crate::quant::QuantizedWeight;
-use crate::rng::Rng;
+use crate::rng::{Rng, of_name};
 use crate::tensor::from_vec;
 use crate::text::NewRow;
 
@@ -76,8 +76,7 @@ impl GrownSource {
     fn rows(&self, old: &Tensor, name: &str, dim: usize) -> Result<Tensor> {
         let old = old.to_dtype(DType::F32)?;
         let mean = old.mean_keepdim(D::Minus2)?;
-        let name = name.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte as u64));
-        let mut rng = Rng::new(self.start.seed ^ name);
+        let mut rng = Rng::new(self.start.seed ^ of_name(name));
         let deviation = 1.0 / (dim as f64).sqrt();
         let count = self.new - self.old;
         let noise = (0..count * dim).map(|_| (rng.normal() * deviation) as f32).collect();

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::{GENERATION_CONFIG, open, save_model, write_json};
+use super::open;
+use super::remade::check_free;
 use crate::adapter::{AdapterConfig, Modules, save_adapter};
 use crate::model::{Tuning, linears_named};
 use crate::ops::Updates;
@@ -36,9 +35,7 @@ pub struct LoftQ {
 /// If a target is not in the model, the model is quantised already, or files cannot be read or written.
 pub fn loftq(model: &Path, settings: &LoftQ, output: &Path) -> Result<usize> {
     let files = open(model, None)?;
-    if output.join("config.json").exists() {
-        return Err(Error::file(output, "holds a model already; name another folder"));
-    }
+    check_free(output)?;
     if files.is_quantised() {
         return Err(Error::file(&files.path, "is quantised already; use the model in f32, f16 or bf16"));
     }
@@ -52,10 +49,7 @@ pub fn loftq(model: &Path, settings: &LoftQ, output: &Path) -> Result<usize> {
         |linear| targets.contains(&linear.name).then_some((settings.rank, scale)),
         settings.turns,
     )?;
-    std::fs::create_dir_all(output).map_err(|error| Error::io(output, error))?;
-    save_model(&decoder, &files.config.values, files.dtype(), output)?;
-    write_json(&output.join(GENERATION_CONFIG), &Value::Object(files.generation_config(&[])))?;
-    files.tokenizer()?.save(output)?;
+    files.save_remade(&decoder, &files.config.values, output)?;
 
     let mut updates = Updates::default();
     for linear in decoder.linears() {

@@ -11,6 +11,7 @@ mod loftq;
 mod mapped;
 mod measured;
 mod names;
+mod remade;
 mod routed;
 mod save;
 mod stop;

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::split::Split;
 use super::wrong;
 
 /// Rows that an entry may ask for.
@@ -117,21 +118,6 @@ pub struct HubSource {
     pub folder: Option<String>,
 }
 
-/// `train`, or `train[10:500]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// The split's name, `train` where nothing is said.
-    pub name: String,
-    /// The first row, counted from 0, and the one behind the last.
-    pub rows: std::ops::Range<usize>,
-}
-
-impl Default for Split {
-    fn default() -> Self {
-        Self { name: "train".into(), rows: 0..usize::MAX }
-    }
-}
-
 /// Keys of an entry that mean something.
 const KNOWN: [&str; 13] = [
     "hf_hub_url",
@@ -203,7 +189,7 @@ impl DatasetInfo {
         let columns = columns(format, names(entry, "columns", &COLUMNS, &mut notes)?);
         let tags = tags(format, names(entry, "tags", &TAGS, &mut notes)?);
         let usual_split = usual_split.filter(|_| matches!(source, Source::Hub(_)));
-        let split = split(string(entry, "split")?.or(usual_split))?;
+        let split = Split::parse(string(entry, "split")?.or(usual_split))?;
         if matches!(source, Source::File(_)) && split.name != "train" {
             return Err(format!("\"split\" is \"{}\", but a file has the split train alone", split.name));
         }
@@ -273,29 +259,6 @@ fn source(folder: &Path, entry: &Map<String, Value>) -> Parsed<Source> {
         return Err(format!("\"file_name\" is \"{file}\", which leaves the data folder"));
     }
     Ok(Source::File(folder.join(file)))
-}
-
-fn split(text: Option<&str>) -> Parsed<Split> {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Split::default()) };
-    let wrong =
-        || format!("\"split\" is \"{text}\"; allowed are a name, and a name with rows, as in train[100:500]");
-    let (name, rows) = match text.split_once('[') {
-        None => (text, 0..usize::MAX),
-        Some((name, slice)) => {
-            let (from, to) =
-                slice.strip_suffix(']').and_then(|slice| slice.split_once(':')).ok_or_else(wrong)?;
-            let number = |text: &str, missing: usize| match text.trim() {
-                "" => Ok(missing),
-                digits => digits.parse().map_err(|_| wrong()),
-            };
-            (name, number(from, 0)?..number(to, usize::MAX)?)
-        }
-    };
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
-    if !is_name || rows.is_empty() {
-        return Err(wrong());
-    }
-    Ok(Split { name: name.to_owned(), rows })
 }
 
 fn string<'a>(entry: &'a Map<String, Value>, key: &str) -> Parsed<Option<&'a str>> {

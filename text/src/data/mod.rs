@@ -10,14 +10,16 @@ mod look;
 mod message;
 mod messages;
 pub mod mix;
+mod split;
 #[cfg(test)]
 mod tests;
 
 pub use catalog::{Catalog, Place};
-pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Split, Tags};
+pub use entry::{Columns, DatasetInfo, Format, HubSource, Source, Tags};
 pub use files::{RawRow, Rows};
 pub use load::{DataSource, Dataset, Outcome, Seen, Skipped};
 pub(crate) use load::{chunk, draw, on_all_cores};
+pub use split::Split;
 
 use std::path::PathBuf;
 use std::sync::Arc;
