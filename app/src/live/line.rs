@@ -1,6 +1,6 @@
 //! What a run's log says of its events, a line each, in the language of the page.
 
-use recipe::metrics::{EVAL_RUNTIME, LEARNING_RATE};
+use recipe::metrics::{EVAL_RUNTIME, LEARNING_RATE, SKIPPED};
 use recipe::{Event, EventBody, Lang, LogLevel, Metrics, Outcome};
 
 use crate::format;
@@ -83,6 +83,7 @@ fn measured(metrics: &Metrics, epoch: f64) -> impl Iterator<Item = String> {
     let value = |(name, value): (&str, f64)| match name {
         LEARNING_RATE => format!("{name} {}", format::scientific(value)),
         EVAL_RUNTIME => format!("{name} {value:.1} s"),
+        SKIPPED => format!("{name} {value}"),
         _ => format!("{name} {}", format::metric(value)),
     };
     metrics.iter().map(value).chain([format!("epoch {epoch:.2}")])

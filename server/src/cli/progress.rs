@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recipe::metrics::{EVAL_PREFIX, GRAD_NORM, LEARNING_RATE};
+use recipe::metrics::{EVAL_PREFIX, GRAD_NORM, LEARNING_RATE, SKIPPED};
 use recipe::{EventBody, LogLevel, Metrics, Pace, Phase, Point};
 
 pub(super) struct Progress {
@@ -109,12 +109,13 @@ fn measured(metrics: &Metrics) -> String {
         GRAD_NORM => "grad",
         name => name.strip_prefix(EVAL_PREFIX).unwrap_or(name),
     };
-    let value = |value: f64| match value.abs() {
+    let value = |name, value: f64| match value.abs() {
+        _ if name == SKIPPED => value.to_string(),
         size if size != 0.0 && !(0.001..100_000.0).contains(&size) => format!("{value:.2e}"),
         _ => format!("{value:.4}"),
     };
     let parts: Vec<String> =
-        metrics.iter().map(|(name, number)| format!("{} {}", short(name), value(number))).collect();
+        metrics.iter().map(|(name, number)| format!("{} {}", short(name), value(name, number))).collect();
     parts.join("  ")
 }
 
@@ -163,8 +164,9 @@ mod tests {
             [("loss", 1.25), ("learning_rate", 1e-4), ("rewards/chosen", -0.25), ("logps/chosen", -130.5)];
         let said = measured(&Metrics::from(metrics));
         assert_eq!(said, "loss 1.2500  lr 1.00e-4  rewards/chosen -0.2500  logps/chosen -130.5000");
-        let said = measured(&Metrics::from([("eval_loss", f64::NAN), ("eval_accuracy", 0.0)]));
-        assert_eq!(said, "loss NaN  accuracy 0.0000");
+        let said =
+            measured(&Metrics::from([("eval_loss", f64::NAN), ("eval_accuracy", 0.0), (SKIPPED, 3.0)]));
+        assert_eq!(said, "loss NaN  accuracy 0.0000  skipped_steps 3");
     }
 
     #[test]

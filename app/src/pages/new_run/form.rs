@@ -52,6 +52,7 @@ fn is_overruled(key: &str, recipe: &Recipe) -> bool {
     match key {
         "eval_steps" => recipe.eval_strategy != Strategy::Steps,
         "warmup_ratio" => recipe.warmup_steps != Steps::Count(0),
+        "ref_model" | "ref_model_adapters" => !recipe.has_reference(),
         _ => false,
     }
 }
