@@ -1,3 +1,5 @@
+use half::f16;
+
 use super::*;
 
 fn numbers(n: usize, seed: u32) -> Vec<f32> {
