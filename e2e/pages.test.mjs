@@ -123,7 +123,7 @@ test('pages', async t => {
   });
 
   await t.test('weigh little at first sight, and nothing twice', { skip: process.env.CHANDLER_DEV }, async () => {
-    const most = { '/': 450e3, '/new': 555e3, '/chat': 550e3, '/datasets': 550e3, '/datasets/identity': 550e3, '/entry': 550e3 };
+    const most = { '/': 450e3, '/new': 550e3, '/chat': 550e3, '/datasets': 550e3, '/datasets/identity': 550e3, '/entry': 550e3 };
     for (const [path, limit] of Object.entries(most)) {
       const page = await pageOf(t, browser);
       const session = await page.context().newCDPSession(page);
