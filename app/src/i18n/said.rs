@@ -62,6 +62,10 @@ const SAID: &[(&str, &str)] = &[
     ("The loss of step {} is {}: the step is skipped.", "第 {} 步的损失为 {}：已跳过该步。"),
     ("The gradient norm of step {} is {}: the step is skipped.", "第 {} 步的梯度范数为 {}：已跳过该步。"),
     (
+        "auto_find_batch_size has no effect: what a graphics card needs is not estimated",
+        "auto_find_batch_size 无效：未估算显卡所需的内存",
+    ),
+    (
         "memory suffices for {} examples at a time: a step takes {} batches of them",
         "内存每次可容纳 {} 个样本：每步含 {} 批",
     ),

@@ -22,6 +22,10 @@ pub(super) fn fitted<'r>(
     if !recipe.auto_find_batch_size {
         return Cow::Borrowed(recipe);
     }
+    if cfg!(feature = "cuda") && !recipe.use_cpu {
+        observer.warn("auto_find_batch_size has no effect: what a graphics card needs is not estimated");
+        return Cow::Borrowed(recipe);
+    }
     let given = recipe.per_device_train_batch_size;
     let examples = given * recipe.gradient_accumulation_steps;
     let with = |batch: usize| Recipe {
